@@ -1,0 +1,84 @@
+"""Build the extension: read the declaration, emit the cffi module, find libcrypto."""
+
+import platform
+import sys
+from pathlib import Path
+
+from cffi import FFI
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import BaseError, CCompilerError
+
+MODULE = "tep_parallel._sphttp"
+CSRC = Path("csrc")
+NEEDED = (
+    "tep_parallel needs a C compiler and the headers of Python and libcrypto (OpenSSL 3): "
+    "Debian: apt-get install gcc libc6-dev python3-dev libssl-dev; "
+    "Fedora: dnf install gcc python3-devel openssl-devel"
+)
+
+# cffi gives the GIL up round every call, and in a host with busy threads it then takes
+# 5 ms for each of them to get it back: a short call must not pay that, and fork must not
+# happen without the GIL at all. So cffi's wrappers keep it; the functions of py_fork.c
+# give it up themselves, where they sleep or compute for long.
+PREAMBLE = """
+#include <stddef.h>
+#include <stdint.h>
+#include "sphttp_fork.cdef.h"
+
+#undef Py_BEGIN_ALLOW_THREADS
+#define Py_BEGIN_ALLOW_THREADS {
+#undef Py_END_ALLOW_THREADS
+#define Py_END_ALLOW_THREADS }
+"""
+
+PROBE = """
+#include <Python.h>
+#include <openssl/evp.h>
+#include <openssl/opensslv.h>
+#if OPENSSL_VERSION_MAJOR < 3
+#error "OpenSSL 3 is needed"
+#endif
+int main(void) { return EVP_MAC_fetch(NULL, "HMAC", NULL) == NULL; }
+"""
+
+
+class BuildExt(build_ext):
+    """setuptools' build_ext, with the cffi module emitted into the build folder first."""
+
+    def run(self) -> None:
+        if platform.python_implementation() != "CPython" or sys.version_info < (3, 10):
+            raise BaseError("tep_parallel is for CPython 3.10 and later")
+        if not sys.platform.startswith("linux"):
+            raise BaseError(f"tep_parallel is for Linux; this is {sys.platform}")
+        super().run()
+
+    def build_extensions(self) -> None:
+        temp = Path(self.build_temp)
+        temp.mkdir(parents=True, exist_ok=True)
+        self._probe(temp)
+        ffi = FFI()
+        ffi.cdef((CSRC / "sphttp_fork.cdef.h").read_text())
+        ffi.set_source(MODULE, PREAMBLE)
+        emitted = temp / "_sphttp.c"
+        ffi.emit_c_code(str(emitted))
+        for extension in self.extensions:
+            extension.sources.append(str(emitted))
+        super().build_extensions()
+
+    def _probe(self, temp: Path) -> None:
+        source = temp / "probe.c"
+        source.write_text(PROBE)
+        try:
+            objects = self.compiler.compile(
+                [str(source)], output_dir=str(temp), include_dirs=self.include_dirs
+            )
+            self.compiler.link_executable(
+                objects,
+                "probe",
+                output_dir=str(temp),
+                libraries=["crypto"],
+                # Python's own symbols are not there: an executable that only asks libcrypto.
+                extra_postargs=["-Wl,--unresolved-symbols=ignore-all"],
+            )
+        except (CCompilerError, BaseError, OSError) as error:
+            raise BaseError(f"{NEEDED} ({error})") from error

@@ -1,0 +1,560 @@
+/* The host's side of a call: open, fork the nursery, wait for the end, collect
+ * the results, see the nursery off. One thread at a time drives a call. */
+#include "internal.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { ANSWER_MS = 3000, NURSERIES_MOST = 2 };
+
+/* --- Every open call, so that other forks of the host can let go of them --- */
+
+/* A process forked meanwhile must hold no end of a call's socket: the nursery
+ * would not see its host die, nor the host its nursery. */
+static pthread_mutex_t open_calls_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct sphttp_call *open_calls;
+
+/* The call whose nursery the forking thread is about to make. */
+static _Thread_local struct sphttp_call *being_born;
+
+static void
+close_end(int *fd)
+{
+    if (*fd >= 0) {
+        (void)close(*fd);
+        *fd = -1;
+    }
+}
+
+static void
+before_fork(void)
+{
+    (void)pthread_mutex_lock(&open_calls_lock);
+}
+
+static void
+after_fork_parent(void)
+{
+    (void)pthread_mutex_unlock(&open_calls_lock);
+}
+
+static void
+after_fork_child(void)
+{
+    for (struct sphttp_call *call = open_calls; call != NULL;
+         call = call->next_open) {
+        close_end(&call->host_end);
+        if (call != being_born) {
+            close_end(&call->nursery_end);
+        }
+        call->nursery = 0; /* nobody here may wait for it, or kill it */
+    }
+    (void)pthread_mutex_unlock(&open_calls_lock);
+}
+
+static void
+watch_forks(void)
+{
+    (void)pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+}
+
+/* --- Open and free ----------------------------------------------------------- */
+
+/* Lay page, reports and state words out in one shared mapping. 0 or -errno. */
+static int
+map_page(struct sphttp_call *call)
+{
+    size_t reports = (sizeof(struct page) + 63) / 64 * 64;
+    size_t states = reports + sizeof(struct report) * call->count;
+    call->page_size = states + sizeof(uint32_t) * call->count;
+    char *page = mmap(NULL, call->page_size, PROT_READ | PROT_WRITE,
+                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED) {
+        return -errno;
+    }
+    call->page = (void *)page;
+    call->report = (void *)(page + reports);
+    call->state = (void *)(page + states);
+    return 0;
+}
+
+int
+sphttp_call_open(uint32_t count, uint32_t alive, int stop_on_failure,
+                 const char *root, sphttp_call **result)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, watch_forks);
+    if (count < 1 || count >= UINT32_MAX >> ITEM_SLOT_SHIFT || alive < 1) {
+        return -EOVERFLOW;
+    }
+    if (strlen(root) >= sizeof((*result)->root)) {
+        return -ENAMETOOLONG;
+    }
+    struct sphttp_call *call = calloc(1, sizeof(*call));
+    if (call == NULL) {
+        return -ENOMEM;
+    }
+    call->count = count;
+    call->alive = alive < count ? alive : count;
+    call->stop_on_failure = stop_on_failure != 0;
+    call->host_end = call->nursery_end = call->directory = -1;
+    call->wake[0] = call->wake[1] = -1;
+    call->owner = getpid();
+    call->doing = "preparing the call";
+    (void)strcpy(call->root, root);
+    /* Looked up, for glibc has it since 2.34 only. */
+    *(void **)&call->bare_fork = dlsym(RTLD_DEFAULT, "_Fork");
+    if (call->bare_fork == NULL) {
+        call->bare_fork = fork;
+    }
+    int err = map_page(call);
+    if (err != 0) {
+        goto fail;
+    }
+    call->slots = calloc(call->alive, sizeof(*call->slots));
+    call->payloads = calloc(call->count, sizeof(*call->payloads));
+    if (call->slots == NULL || call->payloads == NULL) {
+        err = -ENOMEM;
+        goto fail;
+    }
+    err = hmac_prepare();
+    if (err != 0) {
+        goto fail;
+    }
+    if (getrandom(call->key, sizeof(call->key), 0) !=
+        (ssize_t)sizeof(call->key)) {
+        err = -EIO;
+        goto fail;
+    }
+    *result = call;
+    return 0;
+
+fail:
+    call_free(call);
+    return err;
+}
+
+void
+sphttp_call_drop(sphttp_call *call, uint32_t index)
+{
+    free(call->payloads[index].record);
+    call->payloads[index].record = NULL;
+}
+
+void
+call_free(struct sphttp_call *call)
+{
+    if (call == NULL) {
+        return;
+    }
+    call_close(call);
+    for (uint32_t i = 0; call->payloads != NULL && i < call->count; i++) {
+        sphttp_call_drop(call, i);
+    }
+    if (call->page != NULL) {
+        (void)munmap(call->page, call->page_size);
+    }
+    free(call->payloads);
+    free(call->slots);
+    explicit_bzero(call->key, sizeof(call->key));
+    free(call);
+}
+
+/* --- The socket ------------------------------------------------------------- */
+
+/* `fd`, or a copy of it that leaves 0, 1 and 2 to the streams they are for
+ * where the host has closed those. -errno, and then `fd` is closed. */
+static int
+above_streams(int fd)
+{
+    if (fd > STDERR_FILENO) {
+        return fd;
+    }
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    int err = -errno;
+    (void)close(fd);
+    return copy >= 0 ? copy : err;
+}
+
+/* The pair, and the call's place among the open ones, in one step as far as
+ * any other fork of the host can see. 0 or -errno. */
+static int
+open_socket(struct sphttp_call *call)
+{
+    int err = 0;
+    (void)pthread_mutex_lock(&open_calls_lock);
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+        err = -errno;
+        goto done;
+    }
+    call->host_end = above_streams(ends[0]);
+    call->nursery_end = above_streams(ends[1]);
+    if (call->host_end < 0 || call->nursery_end < 0) {
+        err = call->host_end < 0 ? call->host_end : call->nursery_end;
+        close_end(&call->host_end);
+        close_end(&call->nursery_end);
+        goto done;
+    }
+    if (call->open_link == NULL) {
+        call->next_open = open_calls;
+        call->open_link = &open_calls;
+        if (open_calls != NULL) {
+            open_calls->open_link = &call->next_open;
+        }
+        open_calls = call;
+    }
+
+done:
+    (void)pthread_mutex_unlock(&open_calls_lock);
+    return err;
+}
+
+static void
+close_socket(struct sphttp_call *call)
+{
+    (void)pthread_mutex_lock(&open_calls_lock);
+    close_end(&call->host_end);
+    close_end(&call->nursery_end);
+    if (call->open_link != NULL) {
+        *call->open_link = call->next_open;
+        if (call->next_open != NULL) {
+            call->next_open->open_link = call->open_link;
+        }
+        call->open_link = NULL;
+    }
+    (void)pthread_mutex_unlock(&open_calls_lock);
+}
+
+/* --- Fork and wait ---------------------------------------------------------- */
+
+int
+call_fork(struct sphttp_call *call)
+{
+    call->doing = "forking the nursery";
+    int err = open_socket(call);
+    if (err != 0) {
+        return err;
+    }
+    /* No signal may arrive in a child before it is one. */
+    sigset_t all;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &call->mask);
+    being_born = call;
+    pid_t pid = fork();
+    err = -errno;
+    being_born = NULL;
+    if (pid == 0) {
+        close_end(&call->wake[0]);
+        close_end(&call->wake[1]);
+        nursery_run(call); /* it comes back in the children only */
+        (void)pthread_sigmask(SIG_SETMASK, &call->mask, NULL);
+        return SPHTTP_IN_CHILD;
+    }
+    (void)pthread_sigmask(SIG_SETMASK, &call->mask, NULL);
+    if (pid < 0) {
+        close_socket(call);
+        return err;
+    }
+    call->nursery = pid;
+    (void)pthread_mutex_lock(&open_calls_lock);
+    close_end(&call->nursery_end);
+    (void)pthread_mutex_unlock(&open_calls_lock);
+    return 0;
+}
+
+/* Sleep until the nursery has something to say. 0; -EPIPE: it is gone;
+ * -EINTR: signals are due in Python. */
+static int
+wait_for_word(struct sphttp_call *call)
+{
+    struct pollfd fds[] = {
+        {.fd = call->host_end, .events = POLLIN},
+        {.fd = call->wake[0], .events = POLLIN},
+    };
+    for (;;) {
+        if (poll(fds, 2, -1) < 0) {
+            if (errno != EINTR) {
+                return -errno;
+            }
+            if (call->watching) {
+                return -EINTR;
+            }
+            continue; /* this thread handles no signals */
+        }
+        if (fds[0].revents != 0) {
+            char byte;
+            ssize_t n = recv(call->host_end, &byte, 1, MSG_DONTWAIT);
+            if (n > 0) {
+                return 0;
+            }
+            if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+                return -EPIPE;
+            }
+        }
+        if (fds[1].revents != 0) {
+            return -EINTR;
+        }
+    }
+}
+
+/* See the nursery off: `goodbye` when all went well, else it kills what is
+ * below it. One that does not answer is killed itself. */
+static void
+end_nursery(struct sphttp_call *call, bool goodbye)
+{
+    if (call->nursery == 0) {
+        close_socket(call);
+        return;
+    }
+    if (goodbye) {
+        (void)send(call->host_end, "", 1, MSG_NOSIGNAL);
+    }
+    /* Half closed, so that its own end tells us when it has gone. */
+    (void)shutdown(call->host_end, SHUT_WR);
+    int64_t end = now_ns() + ANSWER_MS * INT64_C(1000000);
+    bool gone = false;
+    while (!gone) {
+        int64_t left = (end - now_ns()) / 1000000;
+        struct pollfd fd = {.fd = call->host_end, .events = POLLIN};
+        if (left <= 0) {
+            break;
+        }
+        if (poll(&fd, 1, (int)left) > 0) {
+            char bytes[16];
+            ssize_t n = recv(call->host_end, bytes, sizeof(bytes),
+                             MSG_DONTWAIT);
+            gone = n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+        }
+    }
+    if (!gone) {
+        (void)kill(-call->nursery, SIGKILL); /* with one it had to fork */
+        (void)kill(call->nursery, SIGKILL);
+    }
+    /* ECHILD: the host ignores SIGCHLD or reaps whatever ends. */
+    while (waitpid(call->nursery, NULL, 0) < 0 && errno == EINTR) {
+    }
+    call->nursery = 0;
+    close_socket(call);
+}
+
+/* --- Collect ---------------------------------------------------------------- */
+
+/* Open the scratch directory that the nursery made. 0 or -errno. */
+static int
+open_scratch(struct sphttp_call *call)
+{
+    if (call->directory >= 0) {
+        return 0;
+    }
+    char path[SCRATCH_SIZE];
+    scratch_path(call, path);
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) {
+        return -errno;
+    }
+    struct stat st;
+    if (fstat(fd, &st) != 0 || (uint64_t)st.st_dev != call->page->device ||
+        (uint64_t)st.st_ino != call->page->inode) {
+        (void)close(fd);
+        return -ESTALE;
+    }
+    call->directory = fd;
+    return 0;
+}
+
+/* Remove it, also from under children that are just dying with a nursery that
+ * was lost. 0 or -errno. */
+static int
+remove_scratch(struct sphttp_call *call)
+{
+    int err = scratch_remove(call);
+    for (int tries = 0; err == -ENOTEMPTY && tries < 1000; tries++) {
+        (void)nanosleep(&(struct timespec){0, 1000000}, NULL);
+        err = scratch_remove(call);
+    }
+    close_end(&call->directory);
+    return err;
+}
+
+static void
+collect_item(struct sphttp_call *call, uint32_t index)
+{
+    struct payload *payload = &call->payloads[index];
+    switch (call->state[index] & ITEM_KIND) {
+    case ITEM_FREE:
+        payload->fate = SPHTTP_NOT_BEGUN;
+        return;
+    case ITEM_DISCARDED:
+        payload->fate = SPHTTP_DISCARDED;
+        return;
+    case ITEM_DONE:
+        payload->error = call->report[index].error;
+        if (payload->error != 0) {
+            payload->fate = SPHTTP_UNWRITTEN;
+            return;
+        }
+        record_read(call->directory, index, call->key, payload);
+        break;
+    default:
+        payload->fate = SPHTTP_DIED;
+    }
+    char name[NAME_SIZE];
+    (void)put_decimal(name, index);
+    (void)unlinkat(call->directory, name, 0);
+}
+
+/* Read every record, and remove the scratch directory. 0 or -errno. */
+static int
+collect(struct sphttp_call *call)
+{
+    call->doing = "reading the scratch directory";
+    bool made = call->page->inode != 0; /* else nothing was ever begun */
+    int err = made ? open_scratch(call) : 0;
+    if (err != 0) {
+        return err;
+    }
+    for (uint32_t i = 0; i < call->count; i++) {
+        collect_item(call, i);
+    }
+    call->doing = "removing the scratch directory";
+    return made ? remove_scratch(call) : 0;
+}
+
+/* The nursery was killed, and its children with it. Items in hand are lost.
+ * -EAGAIN: there are others, and another nursery may take them on. */
+static int
+nursery_lost(struct sphttp_call *call)
+{
+    end_nursery(call, false);
+    call->nurseries_lost++;
+    bool left = false;
+    for (uint32_t i = 0; i < call->count; i++) {
+        uint32_t word = call->state[i];
+        left = left || word == ITEM_FREE;
+        if ((word & ITEM_KIND) == ITEM_RUN) {
+            /* This fails where the child commits at this very moment. */
+            (void)atomic_compare_exchange_strong(
+                &call->state[i], &word,
+                (word & ~(uint32_t)ITEM_KIND) | ITEM_LOST);
+        }
+    }
+    if (!left || call->page->stop || call->nurseries_lost == NURSERIES_MOST) {
+        return 0;
+    }
+    call->doing = "reading the scratch directory";
+    int err = call->page->inode != 0 ? open_scratch(call) : 0;
+    return err == 0 ? -EAGAIN : err;
+}
+
+/* What the nursery could not do, if anything. 0 or -errno. */
+static int
+nursery_trouble(struct sphttp_call *call)
+{
+    static const char *const doing[] = {
+        [TROUBLE_SCRATCH] = "making the scratch directory",
+        [TROUBLE_STDIN] = "opening /dev/null",
+        [TROUBLE_FORK] = "forking a child",
+    };
+    int trouble = call->page->trouble;
+    if (trouble <= TROUBLE_NONE || trouble > TROUBLE_FORK) {
+        return 0; /* none, or a child's scribbling */
+    }
+    call->doing = doing[trouble];
+    return call->page->error > 0 ? -call->page->error : -EIO;
+}
+
+int
+call_finish(struct sphttp_call *call)
+{
+    if (call->ended) {
+        return 0;
+    }
+    call->doing = "waiting for the nursery";
+    int err = wait_for_word(call);
+    if (err == -EPIPE) {
+        err = nursery_lost(call);
+    }
+    if (err == -EINTR || err == -EAGAIN) {
+        return err;
+    }
+    if (err == 0) {
+        err = nursery_trouble(call);
+    }
+    if (err == 0) {
+        err = collect(call);
+    }
+    if (err == 0) {
+        end_nursery(call, true);
+        call->ended = true;
+    }
+    return err; /* the nursery of a failed call is ended by call_close */
+}
+
+void
+call_close(struct sphttp_call *call)
+{
+    bool removed_by_nursery = call->ended || call->page == NULL;
+    end_nursery(call, call->ended);
+    call->ended = true;
+    /* Where the nursery was lost, or did not answer, the directory is ours. */
+    if (!removed_by_nursery && call->owner == getpid() &&
+        call->page->inode != 0 && open_scratch(call) == 0) {
+        (void)remove_scratch(call);
+    }
+    close_end(&call->directory);
+}
+
+/* --- What Python asks for ----------------------------------------------------- */
+
+int
+sphttp_call_descriptor(const sphttp_call *call)
+{
+    return call->host_end;
+}
+
+const char *
+sphttp_call_doing(const sphttp_call *call)
+{
+    return call->doing;
+}
+
+void
+sphttp_call_result(const sphttp_call *call, uint32_t index,
+                   sphttp_result *result)
+{
+    const struct payload *payload = &call->payloads[index];
+    const struct report *report = &call->report[index];
+    bool seen = report->ended_ns != 0;
+    *result = (sphttp_result){
+        .fate = payload->fate,
+        .error = payload->error,
+        .pid = report->pid,
+        .wait_status = seen ? report->wait_status : -1,
+        .attempts = report->attempts,
+        .started_ns = report->started_ns,
+        .ended_ns = seen ? report->ended_ns : report->started_ns,
+        .cpu_ns = report->cpu_ns,
+        .max_rss = report->max_rss,
+        .payload = payload->record != NULL ? record_payload(payload) : NULL,
+        .size = payload->size,
+    };
+}
+
+uint32_t
+sphttp_child_index(const sphttp_call *call)
+{
+    return call->index;
+}

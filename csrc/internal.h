@@ -1,0 +1,165 @@
+/* What the C files tell each other. Data flows one way:
+ *
+ *   call.c  host: open, fork, wait, collect, close
+ *     -> sphttp_fork.c  nursery: fork the children, wait, kill
+ *          -> record.c  child: write and commit; host: read and check */
+#ifndef TEP_INTERNAL_H
+#define TEP_INTERNAL_H
+
+#include <limits.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "sphttp_fork.cdef.h"
+
+enum {
+    KEY_SIZE = 32,
+    MAC_SIZE = 32,
+    NAME_SIZE = 12,                /* of a record's file */
+    SCRATCH_SIZE = PATH_MAX + 64   /* of the directory's path */
+};
+
+/* What was being done when an errno came up; a constant string. */
+typedef const char *doing_t;
+
+/* An item's state word: a kind, and above it the slot that has it in hand.
+ * Whoever moves it out of ITEM_RUN, by compare and swap, decides: the child
+ * that commits, or the one that gives the item up. */
+enum {
+    ITEM_FREE = 0,
+    ITEM_RUN = 1,
+    ITEM_LOST = 2,      /* given up; what its child may still write is void */
+    ITEM_DONE = 3,      /* committed; the record is in its file */
+    ITEM_DISCARDED = 4, /* committed; there is no record */
+    ITEM_KIND = 7,
+    ITEM_SLOT_SHIFT = 3
+};
+
+/* What the nursery knows of an item's child. */
+struct report {
+    int32_t pid;
+    int32_t wait_status;
+    int32_t error; /* the child's: why its record could not be written */
+    uint32_t attempts;
+    int64_t started_ns, ended_ns, cpu_ns, max_rss;
+};
+
+/* Shared by host, nursery and children. A child can write here whatever it
+ * likes: nothing read from it may index, size or name anything unchecked. */
+struct page {
+    _Atomic uint32_t stop;     /* no new item starts */
+    _Atomic uint32_t finished; /* nothing runs, nothing will start */
+    _Atomic int32_t error;     /* errno of the nursery, and... */
+    _Atomic int32_t trouble;   /* ...which of enum trouble */
+    _Atomic uint64_t stamp;         /* in the scratch directory's name */
+    _Atomic uint64_t device, inode; /* of that directory; 0: not made */
+};
+
+enum trouble { TROUBLE_NONE, TROUBLE_SCRATCH, TROUBLE_STDIN, TROUBLE_FORK };
+
+/* A place for one child; the nursery's. */
+struct slot {
+    pid_t pid; /* 0: free */
+    uint32_t index;
+};
+
+struct payload {
+    char *record; /* malloc; the payload follows the header */
+    uint64_t size;
+    int fate, error;
+};
+
+struct sphttp_call {
+    /* Set before the fork, inherited by all. */
+    uint32_t count, alive;
+    bool stop_on_failure;
+    unsigned char key[KEY_SIZE];
+    char root[PATH_MAX];
+    pid_t (*bare_fork)(void);    /* no at-fork handlers, where there is such */
+    struct page *page;
+    size_t page_size;
+    _Atomic uint32_t *state; /* count of them, behind the page */
+    struct report *report;   /* likewise */
+    struct slot *slots;      /* alive of them */
+
+    /* The host's. */
+    pid_t owner;   /* the host's number */
+    pid_t nursery; /* 0: none */
+    int host_end, nursery_end;
+    int wake[2];     /* a pipe: Python's wake-up descriptor during the call */
+    int host_wakeup; /* the host's own, to be put back */
+    bool watching, ended;
+    uint32_t nurseries_lost;
+    doing_t doing;
+    struct payload *payloads;
+    struct sphttp_call *next_open, **open_link; /* every open call */
+
+    /* The scratch directory, to whom it is open. */
+    int directory;
+
+    /* A child's. */
+    uint32_t index, slot;
+    sigset_t mask; /* the forking thread's */
+};
+
+/* call.c */
+
+/* Fork the nursery. Returns SPHTTP_IN_CHILD in a child, 0 in the host, or
+ * -errno. The at-fork hooks of the interpreter are the caller's business. */
+int call_fork(struct sphttp_call *call);
+
+/* Wait for the end, collect, see the nursery off. 0, -EINTR, -errno;
+ * -EAGAIN: the nursery was lost, items are left: call_fork, then again. */
+int call_finish(struct sphttp_call *call);
+
+/* See sphttp_fork.cdef.h; the wake-up descriptor excepted. */
+void call_close(struct sphttp_call *call);
+void call_free(struct sphttp_call *call);
+
+/* sphttp_fork.c */
+
+/* Be the nursery: fork the children, wait for them, end this process. Returns
+ * in the children only. */
+void nursery_run(struct sphttp_call *call);
+
+/* <root>/tep_par_<pid>_<ts>, as the nursery has made it. */
+void scratch_path(const struct sphttp_call *call, char path[SCRATCH_SIZE]);
+
+/* Remove it with all that is in it, `call->directory` being open; gone is as
+ * good as removed. 0 or -errno. Async-signal-safe. */
+int scratch_remove(const struct sphttp_call *call);
+
+/* Decimal digits of `value` and a NUL; returns the end. Async-signal-safe. */
+char *put_decimal(char *to, uint64_t value);
+
+int64_t now_ns(void);
+
+/* hmac.c */
+
+/* Fetch what HMAC needs, once a process, before any fork. 0 or -EIO. */
+int hmac_prepare(void);
+
+/* HMAC-SHA256 over the parts in turn. 0, -EIO or -EOVERFLOW. */
+int hmac_sha256(const void *key, size_t key_size, const struct iovec *parts,
+                int count, unsigned char mac[MAC_SIZE]);
+
+/* record.c */
+
+/* Write item `index`'s record. 0 or -errno, and then there is no file. */
+int record_write(int directory, uint32_t index, int status,
+                 const unsigned char *key, const void *payload, size_t size);
+
+/* Read it; fate, error, record and size of `payload` are set. The caller frees
+ * the record. */
+void record_read(int directory, uint32_t index, const unsigned char *key,
+                 struct payload *payload);
+
+/* The payload in a record that record_read gave. */
+const char *record_payload(const struct payload *payload);
+
+#endif

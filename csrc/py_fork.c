@@ -1,0 +1,171 @@
+/* The one file that knows Python.h: the GIL, and the interpreter's at-fork
+ * hooks round fork. Every function here is entered with the GIL held: see
+ * build_ext.py. Source of the order: os_fork_impl in CPython's posixmodule.c. */
+#include <Python.h>
+
+#include "internal.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Below this many bytes giving the GIL up costs more than it frees; hashlib
+ * draws the line here too. */
+enum { LONG_MESSAGE = 2048 };
+
+/* Only the main interpreter may fork: the hooks know no other, and the child
+ * of another hangs or dies. */
+static bool
+may_fork(void)
+{
+    return PyInterpreterState_GetID(PyInterpreterState_Get()) == 0;
+}
+
+int
+py_fork(void)
+{
+    if (!may_fork()) {
+        return -ENOTSUP;
+    }
+    PyOS_BeforeFork();
+    pid_t pid = fork();
+    int err = -errno;
+    if (pid == 0) {
+        PyOS_AfterFork_Child();
+        return 0;
+    }
+    PyOS_AfterFork_Parent();
+    return pid > 0 ? pid : err;
+}
+
+/* --- Signals: Python's wake-up descriptor -------------------------------------- */
+
+/* PySignal_SetWakeupFd, which the C API documents and the limited API leaves
+ * out. signal.set_wakeup_fd gives the GIL up for an fstat. Returns the former
+ * descriptor; -1: there was none, or the function is not there. */
+static int
+set_wakeup_fd(int fd)
+{
+    int (*set)(int);
+    *(void **)&set = dlsym(RTLD_DEFAULT, "PySignal_SetWakeupFd");
+    return set != NULL ? set(fd) : -1;
+}
+
+int
+py_call_watch_signals(sphttp_call *call)
+{
+    if (call->watching || syscall(SYS_gettid) != getpid()) {
+        return 0;
+    }
+    if (pipe2(call->wake, O_CLOEXEC | O_NONBLOCK) != 0) {
+        call->doing = "opening a pipe";
+        return -errno;
+    }
+    call->host_wakeup = set_wakeup_fd(call->wake[1]);
+    call->watching = true;
+    return 0;
+}
+
+/* Give the host its own wake-up descriptor back, and what arrived meanwhile. */
+static void
+unwatch_signals(sphttp_call *call)
+{
+    if (!call->watching) {
+        return;
+    }
+    call->watching = false;
+    (void)set_wakeup_fd(call->host_wakeup);
+    char bytes[64];
+    ssize_t n;
+    while ((n = read(call->wake[0], bytes, sizeof(bytes))) > 0) {
+        if (call->host_wakeup >= 0 &&
+            write(call->host_wakeup, bytes, (size_t)n) < 0) {
+            break; /* full: the host has enough to wake up for */
+        }
+    }
+    (void)close(call->wake[0]);
+    (void)close(call->wake[1]);
+    call->wake[0] = call->wake[1] = -1;
+}
+
+/* --- A call --------------------------------------------------------------------- */
+
+int
+py_call_start(sphttp_call *call)
+{
+    if (!may_fork()) {
+        return -ENOTSUP;
+    }
+    /* The hooks stay outside the region where call_fork blocks signals: a
+     * thread that one of them starts would inherit the mask. */
+    PyOS_BeforeFork();
+    int event = call_fork(call);
+    if (event == SPHTTP_IN_CHILD) {
+        call->watching = false;
+        (void)set_wakeup_fd(-1);
+        PyOS_AfterFork_Child();
+        return SPHTTP_IN_CHILD;
+    }
+    PyOS_AfterFork_Parent();
+    return event;
+}
+
+int
+py_call_run(sphttp_call *call)
+{
+    for (;;) {
+        if (!call->ended && call->nursery == 0) {
+            int event = py_call_start(call);
+            if (event != 0) {
+                return event;
+            }
+        }
+        PyThreadState *thread = PyEval_SaveThread();
+        int err = call_finish(call);
+        PyEval_RestoreThread(thread);
+        if (err != -EAGAIN) {
+            return err;
+        }
+    }
+}
+
+void
+py_call_close(sphttp_call *call)
+{
+    unwatch_signals(call);
+    if (call->nursery == 0) {
+        call_close(call); /* nothing to wait for */
+        return;
+    }
+    PyThreadState *thread = PyEval_SaveThread();
+    call_close(call);
+    PyEval_RestoreThread(thread);
+}
+
+void
+py_call_free(sphttp_call *call)
+{
+    if (call != NULL) {
+        py_call_close(call);
+        call_free(call);
+    }
+}
+
+/* --- HMAC ------------------------------------------------------------------------ */
+
+int
+py_hmac_sha256_hex(const char *key, size_t key_size, const char *message,
+                   size_t message_size, char *hex)
+{
+    if (message_size < LONG_MESSAGE && key_size < LONG_MESSAGE) {
+        return sphttp_hmac_sha256_hex(key, key_size, message, message_size,
+                                      hex);
+    }
+    PyThreadState *thread = PyEval_SaveThread();
+    int err = sphttp_hmac_sha256_hex(key, key_size, message, message_size,
+                                     hex);
+    PyEval_RestoreThread(thread);
+    return err;
+}

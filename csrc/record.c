@@ -1,0 +1,241 @@
+/* Records: how a result travels from a child to the host. One item, one file,
+ * one record: header, payload, and a MAC where the host will unpickle. */
+#include "internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <openssl/crypto.h>
+
+struct header {
+    uint64_t index;
+    uint64_t length; /* of the payload, bytes */
+    uint32_t status; /* enum sphttp_status */
+    uint32_t mac_size; /* 0 or MAC_SIZE */
+};
+
+static int
+write_all(int fd, const struct iovec *parts, int count)
+{
+    for (int i = 0; i < count; i++) {
+        const char *from = parts[i].iov_base;
+        size_t left = parts[i].iov_len;
+        while (left > 0) {
+            ssize_t n = write(fd, from, left);
+            if (n < 0 && errno != EINTR) {
+                return -errno;
+            }
+            if (n > 0) { /* Linux writes 2 GiB at most: the rest follows */
+                from += n;
+                left -= (size_t)n;
+            }
+        }
+    }
+    return 0;
+}
+
+/* 0, -errno, or -ENODATA: the file is shorter than `size`. */
+static int
+read_all(int fd, char *to, uint64_t size)
+{
+    while (size > 0) {
+        ssize_t n = read(fd, to, size);
+        if (n == 0) {
+            return -ENODATA;
+        }
+        if (n < 0 && errno != EINTR) {
+            return -errno;
+        }
+        if (n > 0) {
+            to += n;
+            size -= (uint64_t)n;
+        }
+    }
+    return 0;
+}
+
+/* The MAC over header and payload, which say index, status and length. */
+static int
+authenticate(const unsigned char *key, const struct header *header,
+             const void *payload, unsigned char mac[MAC_SIZE])
+{
+    struct iovec parts[] = {
+        {(void *)(uintptr_t)header, sizeof(*header)},
+        {(void *)(uintptr_t)payload, header->length},
+    };
+    return hmac_sha256(key, KEY_SIZE, parts, 2, mac);
+}
+
+int
+record_write(int directory, uint32_t index, int status,
+             const unsigned char *key, const void *payload, size_t size)
+{
+    struct header header = {
+        .index = index,
+        .length = size,
+        .status = (uint32_t)status,
+        .mac_size = status == SPHTTP_RAISED_AS ? MAC_SIZE : 0,
+    };
+    unsigned char mac[MAC_SIZE];
+    int err = 0;
+    if (header.mac_size > 0) {
+        err = authenticate(key, &header, payload, mac);
+        if (err != 0) {
+            return err;
+        }
+    }
+    char name[NAME_SIZE];
+    (void)put_decimal(name, index);
+    /* O_EXCL: what somebody planted there is not ours to write to. */
+    int fd = openat(directory, name,
+                    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                    0600);
+    if (fd < 0) {
+        return -errno;
+    }
+    /* In one write where it can be: small results are most of them. */
+    struct iovec parts[] = {
+        {&header, sizeof(header)},
+        {(void *)(uintptr_t)payload, size},
+        {mac, header.mac_size},
+    };
+    ssize_t n = writev(fd, parts, 3);
+    if (n < 0) {
+        n = 0; /* the loop below meets the same error, or EINTR is over */
+    }
+    for (int i = 0; i < 3; i++) {
+        size_t done = (size_t)n < parts[i].iov_len ? (size_t)n
+                                                   : parts[i].iov_len;
+        parts[i].iov_base = (char *)parts[i].iov_base + done;
+        parts[i].iov_len -= done;
+        n -= (ssize_t)done;
+    }
+    err = write_all(fd, parts, 3);
+    /* A full disk or a quota may be reported here only. */
+    if (close(fd) != 0 && err == 0) {
+        err = -errno;
+    }
+    if (err != 0) {
+        (void)unlinkat(directory, name, 0);
+    }
+    return err;
+}
+
+void
+sphttp_child_commit(sphttp_call *call, int status, const char *payload,
+                    size_t size)
+{
+    uint32_t index = call->index;
+    uint32_t kind = ITEM_DISCARDED;
+    bool failed = status != SPHTTP_RETURNED && status != SPHTTP_DISCARDED;
+    if (status != SPHTTP_DISCARDED) {
+        int err = record_write(call->directory, index, status, call->key,
+                               payload, size);
+        call->report[index].error = -err;
+        failed = failed || err != 0;
+        kind = ITEM_DONE;
+    }
+    /* Before the commit: who sees this item ended must not begin another. */
+    if (failed && call->stop_on_failure) {
+        call->page->stop = 1;
+    }
+    uint32_t mine = ITEM_RUN | call->slot << ITEM_SLOT_SHIFT;
+    uint32_t done = kind | call->slot << ITEM_SLOT_SHIFT;
+    if (!atomic_compare_exchange_strong(&call->state[index], &mine, done)) {
+        for (;;) {
+            (void)pause(); /* given up already: a SIGKILL is under way */
+        }
+    }
+    _exit(failed ? 1 : 0);
+}
+
+const char *
+record_payload(const struct payload *payload)
+{
+    return payload->record + sizeof(struct header);
+}
+
+/* 0, -errno, or -EBADMSG: this is not what record_write wrote. */
+static int
+check(const struct header *header, uint32_t index, uint64_t file_size,
+      const unsigned char *key, const char *payload)
+{
+    bool signed_one = header->status == SPHTTP_RAISED_AS;
+    if (header->index != index || header->status < SPHTTP_RETURNED ||
+        header->status > SPHTTP_NOT_TEXT ||
+        header->mac_size != (signed_one ? MAC_SIZE : 0) ||
+        header->length > file_size ||
+        sizeof(*header) + header->length + header->mac_size != file_size) {
+        return -EBADMSG;
+    }
+    if (!signed_one) {
+        return 0;
+    }
+    unsigned char mac[MAC_SIZE];
+    int err = authenticate(key, header, payload, mac);
+    if (err != 0) {
+        return err;
+    }
+    return CRYPTO_memcmp(mac, payload + header->length, MAC_SIZE) == 0
+               ? 0
+               : -EBADMSG;
+}
+
+void
+record_read(int directory, uint32_t index, const unsigned char *key,
+            struct payload *payload)
+{
+    int err;
+    char *record = NULL;
+    char name[NAME_SIZE];
+    (void)put_decimal(name, index);
+    /* O_NONBLOCK: what a child put in the file's place may be a FIFO. */
+    int fd = openat(directory, name,
+                    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0) {
+        err = -errno;
+        goto fail;
+    }
+    struct stat st;
+    if (fstat(fd, &st) != 0) {
+        err = -errno;
+        goto fail;
+    }
+    uint64_t size = (uint64_t)st.st_size;
+    if (!S_ISREG(st.st_mode) || size < sizeof(struct header)) {
+        err = -EBADMSG;
+        goto fail;
+    }
+    /* Read, not mapped: a file that shrinks under a mapping kills the host. */
+    record = malloc(size);
+    if (record == NULL) {
+        err = -ENOMEM;
+        goto fail;
+    }
+    err = read_all(fd, record, size);
+    if (err != 0) {
+        goto fail;
+    }
+    const struct header *header = (const struct header *)(void *)record;
+    err = check(header, index, size, key, record + sizeof(*header));
+    if (err != 0) {
+        goto fail;
+    }
+    (void)close(fd);
+    payload->fate = (int)header->status;
+    payload->record = record;
+    payload->size = header->length;
+    return;
+
+fail:
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    free(record);
+    bool tampered = err == -EBADMSG || err == -ENODATA || err == -ELOOP;
+    payload->fate = tampered ? SPHTTP_TAMPERED : SPHTTP_UNREAD;
+    payload->error = -err;
+}

@@ -1,0 +1,613 @@
+/* The nursery: the one process that a call forks from its host. It never runs
+ * Python. It makes the scratch directory, forks the children, waits for them,
+ * and ends: at a goodbye by leaving, at anything else by killing all that is
+ * below it. It calls only what is async-signal-safe, since it was forked among
+ * threads, and it allocates nothing. */
+#include "internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SECOND INT64_C(1000000000)
+
+static const char NURSERY_NAME[] = "tep-nursery";
+
+int64_t
+now_ns(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * SECOND + now.tv_nsec;
+}
+
+char *
+put_decimal(char *to, uint64_t value)
+{
+    char digits[20];
+    int n = 0;
+    do {
+        digits[n++] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    while (n > 0) {
+        *to++ = digits[--n];
+    }
+    *to = '\0';
+    return to;
+}
+
+static char *
+put_text(char *to, const char *text)
+{
+    while (*text != '\0') {
+        *to++ = *text++;
+    }
+    *to = '\0';
+    return to;
+}
+
+int
+sphttp_thread_count(void)
+{
+    /* The link count of the folder: two, and one for each thread. Counting
+     * its entries would take three more system calls. */
+    struct stat st;
+    if (stat("/proc/self/task", &st) != 0 || st.st_nlink < 3) {
+        return 0;
+    }
+    return (int)st.st_nlink - 2;
+}
+
+/* --- The scratch directory ---------------------------------------------- */
+
+void
+scratch_path(const struct sphttp_call *call, char path[SCRATCH_SIZE])
+{
+    char *end = put_text(path, call->root);
+    end = put_decimal(put_text(end, "/tep_par_"), (uint64_t)call->owner);
+    (void)put_decimal(put_text(end, "_"), call->page->stamp);
+}
+
+/* Make the scratch directory, mode 0700, and open it. A descriptor, or -errno
+ * and nothing is left behind. */
+static int
+scratch_make(struct sphttp_call *call)
+{
+    char path[SCRATCH_SIZE];
+    int tries = 0;
+    for (;;) {
+        call->page->stamp = (uint64_t)now_ns();
+        scratch_path(call, path);
+        /* mkdir, never "open or create": what is there already, whatever it
+         * is, somebody planted. */
+        if (mkdir(path, 0700) == 0) {
+            break;
+        }
+        if (errno != EEXIST || ++tries == 100) {
+            return -errno;
+        }
+    }
+    int err;
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) {
+        err = -errno;
+        goto fail;
+    }
+    struct stat st;
+    if (fstat(fd, &st) != 0) {
+        err = -errno;
+        goto fail;
+    }
+    /* Where the root has no sticky bit, the name may have changed hands. */
+    if (st.st_uid != geteuid() || (st.st_mode & 0777) != 0700) {
+        err = -EPERM;
+        goto fail;
+    }
+    call->page->device = (uint64_t)st.st_dev;
+    call->page->inode = (uint64_t)st.st_ino;
+    return fd;
+
+fail:
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    (void)rmdir(path);
+    return err;
+}
+
+/* Empty the directory behind `fd`; its folders too, `depth` deep. */
+static void
+sweep(int fd, int depth)
+{
+    struct entry { /* of getdents64; opendir would allocate */
+        uint64_t inode;
+        int64_t offset;
+        unsigned short length;
+        unsigned char type;
+        char name[];
+    };
+    bool removed = true;
+    while (removed && lseek(fd, 0, SEEK_SET) == 0) {
+        _Alignas(struct entry) char buffer[2048];
+        long n;
+        removed = false;
+        while ((n = syscall(SYS_getdents64, fd, buffer, sizeof(buffer))) > 0) {
+            for (long at = 0; at < n;) {
+                const struct entry *entry = (void *)(buffer + at);
+                at += entry->length;
+                if (strcmp(entry->name, ".") == 0 ||
+                    strcmp(entry->name, "..") == 0) {
+                    continue;
+                }
+                if (unlinkat(fd, entry->name, 0) == 0) {
+                    removed = true;
+                    continue;
+                }
+                int below = openat(fd, entry->name,
+                                   O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
+                                       O_CLOEXEC);
+                if (below < 0) {
+                    continue;
+                }
+                if (depth > 0) {
+                    sweep(below, depth - 1);
+                }
+                (void)close(below);
+                if (unlinkat(fd, entry->name, AT_REMOVEDIR) == 0) {
+                    removed = true;
+                }
+            }
+        }
+    }
+}
+
+int
+scratch_remove(const struct sphttp_call *call)
+{
+    char path[SCRATCH_SIZE];
+    scratch_path(call, path);
+    if (rmdir(path) == 0 || errno == ENOENT) {
+        return 0; /* the host has taken each record away as it read it */
+    }
+    sweep(call->directory, 32);
+    return rmdir(path) == 0 || errno == ENOENT ? 0 : -errno;
+}
+
+/* --- Protocol A: the end of everything below ----------------------------- */
+
+/* Is this child of ours the nursery of a call that one of our children made?
+ * It sees that its host is dead, and cleans up after itself. */
+static bool
+is_nursery(pid_t pid)
+{
+    char path[40];
+    char *end = put_decimal(put_text(path, "/proc/"), (uint64_t)pid);
+    (void)put_text(end, "/comm");
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return false;
+    }
+    char name[sizeof(NURSERY_NAME)];
+    ssize_t n = read(fd, name, sizeof(name));
+    (void)close(fd);
+    return n == (ssize_t)sizeof(name) && name[n - 1] == '\n' &&
+           memcmp(name, NURSERY_NAME, sizeof(name) - 1) == 0;
+}
+
+/* A child of ours, not reaped: the number is nobody else's, nor is the group
+ * of that number, which only it can have made. */
+static void
+kill_with_group(pid_t pid)
+{
+    (void)kill(-pid, SIGKILL);
+    (void)kill(pid, SIGKILL);
+}
+
+enum { KILL_NURSERIES = 1, KILL_OTHERS = 2 };
+
+/* Kill those children of this process, each with its group, that `whom` says.
+ * Returns how many nurseries are left, or -errno: they cannot be listed. */
+static int
+visit_children(int whom)
+{
+    int fd = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return -errno;
+    }
+    int nurseries = 0;
+    pid_t pid = 0;
+    char buffer[512];
+    ssize_t n;
+    while ((n = read(fd, buffer, sizeof(buffer))) > 0) {
+        for (ssize_t i = 0; i < n; i++) {
+            if (buffer[i] >= '0' && buffer[i] <= '9') {
+                pid = pid * 10 + (buffer[i] - '0');
+                continue;
+            }
+            if (pid > 0 && !(whom & KILL_NURSERIES) && is_nursery(pid)) {
+                nurseries++;
+            }
+            else if (pid > 0 && (whom & KILL_OTHERS)) {
+                kill_with_group(pid);
+            }
+            pid = 0;
+        }
+    }
+    (void)close(fd);
+    return nurseries;
+}
+
+/* The same where /proc does not list them: the children that we forked. */
+static void
+kill_slots(const struct sphttp_call *call)
+{
+    for (uint32_t i = 0; i < call->alive; i++) {
+        if (call->slots[i].pid > 0) {
+            kill_with_group(call->slots[i].pid);
+        }
+    }
+}
+
+static _Noreturn void
+end_everything(struct sphttp_call *call)
+{
+    int64_t begun = now_ns();
+    for (;;) {
+        int whom = now_ns() < begun + SECOND ? KILL_OTHERS
+                                             : KILL_OTHERS | KILL_NURSERIES;
+        bool listed = visit_children(whom) >= 0;
+        if (!listed) {
+            kill_slots(call);
+        }
+        pid_t pid;
+        bool reaped = false;
+        while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {
+            reaped = true;
+        }
+        if (pid < 0 || (!listed && now_ns() > begun + SECOND)) {
+            break; /* none left; or strangers that nobody can name */
+        }
+        if (!reaped) {
+            (void)nanosleep(&(struct timespec){0, 5000000}, NULL);
+        }
+    }
+    if (call->directory >= 0) {
+        (void)scratch_remove(call);
+    }
+    _exit(0);
+}
+
+/* --- The nursery ---------------------------------------------------------- */
+
+static void
+on_child_end(int signal)
+{
+    (void)signal; /* it is here to interrupt ppoll */
+}
+
+/* Signals the host handles get their default action: their handlers are
+ * Python's. A handler for a fault, faulthandler's, works in any process. */
+static void
+settle_signals(void)
+{
+    for (int number = 1; number < NSIG; number++) {
+        struct sigaction action;
+        if (number == SIGSEGV || number == SIGBUS || number == SIGILL ||
+            number == SIGFPE || number == SIGABRT ||
+            sigaction(number, NULL, &action) != 0 ||
+            action.sa_handler == SIG_DFL || action.sa_handler == SIG_IGN) {
+            continue;
+        }
+        memset(&action, 0, sizeof(action));
+        action.sa_handler = SIG_DFL;
+        (void)sigaction(number, &action, NULL);
+    }
+}
+
+/* What every child inherits and nobody has to do again. 0 or -errno. */
+static int
+settle_stdin(void)
+{
+    int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (fd < 0) {
+        return -errno;
+    }
+    int err = dup2(fd, STDIN_FILENO) < 0 ? -errno : 0;
+    if (fd != STDIN_FILENO) {
+        (void)close(fd);
+    }
+    return err;
+}
+
+/* A process that begins alone, or makes itself so: what has been forked among
+ * threads may have threads already, an at-fork handler's (gRPC's), and would
+ * then be no place to fork from. The first waits for the second. */
+static void
+be_alone(const struct sphttp_call *call)
+{
+    (void)setpgid(0, 0);
+    if (sphttp_thread_count() == 1) {
+        return;
+    }
+    pid_t alone = call->bare_fork();
+    if (alone == 0) {
+        return;
+    }
+    (void)prctl(PR_SET_NAME, NURSERY_NAME);
+    (void)close(call->nursery_end);
+    while (alone > 0 && waitpid(alone, NULL, 0) < 0 && errno == EINTR) {
+    }
+    _exit(0);
+}
+
+static void
+fail_call(struct sphttp_call *call, int trouble, int error)
+{
+    call->page->trouble = trouble;
+    call->page->error = error;
+    call->page->stop = 1;
+}
+
+struct nursery {
+    struct sphttp_call *call;
+    struct sigaction host_sigchld;
+    sigset_t wait_mask; /* all but SIGCHLD */
+    pid_t self;
+    uint32_t next;    /* the first index that may still be free */
+    uint32_t running; /* children */
+    bool starved;     /* no fork succeeds until a child has ended */
+    bool told;        /* the host knows that it is all over */
+    int64_t patience_ns; /* until when nested nurseries are waited for */
+};
+
+/* A child's first steps, before it is Python's. Its signals stay blocked. */
+static void
+be_child(struct nursery *nursery, uint32_t index, uint32_t slot)
+{
+    struct sphttp_call *call = nursery->call;
+    /* Exact, for the nursery has one thread; and asked after, because it may
+     * have died before. */
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != nursery->self) {
+        _exit(1);
+    }
+    (void)setpgid(0, 0);
+    char name[32];
+    (void)put_decimal(put_text(name, "tep-child-"), index);
+    (void)prctl(PR_SET_NAME, name);
+    (void)sigaction(SIGCHLD, &nursery->host_sigchld, NULL);
+    (void)close(call->nursery_end);
+    call->nursery_end = -1;
+    call->index = index;
+    call->slot = slot;
+}
+
+/* Fork a child for item `index` into `slot`. True in the child. */
+static bool
+fork_child(struct nursery *nursery, uint32_t index, uint32_t slot)
+{
+    struct sphttp_call *call = nursery->call;
+    struct report *report = &call->report[index];
+    report->started_ns = now_ns();
+    report->attempts++;
+    call->state[index] = ITEM_RUN | slot << ITEM_SLOT_SHIFT;
+    pid_t pid = call->bare_fork();
+    if (pid == 0) {
+        be_child(nursery, index, slot);
+        return true;
+    }
+    if (pid < 0) {
+        int err = errno;
+        call->state[index] = ITEM_FREE;
+        report->started_ns = 0;
+        report->attempts--;
+        if (nursery->running > 0 && (err == EAGAIN || err == ENOMEM)) {
+            nursery->starved = true; /* go on with the children there are */
+        }
+        else {
+            fail_call(call, TROUBLE_FORK, err);
+        }
+        return false;
+    }
+    report->pid = pid;
+    call->slots[slot] = (struct slot){pid, index};
+    nursery->running++;
+    nursery->next = index + 1;
+    return false;
+}
+
+/* A free slot while a child may be forked, else -1. */
+static int64_t
+slot_to_fill(struct nursery *nursery)
+{
+    const struct sphttp_call *call = nursery->call;
+    /* After the loss of a nursery the next one finds gaps. */
+    while (nursery->next < call->count &&
+           call->state[nursery->next] != ITEM_FREE) {
+        nursery->next++;
+    }
+    if (call->page->stop || nursery->starved ||
+        nursery->next >= call->count || nursery->running >= call->alive) {
+        return -1;
+    }
+    uint32_t slot = nursery->next % call->alive; /* most often the free one */
+    while (call->slots[slot].pid != 0) {
+        slot = (slot + 1) % call->alive;
+    }
+    return slot;
+}
+
+static void
+finish_slot(struct nursery *nursery, struct slot *slot, int status,
+            const struct rusage *usage)
+{
+    struct sphttp_call *call = nursery->call;
+    struct report *report = &call->report[slot->index];
+    report->ended_ns = now_ns();
+    report->wait_status = status;
+    report->max_rss = (int64_t)usage->ru_maxrss * 1024;
+    report->cpu_ns =
+        (int64_t)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * SECOND +
+        (int64_t)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) * 1000;
+    uint32_t kind = call->state[slot->index] & ITEM_KIND;
+    bool committed = kind == ITEM_DONE || kind == ITEM_DISCARDED;
+    if (!committed && call->stop_on_failure) {
+        call->page->stop = 1;
+    }
+    *slot = (struct slot){0, 0};
+    nursery->running--;
+    nursery->starved = false;
+}
+
+/* Take note of every child that has ended. Any may be waited for here: what
+ * is not in a slot was left to us by one that is gone. True: strangers live. */
+static bool
+reap_ended(struct nursery *nursery)
+{
+    const struct sphttp_call *call = nursery->call;
+    for (;;) {
+        int status;
+        struct rusage usage;
+        pid_t pid = wait4(-1, &status, WNOHANG, &usage);
+        if (pid <= 0) {
+            return pid == 0;
+        }
+        for (uint32_t i = 0; i < call->alive; i++) {
+            if (call->slots[i].pid == pid) {
+                finish_slot(nursery, &call->slots[i], status, &usage);
+                break;
+            }
+        }
+    }
+}
+
+/* Sleep until a child ends, the host speaks, or `timeout` is over (NULL:
+ * never). Leaves at a goodbye, ends everything where the host is gone. */
+static void
+wait_for_event(struct nursery *nursery, const struct timespec *timeout)
+{
+    struct sphttp_call *call = nursery->call;
+    struct pollfd host = {.fd = call->nursery_end, .events = POLLIN};
+    if (ppoll(&host, 1, timeout, &nursery->wait_mask) <= 0) {
+        return; /* EINTR: SIGCHLD; or time to fork on */
+    }
+    char byte;
+    ssize_t n = recv(call->nursery_end, &byte, 1, MSG_DONTWAIT);
+    if (n > 0) {
+        _exit(0); /* goodbye: the host has removed the scratch directory */
+    }
+    if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+        end_everything(call);
+    }
+}
+
+/* It is all over: tell the host to look at the page. This never blocks: a host
+ * that does not read must not stop what goes on here. */
+static void
+tell_host(struct nursery *nursery)
+{
+    nursery->call->page->finished = 1;
+    nursery->told = true;
+    (void)send(nursery->call->nursery_end, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* Nurseries of calls that our children made and did not live to see the end
+ * of: they clean up after themselves, and this call ends after they have. */
+static bool
+nested_left(struct nursery *nursery)
+{
+    if (nursery->patience_ns == 0) {
+        nursery->patience_ns = now_ns() + SECOND;
+    }
+    return now_ns() < nursery->patience_ns && visit_children(0) > 0;
+}
+
+void
+nursery_run(struct sphttp_call *call)
+{
+    be_alone(call);
+    struct nursery nursery = {.call = call, .self = getpid()};
+    (void)prctl(PR_SET_NAME, NURSERY_NAME);
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
+    settle_signals();
+    /* A host that ignores SIGCHLD would cost us every exit status. */
+    struct sigaction action = {.sa_handler = on_child_end};
+    (void)sigaction(SIGCHLD, &action, &nursery.host_sigchld);
+    (void)sigfillset(&nursery.wait_mask);
+    (void)sigdelset(&nursery.wait_mask, SIGCHLD);
+
+    int err = settle_stdin();
+    if (err != 0) {
+        fail_call(call, TROUBLE_STDIN, -err);
+    }
+    else if (call->directory < 0) { /* else a lost nursery's, to go on with */
+        call->directory = scratch_make(call);
+        if (call->directory < 0) {
+            fail_call(call, TROUBLE_SCRATCH, -call->directory);
+        }
+    }
+    for (;;) {
+        int64_t slot = slot_to_fill(&nursery);
+        if (slot >= 0 && fork_child(&nursery, nursery.next, (uint32_t)slot)) {
+            return; /* in a child */
+        }
+        bool strangers = reap_ended(&nursery);
+        struct timespec soon = {0, 0};
+        struct timespec *timeout = NULL;
+        if (slot_to_fill(&nursery) >= 0) {
+            timeout = &soon;
+        }
+        else if (nursery.running == 0 && !nursery.told) {
+            if (strangers && nested_left(&nursery)) {
+                soon.tv_nsec = 2000000;
+                timeout = &soon;
+            }
+            else {
+                tell_host(&nursery);
+            }
+        }
+        wait_for_event(&nursery, timeout);
+    }
+}
+
+/* --- What else Python asks for ----------------------------------------------- */
+
+int
+sphttp_hmac_sha256_hex(const char *key, size_t key_size, const char *message,
+                       size_t message_size, char *hex)
+{
+    unsigned char mac[MAC_SIZE];
+    struct iovec part = {(void *)(uintptr_t)message, message_size};
+    int err = hmac_sha256(key, key_size, &part, 1, mac);
+    if (err != 0) {
+        return err;
+    }
+    for (int i = 0; i < MAC_SIZE; i++) {
+        *hex++ = "0123456789abcdef"[mac[i] >> 4];
+        *hex++ = "0123456789abcdef"[mac[i] & 15];
+    }
+    *hex = '\0';
+    return 0;
+}
+
+void
+sphttp_exit(int status)
+{
+    _exit(status);
+}
+
+int
+sphttp_getpid(void)
+{
+    return getpid();
+}

@@ -1,0 +1,119 @@
+/* All that Python may call: build_ext.py reads this text word for word, and
+ * the C includes it, so the two cannot drift. No preprocessor lines here.
+ *
+ * Every int is 0 (or the value named) on success and -errno on failure.
+ * What is named py_ knows the GIL: it is entered holding it, and gives it up
+ * only where it sleeps or computes for long. The rest never gives it up. */
+
+typedef struct sphttp_call sphttp_call;
+
+/* What py_call_run says besides -errno. */
+enum sphttp_event {
+    SPHTTP_ENDED = 0,    /* every child has ended: ask for the results */
+    SPHTTP_IN_CHILD = 1  /* this process is a child: see sphttp_child_index */
+};
+
+/* How a child says that it is through with its item. */
+enum sphttp_status {
+    SPHTTP_RETURNED = 1,   /* the payload is the text, UTF-8 */
+    SPHTTP_RAISED = 2,     /* an exception as text; never unpickled */
+    SPHTTP_RAISED_AS = 3,  /* the same and its pickle; authenticated */
+    SPHTTP_NOT_TEXT = 4,   /* the name of the type that process returned */
+    SPHTTP_DISCARDED = 5   /* it returned, and nobody wants to know what */
+};
+
+/* What became of an item; a status above, or one of these. */
+enum sphttp_fate {
+    SPHTTP_NOT_BEGUN = 0,
+    SPHTTP_DIED = -1,      /* its child ended without a result */
+    SPHTTP_UNWRITTEN = -2, /* the result could not be written: see error */
+    SPHTTP_UNREAD = -3,    /* the result could not be read: see error */
+    SPHTTP_TAMPERED = -4   /* the record is not the one that was written */
+};
+
+typedef struct {
+    int fate;             /* of sphttp_fate, or of sphttp_status */
+    int error;            /* errno, with SPHTTP_UNWRITTEN and SPHTTP_UNREAD */
+    int pid;              /* of the child; 0: there was none */
+    int wait_status;      /* as wait4 gave it; -1: nobody saw it end */
+    unsigned int attempts;
+    int64_t started_ns;   /* CLOCK_MONOTONIC; 0: never */
+    int64_t ended_ns;
+    int64_t cpu_ns;       /* user and system */
+    int64_t max_rss;      /* bytes */
+    const char *payload;  /* the call's, until sphttp_call_drop */
+    uint64_t size;        /* bytes */
+} sphttp_result;
+
+/* Prepare a call of `count` items (at least 1), at most `alive` children (at
+ * least 1) at once. With `stop_on_failure` no item starts after one failed.
+ * The scratch directory will be made below `root`. Nothing is forked. The
+ * caller frees `*call`, when 0 was returned, with py_call_free.
+ * -ENAMETOOLONG, -ENOMEM, -EMFILE, -EOVERFLOW, -EIO (libcrypto). */
+int sphttp_call_open(uint32_t count, uint32_t alive, int stop_on_failure,
+                     const char *root, sphttp_call **call);
+
+/* In the main thread: let signals wake py_call_run, until the call is closed.
+ * Elsewhere: nothing, since Python handles no signal there. */
+int py_call_watch_signals(sphttp_call *call);
+
+/* Fork the nursery. SPHTTP_ENDED stands for "started" here: go on with
+ * py_call_run, at the latest when sphttp_call_descriptor can be read. In a
+ * child SPHTTP_IN_CHILD, and the caller must end in sphttp_exit or
+ * sphttp_child_commit, whatever happens. -ENOTSUP: not the main interpreter. */
+int py_call_start(sphttp_call *call);
+
+/* Start what py_call_start has not, wait for the end, collect the results, see
+ * the nursery off. One call, which takes the GIL once, to come back. Returns
+ * an sphttp_event; -EINTR: signals are due, call again; other -errno: the call
+ * failed while sphttp_call_doing. Close it in any case. */
+int py_call_run(sphttp_call *call);
+
+/* The descriptor to wait on, for reading; -1 while the call is not under way. */
+int sphttp_call_descriptor(const sphttp_call *call);
+
+/* After a failure: what was being done, a constant string. */
+const char *sphttp_call_doing(const sphttp_call *call);
+
+/* What became of item `index`, after SPHTTP_ENDED. */
+void sphttp_call_result(const sphttp_call *call, uint32_t index,
+                        sphttp_result *result);
+
+/* Free the payload of item `index`. */
+void sphttp_call_drop(sphttp_call *call, uint32_t index);
+
+/* End the call: where it has not ended by itself, everything below the nursery
+ * is killed and reaped, and the scratch directory removed. Twice is once. */
+void py_call_close(sphttp_call *call);
+
+/* Close and free. NULL is allowed. */
+void py_call_free(sphttp_call *call);
+
+/* In a child: the item that it is to process. */
+uint32_t sphttp_child_index(const sphttp_call *call);
+
+/* In a child: write the record, commit it, and end this process. */
+void sphttp_child_commit(sphttp_call *call, int status, const char *payload,
+                         size_t size);
+
+/* The threads of this process; 0: not known. */
+int sphttp_thread_count(void);
+
+/* fork() with the interpreter's at-fork hooks: 0 in the child, the pid in the
+ * parent, -errno, or -ENOTSUP outside the main interpreter. */
+int py_fork(void);
+
+/* _exit(status): no exit handlers, no flushing. */
+void sphttp_exit(int status);
+
+int sphttp_getpid(void);
+
+/* HMAC-SHA256 of the message into `hex`, 64 lower-case digits and a NUL.
+ * -EIO: libcrypto failed; -EOVERFLOW: a key above INT_MAX bytes. */
+int sphttp_hmac_sha256_hex(const char *key, size_t key_size,
+                           const char *message, size_t message_size,
+                           char *hex);
+
+/* The same, without the GIL where the message is long. */
+int py_hmac_sha256_hex(const char *key, size_t key_size,
+                       const char *message, size_t message_size, char *hex);
