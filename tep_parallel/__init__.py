@@ -1,0 +1,25 @@
+"""Fork-based fan-out: each item in a child process of its own, results in input order."""
+
+from tep_parallel._errors import (
+    DeadWorkerError,
+    ParallelError,
+    TamperedResultError,
+    WorkerError,
+)
+from tep_parallel._outcome import Outcome
+from tep_parallel._parallel import Parallel
+from tep_parallel._sock import Sock
+from tep_parallel._version import __version__
+from tep_parallel._worker import ParallelWorker
+
+__all__ = [
+    "DeadWorkerError",
+    "Outcome",
+    "Parallel",
+    "ParallelError",
+    "ParallelWorker",
+    "Sock",
+    "TamperedResultError",
+    "WorkerError",
+    "__version__",
+]

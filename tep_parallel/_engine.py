@@ -1,0 +1,118 @@
+"""One call of the C core, from its fork to its last result."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, NoReturn
+
+from tep_parallel._native import fail, ffi, lib
+
+
+class Call:
+    """A nursery and its children. Leaving the block ends whatever of them still runs.
+
+    Args:
+        count: How many items there are, at least 1.
+        alive: How many children may be alive at once, at least 1.
+        stop_on_failure: Whether no item is begun after one has failed.
+        root: Where the scratch directory is made, an absolute path.
+
+    Raises:
+        OSError: No memory, no descriptors, or a path that is too long.
+    """
+
+    def __init__(self, count: int, *, alive: int, stop_on_failure: bool, root: str) -> None:
+        box = ffi.new("sphttp_call **")
+        code = lib.sphttp_call_open(count, alive, stop_on_failure, os.fsencode(root), box)
+        if code != 0:
+            fail(code, f"preparing a call of {count} items below {root!r}")
+        # The destructor is for a block that was never entered, or left by force.
+        self._handle = ffi.gc(box[0], lib.py_call_free)
+        self._root = root
+        self._result = ffi.new("sphttp_result *")
+
+    def __enter__(self) -> Call:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        frames: TracebackType | None,
+    ) -> None:
+        lib.py_call_close(self._handle)
+
+    def run(self, serve: Callable[[], NoReturn]) -> None:
+        """Fork, and return once every child has ended.
+
+        Args:
+            serve: Run in each child; what it raises never gets further than this.
+
+        Raises:
+            OSError: The system refused processes, memory, or the scratch directory.
+            RuntimeError: This is not the main interpreter.
+        """
+        # From here to the end signals reach the wait in C. Python runs their handlers
+        # between the calls below: after this one, and whenever a wait says EINTR.
+        code = lib.py_call_watch_signals(self._handle)
+        wait_read = _wait_of_gevent()
+        if code == 0 and wait_read is not None:
+            code = lib.py_call_start(self._handle)
+            if code == 0:
+                wait_read(lib.sphttp_call_descriptor(self._handle))
+        if code == 0:
+            code = lib.py_call_run(self._handle)
+        while code == -errno.EINTR:
+            code = lib.py_call_run(self._handle)
+        if code == lib.SPHTTP_IN_CHILD:
+            try:
+                serve()
+            finally:
+                lib.sphttp_exit(1)
+        if code != 0:
+            doing = ffi.string(lib.sphttp_call_doing(self._handle)).decode("ascii")
+            if "scratch" in doing:
+                doing += f" below {self._root!r} (scratch_root= names another place)"
+            fail(code, doing)
+
+    def result(self, index: int) -> Any:
+        """What became of item `index`: an sphttp_result, good until the next is asked for."""
+        lib.sphttp_call_result(self._handle, index, self._result)
+        return self._result
+
+    def text(self, index: int, result: Any) -> str:
+        """The payload of `result` as the child's str; it can be asked for once."""
+        text = str(ffi.buffer(result.payload, result.size), "utf-8", "surrogatepass")
+        lib.sphttp_call_drop(self._handle, index)
+        return text
+
+    def payload(self, result: Any) -> bytes:
+        """The payload of `result`."""
+        return bytes(ffi.buffer(result.payload, result.size))
+
+    def child_index(self) -> int:
+        """In a child: the item it is to process."""
+        index: int = lib.sphttp_child_index(self._handle)
+        return index
+
+    def commit(self, status: int, payload: bytes) -> NoReturn:
+        """In a child: write the record and end this process."""
+        lib.sphttp_child_commit(self._handle, status, payload, len(payload))
+        raise AssertionError  # not reached; it tells type checkers so
+
+
+def _wait_of_gevent() -> Callable[[int], None] | None:
+    """gevent's way to wait for a descriptor, where it has patched the host.
+
+    A wait in C would stop every greenlet; this one lets them run.
+    """
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey is None or not monkey.is_module_patched("select"):
+        return None
+    from gevent.socket import wait_read  # type: ignore[import-untyped,import-not-found]
+
+    return wait_read  # type: ignore[no-any-return]

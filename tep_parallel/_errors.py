@@ -1,0 +1,119 @@
+"""What a call raises of its own.
+
+ParallelError
+├── WorkerError          process() raised what cannot be rebuilt here
+├── DeadWorkerError      the child ended without a result
+└── TamperedResultError  a record is not the one that was written
+"""
+
+from __future__ import annotations
+
+import os
+import signal as _signal
+
+
+class ParallelError(Exception):
+    """An item's failure that is not an exception of the worker's own.
+
+    Args:
+        message: What happened.
+        index: The item's place in the input, from 0.
+        item: The item.
+    """
+
+    def __init__(self, message: str, *, index: int | None = None, item: object = None) -> None:
+        super().__init__(message)
+        self.index = index
+        self.item = item
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Keyword-only arguments do not survive BaseException's own __reduce__.
+        return (_rebuild, (type(self), self.args, self.__dict__))
+
+
+def _rebuild(
+    kind: type[ParallelError], args: tuple[str, ...], state: dict[str, object]
+) -> ParallelError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class WorkerError(ParallelError):
+    """`process` raised an exception that cannot be rebuilt in this process.
+
+    Args:
+        remote_type: Its type's name, with the module's unless that is builtins.
+        remote_traceback: The traceback as the child would have printed it.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        index: int | None = None,
+        item: object = None,
+        remote_type: str = "",
+        remote_traceback: str = "",
+    ) -> None:
+        super().__init__(message, index=index, item=item)
+        self.remote_type = remote_type
+        self.remote_traceback = remote_traceback
+
+
+class DeadWorkerError(ParallelError):
+    """The child ended without a result: it was killed, or left by itself.
+
+    Args:
+        pid: The child's; None: there was none.
+        exit_code: From 0 to 255, where it left by itself; else None.
+        signal: What killed it; else None.
+
+    Both are None where nobody saw the end: the nursery had been killed too.
+    Source: WIFEXITED and WIFSIGNALED, POSIX waitpid().
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        index: int | None = None,
+        item: object = None,
+        pid: int | None = None,
+        exit_code: int | None = None,
+        signal: int | None = None,
+    ) -> None:
+        super().__init__(message, index=index, item=item)
+        self.pid = pid
+        self.exit_code = exit_code
+        self.signal = signal
+
+
+class TamperedResultError(ParallelError):
+    """A record failed its authenticity check: somebody else wrote to the scratch directory."""
+
+
+def shown(item: object) -> str:
+    """The item as messages show it: its repr, of bounded length."""
+    text = repr(item)
+    return text if len(text) <= 100 else f"{text[:80]}...{text[-16:]}"
+
+
+def dead(index: int, item: object, pid: int | None, wait_status: int | None) -> DeadWorkerError:
+    """The error for a child that ended with `wait_status`; None: nobody saw it end."""
+    where = f"item {index} ({shown(item)})"
+    if pid is None:
+        message = f"{where} was never begun: the nursery was killed, and the next one too"
+        return DeadWorkerError(message, index=index, item=item)
+    if wait_status is None:
+        message = f"{where}: child {pid} was killed with its nursery"
+        return DeadWorkerError(message, index=index, item=item, pid=pid)
+    if os.WIFSIGNALED(wait_status):
+        number = os.WTERMSIG(wait_status)
+        name = _signal.strsignal(number) or "unknown"
+        message = f"{where}: child {pid} was killed by signal {number} ({name})"
+        return DeadWorkerError(message, index=index, item=item, pid=pid, signal=number)
+    code = os.WEXITSTATUS(wait_status)
+    message = f"{where}: child {pid} ended without a result, exit code {code}"
+    return DeadWorkerError(message, index=index, item=item, pid=pid, exit_code=code)

@@ -1,0 +1,111 @@
+"""What became of one item."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Outcome(Generic[T_co]):
+    """What became of one item; immutable.
+
+    Attributes:
+        index: The item's place in the input, from 0.
+        item: The item.
+        result: What `process` returned; None where it failed.
+        error: What map_processes would raise for it; None where it did not fail.
+        pid: The process that ran it; None: it was never begun.
+        exit_code: The child's, from 0 to 255; None: a signal ended it, or nobody saw the end.
+        signal: What killed the child, else None.
+        attempts: How often it was begun.
+        started: When, seconds of the clock of time.monotonic; None: never.
+        seconds: From the fork until the child had been reaped.
+        cpu_seconds: The child's, user and system; None where there was no child.
+        max_rss: The child's peak, bytes, pages shared with the parent included; None likewise.
+
+    Source: wait4(2) and getrusage(2) for the last five but `started`.
+    """
+
+    __slots__ = (
+        "attempts",
+        "cpu_seconds",
+        "error",
+        "exit_code",
+        "index",
+        "item",
+        "max_rss",
+        "pid",
+        "result",
+        "seconds",
+        "signal",
+        "started",
+    )
+
+    index: int
+    item: object
+    result: T_co | None
+    error: BaseException | None
+    pid: int | None
+    exit_code: int | None
+    signal: int | None
+    attempts: int
+    started: float | None
+    seconds: float
+    cpu_seconds: float | None
+    max_rss: int | None
+
+    def __init__(
+        self,
+        index: int,
+        item: object,
+        *,
+        result: T_co | None = None,
+        error: BaseException | None = None,
+        pid: int | None = None,
+        exit_code: int | None = None,
+        signal: int | None = None,
+        attempts: int = 0,
+        started: float | None = None,
+        seconds: float = 0.0,
+        cpu_seconds: float | None = None,
+        max_rss: int | None = None,
+    ) -> None:
+        put = object.__setattr__
+        put(self, "index", index)
+        put(self, "item", item)
+        put(self, "result", result)
+        put(self, "error", error)
+        put(self, "pid", pid)
+        put(self, "exit_code", exit_code)
+        put(self, "signal", signal)
+        put(self, "attempts", attempts)
+        put(self, "started", started)
+        put(self, "seconds", seconds)
+        put(self, "cpu_seconds", cpu_seconds)
+        put(self, "max_rss", max_rss)
+
+    @property
+    def ok(self) -> bool:
+        """Whether `process` returned."""
+        return self.error is None
+
+    def __setattr__(self, name: str, value: object) -> None:
+        msg = f"an Outcome is immutable: cannot set {name!r}"
+        raise AttributeError(msg)
+
+    def __delattr__(self, name: str) -> None:
+        msg = f"an Outcome is immutable: cannot delete {name!r}"
+        raise AttributeError(msg)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        return (_rebuild, (fields,))
+
+    def __repr__(self) -> str:
+        end = f"result={self.result!r}" if self.ok else f"error={self.error!r}"
+        return f"Outcome(index={self.index}, item={self.item!r}, {end}, pid={self.pid})"
+
+
+def _rebuild(fields: dict[str, object]) -> Outcome[object]:
+    return Outcome(**fields)  # type: ignore[arg-type]

@@ -1,0 +1,166 @@
+"""The blocking face: check what was given, drive one call of the engine, hand its results on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from tep_parallel._outcome import Outcome
+from tep_parallel._worker import ParallelWorker, Process, process_of
+
+_MOST_ALIVE = 512  # children, where the caller names no number
+
+
+class Parallel:
+    """Run a worker on every item, each item in a child process of its own.
+
+    Args:
+        worker: A ParallelWorker instance, or any callable of one item; it is inherited by
+            the children, never pickled.
+        in_processes: How many children may be alive at once; the next is forked as one
+            ends. None: one for every item, and never more than 512. 0: no fork, every item
+            is processed here, for debugging and tests.
+        isolation: Whether every item gets a fresh child. It does so far in any case: pools,
+            whose children take one item after the other, are to come.
+        rebuild_exceptions: False: nothing that a child sent is ever unpickled, and every
+            exception arrives as WorkerError; for workers that handle hostile input. An
+            exception that is rebuilt was authenticated, which keeps out other writers, not
+            the worker itself.
+        scratch_root: The directory below which a call makes its scratch directory. None:
+            TMPDIR of the environment, or /tmp.
+
+    Raises:
+        TypeError: An argument of the wrong kind, or a worker class in place of an instance.
+        ValueError: A negative number.
+
+    Source: `Parallel.map` of grosser/parallel, lib/parallel.rb.
+    """
+
+    def __init__(
+        self,
+        worker: ParallelWorker | Process,
+        *,
+        in_processes: int | None = None,
+        isolation: bool = False,
+        rebuild_exceptions: bool = True,
+        scratch_root: str | os.PathLike[str] | None = None,
+    ) -> None:
+        process_of(worker)  # refused here, where the caller sees why
+        if in_processes is not None:
+            if isinstance(in_processes, bool) or not isinstance(in_processes, int):
+                kind = type(in_processes).__name__
+                msg = f"in_processes: expected an int or None, got {kind}"
+                raise TypeError(msg)
+            if in_processes < 0:
+                msg = f"in_processes: expected 0 or more, got {in_processes}"
+                raise ValueError(msg)
+        for name, value in (("isolation", isolation), ("rebuild_exceptions", rebuild_exceptions)):
+            if not isinstance(value, bool):
+                msg = f"{name}: expected a bool, got {type(value).__name__}"
+                raise TypeError(msg)
+        self.worker = worker
+        self._in_processes = in_processes
+        self._rebuild = rebuild_exceptions
+        self._scratch_root = None if scratch_root is None else _path(scratch_root)
+
+    def map_processes(self, items: Iterable[Any]) -> list[str]:
+        """Return every item's result, in input order, once every child has ended.
+
+        After a failure no new item is begun; those that run are left to end.
+
+        Args:
+            items: The items; of any kind, since children inherit them.
+
+        Raises:
+            TypeError: `items` is one str or bytes, or no iterable (nothing was forked); or
+                `process` returned something else than a str.
+            Exception: What `process` raised, the first by input order, as itself, with the
+                child's traceback as its cause.
+            ParallelError: What became of an item without such an exception.
+            OSError: The system refused processes, memory, descriptors or a file.
+            RuntimeError: This is not the main interpreter; nothing was forked.
+        """
+        outcomes = self._run(items, stop_on_failure=True)
+        _raise_first(outcomes)
+        return [outcome.result for outcome in outcomes]  # type: ignore[misc]
+
+    def each_process(self, items: Iterable[Any]) -> int:
+        """Process every item for its side effects; return 0 once every child has ended.
+
+        What `process` returns is neither checked nor sent. The rest is as in map_processes.
+        """
+        _raise_first(self._run(items, stop_on_failure=True, discard=True))
+        return 0
+
+    def outcomes(self, items: Iterable[Any]) -> list[Outcome[str]]:
+        """Return what became of each item, in input order, once every child has ended.
+
+        Every item is processed, and an item's failure never raises: it stands in its
+        Outcome. What else map_processes raises is raised here too.
+        """
+        return self._run(items, stop_on_failure=False)
+
+    def _run(
+        self, items: Iterable[Any], *, stop_on_failure: bool, discard: bool = False
+    ) -> list[Outcome[str]]:
+        process = process_of(self.worker)
+        if isinstance(items, str | bytes | bytearray):  # list("abc") would fork three children
+            kind = type(items).__name__
+            msg = f"items: expected an iterable of items, got one {kind}"
+            raise TypeError(msg)
+        try:
+            listed = list(items)
+        except TypeError as error:
+            if hasattr(type(items), "__iter__"):
+                raise  # the iterable's own
+            msg = f"items: expected an iterable of items, got {type(items).__name__}"
+            raise TypeError(msg) from error
+        if not listed:
+            return []
+        # Loaded now: a child of a busy host cannot import what another thread is importing.
+        if self._in_processes == 0:
+            from tep_parallel import _serial
+
+            return _serial.run(
+                self.worker, process, listed, stop_on_failure=stop_on_failure, discard=discard
+            )
+        from tep_parallel import _forked
+
+        return _forked.run(
+            self.worker,
+            process,
+            listed,
+            alive=self._in_processes or _MOST_ALIVE,
+            stop_on_failure=stop_on_failure,
+            discard=discard,
+            rebuild=self._rebuild,
+            root=self._scratch_root or os.path.abspath(os.environ.get("TMPDIR") or "/tmp"),
+        )
+
+
+def _path(given: str | os.PathLike[str]) -> str:
+    path = os.fspath(given)
+    if not isinstance(path, str):
+        msg = f"scratch_root: expected a str or a path of str, got {type(path).__name__}"
+        raise TypeError(msg)
+    if not path or "\0" in path:
+        msg = f"scratch_root: expected a path, got {path!r}"
+        raise ValueError(msg)
+    return os.path.abspath(path)
+
+
+def _raise_first(outcomes: list[Outcome[str]]) -> None:
+    """Raise the first failure by input order, saying what it was and how many others failed."""
+    failed = [outcome for outcome in outcomes if outcome.error is not None]
+    if not failed:
+        return
+    from tep_parallel._errors import shown
+    from tep_parallel._raised import add_note
+
+    first = failed[0]
+    assert first.error is not None
+    others = len(failed) - 1
+    more = "no other failed" if others == 0 else f"{others} more failed"
+    add_note(first.error, f"tep_parallel: item {first.index} ({shown(first.item)}); {more}")
+    raise first.error

@@ -1,0 +1,93 @@
+"""How an exception travels: as text always, and as a pickle where it survives one."""
+
+from __future__ import annotations
+
+import pickle
+import traceback
+
+from tep_parallel._errors import WorkerError, shown
+
+_LENGTH = 8  # bytes of the number before each of the three texts
+
+
+class RemoteTraceback(Exception):  # noqa: N818  # a cause to be shown, never to be caught
+    """The cause of an exception that was raised in a child: its traceback, as text."""
+
+    def __str__(self) -> str:
+        return f'\n"""\n{self.args[0]}"""'
+
+
+def pack(error: BaseException, *, rebuild: bool) -> tuple[bytes, bool]:
+    """The payload for `error`, and whether it ends in a pickle that can be loaded."""
+    frames = error.__traceback__
+    if frames is not None:
+        frames = frames.tb_next  # the first is this library's
+    lines = traceback.format_exception(type(error), error, frames)
+    kind = type(error)
+    name = kind.__qualname__
+    if kind.__module__ != "builtins":
+        name = f"{kind.__module__}.{name}"
+    texts = [name, _message(error), "".join(lines)]
+    encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
+    payload = b"".join(len(text).to_bytes(_LENGTH, "big") + text for text in encoded)
+    pickled = _pickle(error) if rebuild and isinstance(error, Exception) else None
+    return payload + (pickled or b""), pickled is not None
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as broken:  # noqa: BLE001  # a __str__ may raise anything
+        return f"<its __str__ raised {type(broken).__name__}>"
+
+
+def _pickle(error: Exception) -> bytes | None:
+    """Its pickle; None: it does not survive one. Many classes dump and do not load."""
+    try:
+        pickled = pickle.dumps(error)
+        survived = type(pickle.loads(pickled)) is type(error)  # noqa: S301  # our own
+    except Exception:  # noqa: BLE001  # a __reduce__ may raise anything; the text travels
+        return None
+    return pickled if survived else None
+
+
+def unpack(payload: bytes, *, rebuild: bool, index: int, item: object) -> Exception:
+    """The exception that pack was given, or a WorkerError.
+
+    Args:
+        payload: What pack made; authenticated, where `rebuild`.
+        rebuild: Whether it ends in a pickle that is to be loaded.
+        index: The item's place in the input.
+        item: The item.
+    """
+    texts = []
+    start = 0
+    for _ in range(3):
+        end = start + _LENGTH
+        size = int.from_bytes(payload[start:end], "big")
+        start = end + size
+        texts.append(payload[end:start].decode("utf-8", "surrogatepass"))
+    kind, message, text = texts
+    if rebuild:
+        try:
+            error = pickle.loads(payload[start:])  # noqa: S301  # its MAC was right
+        except Exception as failed:  # noqa: BLE001  # as above; the text tells it all
+            text += f"\nIt could not be rebuilt here: {failed!r}\n"
+        else:
+            if isinstance(error, Exception):
+                error.__cause__ = RemoteTraceback(text)
+                return error
+    summary = f"item {index} ({shown(item)}) raised {kind}: {message}"
+    failure = WorkerError(
+        summary, index=index, item=item, remote_type=kind, remote_traceback=text
+    )
+    failure.__cause__ = RemoteTraceback(text)
+    return failure
+
+
+def add_note(error: BaseException, note: str) -> None:
+    """BaseException.add_note; before 3.11 the note only stands in __notes__ (PEP 678)."""
+    if hasattr(error, "add_note"):
+        error.add_note(note)
+    else:
+        error.__notes__ = [*getattr(error, "__notes__", []), note]

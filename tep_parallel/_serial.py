@@ -1,0 +1,76 @@
+"""in_processes=0: no fork; the same results and errors, from this process, for debugging."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from tep_parallel._errors import WorkerError, dead, shown
+from tep_parallel._outcome import Outcome
+from tep_parallel._worker import ParallelWorker, Process, name_of
+
+
+def run(
+    worker: ParallelWorker | Process,
+    process: Process,
+    items: list[Any],
+    *,
+    stop_on_failure: bool,
+    discard: bool,
+) -> list[Outcome[str]]:
+    """Process each item here; the outcomes of those begun, in input order.
+
+    Arguments as in _forked.run. KeyboardInterrupt gets through: here it is the caller's.
+    """
+    outcomes = []
+    for index, item in enumerate(items):
+        started = time.monotonic()
+        text, error = _process(worker, process, index, item, discard=discard)
+        outcomes.append(
+            Outcome(
+                index,
+                item,
+                result=text,
+                error=error,
+                pid=os.getpid(),
+                attempts=1,
+                started=started,
+                seconds=time.monotonic() - started,
+            )
+        )
+        if error is not None and stop_on_failure:
+            break
+    return outcomes
+
+
+def _process(
+    worker: ParallelWorker | Process,
+    process: Process,
+    index: int,
+    item: object,
+    *,
+    discard: bool,
+) -> tuple[str | None, Exception | None]:
+    where = f"item {index} ({shown(item)})"
+    try:
+        result = process(item)
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        return None, dead(index, item, os.getpid(), (code & 0xFF) << 8)
+    except KeyboardInterrupt:
+        raise
+    except Exception as error:  # noqa: BLE001  # it is the item's outcome
+        return None, error
+    except BaseException as error:  # noqa: BLE001  # as in a child
+        kind = type(error).__qualname__
+        summary = f"{where} raised {kind}: {error}"
+        failure = WorkerError(summary, index=index, item=item, remote_type=kind)
+        failure.__cause__ = error
+        return None, failure
+    if discard:
+        return None, None
+    if not isinstance(result, str):
+        kind = type(result).__qualname__
+        return None, TypeError(f"{name_of(worker)}: expected a str for {where}, got {kind}")
+    return result, None
