@@ -19,7 +19,8 @@ NEEDED = (
 # cffi gives the GIL up round every call, and in a host with busy threads it then takes
 # 5 ms for each of them to get it back: a short call must not pay that, and fork must not
 # happen without the GIL at all. So cffi's wrappers keep it; the functions of py_fork.c
-# give it up themselves, where they sleep or compute for long.
+# give it up themselves, where they sleep or compute for long. Nor does anybody here read
+# ffi.errno, and to keep it costs every child two pages.
 PREAMBLE = """
 #include <stddef.h>
 #include <stdint.h>
@@ -29,6 +30,11 @@ PREAMBLE = """
 #define Py_BEGIN_ALLOW_THREADS {
 #undef Py_END_ALLOW_THREADS
 #define Py_END_ALLOW_THREADS }
+
+#undef _cffi_restore_errno
+#define _cffi_restore_errno() ((void)0)
+#undef _cffi_save_errno
+#define _cffi_save_errno() ((void)0)
 """
 
 PROBE = """

@@ -259,9 +259,10 @@ call_fork(struct sphttp_call *call)
     if (pid == 0) {
         close_end(&call->wake[0]);
         close_end(&call->wake[1]);
-        nursery_run(call); /* it comes back in the children only */
+        /* It comes back in the children only. */
+        uint32_t index = nursery_run(call);
         (void)pthread_sigmask(SIG_SETMASK, &call->mask, NULL);
-        return SPHTTP_IN_CHILD;
+        return 1 + (int)index;
     }
     (void)pthread_sigmask(SIG_SETMASK, &call->mask, NULL);
     if (pid < 0) {
@@ -464,6 +465,7 @@ static int
 nursery_trouble(struct sphttp_call *call)
 {
     static const char *const doing[] = {
+        [TROUBLE_SIGNALFD] = "opening a signal descriptor",
         [TROUBLE_SCRATCH] = "making the scratch directory",
         [TROUBLE_STDIN] = "opening /dev/null",
         [TROUBLE_FORK] = "forking a child",
@@ -551,10 +553,4 @@ sphttp_call_result(const sphttp_call *call, uint32_t index,
         .payload = payload->record != NULL ? record_payload(payload) : NULL,
         .size = payload->size,
     };
-}
-
-uint32_t
-sphttp_child_index(const sphttp_call *call)
-{
-    return call->index;
 }

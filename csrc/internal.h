@@ -60,7 +60,13 @@ struct page {
     _Atomic uint64_t device, inode; /* of that directory; 0: not made */
 };
 
-enum trouble { TROUBLE_NONE, TROUBLE_SCRATCH, TROUBLE_STDIN, TROUBLE_FORK };
+enum trouble {
+    TROUBLE_NONE,
+    TROUBLE_SIGNALFD,
+    TROUBLE_STDIN,
+    TROUBLE_SCRATCH,
+    TROUBLE_FORK
+};
 
 /* A place for one child; the nursery's. */
 struct slot {
@@ -102,15 +108,13 @@ struct sphttp_call {
     /* The scratch directory, to whom it is open. */
     int directory;
 
-    /* A child's. */
-    uint32_t index, slot;
-    sigset_t mask; /* the forking thread's */
+    sigset_t mask; /* the forking thread's; its children's in the end */
 };
 
 /* call.c */
 
-/* Fork the nursery. Returns SPHTTP_IN_CHILD in a child, 0 in the host, or
- * -errno. The at-fork hooks of the interpreter are the caller's business. */
+/* Fork the nursery. 0 in the host, 1 + its index in a child, or -errno. The
+ * at-fork hooks of the interpreter are the caller's business. */
 int call_fork(struct sphttp_call *call);
 
 /* Wait for the end, collect, see the nursery off. 0, -EINTR, -errno;
@@ -124,8 +128,8 @@ void call_free(struct sphttp_call *call);
 /* sphttp_fork.c */
 
 /* Be the nursery: fork the children, wait for them, end this process. Returns
- * in the children only. */
-void nursery_run(struct sphttp_call *call);
+ * in the children only, and there the item's index. */
+uint32_t nursery_run(struct sphttp_call *call);
 
 /* <root>/tep_par_<pid>_<ts>, as the nursery has made it. */
 void scratch_path(const struct sphttp_call *call, char path[SCRATCH_SIZE]);

@@ -42,15 +42,28 @@ py_fork(void)
 
 /* --- Signals: Python's wake-up descriptor -------------------------------------- */
 
-/* PySignal_SetWakeupFd, which the C API documents and the limited API leaves
- * out. signal.set_wakeup_fd gives the GIL up for an fstat. Returns the former
- * descriptor; -1: there was none, or the function is not there. */
 static int
-set_wakeup_fd(int fd)
+no_wakeup_fd(int fd)
 {
-    int (*set)(int);
-    *(void **)&set = dlsym(RTLD_DEFAULT, "PySignal_SetWakeupFd");
-    return set != NULL ? set(fd) : -1;
+    (void)fd;
+    return -1;
+}
+
+/* PySignal_SetWakeupFd, which the C API documents and the limited API leaves
+ * out. signal.set_wakeup_fd gives the GIL up for an fstat. It returns the
+ * former descriptor, or -1. Looked up once, before any fork. */
+static int (*set_wakeup_fd)(int);
+
+static void
+find_wakeup_fd(void)
+{
+    if (set_wakeup_fd == NULL) {
+        *(void **)&set_wakeup_fd =
+            dlsym(RTLD_DEFAULT, "PySignal_SetWakeupFd");
+    }
+    if (set_wakeup_fd == NULL) {
+        set_wakeup_fd = no_wakeup_fd;
+    }
 }
 
 int
@@ -63,6 +76,7 @@ py_call_watch_signals(sphttp_call *call)
         call->doing = "opening a pipe";
         return -errno;
     }
+    find_wakeup_fd();
     call->host_wakeup = set_wakeup_fd(call->wake[1]);
     call->watching = true;
     return 0;
@@ -98,17 +112,18 @@ py_call_start(sphttp_call *call)
     if (!may_fork()) {
         return -ENOTSUP;
     }
+    find_wakeup_fd();
     /* The hooks stay outside the region where call_fork blocks signals: a
      * thread that one of them starts would inherit the mask. */
     PyOS_BeforeFork();
     int event = call_fork(call);
-    if (event == SPHTTP_IN_CHILD) {
-        call->watching = false;
+    if (event > 0) { /* a child */
         (void)set_wakeup_fd(-1);
         PyOS_AfterFork_Child();
-        return SPHTTP_IN_CHILD;
     }
-    PyOS_AfterFork_Parent();
+    else {
+        PyOS_AfterFork_Parent();
+    }
     return event;
 }
 

@@ -125,10 +125,9 @@ record_write(int directory, uint32_t index, int status,
 }
 
 void
-sphttp_child_commit(sphttp_call *call, int status, const char *payload,
-                    size_t size)
+sphttp_child_commit(sphttp_call *call, uint32_t index, int status,
+                    const char *payload, size_t size)
 {
-    uint32_t index = call->index;
     uint32_t kind = ITEM_DISCARDED;
     bool failed = status != SPHTTP_RETURNED && status != SPHTTP_DISCARDED;
     if (status != SPHTTP_DISCARDED) {
@@ -142,9 +141,10 @@ sphttp_child_commit(sphttp_call *call, int status, const char *payload,
     if (failed && call->stop_on_failure) {
         call->page->stop = 1;
     }
-    uint32_t mine = ITEM_RUN | call->slot << ITEM_SLOT_SHIFT;
-    uint32_t done = kind | call->slot << ITEM_SLOT_SHIFT;
-    if (!atomic_compare_exchange_strong(&call->state[index], &mine, done)) {
+    uint32_t word = call->state[index];
+    uint32_t done = (word & ~(uint32_t)ITEM_KIND) | kind;
+    if ((word & ITEM_KIND) != ITEM_RUN ||
+        !atomic_compare_exchange_strong(&call->state[index], &word, done)) {
         for (;;) {
             (void)pause(); /* given up already: a SIGKILL is under way */
         }

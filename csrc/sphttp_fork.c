@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -289,12 +290,6 @@ end_everything(struct sphttp_call *call)
 
 /* --- The nursery ---------------------------------------------------------- */
 
-static void
-on_child_end(int signal)
-{
-    (void)signal; /* it is here to interrupt ppoll */
-}
-
 /* Signals the host handles get their default action: their handlers are
  * Python's. A handler for a fault, faulthandler's, works in any process. */
 static void
@@ -312,21 +307,6 @@ settle_signals(void)
         action.sa_handler = SIG_DFL;
         (void)sigaction(number, &action, NULL);
     }
-}
-
-/* What every child inherits and nobody has to do again. 0 or -errno. */
-static int
-settle_stdin(void)
-{
-    int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (fd < 0) {
-        return -errno;
-    }
-    int err = dup2(fd, STDIN_FILENO) < 0 ? -errno : 0;
-    if (fd != STDIN_FILENO) {
-        (void)close(fd);
-    }
-    return err;
 }
 
 /* A process that begins alone, or makes itself so: what has been forked among
@@ -350,19 +330,22 @@ be_alone(const struct sphttp_call *call)
     _exit(0);
 }
 
-static void
+/* Note what could not be done, and begin no new item. Returns -error. */
+static int
 fail_call(struct sphttp_call *call, int trouble, int error)
 {
     call->page->trouble = trouble;
     call->page->error = error;
     call->page->stop = 1;
+    return -error;
 }
 
 struct nursery {
     struct sphttp_call *call;
-    struct sigaction host_sigchld;
-    sigset_t wait_mask; /* all but SIGCHLD */
     pid_t self;
+    int host;         /* our end of the socket */
+    int child_ends;   /* a signalfd: SIGCHLD */
+    bool deaf;        /* the host ignores SIGCHLD, and so shall its children */
     uint32_t next;    /* the first index that may still be free */
     uint32_t running; /* children */
     bool starved;     /* no fork succeeds until a child has ended */
@@ -370,11 +353,11 @@ struct nursery {
     int64_t patience_ns; /* until when nested nurseries are waited for */
 };
 
-/* A child's first steps, before it is Python's. Its signals stay blocked. */
+/* A child's first steps, before it is Python's. Its signals stay blocked. It
+ * writes to no memory but its stack: each page would be one more to copy. */
 static void
-be_child(struct nursery *nursery, uint32_t index, uint32_t slot)
+be_child(const struct nursery *nursery, uint32_t index)
 {
-    struct sphttp_call *call = nursery->call;
     /* Exact, for the nursery has one thread; and asked after, because it may
      * have died before. */
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -385,11 +368,11 @@ be_child(struct nursery *nursery, uint32_t index, uint32_t slot)
     char name[32];
     (void)put_decimal(put_text(name, "tep-child-"), index);
     (void)prctl(PR_SET_NAME, name);
-    (void)sigaction(SIGCHLD, &nursery->host_sigchld, NULL);
-    (void)close(call->nursery_end);
-    call->nursery_end = -1;
-    call->index = index;
-    call->slot = slot;
+    if (nursery->deaf) {
+        (void)signal(SIGCHLD, SIG_IGN);
+    }
+    (void)close(nursery->host);
+    (void)close(nursery->child_ends);
 }
 
 /* Fork a child for item `index` into `slot`. True in the child. */
@@ -403,7 +386,7 @@ fork_child(struct nursery *nursery, uint32_t index, uint32_t slot)
     call->state[index] = ITEM_RUN | slot << ITEM_SLOT_SHIFT;
     pid_t pid = call->bare_fork();
     if (pid == 0) {
-        be_child(nursery, index, slot);
+        be_child(nursery, index);
         return true;
     }
     if (pid < 0) {
@@ -415,7 +398,7 @@ fork_child(struct nursery *nursery, uint32_t index, uint32_t slot)
             nursery->starved = true; /* go on with the children there are */
         }
         else {
-            fail_call(call, TROUBLE_FORK, err);
+            (void)fail_call(call, TROUBLE_FORK, err);
         }
         return false;
     }
@@ -496,18 +479,27 @@ reap_ended(struct nursery *nursery)
 static void
 wait_for_event(struct nursery *nursery, const struct timespec *timeout)
 {
-    struct sphttp_call *call = nursery->call;
-    struct pollfd host = {.fd = call->nursery_end, .events = POLLIN};
-    if (ppoll(&host, 1, timeout, &nursery->wait_mask) <= 0) {
-        return; /* EINTR: SIGCHLD; or time to fork on */
+    struct pollfd fds[] = {
+        {.fd = nursery->host, .events = POLLIN},
+        {.fd = nursery->child_ends, .events = POLLIN},
+    };
+    if (ppoll(fds, 2, timeout, NULL) <= 0) {
+        return;
+    }
+    if (fds[1].revents != 0) {
+        struct signalfd_siginfo ended;
+        (void)read(nursery->child_ends, &ended, sizeof(ended));
+    }
+    if (fds[0].revents == 0) {
+        return;
     }
     char byte;
-    ssize_t n = recv(call->nursery_end, &byte, 1, MSG_DONTWAIT);
+    ssize_t n = recv(nursery->host, &byte, 1, MSG_DONTWAIT);
     if (n > 0) {
         _exit(0); /* goodbye: the host has removed the scratch directory */
     }
     if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
-        end_everything(call);
+        end_everything(nursery->call);
     }
 }
 
@@ -518,7 +510,7 @@ tell_host(struct nursery *nursery)
 {
     nursery->call->page->finished = 1;
     nursery->told = true;
-    (void)send(nursery->call->nursery_end, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    (void)send(nursery->host, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 /* Nurseries of calls that our children made and did not live to see the end
@@ -532,34 +524,53 @@ nested_left(struct nursery *nursery)
     return now_ns() < nursery->patience_ns && visit_children(0) > 0;
 }
 
-void
+/* What has to be done once, before the first child. 0 or -errno. */
+static int
+settle(struct nursery *nursery)
+{
+    struct sphttp_call *call = nursery->call;
+    (void)prctl(PR_SET_NAME, NURSERY_NAME);
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
+    /* The children's copy of the call must not name it: they close it. */
+    nursery->host = call->nursery_end;
+    call->nursery_end = -1;
+    settle_signals();
+    /* A host that ignores SIGCHLD would cost us every exit status. */
+    nursery->deaf = signal(SIGCHLD, SIG_DFL) == SIG_IGN;
+    sigset_t child_ends;
+    (void)sigemptyset(&child_ends);
+    (void)sigaddset(&child_ends, SIGCHLD);
+    nursery->child_ends = signalfd(-1, &child_ends, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (nursery->child_ends < 0) {
+        return fail_call(call, TROUBLE_SIGNALFD, errno);
+    }
+    int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (fd < 0 || dup2(fd, STDIN_FILENO) < 0) {
+        return fail_call(call, TROUBLE_STDIN, errno);
+    }
+    if (fd != STDIN_FILENO) {
+        (void)close(fd);
+    }
+    if (call->directory < 0) { /* else a lost nursery's, to go on with */
+        call->directory = scratch_make(call);
+    }
+    if (call->directory < 0) {
+        return fail_call(call, TROUBLE_SCRATCH, -call->directory);
+    }
+    return 0;
+}
+
+uint32_t
 nursery_run(struct sphttp_call *call)
 {
     be_alone(call);
     struct nursery nursery = {.call = call, .self = getpid()};
-    (void)prctl(PR_SET_NAME, NURSERY_NAME);
-    (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
-    settle_signals();
-    /* A host that ignores SIGCHLD would cost us every exit status. */
-    struct sigaction action = {.sa_handler = on_child_end};
-    (void)sigaction(SIGCHLD, &action, &nursery.host_sigchld);
-    (void)sigfillset(&nursery.wait_mask);
-    (void)sigdelset(&nursery.wait_mask, SIGCHLD);
-
-    int err = settle_stdin();
-    if (err != 0) {
-        fail_call(call, TROUBLE_STDIN, -err);
-    }
-    else if (call->directory < 0) { /* else a lost nursery's, to go on with */
-        call->directory = scratch_make(call);
-        if (call->directory < 0) {
-            fail_call(call, TROUBLE_SCRATCH, -call->directory);
-        }
-    }
+    (void)settle(&nursery); /* where it failed, no child is forked */
     for (;;) {
         int64_t slot = slot_to_fill(&nursery);
-        if (slot >= 0 && fork_child(&nursery, nursery.next, (uint32_t)slot)) {
-            return; /* in a child */
+        uint32_t index = nursery.next;
+        if (slot >= 0 && fork_child(&nursery, index, (uint32_t)slot)) {
+            return index; /* in a child */
         }
         bool strangers = reap_ended(&nursery);
         struct timespec soon = {0, 0};

@@ -7,12 +7,6 @@
 
 typedef struct sphttp_call sphttp_call;
 
-/* What py_call_run says besides -errno. */
-enum sphttp_event {
-    SPHTTP_ENDED = 0,    /* every child has ended: ask for the results */
-    SPHTTP_IN_CHILD = 1  /* this process is a child: see sphttp_child_index */
-};
-
 /* How a child says that it is through with its item. */
 enum sphttp_status {
     SPHTTP_RETURNED = 1,   /* the payload is the text, UTF-8 */
@@ -57,16 +51,16 @@ int sphttp_call_open(uint32_t count, uint32_t alive, int stop_on_failure,
  * Elsewhere: nothing, since Python handles no signal there. */
 int py_call_watch_signals(sphttp_call *call);
 
-/* Fork the nursery. SPHTTP_ENDED stands for "started" here: go on with
- * py_call_run, at the latest when sphttp_call_descriptor can be read. In a
- * child SPHTTP_IN_CHILD, and the caller must end in sphttp_exit or
- * sphttp_child_commit, whatever happens. -ENOTSUP: not the main interpreter. */
+/* Fork the nursery. In the host 0: go on with py_call_run, at the latest when
+ * sphttp_call_descriptor can be read. In a child 1 + the index of its item, and
+ * the caller must end in sphttp_exit or sphttp_child_commit, whatever happens.
+ * -ENOTSUP: not the main interpreter. */
 int py_call_start(sphttp_call *call);
 
 /* Start what py_call_start has not, wait for the end, collect the results, see
- * the nursery off. One call, which takes the GIL once, to come back. Returns
- * an sphttp_event; -EINTR: signals are due, call again; other -errno: the call
- * failed while sphttp_call_doing. Close it in any case. */
+ * the nursery off. One call, which takes the GIL once, to come back. Returns 0
+ * at the end; in a child as above; -EINTR: signals are due, call again; other
+ * -errno: the call failed while sphttp_call_doing. Close it in any case. */
 int py_call_run(sphttp_call *call);
 
 /* The descriptor to wait on, for reading; -1 while the call is not under way. */
@@ -75,7 +69,7 @@ int sphttp_call_descriptor(const sphttp_call *call);
 /* After a failure: what was being done, a constant string. */
 const char *sphttp_call_doing(const sphttp_call *call);
 
-/* What became of item `index`, after SPHTTP_ENDED. */
+/* What became of item `index`, after the end. */
 void sphttp_call_result(const sphttp_call *call, uint32_t index,
                         sphttp_result *result);
 
@@ -89,12 +83,10 @@ void py_call_close(sphttp_call *call);
 /* Close and free. NULL is allowed. */
 void py_call_free(sphttp_call *call);
 
-/* In a child: the item that it is to process. */
-uint32_t sphttp_child_index(const sphttp_call *call);
-
-/* In a child: write the record, commit it, and end this process. */
-void sphttp_child_commit(sphttp_call *call, int status, const char *payload,
-                         size_t size);
+/* In the child of item `index`: write its record, commit it, and end this
+ * process. */
+void sphttp_child_commit(sphttp_call *call, uint32_t index, int status,
+                         const char *payload, size_t size);
 
 /* The threads of this process; 0: not known. */
 int sphttp_thread_count(void);

@@ -1,64 +1,94 @@
-"""What a child does with its item, from the fork to its end."""
+"""What a child does with its item, from the fork to its end.
+
+A child pays 2 to 3 us for each page that it is the first to touch, and that is most of
+what it costs: so there are few functions here, and what can be found out before the fork
+is found out there.
+"""
 
 from __future__ import annotations
 
 import sys
-from typing import NoReturn
+from collections.abc import Callable
+from io import TextIOWrapper
+from typing import Any, NoReturn
 
 from tep_parallel import _raised, _streams
-from tep_parallel._engine import Call
+from tep_parallel._engine import commit, leave
 from tep_parallel._native import lib
 from tep_parallel._worker import Process
 
+_RETURNED = lib.SPHTTP_RETURNED
+_DISCARDED = lib.SPHTTP_DISCARDED
+_NOT_TEXT = lib.SPHTTP_NOT_TEXT
+_RAISED = lib.SPHTTP_RAISED
+_RAISED_AS = lib.SPHTTP_RAISED_AS
+
+Prepared = tuple[TextIOWrapper | None, list[Callable[[], object]]]
+
+
+def prepare() -> Prepared:
+    """In the host, before the fork: what makes each child a process of its own.
+
+    What needs no Python the nursery does. Returns the standard input that each child gets
+    (None: its own is left alone), and what else it has to call.
+    """
+    steps: list[Callable[[], object]] = list(_streams.prepare_writers())
+    if "gevent" in sys.modules:
+        steps.append(_destroy_hub)
+    if "numpy.random" in sys.modules:
+        steps.append(sys.modules["numpy.random"].seed)  # `random` has a hook, this has none
+    return _streams.prepare_stdin(), steps
+
 
 def serve(
-    call: Call,
+    handle: object,
+    index: int,
     process: Process,
-    item: object,
-    *,
-    discard: bool,
-    rebuild: bool,
-    renew_streams: bool,
+    items: list[Any],
+    prepared: Prepared,
+    discard: bool,  # noqa: FBT001  # keywords would cost each child their tuple's page
+    rebuild: bool,  # noqa: FBT001
 ) -> NoReturn:
-    """Process `item` and end this process, whatever happens.
+    """Process this child's item and end this process, whatever happens.
 
     Args:
-        call: The call that forked this child.
+        handle: That of the call that forked this child.
+        index: This child's item's.
         process: The worker's function.
-        item: This child's item.
+        items: The call's.
+        prepared: What prepare returned.
         discard: Nobody wants to know what `process` returns.
         rebuild: Whether an exception may travel as a pickle.
-        renew_streams: What _streams.settle_before_fork returned.
     """
     try:
-        _settle(renew_streams=renew_streams)
-        result = process(item)
-        if discard:
-            status, payload = lib.SPHTTP_DISCARDED, b""
-        elif isinstance(result, str):
-            status, payload = lib.SPHTTP_RETURNED, result.encode("utf-8", "surrogatepass")
-        else:
-            status, payload = lib.SPHTTP_NOT_TEXT, type(result).__qualname__.encode()
-        _streams.flush()
-    except SystemExit as end:
-        lib.sphttp_exit(_exit_status(end))
-    except BaseException as error:  # noqa: BLE001  # it travels to the caller
-        payload, pickled = _raised.pack(error, rebuild=rebuild)
-        status = lib.SPHTTP_RAISED_AS if pickled else lib.SPHTTP_RAISED
-        _flush_after_failure()
-    call.commit(status, payload)
+        try:
+            stdin, steps = prepared
+            if stdin is not None:
+                sys.stdin = stdin
+            for step in steps:
+                step()
+            result = process(items[index])
+            if discard:
+                status, payload = _DISCARDED, b""
+            elif isinstance(result, str):
+                status, payload = _RETURNED, result.encode("utf-8", "surrogatepass")
+            else:
+                status, payload = _NOT_TEXT, type(result).__qualname__.encode()
+            _streams.flush()
+        except SystemExit as end:
+            leave(_exit_status(end))
+        except BaseException as error:  # noqa: BLE001  # it travels to the caller
+            payload, pickled = _raised.pack(error, rebuild=rebuild)
+            status = _RAISED_AS if pickled else _RAISED
+            _flush_after_failure()
+        commit(handle, index, status, payload, len(payload))
+    finally:
+        leave(1)  # not even a MemoryError gets from here into the caller's program
 
 
-def _settle(*, renew_streams: bool) -> None:
-    """Be a process of its own; what needs no Python, the nursery has done."""
-    _streams.settle_in_child(renew=renew_streams)
-    gevent = sys.modules.get("gevent")
-    if gevent is not None:
-        # Else a child that sleeps runs the host's other greenlets.
-        gevent.get_hub().destroy(destroy_loop=True)
-    random = sys.modules.get("numpy.random")
-    if random is not None:
-        random.seed()  # `random` has an at-fork hook, this has none
+def _destroy_hub() -> None:
+    """Else a child that sleeps runs the host's other greenlets."""
+    sys.modules["gevent"].get_hub().destroy(destroy_loop=True)
 
 
 def _exit_status(end: SystemExit) -> int:

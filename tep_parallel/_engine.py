@@ -7,9 +7,13 @@ import os
 import sys
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import Any
 
 from tep_parallel._native import fail, ffi, lib
+
+# cffi makes a function when it is first asked for: here, and not anew in every child.
+commit = lib.sphttp_child_commit
+leave = lib.sphttp_exit
 
 
 class Call:
@@ -31,7 +35,7 @@ class Call:
         if code != 0:
             fail(code, f"preparing a call of {count} items below {root!r}")
         # The destructor is for a block that was never entered, or left by force.
-        self._handle = ffi.gc(box[0], lib.py_call_free)
+        self.handle = ffi.gc(box[0], lib.py_call_free)
         self._root = root
         self._result = ffi.new("sphttp_result *")
 
@@ -44,13 +48,12 @@ class Call:
         error: BaseException | None,
         frames: TracebackType | None,
     ) -> None:
-        lib.py_call_close(self._handle)
+        lib.py_call_close(self.handle)
 
-    def run(self, serve: Callable[[], NoReturn]) -> None:
-        """Fork, and return once every child has ended.
+    def run(self) -> int:
+        """Fork, and return 0 once every child has ended; in a child, at once, 1 + its index.
 
-        Args:
-            serve: Run in each child; what it raises never gets further than this.
+        A child must end in `commit` or in `leave`, whatever happens.
 
         Raises:
             OSError: The system refused processes, memory, or the scratch directory.
@@ -58,51 +61,37 @@ class Call:
         """
         # From here to the end signals reach the wait in C. Python runs their handlers
         # between the calls below: after this one, and whenever a wait says EINTR.
-        code = lib.py_call_watch_signals(self._handle)
+        code: int = lib.py_call_watch_signals(self.handle)
         wait_read = _wait_of_gevent()
         if code == 0 and wait_read is not None:
-            code = lib.py_call_start(self._handle)
+            code = lib.py_call_start(self.handle)
             if code == 0:
-                wait_read(lib.sphttp_call_descriptor(self._handle))
+                wait_read(lib.sphttp_call_descriptor(self.handle))
         if code == 0:
-            code = lib.py_call_run(self._handle)
+            code = lib.py_call_run(self.handle)
         while code == -errno.EINTR:
-            code = lib.py_call_run(self._handle)
-        if code == lib.SPHTTP_IN_CHILD:
-            try:
-                serve()
-            finally:
-                lib.sphttp_exit(1)
-        if code != 0:
-            doing = ffi.string(lib.sphttp_call_doing(self._handle)).decode("ascii")
+            code = lib.py_call_run(self.handle)
+        if code < 0:
+            doing = ffi.string(lib.sphttp_call_doing(self.handle)).decode("ascii")
             if "scratch" in doing:
                 doing += f" below {self._root!r} (scratch_root= names another place)"
             fail(code, doing)
+        return code
 
     def result(self, index: int) -> Any:
         """What became of item `index`: an sphttp_result, good until the next is asked for."""
-        lib.sphttp_call_result(self._handle, index, self._result)
+        lib.sphttp_call_result(self.handle, index, self._result)
         return self._result
 
     def text(self, index: int, result: Any) -> str:
         """The payload of `result` as the child's str; it can be asked for once."""
         text = str(ffi.buffer(result.payload, result.size), "utf-8", "surrogatepass")
-        lib.sphttp_call_drop(self._handle, index)
+        lib.sphttp_call_drop(self.handle, index)
         return text
 
     def payload(self, result: Any) -> bytes:
         """The payload of `result`."""
         return bytes(ffi.buffer(result.payload, result.size))
-
-    def child_index(self) -> int:
-        """In a child: the item it is to process."""
-        index: int = lib.sphttp_child_index(self._handle)
-        return index
-
-    def commit(self, status: int, payload: bytes) -> NoReturn:
-        """In a child: write the record and end this process."""
-        lib.sphttp_child_commit(self._handle, status, payload, len(payload))
-        raise AssertionError  # not reached; it tells type checkers so
 
 
 def _wait_of_gevent() -> Callable[[int], None] | None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import Any, NoReturn
+from typing import Any
 
-from tep_parallel import _child, _raised, _streams
+from tep_parallel import _child, _raised
 from tep_parallel._engine import Call
 from tep_parallel._errors import TamperedResultError, dead, shown
 from tep_parallel._native import lib
@@ -41,19 +41,10 @@ def run(
     """
     alive = min(alive, len(items))
     with Call(len(items), alive=alive, stop_on_failure=stop_on_failure, root=root) as call:
-        renew_streams = _streams.settle_before_fork()
-
-        def serve() -> NoReturn:
-            _child.serve(
-                call,
-                process,
-                items[call.child_index()],
-                discard=discard,
-                rebuild=rebuild,
-                renew_streams=renew_streams,
-            )
-
-        call.run(serve)
+        prepared = _child.prepare()
+        event = call.run()
+        if event != 0:
+            _child.serve(call.handle, event - 1, process, items, prepared, discard, rebuild)
         outcomes = []
         for index, item in enumerate(items):
             result = call.result(index)

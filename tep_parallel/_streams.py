@@ -9,49 +9,60 @@ enough there, and cheaper.
 
 from __future__ import annotations
 
+import functools
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from tep_parallel._native import lib
 
 
-def settle_before_fork() -> bool:
-    """Flush what can be flushed; whether the children must renew their streams."""
-    if lib.sphttp_thread_count() != 1:
-        return True
-    try:
+def prepare_writers() -> Iterator[Callable[[], None]]:
+    """In the host, before the fork: flush what can be flushed; what each child must call."""
+    if not _flushed_alone():
         for stream in _writers():
-            stream.flush()
-    except OSError:
-        return True  # the host still has it all, and hears of it at its own next flush
-    return False
+            yield _renewal(stream)
 
 
-def settle_in_child(*, renew: bool) -> None:
-    """Make the streams this process's own.
+def prepare_stdin() -> io.TextIOWrapper | None:
+    """The standard input of the children; None: what is in its place is left alone.
 
-    Args:
-        renew: What settle_before_fork returned.
+    Descriptor 0 is /dev/null there; but the host's reader may have read ahead.
     """
-    if renew:
-        for stream in _writers():
-            _renew(stream)
-    # Whatever the host, it may have read ahead; descriptor 0 is /dev/null by now.
     stdin = sys.stdin
-    if isinstance(stdin, io.TextIOWrapper) and not stdin.closed:
-        _renew(stdin)
+    return _unread_stdin() if isinstance(stdin, io.TextIOWrapper) else None
 
 
 def flush() -> None:
     """Write out what the child has printed.
 
     Raises:
-        OSError: It could not be written.
+        OSError, ValueError: It could not be written, or a stream has been closed.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None and not stream.closed:
+    stream = sys.stdout
+    if stream is not None:
+        stream.flush()
+    stream = sys.stderr
+    if stream is not None:
+        stream.flush()
+
+
+def _flushed_alone() -> bool:
+    """Whether nobody else can hold a lock, and nothing is left in a buffer."""
+    if lib.sphttp_thread_count() != 1:
+        return False
+    try:
+        for stream in _writers():
             stream.flush()
+    except OSError:
+        return False  # the host still has it all, and hears of it at its own next flush
+    return True
+
+
+@functools.cache
+def _unread_stdin() -> io.TextIOWrapper:
+    """A reader of descriptor 0 that has read nothing: what the host reads, reads its own."""
+    return open(0, encoding="utf-8", closefd=False)  # noqa: SIM115  # it stays open
 
 
 def _writers() -> Iterator[io.TextIOWrapper]:
@@ -74,17 +85,23 @@ def _writers() -> Iterator[io.TextIOWrapper]:
             yield stream
 
 
-def _renew(stream: io.TextIOWrapper) -> None:
-    """Initialise the two layers again: a new lock, an empty buffer, the same settings."""
+def _renewal(stream: io.TextIOWrapper) -> Callable[[], None]:
+    """What initialises both layers again: a new lock, an empty buffer, the same settings."""
     buffer = stream.buffer
-    if not isinstance(buffer, io.BufferedWriter | io.BufferedReader):
-        return
-    buffer.__init__(buffer.raw)  # type: ignore[misc]
-    stream.__init__(  # type: ignore[misc]
-        buffer,
-        encoding=stream.encoding,
-        errors=stream.errors,
-        newline="\n" if buffer.writable() else None,
-        line_buffering=stream.line_buffering,
-        write_through=stream.write_through,
+    assert isinstance(buffer, io.BufferedWriter)
+    raw = buffer.raw
+    # encoding, errors, newline, line_buffering, write_through. The newline cannot be asked
+    # for; "\n" is that of the standard streams, and on POSIX that of open().
+    settings = (
+        stream.encoding,
+        stream.errors,
+        "\n",
+        stream.line_buffering,
+        stream.write_through,
     )
+
+    def renew() -> None:
+        buffer.__init__(raw)  # type: ignore[misc]
+        stream.__init__(buffer, *settings)  # type: ignore[misc]
+
+    return renew
