@@ -13,6 +13,7 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -64,9 +65,17 @@ after_fork_child(void)
     (void)pthread_mutex_unlock(&open_calls_lock);
 }
 
+pid_t (*bare_fork)(void) = fork;
+
+/* Once a process, before its first call. */
 static void
-watch_forks(void)
+begin(void)
 {
+    /* Looked up, for glibc has it since 2.34 only. */
+    void *found = dlsym(RTLD_DEFAULT, "_Fork");
+    if (found != NULL) {
+        *(void **)&bare_fork = found;
+    }
     (void)pthread_atfork(before_fork, after_fork_parent, after_fork_child);
 }
 
@@ -95,7 +104,7 @@ sphttp_call_open(uint32_t count, uint32_t alive, int stop_on_failure,
                  const char *root, sphttp_call **result)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    (void)pthread_once(&once, watch_forks);
+    (void)pthread_once(&once, begin);
     if (count < 1 || count >= UINT32_MAX >> ITEM_SLOT_SHIFT || alive < 1) {
         return -EOVERFLOW;
     }
@@ -114,11 +123,6 @@ sphttp_call_open(uint32_t count, uint32_t alive, int stop_on_failure,
     call->owner = getpid();
     call->doing = "preparing the call";
     (void)strcpy(call->root, root);
-    /* Looked up, for glibc has it since 2.34 only. */
-    *(void **)&call->bare_fork = dlsym(RTLD_DEFAULT, "_Fork");
-    if (call->bare_fork == NULL) {
-        call->bare_fork = fork;
-    }
     int err = map_page(call);
     if (err != 0) {
         goto fail;
@@ -311,6 +315,30 @@ wait_for_word(struct sphttp_call *call)
     }
 }
 
+/* Has the nursery ended, at the latest ANSWER_MS from now? It is not reaped. */
+static bool
+wait_for_exit(const struct sphttp_call *call)
+{
+    /* Its end of the socket closes early in its exit: to wait for that would be
+     * to wake up once more. Where there is no pidfd, it must do. */
+    int pidfd = (int)syscall(SYS_pidfd_open, call->nursery, 0);
+    if (pidfd < 0 && errno == ESRCH) {
+        return true; /* the host has reaped it */
+    }
+    struct pollfd fd = {
+        .fd = pidfd >= 0 ? pidfd : call->host_end,
+        .events = pidfd >= 0 ? POLLIN : POLLRDHUP,
+    };
+    int64_t end = now_ns() + ANSWER_MS * INT64_C(1000000);
+    int n;
+    do {
+        int64_t left = (end - now_ns()) / 1000000;
+        n = poll(&fd, 1, left > 0 ? (int)left : 0);
+    } while (n < 0 && errno == EINTR);
+    close_end(&pidfd);
+    return n > 0;
+}
+
 /* See the nursery off: `goodbye` when all went well, else it kills what is
  * below it. One that does not answer is killed itself. */
 static void
@@ -323,24 +351,8 @@ end_nursery(struct sphttp_call *call, bool goodbye)
     if (goodbye) {
         (void)send(call->host_end, "", 1, MSG_NOSIGNAL);
     }
-    /* Half closed, so that its own end tells us when it has gone. */
     (void)shutdown(call->host_end, SHUT_WR);
-    int64_t end = now_ns() + ANSWER_MS * INT64_C(1000000);
-    bool gone = false;
-    while (!gone) {
-        int64_t left = (end - now_ns()) / 1000000;
-        struct pollfd fd = {.fd = call->host_end, .events = POLLIN};
-        if (left <= 0) {
-            break;
-        }
-        if (poll(&fd, 1, (int)left) > 0) {
-            char bytes[16];
-            ssize_t n = recv(call->host_end, bytes, sizeof(bytes),
-                             MSG_DONTWAIT);
-            gone = n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
-        }
-    }
-    if (!gone) {
+    if (!wait_for_exit(call)) {
         (void)kill(-call->nursery, SIGKILL); /* with one it had to fork */
         (void)kill(call->nursery, SIGKILL);
     }

@@ -86,7 +86,6 @@ struct sphttp_call {
     bool stop_on_failure;
     unsigned char key[KEY_SIZE];
     char root[PATH_MAX];
-    pid_t (*bare_fork)(void);    /* no at-fork handlers, where there is such */
     struct page *page;
     size_t page_size;
     _Atomic uint32_t *state; /* count of them, behind the page */
@@ -112,6 +111,9 @@ struct sphttp_call {
 };
 
 /* call.c */
+
+/* fork() that runs no at-fork handlers, where libc has one. */
+extern pid_t (*bare_fork)(void);
 
 /* Fork the nursery. 0 in the host, 1 + its index in a child, or -errno. The
  * at-fork hooks of the interpreter are the caller's business. */

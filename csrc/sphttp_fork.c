@@ -319,7 +319,7 @@ be_alone(const struct sphttp_call *call)
     if (sphttp_thread_count() == 1) {
         return;
     }
-    pid_t alone = call->bare_fork();
+    pid_t alone = bare_fork();
     if (alone == 0) {
         return;
     }
@@ -384,7 +384,7 @@ fork_child(struct nursery *nursery, uint32_t index, uint32_t slot)
     report->started_ns = now_ns();
     report->attempts++;
     call->state[index] = ITEM_RUN | slot << ITEM_SLOT_SHIFT;
-    pid_t pid = call->bare_fork();
+    pid_t pid = bare_fork();
     if (pid == 0) {
         be_child(nursery, index);
         return true;

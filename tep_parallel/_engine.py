@@ -15,6 +15,10 @@ from tep_parallel._native import fail, ffi, lib
 commit = lib.sphttp_child_commit
 leave = lib.sphttp_exit
 
+_buffer = ffi.buffer
+_drop = lib.sphttp_call_drop
+_result_of = lib.sphttp_call_result
+
 
 class Call:
     """A nursery and its children. Leaving the block ends whatever of them still runs.
@@ -80,18 +84,18 @@ class Call:
 
     def result(self, index: int) -> Any:
         """What became of item `index`: an sphttp_result, good until the next is asked for."""
-        lib.sphttp_call_result(self.handle, index, self._result)
+        _result_of(self.handle, index, self._result)
         return self._result
 
     def text(self, index: int, result: Any) -> str:
         """The payload of `result` as the child's str; it can be asked for once."""
-        text = str(ffi.buffer(result.payload, result.size), "utf-8", "surrogatepass")
-        lib.sphttp_call_drop(self.handle, index)
+        text = str(_buffer(result.payload, result.size), "utf-8", "surrogatepass")
+        _drop(self.handle, index)
         return text
 
     def payload(self, result: Any) -> bytes:
         """The payload of `result`."""
-        return bytes(ffi.buffer(result.payload, result.size))
+        return bytes(_buffer(result.payload, result.size))
 
 
 def _wait_of_gevent() -> Callable[[int], None] | None:

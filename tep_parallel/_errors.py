@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import signal as _signal
+from typing import NamedTuple
 
 
 class ParallelError(Exception):
@@ -100,13 +101,21 @@ def shown(item: object) -> str:
     return text if len(text) <= 100 else f"{text[:80]}...{text[-16:]}"
 
 
-def dead(index: int, item: object, pid: int | None, wait_status: int | None) -> DeadWorkerError:
-    """The error for a child that ended with `wait_status`; None: nobody saw it end."""
+class Failure(NamedTuple):
+    """An item that failed, and what is raised for it."""
+
+    index: int
+    item: object
+    error: BaseException
+
+
+def dead(index: int, item: object, pid: int | None, wait_status: int) -> DeadWorkerError:
+    """The error for a child that ended with `wait_status`; below 0: nobody saw it end."""
     where = f"item {index} ({shown(item)})"
     if pid is None:
         message = f"{where} was never begun: the nursery was killed, and the next one too"
         return DeadWorkerError(message, index=index, item=item)
-    if wait_status is None:
+    if wait_status < 0:
         message = f"{where}: child {pid} was killed with its nursery"
         return DeadWorkerError(message, index=index, item=item, pid=pid)
     if os.WIFSIGNALED(wait_status):

@@ -1,4 +1,4 @@
-"""A call with children: fork, wait, and make an Outcome of what became of each item."""
+"""A call with children: fork, wait, and make results or outcomes of what is found."""
 
 from __future__ import annotations
 
@@ -7,24 +7,18 @@ from typing import Any
 
 from tep_parallel import _child, _raised
 from tep_parallel._engine import Call
-from tep_parallel._errors import TamperedResultError, dead, shown
+from tep_parallel._errors import Failure, TamperedResultError, dead, shown
 from tep_parallel._native import lib
 from tep_parallel._outcome import Outcome
 from tep_parallel._worker import ParallelWorker, Process, name_of
 
+_RETURNED = lib.SPHTTP_RETURNED
+_DISCARDED = lib.SPHTTP_DISCARDED
+_NOT_BEGUN = lib.SPHTTP_NOT_BEGUN
 
-def run(
-    worker: ParallelWorker | Process,
-    process: Process,
-    items: list[Any],
-    *,
-    alive: int,
-    stop_on_failure: bool,
-    discard: bool,
-    rebuild: bool,
-    root: str,
-) -> list[Outcome[str]]:
-    """Process each item in a child; the outcomes of those begun, in input order.
+
+class Ended:
+    """A call whose children have all ended; its results are still in C.
 
     Args:
         worker: For messages.
@@ -39,84 +33,105 @@ def run(
     Raises:
         OSError, RuntimeError: See Call.run.
     """
-    alive = min(alive, len(items))
-    with Call(len(items), alive=alive, stop_on_failure=stop_on_failure, root=root) as call:
-        prepared = _child.prepare()
-        event = call.run()
-        if event != 0:
-            _child.serve(call.handle, event - 1, process, items, prepared, discard, rebuild)
-        outcomes = []
-        for index, item in enumerate(items):
+
+    def __init__(
+        self,
+        worker: ParallelWorker | Process,
+        process: Process,
+        items: list[Any],
+        *,
+        alive: int,
+        stop_on_failure: bool,
+        discard: bool,
+        rebuild: bool,
+        root: str,
+    ) -> None:
+        self._worker = worker
+        self._items = items
+        self._stop_on_failure = stop_on_failure
+        self._rebuild = rebuild
+        count = len(items)
+        with Call(
+            count, alive=min(alive, count), stop_on_failure=stop_on_failure, root=root
+        ) as self._call:
+            prepared = _child.prepare()
+            event = self._call.run()
+            if event != 0:
+                handle = self._call.handle
+                _child.serve(handle, event - 1, process, items, prepared, discard, rebuild)
+
+    def results(self) -> tuple[list[str | None], list[Failure]]:
+        """The texts of the items that returned, None for the others; and the failures."""
+        texts: list[str | None] = []
+        failures = []
+        call = self._call
+        for index, item in enumerate(self._items):
             result = call.result(index)
-            if result.fate == lib.SPHTTP_NOT_BEGUN and stop_on_failure:
-                continue
-            outcomes.append(_outcome(call, worker, index, item, result, rebuild=rebuild))
-        return outcomes
+            fate = result.fate
+            text = None
+            if fate == _RETURNED:
+                text = call.text(index, result)
+            elif fate != _DISCARDED and not self._skipped(fate):
+                failures.append(Failure(index, item, self._error(index, item, result)))
+            texts.append(text)
+        return texts, failures
 
+    def outcomes(self) -> list[Outcome[str]]:
+        """What became of each item that was begun, in input order."""
+        found = []
+        for index, item in enumerate(self._items):
+            result = self._call.result(index)
+            if not self._skipped(result.fate):
+                found.append(self._outcome(index, item, result))
+        return found
 
-def _outcome(
-    call: Call,
-    worker: ParallelWorker | Process,
-    index: int,
-    item: object,
-    result: Any,
-    *,
-    rebuild: bool,
-) -> Outcome[str]:
-    text = error = None
-    fate = result.fate
-    wait_status = result.wait_status if result.wait_status >= 0 else None
-    if fate == lib.SPHTTP_RETURNED:
-        text = call.text(index, result)
-    elif fate != lib.SPHTTP_DISCARDED:
-        error = _error(call, worker, index, item, result, wait_status, rebuild=rebuild)
-    exit_code = signal = None
-    if wait_status is not None:
-        if os.WIFSIGNALED(wait_status):
-            signal = os.WTERMSIG(wait_status)
-        else:
-            exit_code = os.WEXITSTATUS(wait_status)
-    begun = result.attempts > 0
-    return Outcome(
-        index,
-        item,
-        result=text,
-        error=error,
-        pid=result.pid or None,
-        exit_code=exit_code,
-        signal=signal,
-        attempts=result.attempts,
-        started=result.started_ns / 1e9 if begun else None,
-        seconds=(result.ended_ns - result.started_ns) / 1e9,
-        cpu_seconds=result.cpu_ns / 1e9 if wait_status is not None else None,
-        max_rss=result.max_rss if wait_status is not None else None,
-    )
+    def _skipped(self, fate: int) -> bool:
+        """Whether the item was not begun because another had failed."""
+        return self._stop_on_failure and fate == _NOT_BEGUN
 
+    def _outcome(self, index: int, item: object, result: Any) -> Outcome[str]:
+        text = error = exit_code = signal = None
+        if result.fate == _RETURNED:
+            text = self._call.text(index, result)
+        elif result.fate != _DISCARDED:
+            error = self._error(index, item, result)
+        status = result.wait_status
+        seen = status >= 0
+        if seen and os.WIFSIGNALED(status):
+            signal = os.WTERMSIG(status)
+        elif seen:
+            exit_code = os.WEXITSTATUS(status)
+        return Outcome(
+            index,
+            item,
+            result=text,
+            error=error,
+            pid=result.pid or None,
+            exit_code=exit_code,
+            signal=signal,
+            attempts=result.attempts,
+            started=result.started_ns / 1e9 if result.attempts > 0 else None,
+            seconds=(result.ended_ns - result.started_ns) / 1e9,
+            cpu_seconds=result.cpu_ns / 1e9 if seen else None,
+            max_rss=result.max_rss if seen else None,
+        )
 
-def _error(
-    call: Call,
-    worker: ParallelWorker | Process,
-    index: int,
-    item: object,
-    result: Any,
-    wait_status: int | None,
-    *,
-    rebuild: bool,
-) -> Exception:
-    """The exception for an item that did not return a text."""
-    fate = result.fate
-    where = f"item {index} ({shown(item)})"
-    if fate in (lib.SPHTTP_RAISED, lib.SPHTTP_RAISED_AS):
-        pickled = rebuild and fate == lib.SPHTTP_RAISED_AS
-        return _raised.unpack(call.payload(result), rebuild=pickled, index=index, item=item)
-    if fate == lib.SPHTTP_NOT_TEXT:
-        kind = call.payload(result).decode(errors="replace")
-        return TypeError(f"{name_of(worker)}: expected a str for {where}, got {kind}")
-    if fate == lib.SPHTTP_UNWRITTEN or fate == lib.SPHTTP_UNREAD:
-        verb = "writing" if fate == lib.SPHTTP_UNWRITTEN else "reading"
-        reason = os.strerror(result.error)
-        return OSError(result.error, f"{reason}, while {verb} the result of {where}")
-    if fate == lib.SPHTTP_TAMPERED:
-        msg = f"{where}: the record in the scratch directory is not the one its child wrote"
-        return TamperedResultError(msg, index=index, item=item)
-    return dead(index, item, result.pid or None, wait_status)
+    def _error(self, index: int, item: object, result: Any) -> Exception:
+        """The exception for an item that did not return a text."""
+        fate = result.fate
+        where = f"item {index} ({shown(item)})"
+        if fate in (lib.SPHTTP_RAISED, lib.SPHTTP_RAISED_AS):
+            payload = self._call.payload(result)
+            rebuild = self._rebuild and fate == lib.SPHTTP_RAISED_AS
+            return _raised.unpack(payload, rebuild=rebuild, index=index, item=item)
+        if fate == lib.SPHTTP_NOT_TEXT:
+            kind = self._call.payload(result).decode(errors="replace")
+            return TypeError(f"{name_of(self._worker)}: expected a str for {where}, got {kind}")
+        if fate in (lib.SPHTTP_UNWRITTEN, lib.SPHTTP_UNREAD):
+            verb = "writing" if fate == lib.SPHTTP_UNWRITTEN else "reading"
+            reason = os.strerror(result.error)
+            return OSError(result.error, f"{reason}, while {verb} the result of {where}")
+        if fate == lib.SPHTTP_TAMPERED:
+            msg = f"{where}: the record in the scratch directory is not the one its child wrote"
+            return TamperedResultError(msg, index=index, item=item)
+        return dead(index, item, result.pid or None, result.wait_status)

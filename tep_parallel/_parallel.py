@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 
+from tep_parallel._errors import Failure, shown
 from tep_parallel._outcome import Outcome
 from tep_parallel._worker import ParallelWorker, Process, process_of
 
 _MOST_ALIVE = 512  # children, where the caller names no number
+
+
+class Ended(Protocol):
+    """A call that has ended, with children (_forked) or without (_serial)."""
+
+    def results(self) -> tuple[list[str | None], list[Failure]]: ...
+
+    def outcomes(self) -> list[Outcome[str]]: ...
 
 
 class Parallel:
@@ -81,16 +90,21 @@ class Parallel:
             OSError: The system refused processes, memory, descriptors or a file.
             RuntimeError: This is not the main interpreter; nothing was forked.
         """
-        outcomes = self._run(items, stop_on_failure=True)
-        _raise_first(outcomes)
-        return [outcome.result for outcome in outcomes]  # type: ignore[misc]
+        ended = self._run(items, stop_on_failure=True)
+        if ended is None:
+            return []
+        texts, failures = ended.results()
+        _raise_first(failures)
+        return texts  # type: ignore[return-value]  # without a failure there is no None
 
     def each_process(self, items: Iterable[Any]) -> int:
         """Process every item for its side effects; return 0 once every child has ended.
 
         What `process` returns is neither checked nor sent. The rest is as in map_processes.
         """
-        _raise_first(self._run(items, stop_on_failure=True, discard=True))
+        ended = self._run(items, stop_on_failure=True, discard=True)
+        if ended is not None:
+            _raise_first(ended.results()[1])
         return 0
 
     def outcomes(self, items: Iterable[Any]) -> list[Outcome[str]]:
@@ -99,11 +113,13 @@ class Parallel:
         Every item is processed, and an item's failure never raises: it stands in its
         Outcome. What else map_processes raises is raised here too.
         """
-        return self._run(items, stop_on_failure=False)
+        ended = self._run(items, stop_on_failure=False)
+        return [] if ended is None else ended.outcomes()
 
     def _run(
         self, items: Iterable[Any], *, stop_on_failure: bool, discard: bool = False
-    ) -> list[Outcome[str]]:
+    ) -> Ended | None:
+        """Process the items; None: there are none."""
         process = process_of(self.worker)
         if isinstance(items, str | bytes | bytearray):  # list("abc") would fork three children
             kind = type(items).__name__
@@ -117,17 +133,17 @@ class Parallel:
             msg = f"items: expected an iterable of items, got {type(items).__name__}"
             raise TypeError(msg) from error
         if not listed:
-            return []
+            return None
         # Loaded now: a child of a busy host cannot import what another thread is importing.
         if self._in_processes == 0:
             from tep_parallel import _serial
 
-            return _serial.run(
+            return _serial.Ended(
                 self.worker, process, listed, stop_on_failure=stop_on_failure, discard=discard
             )
         from tep_parallel import _forked
 
-        return _forked.run(
+        return _forked.Ended(
             self.worker,
             process,
             listed,
@@ -150,17 +166,14 @@ def _path(given: str | os.PathLike[str]) -> str:
     return os.path.abspath(path)
 
 
-def _raise_first(outcomes: list[Outcome[str]]) -> None:
+def _raise_first(failures: list[Failure]) -> None:
     """Raise the first failure by input order, saying what it was and how many others failed."""
-    failed = [outcome for outcome in outcomes if outcome.error is not None]
-    if not failed:
+    if not failures:
         return
-    from tep_parallel._errors import shown
     from tep_parallel._raised import add_note
 
-    first = failed[0]
-    assert first.error is not None
-    others = len(failed) - 1
+    index, item, error = failures[0]
+    others = len(failures) - 1
     more = "no other failed" if others == 0 else f"{others} more failed"
-    add_note(first.error, f"tep_parallel: item {first.index} ({shown(first.item)}); {more}")
-    raise first.error
+    add_note(error, f"tep_parallel: item {index} ({shown(item)}); {more}")
+    raise error

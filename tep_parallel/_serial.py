@@ -6,42 +6,57 @@ import os
 import time
 from typing import Any
 
-from tep_parallel._errors import WorkerError, dead, shown
+from tep_parallel._errors import Failure, WorkerError, dead, shown
 from tep_parallel._outcome import Outcome
 from tep_parallel._worker import ParallelWorker, Process, name_of
 
 
-def run(
-    worker: ParallelWorker | Process,
-    process: Process,
-    items: list[Any],
-    *,
-    stop_on_failure: bool,
-    discard: bool,
-) -> list[Outcome[str]]:
-    """Process each item here; the outcomes of those begun, in input order.
+class Ended:
+    """A call whose items have all been processed in this process.
 
-    Arguments as in _forked.run. KeyboardInterrupt gets through: here it is the caller's.
+    Arguments as of _forked.Ended. KeyboardInterrupt gets through: here it is the caller's.
     """
-    outcomes = []
-    for index, item in enumerate(items):
-        started = time.monotonic()
-        text, error = _process(worker, process, index, item, discard=discard)
-        outcomes.append(
-            Outcome(
-                index,
-                item,
-                result=text,
-                error=error,
-                pid=os.getpid(),
-                attempts=1,
-                started=started,
-                seconds=time.monotonic() - started,
+
+    def __init__(
+        self,
+        worker: ParallelWorker | Process,
+        process: Process,
+        items: list[Any],
+        *,
+        stop_on_failure: bool,
+        discard: bool,
+    ) -> None:
+        self._outcomes: list[Outcome[str]] = []
+        for index, item in enumerate(items):
+            started = time.monotonic()
+            text, error = _process(worker, process, index, item, discard=discard)
+            self._outcomes.append(
+                Outcome(
+                    index,
+                    item,
+                    result=text,
+                    error=error,
+                    pid=os.getpid(),
+                    attempts=1,
+                    started=started,
+                    seconds=time.monotonic() - started,
+                )
             )
-        )
-        if error is not None and stop_on_failure:
-            break
-    return outcomes
+            if error is not None and stop_on_failure:
+                break
+
+    def results(self) -> tuple[list[str | None], list[Failure]]:
+        """As _forked.Ended.results."""
+        failures = [
+            Failure(found.index, found.item, found.error)
+            for found in self._outcomes
+            if found.error is not None
+        ]
+        return [found.result for found in self._outcomes], failures
+
+    def outcomes(self) -> list[Outcome[str]]:
+        """As _forked.Ended.outcomes."""
+        return self._outcomes
 
 
 def _process(
