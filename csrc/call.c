@@ -562,7 +562,7 @@ sphttp_call_result(const sphttp_call *call, uint32_t index,
         .ended_ns = seen ? report->ended_ns : report->started_ns,
         .cpu_ns = report->cpu_ns,
         .max_rss = report->max_rss,
-        .payload = payload->record != NULL ? record_payload(payload) : NULL,
+        .payload = payload->record,
         .size = payload->size,
     };
 }

@@ -75,8 +75,8 @@ struct slot {
 };
 
 struct payload {
-    char *record; /* malloc; the payload follows the header */
-    uint64_t size;
+    char *record;  /* malloc; the payload, and the MAC if there is one */
+    uint64_t size; /* of the payload, bytes */
     int fate, error;
 };
 
@@ -160,12 +160,8 @@ int hmac_sha256(const void *key, size_t key_size, const struct iovec *parts,
 int record_write(int directory, uint32_t index, int status,
                  const unsigned char *key, const void *payload, size_t size);
 
-/* Read it; fate, error, record and size of `payload` are set. The caller frees
- * the record. */
+/* Read it and check it; all of `payload` is set. The caller frees the record. */
 void record_read(int directory, uint32_t index, const unsigned char *key,
                  struct payload *payload);
-
-/* The payload in a record that record_read gave. */
-const char *record_payload(const struct payload *payload);
 
 #endif

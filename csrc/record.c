@@ -152,90 +152,76 @@ sphttp_child_commit(sphttp_call *call, uint32_t index, int status,
     _exit(failed ? 1 : 0);
 }
 
-const char *
-record_payload(const struct payload *payload)
+/* Is this what record_write put before a payload, in a file of that size? */
+static bool
+plausible(const struct header *header, uint32_t index, uint64_t file_size)
 {
-    return payload->record + sizeof(struct header);
+    uint32_t mac_size = header->status == SPHTTP_RAISED_AS ? MAC_SIZE : 0;
+    return header->index == index && header->status >= SPHTTP_RETURNED &&
+           header->status <= SPHTTP_NOT_TEXT &&
+           header->mac_size == mac_size && header->length <= file_size &&
+           sizeof(*header) + header->length + mac_size == file_size;
 }
 
 /* 0, -errno, or -EBADMSG: this is not what record_write wrote. */
 static int
-check(const struct header *header, uint32_t index, uint64_t file_size,
-      const unsigned char *key, const char *payload)
+read_record(int fd, uint32_t index, const unsigned char *key,
+            struct payload *payload)
 {
-    bool signed_one = header->status == SPHTTP_RAISED_AS;
-    if (header->index != index || header->status < SPHTTP_RETURNED ||
-        header->status > SPHTTP_NOT_TEXT ||
-        header->mac_size != (signed_one ? MAC_SIZE : 0) ||
-        header->length > file_size ||
-        sizeof(*header) + header->length + header->mac_size != file_size) {
+    struct stat st;
+    if (fstat(fd, &st) != 0) {
+        return -errno;
+    }
+    struct header header;
+    if (!S_ISREG(st.st_mode) || read_all(fd, (char *)&header, sizeof(header)) ||
+        !plausible(&header, index, (uint64_t)st.st_size)) {
         return -EBADMSG;
     }
-    if (!signed_one) {
-        return 0;
+    /* Read, not mapped: a file that shrinks under a mapping kills the host. */
+    uint64_t size = header.length + header.mac_size;
+    payload->record = malloc(size > 0 ? size : 1);
+    if (payload->record == NULL) {
+        return -ENOMEM;
     }
-    unsigned char mac[MAC_SIZE];
-    int err = authenticate(key, header, payload, mac);
+    int err = read_all(fd, payload->record, size);
     if (err != 0) {
-        return err;
+        return err == -ENODATA ? -EBADMSG : err;
     }
-    return CRYPTO_memcmp(mac, payload + header->length, MAC_SIZE) == 0
-               ? 0
-               : -EBADMSG;
+    if (header.mac_size > 0) {
+        unsigned char mac[MAC_SIZE];
+        err = authenticate(key, &header, payload->record, mac);
+        if (err != 0) {
+            return err;
+        }
+        if (CRYPTO_memcmp(mac, payload->record + header.length, MAC_SIZE) !=
+            0) {
+            return -EBADMSG;
+        }
+    }
+    payload->fate = (int)header.status;
+    payload->size = header.length;
+    return 0;
 }
 
 void
 record_read(int directory, uint32_t index, const unsigned char *key,
             struct payload *payload)
 {
-    int err;
-    char *record = NULL;
     char name[NAME_SIZE];
     (void)put_decimal(name, index);
     /* O_NONBLOCK: what a child put in the file's place may be a FIFO. */
     int fd = openat(directory, name,
                     O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0) {
-        err = -errno;
-        goto fail;
-    }
-    struct stat st;
-    if (fstat(fd, &st) != 0) {
-        err = -errno;
-        goto fail;
-    }
-    uint64_t size = (uint64_t)st.st_size;
-    if (!S_ISREG(st.st_mode) || size < sizeof(struct header)) {
-        err = -EBADMSG;
-        goto fail;
-    }
-    /* Read, not mapped: a file that shrinks under a mapping kills the host. */
-    record = malloc(size);
-    if (record == NULL) {
-        err = -ENOMEM;
-        goto fail;
-    }
-    err = read_all(fd, record, size);
-    if (err != 0) {
-        goto fail;
-    }
-    const struct header *header = (const struct header *)(void *)record;
-    err = check(header, index, size, key, record + sizeof(*header));
-    if (err != 0) {
-        goto fail;
-    }
-    (void)close(fd);
-    payload->fate = (int)header->status;
-    payload->record = record;
-    payload->size = header->length;
-    return;
-
-fail:
+    int err = fd < 0 ? -errno : read_record(fd, index, key, payload);
     if (fd >= 0) {
         (void)close(fd);
     }
-    free(record);
-    bool tampered = err == -EBADMSG || err == -ENODATA || err == -ELOOP;
+    if (err == 0) {
+        return;
+    }
+    free(payload->record);
+    payload->record = NULL;
+    bool tampered = err == -EBADMSG || err == -ELOOP;
     payload->fate = tampered ? SPHTTP_TAMPERED : SPHTTP_UNREAD;
     payload->error = -err;
 }

@@ -1,0 +1,50 @@
+# Everyday commands. `make run` and `make test` are the whole set-up of a fresh machine.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+SOURCES = $(wildcard csrc/*) $(wildcard tep_parallel/*.py) build_ext.py pyproject.toml
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-pythons lint bench wheel clean
+
+help: ## Show this help
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+run: $(VENV)/installed ## Set up, and run the main job: digests of three files
+	$(BIN)/tep-parallel digest /etc/hosts /etc/passwd /etc/resolv.conf
+
+test: $(VENV)/test ## Set up, and run the tests
+	$(BIN)/pytest tests
+
+test-pythons: wheel ## Run the tests with the wheel on every python3.10 and later that is found
+	.ci/test-wheel dist/*.whl
+
+lint: $(VENV)/lint ## Format, style and types; C with every warning an error
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	.ci/lint-c $(BIN)/python
+
+bench: $(VENV)/installed ## Side by side with os.fork and the peers
+	$(BIN)/python -W ignore benchmarks/one_child_an_item.py
+
+wheel: $(VENV)/bare ## Build the wheel and the sdist into dist/
+	rm -rf dist build
+	$(BIN)/pip install --quiet build
+	$(BIN)/python -m build --outdir dist .
+
+clean: ## Remove what was built
+	rm -rf $(VENV) build dist *.egg-info tep_parallel/*.so
+
+$(VENV)/bare:
+	.ci/setup $(PYTHON)
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/installed: $(VENV)/bare $(SOURCES)
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+$(VENV)/test $(VENV)/lint: $(VENV)/%: $(VENV)/installed
+	$(BIN)/pip install --quiet --editable '.[$*]'
+	touch $@

@@ -1,0 +1,547 @@
+/* The pure C, nursery and all, without Python: built with ASan and UBSan by
+ * tests/test_c_core.py. Prints a line for each test that has passed. */
+#include "internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static char root[] = "/tmp/tep_core_XXXXXX";
+
+#define CHECK(condition)                                                      \
+    do {                                                                      \
+        if (!(condition)) {                                                   \
+            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);   \
+            _exit(1);                                                         \
+        }                                                                     \
+    } while (0)
+
+/* --- What the linker puts in the place of libc's ------------------------------ */
+
+static size_t most_written = SIZE_MAX; /* bytes that one write may take */
+static int64_t stopped_clock;          /* not 0: what the clock says, once */
+
+ssize_t __real_write(int fd, const void *from, size_t size);
+ssize_t __wrap_write(int fd, const void *from, size_t size);
+ssize_t __real_writev(int fd, const struct iovec *parts, int count);
+ssize_t __wrap_writev(int fd, const struct iovec *parts, int count);
+int __real_clock_gettime(clockid_t clock, struct timespec *now);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
+
+ssize_t
+__wrap_write(int fd, const void *from, size_t size)
+{
+    return __real_write(fd, from, size < most_written ? size : most_written);
+}
+
+ssize_t
+__wrap_writev(int fd, const struct iovec *parts, int count)
+{
+    if (most_written == SIZE_MAX) {
+        return __real_writev(fd, parts, count);
+    }
+    return __wrap_write(fd, parts[0].iov_base, parts[0].iov_len);
+}
+
+int
+__wrap_clock_gettime(clockid_t clock, struct timespec *now)
+{
+    int result = __real_clock_gettime(clock, now);
+    if (stopped_clock != 0) {
+        now->tv_sec = stopped_clock / 1000000000;
+        now->tv_nsec = stopped_clock % 1000000000;
+        stopped_clock = 0;
+    }
+    return result;
+}
+
+/* --- Helpers --------------------------------------------------------------------- */
+
+static sphttp_call *
+open_call(uint32_t count, uint32_t alive, int stop_on_failure)
+{
+    sphttp_call *call;
+    CHECK(sphttp_call_open(count, alive, stop_on_failure, root, &call) == 0);
+    return call;
+}
+
+/* Fork, and let each child do `work`; the host waits. Returns call_finish's. */
+static int
+run(sphttp_call *call, void (*work)(sphttp_call *call, uint32_t index))
+{
+    int err;
+    do {
+        int event = call_fork(call);
+        if (event > 0) {
+            work(call, (uint32_t)event - 1);
+            _exit(99);
+        }
+        CHECK(event == 0);
+        err = call_finish(call);
+    } while (err == -EAGAIN);
+    return err;
+}
+
+static sphttp_result
+result_of(sphttp_call *call, uint32_t index)
+{
+    sphttp_result result;
+    sphttp_call_result(call, index, &result);
+    return result;
+}
+
+static int
+entries(const char *path)
+{
+    char command[200];
+    (void)snprintf(command, sizeof(command), "exit $(ls -A %s | wc -l)", path);
+    int status = system(command);
+    return WEXITSTATUS(status);
+}
+
+/* Close, and see that nothing is left. */
+static void
+end(sphttp_call *call)
+{
+    call_free(call);
+    CHECK(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD);
+    CHECK(entries(root) == 0);
+}
+
+static void
+commit_number(sphttp_call *call, uint32_t index)
+{
+    char text[24];
+    int n = snprintf(text, sizeof(text), "item %u", index);
+    sphttp_child_commit(call, index, SPHTTP_RETURNED, text, (size_t)n);
+}
+
+static void
+check_numbers(sphttp_call *call, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        char text[24];
+        int n = snprintf(text, sizeof(text), "item %u", i);
+        sphttp_result result = result_of(call, i);
+        CHECK(result.fate == SPHTTP_RETURNED);
+        CHECK(result.size == (uint64_t)n);
+        CHECK(memcmp(result.payload, text, result.size) == 0);
+        CHECK(result.wait_status == 0 && result.attempts == 1);
+        CHECK(result.started_ns > 0 && result.ended_ns > result.started_ns);
+    }
+}
+
+/* --- Tests ------------------------------------------------------------------------- */
+
+static void
+every_item_has_its_result(void)
+{
+    sphttp_call *call = open_call(40, 40, 0);
+    CHECK(run(call, commit_number) == 0);
+    check_numbers(call, 40);
+    sphttp_call_drop(call, 3);
+    sphttp_call_drop(call, 3);
+    end(call);
+}
+
+static void
+no_more_children_than_allowed(void)
+{
+    sphttp_call *call = open_call(30, 3, 0);
+    CHECK(run(call, commit_number) == 0);
+    check_numbers(call, 30);
+    for (uint32_t i = 0; i < 30; i++) {
+        int alive = 0;
+        int64_t at = result_of(call, i).started_ns;
+        for (uint32_t k = 0; k < 30; k++) {
+            sphttp_result other = result_of(call, k);
+            alive += other.started_ns <= at && at < other.ended_ns;
+        }
+        CHECK(alive <= 3);
+    }
+    end(call);
+}
+
+static void
+some_die(sphttp_call *call, uint32_t index)
+{
+    if (index == 1) {
+        (void)raise(SIGKILL);
+    }
+    if (index == 2) {
+        _exit(7);
+    }
+    commit_number(call, index);
+}
+
+static void
+a_death_costs_its_item_only(void)
+{
+    sphttp_call *call = open_call(5, 5, 0);
+    CHECK(run(call, some_die) == 0);
+    CHECK(result_of(call, 0).fate == SPHTTP_RETURNED);
+    CHECK(result_of(call, 1).fate == SPHTTP_DIED);
+    CHECK(WTERMSIG(result_of(call, 1).wait_status) == SIGKILL);
+    CHECK(result_of(call, 2).fate == SPHTTP_DIED);
+    CHECK(WEXITSTATUS(result_of(call, 2).wait_status) == 7);
+    CHECK(result_of(call, 4).fate == SPHTTP_RETURNED);
+    end(call);
+}
+
+static void
+after_a_failure_no_item_is_begun(void)
+{
+    sphttp_call *call = open_call(50, 1, 1);
+    CHECK(run(call, some_die) == 0);
+    CHECK(result_of(call, 0).fate == SPHTTP_RETURNED);
+    CHECK(result_of(call, 1).fate == SPHTTP_DIED);
+    CHECK(result_of(call, 2).fate == SPHTTP_NOT_BEGUN);
+    CHECK(result_of(call, 49).attempts == 0);
+    end(call);
+}
+
+static void
+commit_large(sphttp_call *call, uint32_t index)
+{
+    size_t size = 5 * 1000 * 1000;
+    char *text = malloc(size);
+    memset(text, 'a' + (int)index, size);
+    most_written = 4096 - 1;
+    sphttp_child_commit(call, index, SPHTTP_RETURNED, text, size);
+}
+
+static void
+short_writes_are_gone_on_with(void)
+{
+    sphttp_call *call = open_call(2, 2, 0);
+    CHECK(run(call, commit_large) == 0);
+    for (uint32_t i = 0; i < 2; i++) {
+        sphttp_result result = result_of(call, i);
+        CHECK(result.fate == SPHTTP_RETURNED && result.size == 5000000);
+        CHECK(result.payload[0] == 'a' + (int)i);
+        CHECK(result.payload[result.size - 1] == 'a' + (int)i);
+    }
+    end(call);
+}
+
+/* Write a good record, spoil it, commit. */
+static void
+commit_spoilt(sphttp_call *call, uint32_t index)
+{
+    char name[NAME_SIZE];
+    (void)put_decimal(name, index);
+    CHECK(record_write(call->directory, index, SPHTTP_RAISED_AS, call->key,
+                       "a pickle", 8) == 0);
+    int fd = openat(call->directory, name, O_RDWR);
+    char mark = (char)0xff;
+    switch (index) {
+    case 0: /* as it is */
+        break;
+    case 1: /* a byte of the payload */
+        CHECK(pwrite(fd, "A", 1, 24) == 1);
+        break;
+    case 2: /* the index */
+        CHECK(pwrite(fd, "\7", 1, 0) == 1);
+        break;
+    case 3: /* a length of 2^63 and more */
+        CHECK(pwrite(fd, &mark, 1, 15) == 1);
+        break;
+    case 4: /* cut short */
+        CHECK(ftruncate(fd, 40) == 0);
+        break;
+    case 5: /* cut shorter than a header */
+        CHECK(ftruncate(fd, 5) == 0);
+        break;
+    case 6: /* a status that nobody signs, with the rest as it was */
+        CHECK(pwrite(fd, "\1", 1, 16) == 1);
+        break;
+    case 7: /* a FIFO in its place */
+        CHECK(unlinkat(call->directory, name, 0) == 0);
+        CHECK(mkfifoat(call->directory, name, 0600) == 0);
+        break;
+    case 8: /* a symbolic link in its place */
+        CHECK(unlinkat(call->directory, name, 0) == 0);
+        CHECK(symlinkat("/etc/passwd", call->directory, name) == 0);
+        break;
+    case 9: /* nothing in its place */
+        CHECK(unlinkat(call->directory, name, 0) == 0);
+        break;
+    case 10: /* of a TiB, with holes */
+        CHECK(ftruncate(fd, (off_t)1 << 40) == 0);
+        break;
+    default: /* a folder in its place */
+        CHECK(unlinkat(call->directory, name, 0) == 0);
+        CHECK(mkdirat(call->directory, name, 0700) == 0);
+        CHECK(mkdirat(call->directory, "11/below", 0700) == 0);
+    }
+    call->state[index] = ITEM_DONE;
+    _exit(0);
+}
+
+static void
+a_spoilt_record_is_refused(void)
+{
+    sphttp_call *call = open_call(12, 12, 0);
+    CHECK(run(call, commit_spoilt) == 0);
+    CHECK(result_of(call, 0).fate == SPHTTP_RAISED_AS);
+    for (uint32_t i = 1; i < 12; i++) {
+        int fate = result_of(call, i).fate;
+        CHECK(fate == (i == 9 ? SPHTTP_UNREAD : SPHTTP_TAMPERED));
+    }
+    end(call);
+}
+
+static void
+scribble(sphttp_call *call, uint32_t index)
+{
+    /* All that a child can write to, but for its siblings' states. */
+    memset(call->report, 0xff, call->count * sizeof(*call->report));
+    call->page->trouble = 77;
+    call->page->error = -5;
+    commit_number(call, index);
+}
+
+static void
+a_child_that_scribbles_on_the_page_crashes_nobody(void)
+{
+    sphttp_call *call = open_call(3, 3, 0);
+    int err = run(call, scribble);
+    CHECK(err == 0 || err == -EIO);
+    end(call);
+}
+
+static void
+kill_the_nursery(sphttp_call *call, uint32_t index)
+{
+    if (index == 2 && call->nurseries_lost == 0) {
+        (void)kill(getppid(), SIGKILL);
+        (void)pause();
+    }
+    commit_number(call, index);
+}
+
+static void
+a_lost_nursery_is_followed_by_another(void)
+{
+    sphttp_call *call = open_call(20, 1, 0);
+    CHECK(run(call, kill_the_nursery) == 0);
+    for (uint32_t i = 0; i < 20; i++) {
+        CHECK(result_of(call, i).fate ==
+              (i == 2 ? SPHTTP_DIED : SPHTTP_RETURNED));
+    }
+    CHECK(result_of(call, 2).wait_status == -1);
+    end(call);
+}
+
+static void
+kill_every_nursery(sphttp_call *call, uint32_t index)
+{
+    (void)kill(getppid(), SIGKILL);
+    (void)pause();
+    commit_number(call, index);
+}
+
+static void
+the_third_nursery_is_not_forked(void)
+{
+    sphttp_call *call = open_call(5, 1, 0);
+    CHECK(run(call, kill_every_nursery) == 0);
+    CHECK(result_of(call, 0).fate == SPHTTP_DIED);
+    CHECK(result_of(call, 1).fate == SPHTTP_DIED);
+    CHECK(result_of(call, 2).fate == SPHTTP_NOT_BEGUN);
+    end(call);
+}
+
+static void
+leave_daemons(sphttp_call *call, uint32_t index)
+{
+    (void)call;
+    for (int i = 0; i < 3; i++) {
+        if (fork() == 0) {
+            (void)setsid();
+            if (fork() == 0) {
+                sigset_t all;
+                (void)sigfillset(&all);
+                (void)sigprocmask(SIG_SETMASK, &all, NULL);
+                char path[100];
+                (void)snprintf(path, sizeof(path), "%s.mark.%u.%d", root,
+                               index, i);
+                int mark = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+                (void)close(mark);
+            }
+            (void)sleep(60);
+            _exit(0);
+        }
+    }
+    (void)sleep(60);
+}
+
+static void
+an_abandoned_call_leaves_no_process_and_no_directory(void)
+{
+    /* Each of the sixteen processes below holds an end of this. */
+    int pipe_ends[2];
+    CHECK(pipe(pipe_ends) == 0);
+    sphttp_call *call = open_call(4, 4, 0);
+    int event = call_fork(call);
+    if (event > 0) {
+        leave_daemons(call, (uint32_t)event - 1);
+    }
+    (void)close(pipe_ends[1]);
+    char command[200];
+    (void)snprintf(command, sizeof(command), "exit $(ls %s.mark.* | wc -l)",
+                   root);
+    for (int tries = 0; WEXITSTATUS(system(command)) < 12; tries++) {
+        CHECK(tries < 500);
+        (void)nanosleep(&(struct timespec){0, 10000000}, NULL);
+    }
+    CHECK(fcntl(pipe_ends[0], F_SETFL, O_NONBLOCK) == 0);
+    CHECK(read(pipe_ends[0], command, 1) < 0 && errno == EAGAIN);
+    end(call);
+    CHECK(read(pipe_ends[0], command, 1) == 0);
+    (void)close(pipe_ends[0]);
+    (void)snprintf(command, sizeof(command), "rm -f %s.mark.*", root);
+    CHECK(system(command) == 0);
+}
+
+static void
+what_somebody_planted_is_not_used(void)
+{
+    char elsewhere[100], planted[200];
+    (void)snprintf(elsewhere, sizeof(elsewhere), "%s.elsewhere", root);
+    CHECK(mkdir(elsewhere, 0700) == 0);
+    int64_t stamp = 1234567890123456789;
+    (void)snprintf(planted, sizeof(planted), "%s/tep_par_%d_%lld", root,
+                   getpid(), (long long)stamp);
+    CHECK(symlink(elsewhere, planted) == 0);
+    sphttp_call *call = open_call(2, 2, 0);
+    stopped_clock = stamp;
+    CHECK(run(call, commit_number) == 0);
+    stopped_clock = 0;
+    check_numbers(call, 2);
+    CHECK((int64_t)call->page->stamp != stamp);
+    CHECK(entries(elsewhere) == 0);
+    CHECK(unlink(planted) == 0 && rmdir(elsewhere) == 0);
+    end(call);
+}
+
+static void
+show_the_directory(sphttp_call *call, uint32_t index)
+{
+    char path[SCRATCH_SIZE];
+    scratch_path(call, path);
+    struct stat st;
+    CHECK(stat(path, &st) == 0 && (st.st_mode & 07777) == 0700);
+    sphttp_child_commit(call, index, SPHTTP_RETURNED, path, strlen(path));
+}
+
+static void
+the_directory_is_named_after_the_caller(void)
+{
+    sphttp_call *call = open_call(1, 1, 0);
+    CHECK(run(call, show_the_directory) == 0);
+    char begin[200];
+    (void)snprintf(begin, sizeof(begin), "%s/tep_par_%d_", root, getpid());
+    CHECK(strncmp(result_of(call, 0).payload, begin, strlen(begin)) == 0);
+    end(call);
+}
+
+static void
+lose_the_directory(sphttp_call *call, uint32_t index)
+{
+    char path[SCRATCH_SIZE];
+    scratch_path(call, path);
+    (void)rmdir(path);
+    commit_number(call, index);
+}
+
+static void
+a_lost_directory_is_an_error_with_errno(void)
+{
+    sphttp_call *call = open_call(1, 1, 0);
+    CHECK(run(call, lose_the_directory) == -ENOENT);
+    CHECK(strstr(sphttp_call_doing(call), "scratch") != NULL);
+    end(call);
+}
+
+static void
+a_root_that_is_not_there_is_an_error_with_errno(void)
+{
+    sphttp_call *call;
+    CHECK(sphttp_call_open(1, 1, 0, "/nowhere/at/all", &call) == 0);
+    CHECK(run(call, commit_number) == -ENOENT);
+    CHECK(strcmp(sphttp_call_doing(call), "making the scratch directory") ==
+          0);
+    end(call);
+}
+
+static void
+arguments_are_checked(void)
+{
+    sphttp_call *call = NULL;
+    CHECK(sphttp_call_open(0, 1, 0, root, &call) == -EOVERFLOW);
+    CHECK(sphttp_call_open(1, 0, 0, root, &call) == -EOVERFLOW);
+    CHECK(sphttp_call_open(UINT32_MAX, 1, 0, root, &call) == -EOVERFLOW);
+    char name[PATH_MAX + 2];
+    memset(name, 'x', sizeof(name) - 1);
+    name[sizeof(name) - 1] = '\0';
+    CHECK(sphttp_call_open(1, 1, 0, name, &call) == -ENAMETOOLONG);
+    CHECK(call == NULL);
+    call_free(NULL);
+}
+
+static void
+hmac_is_that_of_rfc_4231(void)
+{
+    char hex[65];
+    CHECK(sphttp_hmac_sha256_hex("Jefe", 4, "what do ya want for nothing?", 28,
+                                 hex) == 0);
+    CHECK(strcmp(hex, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b9"
+                      "64ec3843") == 0);
+    CHECK(sphttp_hmac_sha256_hex("", 0, "", 0, hex) == 0);
+    CHECK(strcmp(hex, "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c71214"
+                      "4292c5ad") == 0);
+    CHECK(sphttp_hmac_sha256_hex("", (size_t)INT_MAX + 1, "", 0, hex) ==
+          -EOVERFLOW);
+}
+
+int
+main(void)
+{
+    static const struct {
+        const char *name;
+        void (*run)(void);
+    } tests[] = {
+#define TEST(name) {#name, name}
+        TEST(every_item_has_its_result),
+        TEST(no_more_children_than_allowed),
+        TEST(a_death_costs_its_item_only),
+        TEST(after_a_failure_no_item_is_begun),
+        TEST(short_writes_are_gone_on_with),
+        TEST(a_spoilt_record_is_refused),
+        TEST(a_child_that_scribbles_on_the_page_crashes_nobody),
+        TEST(a_lost_nursery_is_followed_by_another),
+        TEST(the_third_nursery_is_not_forked),
+        TEST(an_abandoned_call_leaves_no_process_and_no_directory),
+        TEST(what_somebody_planted_is_not_used),
+        TEST(the_directory_is_named_after_the_caller),
+        TEST(a_lost_directory_is_an_error_with_errno),
+        TEST(a_root_that_is_not_there_is_an_error_with_errno),
+        TEST(arguments_are_checked),
+        TEST(hmac_is_that_of_rfc_4231),
+    };
+    CHECK(mkdtemp(root) != NULL);
+    for (size_t i = 0; i < sizeof(tests) / sizeof(*tests); i++) {
+        tests[i].run();
+        printf("%s\n", tests[i].name);
+        (void)fflush(stdout);
+    }
+    CHECK(rmdir(root) == 0);
+    return 0;
+}

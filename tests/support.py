@@ -1,0 +1,77 @@
+"""What the tests share: waiting with a limit, and scenarios in fresh interpreters."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+CASES = Path(__file__).parent / "cases"
+LIMIT = 60.0  # seconds; against hanging only
+
+
+def until(condition: Callable[[], object], limit: float = LIMIT) -> None:
+    """Poll until `condition` holds; fail after `limit` seconds."""
+    end = time.monotonic() + limit
+    while not condition():
+        assert time.monotonic() < end, f"not true within {limit} s"
+        time.sleep(0.002)
+
+
+def children() -> list[int]:
+    """The children of this process, zombies included."""
+    found: list[int] = []
+    for task in Path("/proc/self/task").iterdir():
+        found += map(int, (task / "children").read_text().split())
+    return found
+
+
+def descriptors() -> dict[str, str]:
+    """This process's open descriptors, and what they are."""
+    found = {}
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):  # the listing's own
+            found[name] = os.readlink(f"/proc/self/fd/{name}")
+    return found
+
+
+def alive(pid: int) -> bool:
+    """Whether the process is there and no zombie."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in "ZX"
+
+
+@contextlib.contextmanager
+def started(name: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
+    """A scenario of tests/cases, under way; killed with its group at the end."""
+    case = subprocess.Popen(
+        [sys.executable, CASES / f"{name}.py", *map(str, arguments)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield case
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(case.pid, signal.SIGKILL)
+        case.communicate()
+
+
+def run_case(name: str, *arguments: object, limit: float = LIMIT) -> str:
+    """Run a scenario to its end; what it printed. It must end well, and say no more."""
+    with started(name, *arguments) as case:
+        # To the end of its output: a process left over would hold the pipe.
+        out, err = case.communicate(timeout=limit)
+        assert (case.returncode, err) == (0, ""), f"{name}: {case.returncode}\n{out}\n{err}"
+        return out
