@@ -164,6 +164,7 @@ call_free(struct sphttp_call *call)
         return;
     }
     call_close(call);
+    sphttp_call_unwatch(call, -1);
     for (uint32_t i = 0; call->payloads != NULL && i < call->count; i++) {
         sphttp_call_drop(call, i);
     }
@@ -178,13 +179,14 @@ call_free(struct sphttp_call *call)
 
 /* --- The socket ------------------------------------------------------------- */
 
-/* `fd`, or a copy of it that leaves 0, 1 and 2 to the streams they are for
- * where the host has closed those. -errno, and then `fd` is closed. */
-static int
+int
 above_streams(int fd)
 {
     if (fd > STDERR_FILENO) {
         return fd;
+    }
+    if (fd < 0) {
+        return -errno;
     }
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     int err = -errno;
@@ -294,7 +296,7 @@ wait_for_word(struct sphttp_call *call)
             if (errno != EINTR) {
                 return -errno;
             }
-            if (call->watching) {
+            if (call->wake[0] >= 0) {
                 return -EINTR;
             }
             continue; /* this thread handles no signals */
@@ -447,7 +449,7 @@ collect(struct sphttp_call *call)
 }
 
 /* The nursery was killed, and its children with it. Items in hand are lost.
- * -EAGAIN: there are others, and another nursery may take them on. */
+ * CALL_FORK_AGAIN: there are others, for another nursery to take on. */
 static int
 nursery_lost(struct sphttp_call *call)
 {
@@ -469,7 +471,7 @@ nursery_lost(struct sphttp_call *call)
     }
     call->doing = "reading the scratch directory";
     int err = call->page->inode != 0 ? open_scratch(call) : 0;
-    return err == 0 ? -EAGAIN : err;
+    return err == 0 ? CALL_FORK_AGAIN : err;
 }
 
 /* What the nursery could not do, if anything. 0 or -errno. */
@@ -501,7 +503,7 @@ call_finish(struct sphttp_call *call)
     if (err == -EPIPE) {
         err = nursery_lost(call);
     }
-    if (err == -EINTR || err == -EAGAIN) {
+    if (err == -EINTR || err == CALL_FORK_AGAIN) {
         return err;
     }
     if (err == 0) {
@@ -529,6 +531,43 @@ call_close(struct sphttp_call *call)
         (void)remove_scratch(call);
     }
     close_end(&call->directory);
+}
+
+/* --- Signals --------------------------------------------------------------------- */
+
+int
+sphttp_call_watch(sphttp_call *call)
+{
+    if (syscall(SYS_gettid) != getpid()) {
+        return 0;
+    }
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
+        call->doing = "opening a pipe";
+        return -errno;
+    }
+    call->wake[0] = above_streams(ends[0]);
+    call->wake[1] = above_streams(ends[1]);
+    if (call->wake[0] < 0 || call->wake[1] < 0) {
+        call->doing = "opening a pipe";
+        return call->wake[0] < 0 ? call->wake[0] : call->wake[1];
+    }
+    return call->wake[1];
+}
+
+void
+sphttp_call_unwatch(sphttp_call *call, int next)
+{
+    char bytes[64];
+    ssize_t n;
+    while (call->wake[0] >= 0 &&
+           (n = read(call->wake[0], bytes, sizeof(bytes))) > 0) {
+        if (next >= 0 && write(next, bytes, (size_t)n) < 0) {
+            break; /* full: the host has enough to wake up for */
+        }
+    }
+    close_end(&call->wake[0]);
+    close_end(&call->wake[1]);
 }
 
 /* --- What Python asks for ----------------------------------------------------- */

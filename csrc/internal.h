@@ -96,9 +96,8 @@ struct sphttp_call {
     pid_t owner;   /* the host's number */
     pid_t nursery; /* 0: none */
     int host_end, nursery_end;
-    int wake[2];     /* a pipe: Python's wake-up descriptor during the call */
-    int host_wakeup; /* the host's own, to be put back */
-    bool watching, ended;
+    int wake[2]; /* a pipe: Python's wake-up descriptor during the call */
+    bool ended;
     uint32_t nurseries_lost;
     doing_t doing;
     struct payload *payloads;
@@ -119,11 +118,16 @@ extern pid_t (*bare_fork)(void);
  * at-fork hooks of the interpreter are the caller's business. */
 int call_fork(struct sphttp_call *call);
 
-/* Wait for the end, collect, see the nursery off. 0, -EINTR, -errno;
- * -EAGAIN: the nursery was lost, items are left: call_fork, then again. */
+/* Wait for the end, collect, see the nursery off. 0, -EINTR, -errno; or
+ * CALL_FORK_AGAIN: the nursery was lost, and items are left. */
+enum { CALL_FORK_AGAIN = 1 };
 int call_finish(struct sphttp_call *call);
 
-/* See sphttp_fork.cdef.h; the wake-up descriptor excepted. */
+/* `fd`, or a copy of it that leaves 0, 1 and 2 to the streams they are for
+ * where the host has closed those. -errno, and then `fd` is closed. */
+int above_streams(int fd);
+
+/* See py_call_close and py_call_free in sphttp_fork.cdef.h. */
 void call_close(struct sphttp_call *call);
 void call_free(struct sphttp_call *call);
 

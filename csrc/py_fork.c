@@ -5,10 +5,7 @@
 
 #include "internal.h"
 
-#include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 /* Below this many bytes giving the GIL up costs more than it frees; hashlib
@@ -40,70 +37,6 @@ py_fork(void)
     return pid > 0 ? pid : err;
 }
 
-/* --- Signals: Python's wake-up descriptor -------------------------------------- */
-
-static int
-no_wakeup_fd(int fd)
-{
-    (void)fd;
-    return -1;
-}
-
-/* PySignal_SetWakeupFd, which the C API documents and the limited API leaves
- * out. signal.set_wakeup_fd gives the GIL up for an fstat. It returns the
- * former descriptor, or -1. Looked up once, before any fork. */
-static int (*set_wakeup_fd)(int);
-
-static void
-find_wakeup_fd(void)
-{
-    if (set_wakeup_fd == NULL) {
-        *(void **)&set_wakeup_fd =
-            dlsym(RTLD_DEFAULT, "PySignal_SetWakeupFd");
-    }
-    if (set_wakeup_fd == NULL) {
-        set_wakeup_fd = no_wakeup_fd;
-    }
-}
-
-int
-py_call_watch_signals(sphttp_call *call)
-{
-    if (call->watching || syscall(SYS_gettid) != getpid()) {
-        return 0;
-    }
-    if (pipe2(call->wake, O_CLOEXEC | O_NONBLOCK) != 0) {
-        call->doing = "opening a pipe";
-        return -errno;
-    }
-    find_wakeup_fd();
-    call->host_wakeup = set_wakeup_fd(call->wake[1]);
-    call->watching = true;
-    return 0;
-}
-
-/* Give the host its own wake-up descriptor back, and what arrived meanwhile. */
-static void
-unwatch_signals(sphttp_call *call)
-{
-    if (!call->watching) {
-        return;
-    }
-    call->watching = false;
-    (void)set_wakeup_fd(call->host_wakeup);
-    char bytes[64];
-    ssize_t n;
-    while ((n = read(call->wake[0], bytes, sizeof(bytes))) > 0) {
-        if (call->host_wakeup >= 0 &&
-            write(call->host_wakeup, bytes, (size_t)n) < 0) {
-            break; /* full: the host has enough to wake up for */
-        }
-    }
-    (void)close(call->wake[0]);
-    (void)close(call->wake[1]);
-    call->wake[0] = call->wake[1] = -1;
-}
-
 /* --- A call --------------------------------------------------------------------- */
 
 int
@@ -112,18 +45,11 @@ py_call_start(sphttp_call *call)
     if (!may_fork()) {
         return -ENOTSUP;
     }
-    find_wakeup_fd();
     /* The hooks stay outside the region where call_fork blocks signals: a
      * thread that one of them starts would inherit the mask. */
     PyOS_BeforeFork();
     int event = call_fork(call);
-    if (event > 0) { /* a child */
-        (void)set_wakeup_fd(-1);
-        PyOS_AfterFork_Child();
-    }
-    else {
-        PyOS_AfterFork_Parent();
-    }
+    event > 0 ? PyOS_AfterFork_Child() : PyOS_AfterFork_Parent();
     return event;
 }
 
@@ -140,7 +66,7 @@ py_call_run(sphttp_call *call)
         PyThreadState *thread = PyEval_SaveThread();
         int err = call_finish(call);
         PyEval_RestoreThread(thread);
-        if (err != -EAGAIN) {
+        if (err != CALL_FORK_AGAIN) {
             return err;
         }
     }
@@ -149,7 +75,6 @@ py_call_run(sphttp_call *call)
 void
 py_call_close(sphttp_call *call)
 {
-    unwatch_signals(call);
     if (call->nursery == 0) {
         call_close(call); /* nothing to wait for */
         return;

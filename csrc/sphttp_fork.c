@@ -99,9 +99,10 @@ scratch_make(struct sphttp_call *call)
         }
     }
     int err;
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = above_streams(
+        open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (fd < 0) {
-        err = -errno;
+        err = fd;
         goto fail;
     }
     struct stat st;
@@ -537,19 +538,21 @@ settle(struct nursery *nursery)
     settle_signals();
     /* A host that ignores SIGCHLD would cost us every exit status. */
     nursery->deaf = signal(SIGCHLD, SIG_DFL) == SIG_IGN;
-    sigset_t child_ends;
-    (void)sigemptyset(&child_ends);
-    (void)sigaddset(&child_ends, SIGCHLD);
-    nursery->child_ends = signalfd(-1, &child_ends, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (nursery->child_ends < 0) {
-        return fail_call(call, TROUBLE_SIGNALFD, errno);
-    }
-    int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    /* First: where the host has closed it, the next descriptor would be 0. */
+    int fd = open("/dev/null", O_RDWR);
     if (fd < 0 || dup2(fd, STDIN_FILENO) < 0) {
         return fail_call(call, TROUBLE_STDIN, errno);
     }
     if (fd != STDIN_FILENO) {
         (void)close(fd);
+    }
+    sigset_t child_ends;
+    (void)sigemptyset(&child_ends);
+    (void)sigaddset(&child_ends, SIGCHLD);
+    nursery->child_ends =
+        above_streams(signalfd(-1, &child_ends, SFD_CLOEXEC | SFD_NONBLOCK));
+    if (nursery->child_ends < 0) {
+        return fail_call(call, TROUBLE_SIGNALFD, -nursery->child_ends);
     }
     if (call->directory < 0) { /* else a lost nursery's, to go on with */
         call->directory = scratch_make(call);

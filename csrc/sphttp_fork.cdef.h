@@ -47,9 +47,13 @@ typedef struct {
 int sphttp_call_open(uint32_t count, uint32_t alive, int stop_on_failure,
                      const char *root, sphttp_call **call);
 
-/* In the main thread: let signals wake py_call_run, until the call is closed.
- * Elsewhere: nothing, since Python handles no signal there. */
-int py_call_watch_signals(sphttp_call *call);
+/* In the main thread: the descriptor, never blocking, that wakes py_call_run
+ * when a byte is written to it, and from now on EINTR is not retried. Elsewhere
+ * 0, and nothing else: Python handles no signal there. Or -errno. */
+int sphttp_call_watch(sphttp_call *call);
+
+/* Close it. What was written to it is handed on to `next`, unless that is -1. */
+void sphttp_call_unwatch(sphttp_call *call, int next);
 
 /* Fork the nursery. In the host 0: go on with py_call_run, at the latest when
  * sphttp_call_descriptor can be read. In a child 1 + the index of its item, and

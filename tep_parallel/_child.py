@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from io import TextIOWrapper
+from signal import set_wakeup_fd
 from typing import Any, NoReturn
 
 from tep_parallel import _raised, _streams
@@ -62,6 +63,7 @@ def serve(
     """
     try:
         try:
+            set_wakeup_fd(-1)  # the host's, or the call's
             stdin, steps = prepared
             if stdin is not None:
                 sys.stdin = stdin

@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 from collections.abc import Callable
+from signal import set_wakeup_fd
 from types import TracebackType
 from typing import Any
 
@@ -38,10 +39,11 @@ class Call:
         code = lib.sphttp_call_open(count, alive, stop_on_failure, os.fsencode(root), box)
         if code != 0:
             fail(code, f"preparing a call of {count} items below {root!r}")
-        # The destructor is for a block that was never entered, or left by force.
         self.handle = ffi.gc(box[0], lib.py_call_free)
         self._root = root
         self._result = ffi.new("sphttp_result *")
+        self._wakeup = 0  # ours, while it is Python's wake-up descriptor
+        self._host_wakeup = -1
 
     def __enter__(self) -> Call:
         return self
@@ -52,7 +54,40 @@ class Call:
         error: BaseException | None,
         frames: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        # For a block that was left by a signal handler's exception, raised in __exit__.
+        if hasattr(self, "_wakeup"):
+            self.close()
+
+    def close(self) -> None:
+        """End whatever still runs. Twice is once."""
+        self._unwatch_signals()
         lib.py_call_close(self.handle)
+
+    def _watch_signals(self) -> int:
+        """Let signals wake the wait in C until the call is closed; 0 or -errno.
+
+        One that is handled in the last moment before the wait, or that another thread
+        receives, does not interrupt it: so the wait has an eye on a wake-up descriptor. Python
+        runs the handlers when the C has returned.
+        """
+        descriptor: int = lib.sphttp_call_watch(self.handle)
+        if descriptor > 0:
+            self._wakeup = descriptor
+            self._host_wakeup = set_wakeup_fd(descriptor, warn_on_full_buffer=False)
+        return min(descriptor, 0)
+
+    def _unwatch_signals(self) -> None:
+        """Give the host its own wake-up descriptor back, and what arrived meanwhile."""
+        if self._wakeup == 0:
+            return
+        found = set_wakeup_fd(self._host_wakeup)
+        if found not in (self._wakeup, self._host_wakeup):
+            set_wakeup_fd(found)  # a signal handler of the host's has chosen another
+        self._wakeup = 0
+        lib.sphttp_call_unwatch(self.handle, self._host_wakeup)
 
     def run(self) -> int:
         """Fork, and return 0 once every child has ended; in a child, at once, 1 + its index.
@@ -63,9 +98,7 @@ class Call:
             OSError: The system refused processes, memory, or the scratch directory.
             RuntimeError: This is not the main interpreter.
         """
-        # From here to the end signals reach the wait in C. Python runs their handlers
-        # between the calls below: after this one, and whenever a wait says EINTR.
-        code: int = lib.py_call_watch_signals(self.handle)
+        code = self._watch_signals()
         wait_read = _wait_of_gevent()
         if code == 0 and wait_read is not None:
             code = lib.py_call_start(self.handle)

@@ -9,7 +9,6 @@ ParallelError
 from __future__ import annotations
 
 import os
-import signal as _signal
 from typing import NamedTuple
 
 
@@ -120,7 +119,9 @@ def dead(index: int, item: object, pid: int | None, wait_status: int) -> DeadWor
         return DeadWorkerError(message, index=index, item=item, pid=pid)
     if os.WIFSIGNALED(wait_status):
         number = os.WTERMSIG(wait_status)
-        name = _signal.strsignal(number) or "unknown"
+        from signal import strsignal  # it takes its time to load, and few calls need it
+
+        name = strsignal(number) or "unknown"
         message = f"{where}: child {pid} was killed by signal {number} ({name})"
         return DeadWorkerError(message, index=index, item=item, pid=pid, signal=number)
     code = os.WEXITSTATUS(wait_status)

@@ -156,7 +156,7 @@ class Parallel:
 
 
 def _path(given: str | os.PathLike[str]) -> str:
-    path = os.fspath(given)
+    path = os.fspath(given) if isinstance(given, str | os.PathLike) else given
     if not isinstance(path, str):
         msg = f"scratch_root: expected a str or a path of str, got {type(path).__name__}"
         raise TypeError(msg)

@@ -49,6 +49,11 @@ def alive(pid: int) -> bool:
     return state not in "ZX"
 
 
+def plain_environment() -> dict[str, str]:
+    """This environment, without what changes an interpreter's streams."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+
+
 @contextlib.contextmanager
 def started(name: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
     """A scenario of tests/cases, under way; killed with its group at the end."""
@@ -59,6 +64,7 @@ def started(name: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        env=plain_environment(),
     )
     try:
         yield case

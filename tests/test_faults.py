@@ -1,0 +1,169 @@
+"""What is promised under fault: scenarios in fresh interpreters."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support import LIMIT, alive, plain_environment, run_case, started, until
+
+
+def pids_in(marks: Path) -> list[int]:
+    return [int(path.name) for path in marks.iterdir()]
+
+
+def test_ctrl_c_is_answered_at_once_and_no_child_survives(
+    tmp_path: Path, scratch_root: Path
+) -> None:
+    """Not after the 60 seconds that the children sleep."""
+    with started("ctrl_c", tmp_path) as case:
+        until(lambda: len(pids_in(tmp_path)) == 2)
+        case.send_signal(signal.SIGINT)
+        case.communicate(timeout=20)  # EOF: a child left over would hold the pipe
+        assert case.returncode == -signal.SIGINT
+    assert list(scratch_root.iterdir()) == []
+
+
+@pytest.mark.parametrize("shape", ["flat", "nested"])
+def test_a_killed_host_takes_the_whole_tree_with_it(
+    shape: str, tmp_path: Path, scratch_root: Path
+) -> None:
+    """Children that block every signal; below them a `sleep` and a `setsid sleep`."""
+    with started("stubborn_tree", tmp_path, shape) as case:
+        until(lambda: len(pids_in(tmp_path)) == 6)
+        assert all(map(alive, pids_in(tmp_path)))
+        case.kill()
+        until(lambda: not any(map(alive, pids_in(tmp_path))), limit=10)
+        until(lambda: list(scratch_root.iterdir()) == [], limit=10)
+
+
+@pytest.mark.parametrize("shape", ["flat", "nested"])
+def test_a_call_given_up_by_a_signal_handler_leaves_nothing(
+    shape: str, tmp_path: Path, scratch_root: Path
+) -> None:
+    with started("stubborn_tree", tmp_path, "raise", shape) as case:
+        until(lambda: len(pids_in(tmp_path)) == 6)
+        case.send_signal(signal.SIGTERM)
+        out, err = case.communicate(timeout=20)
+        assert not any(map(alive, pids_in(tmp_path)))
+        assert list(scratch_root.iterdir()) == []
+        if shape == "flat":  # else it was raised in the first call, outside the try
+            assert (case.returncode, err) == (0, "")
+            seconds, no_children = out.splitlines()
+            assert float(seconds) < 5
+            assert no_children.split() == ["children:"]
+
+
+@pytest.mark.parametrize("way", ["ignore", "reap"])
+def test_every_status_is_seen_whatever_the_host_does_with_sigchld(way: str) -> None:
+    run_case("sigchld", way)
+
+
+def test_the_hosts_own_children_are_never_waited_for() -> None:
+    run_case("own_children")
+
+
+def test_no_signal_sent_to_a_fresh_child_reaches_the_host() -> None:
+    run_case("signals_to_children")
+
+
+def test_a_signal_in_the_first_moments_of_a_call_is_answered_at_once() -> None:
+    run_case("signals_to_host", 400)
+
+
+def test_300_children_need_no_more_than_64_descriptors() -> None:
+    run_case("few_descriptors")
+
+
+def test_no_descriptors_is_a_clear_error_and_nothing_leaks() -> None:
+    run_case("no_descriptors")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="a limit of one's own needs a user of one's own")
+def test_too_few_processes_slow_a_call_down_and_none_is_an_error(scratch_root: Path) -> None:
+    scratch_root.chmod(0o777)
+    scratch_root.parent.chmod(0o755)
+    root = scratch_root.parent
+    while root != root.parent:  # pytest's folders are private; the case becomes nobody
+        root.chmod(root.stat().st_mode | 0o011)
+        root = root.parent
+    assert run_case("no_processes", 4) == "all\n"
+    assert run_case("no_processes", 2).startswith("EAGAIN")
+    assert run_case("no_processes", 1).startswith("EAGAIN")
+
+
+def test_a_killed_nursery_costs_the_item_in_hand_and_no_other() -> None:
+    run_case("nursery_killed")
+
+
+def test_a_result_that_cannot_be_written_whole_is_the_items_oserror() -> None:
+    run_case("file_size")
+
+
+def test_a_child_never_runs_on_in_the_callers_program() -> None:
+    assert run_case_with_stderr("raising_child") == (
+        "exit DeadWorkerError 1\n"
+        "interrupt WorkerError 1\n"
+        "odd WorkerError 1\n"
+        "recursion RecursionError 1\n"
+        "memory MemoryError 1\n"
+        "thread NoneType 0\n"
+        "fine NoneType 0\n"
+        "after True\n"
+        "exit handler True\n",
+        "bye\n",
+    )
+
+
+def run_case_with_stderr(name: str, *arguments: object) -> tuple[str, str]:
+    with started(name, *arguments) as case:
+        out, err = case.communicate(timeout=LIMIT)
+        assert case.returncode == 0, err
+        return out, err
+
+
+def test_streams_that_are_none_closed_replaced_or_unbuffered_are_left_alone() -> None:
+    assert run_case("fake_streams") == "well\n"
+
+
+@pytest.mark.parametrize("host", ["alone", "threads"])
+def test_output_arrives_once_and_standard_input_is_empty(host: str) -> None:
+    path = Path(__file__).parent / "cases" / "streams.py"
+    case = subprocess.run(
+        [sys.executable, path, host],
+        input="first\nsecond\nthird\n",
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=True,
+        env=plain_environment(),
+    )
+    assert sorted(case.stdout.splitlines()) == [
+        "child a read ''",
+        "child b read ''",
+        "host after second",
+        "host before",
+    ]
+    assert sorted(case.stderr.split(";")) == ["", "no line end a", "no line end b"]
+
+
+def test_a_result_of_more_than_two_gib_is_not_cut() -> None:
+    run_case("gigabyte", 2**31 + 4096)
+
+
+def test_a_result_is_decoded_with_one_copy() -> None:
+    """The buffer that was read and the str: two, and not three."""
+    size = 2**28
+    assert int(run_case("gigabyte", size)) < 2.4 * size + 2**26
+
+
+def test_calls_from_threads_of_a_busy_host_neither_hang_nor_go_wrong(tmp_path: Path) -> None:
+    """The long run of it: make stress."""
+    calls = int(os.environ.get("TEP_PARALLEL_STRESS_CALLS", "200"))
+    out = run_case("threads", calls, tmp_path / "log", limit=60 + calls).splitlines()
+    assert len(set(out)) == len(out)
+    assert sum(line.startswith("child ") for line in out) == calls // 4 * 4 * 2

@@ -1,0 +1,110 @@
+"""The package itself: its names, its import, its build."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from support import LIMIT
+
+import tep_parallel
+from tep_parallel import Sock
+
+
+def python(code: str) -> str:
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=LIMIT, check=True
+    )
+    assert run.stderr == ""
+    return run.stdout
+
+
+def test_the_public_names_are_those_of_all_and_all_is_sorted() -> None:
+    public = {name for name in vars(tep_parallel) if not name.startswith("_")} | {"__version__"}
+    assert set(tep_parallel.__all__) == public
+    assert tep_parallel.__all__ == sorted(tep_parallel.__all__)
+
+
+def test_import_loads_no_extension_and_few_modules() -> None:
+    code = """if True:
+        import sys
+        before = set(sys.modules)
+        import tep_parallel
+        print(*sorted(set(sys.modules) - before))
+    """
+    loaded = set(python(code).split())
+    heavy = {"cffi", "_cffi_backend", "asyncio", "dataclasses", "pickle", "traceback", "logging"}
+    assert not loaded & (heavy | {"tep_parallel._sphttp", "multiprocessing", "subprocess"})
+
+
+def test_a_short_call_into_c_does_not_give_the_gil_away() -> None:
+    """Else each of these calls would wait for the other thread's whole switch interval."""
+    import time
+
+    over = threading.Event()
+
+    def compute() -> None:
+        while not over.is_set():
+            sum(range(10_000))
+
+    former = sys.getswitchinterval()
+    thread = threading.Thread(target=compute)
+    thread.start()
+    try:
+        Sock.sphttp_getpid()
+        sys.setswitchinterval(1.0)
+        begun = time.monotonic()
+        for _ in range(100):
+            Sock.sphttp_getpid()
+            Sock.sphttp_hmac_sha256_hex(b"key", b"message")
+        assert time.monotonic() - begun < 30  # 200 intervals
+    finally:
+        sys.setswitchinterval(former)
+        over.set()
+        thread.join()
+
+
+def test_the_extension_is_one_abi3_file() -> None:
+    found = importlib.util.find_spec("tep_parallel._sphttp")
+    assert found is not None
+    assert found.origin is not None
+    assert Path(found.origin).name == "_sphttp.abi3.so"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="concurrent.interpreters is of 3.14")
+def test_a_subinterpreter_imports_and_is_refused_a_call() -> None:
+    code = """if True:
+        from concurrent import interpreters
+        interpreters.create().exec('''if True:
+            from tep_parallel import Parallel, Sock
+            for call in (lambda: Parallel(str).map_processes([1]), Sock.sphttp_fork):
+                try:
+                    call()
+                except RuntimeError as error:
+                    print("main interpreter" in str(error))
+        ''')
+    """
+    assert python(code) == "True\nTrue\n"
+
+
+@pytest.mark.skipif(
+    sys.version_info < (3, 12) or sys.version_info >= (3, 14), reason="as above, by another name"
+)
+def test_a_subinterpreter_is_refused_a_call_before_3_14() -> None:
+    name = "_interpreters" if sys.version_info >= (3, 13) else "_xxsubinterpreters"
+    code = f"""if True:
+        import {name} as interpreters
+        interpreters.run_string(interpreters.create(), '''if True:
+            from tep_parallel import Parallel, Sock
+            for call in (lambda: Parallel(str).map_processes([1]), Sock.sphttp_fork):
+                try:
+                    call()
+                except RuntimeError as error:
+                    print("main interpreter" in str(error), flush=True)
+        ''')
+    """
+    assert python(code) == "True\nTrue\n"
