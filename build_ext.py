@@ -53,9 +53,11 @@ class BuildExt(build_ext):
 
     def run(self) -> None:
         if platform.python_implementation() != "CPython" or sys.version_info < (3, 10):
-            raise BaseError("tep_parallel is for CPython 3.10 and later")
+            msg = "tep_parallel is for CPython 3.10 and later"
+            raise BaseError(msg)
         if not sys.platform.startswith("linux"):
-            raise BaseError(f"tep_parallel is for Linux; this is {sys.platform}")
+            msg = f"tep_parallel is for Linux; this is {sys.platform}"
+            raise BaseError(msg)
         super().run()
 
     def build_extensions(self) -> None:
@@ -87,4 +89,5 @@ class BuildExt(build_ext):
                 extra_postargs=["-Wl,--unresolved-symbols=ignore-all"],
             )
         except (CCompilerError, BaseError, OSError) as error:
-            raise BaseError(f"{NEEDED} ({error})") from error
+            msg = f"{NEEDED} ({error})"
+            raise BaseError(msg) from error

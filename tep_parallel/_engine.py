@@ -8,13 +8,13 @@ import sys
 from collections.abc import Callable
 from signal import set_wakeup_fd
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 from tep_parallel._native import fail, ffi, lib
 
 # cffi makes a function when it is first asked for: here, and not anew in every child.
-commit = lib.sphttp_child_commit
-leave = lib.sphttp_exit
+commit: Callable[[Any, int, int, bytes, int], NoReturn] = lib.sphttp_child_commit
+leave: Callable[[int], NoReturn] = lib.sphttp_exit
 
 _buffer = ffi.buffer
 _drop = lib.sphttp_call_drop
@@ -139,6 +139,6 @@ def _wait_of_gevent() -> Callable[[int], None] | None:
     monkey = sys.modules.get("gevent.monkey")
     if monkey is None or not monkey.is_module_patched("select"):
         return None
-    from gevent.socket import wait_read  # type: ignore[import-untyped,import-not-found]
+    from gevent.socket import wait_read
 
     return wait_read  # type: ignore[no-any-return]

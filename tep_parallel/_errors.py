@@ -9,7 +9,6 @@ ParallelError
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
 
 class ParallelError(Exception):
@@ -100,12 +99,8 @@ def shown(item: object) -> str:
     return text if len(text) <= 100 else f"{text[:80]}...{text[-16:]}"
 
 
-class Failure(NamedTuple):
-    """An item that failed, and what is raised for it."""
-
-    index: int
-    item: object
-    error: BaseException
+# An item that failed: its index, the item, and what is raised for it.
+Failure = tuple[int, object, BaseException]
 
 
 def dead(index: int, item: object, pid: int | None, wait_status: int) -> DeadWorkerError:

@@ -63,7 +63,7 @@ class Ended:
     def results(self) -> tuple[list[str | None], list[Failure]]:
         """The texts of the items that returned, None for the others; and the failures."""
         texts: list[str | None] = []
-        failures = []
+        failures: list[Failure] = []
         call = self._call
         for index, item in enumerate(self._items):
             result = call.result(index)
@@ -72,7 +72,7 @@ class Ended:
             if fate == _RETURNED:
                 text = call.text(index, result)
             elif fate != _DISCARDED and not self._skipped(fate):
-                failures.append(Failure(index, item, self._error(index, item, result)))
+                failures.append((index, item, self._error(index, item, result)))
             texts.append(text)
         return texts, failures
 

@@ -78,9 +78,7 @@ def unpack(payload: bytes, *, rebuild: bool, index: int, item: object) -> Except
                 error.__cause__ = RemoteTraceback(text)
                 return error
     summary = f"item {index} ({shown(item)}) raised {kind}: {message}"
-    failure = WorkerError(
-        summary, index=index, item=item, remote_type=kind, remote_traceback=text
-    )
+    failure = WorkerError(summary, index=index, item=item, remote_type=kind, remote_traceback=text)
     failure.__cause__ = RemoteTraceback(text)
     return failure
 

@@ -47,8 +47,8 @@ class Ended:
 
     def results(self) -> tuple[list[str | None], list[Failure]]:
         """As _forked.Ended.results."""
-        failures = [
-            Failure(found.index, found.item, found.error)
+        failures: list[Failure] = [
+            (found.index, found.item, found.error)
             for found in self._outcomes
             if found.error is not None
         ]

@@ -20,7 +20,6 @@ def _native() -> ModuleType:
     return _native
 
 
-
 class Sock:
     """Processes and digests, straight from C. Nothing is kept: all methods are static."""
 
@@ -84,12 +83,10 @@ class Sock:
         Source: RFC 2104, FIPS 180-4; computed by OpenSSL, EVP_MAC(3).
         """
         native = _native()
-        if type(key) is not bytes:
-            key = _buffer(native.ffi, "key", key)
-        if type(message) is not bytes:
-            message = _buffer(native.ffi, "message", message)
+        keyed: Any = key if type(key) is bytes else _buffer(native.ffi, "key", key)
+        told: Any = message if type(message) is bytes else _buffer(native.ffi, "message", message)
         out = native.ffi.new("char[65]")
-        error = native.lib.py_hmac_sha256_hex(key, len(key), message, len(message), out)
+        error = native.lib.py_hmac_sha256_hex(keyed, len(keyed), told, len(told), out)
         if error != 0:
             native.fail(error, "computing an HMAC")
         digits: str = native.ffi.unpack(out, _HEX_DIGITS).decode("ascii")

@@ -62,7 +62,7 @@ def _flushed_alone() -> bool:
 @functools.cache
 def _unread_stdin() -> io.TextIOWrapper:
     """A reader of descriptor 0 that has read nothing: what the host reads, reads its own."""
-    return open(0, encoding="utf-8", closefd=False)  # noqa: SIM115  # it stays open
+    return open(0, encoding="utf-8", closefd=False)  # it stays open
 
 
 def _writers() -> Iterator[io.TextIOWrapper]:

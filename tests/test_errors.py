@@ -243,7 +243,9 @@ def test_a_record_that_somebody_else_wrote_is_refused(scratch_root: Path) -> Non
             time.sleep(0.001)
         if item == "a":
             time.sleep(0.05)
-            (scratch / other).write_bytes(b"\1" + b"\0" * 7 + b"\1" + b"\0" * 7 + b"\1\0\0\0\0\0\0\0x")
+            (scratch / other).write_bytes(
+                b"\1" + b"\0" * 7 + b"\1" + b"\0" * 7 + b"\1\0\0\0\0\0\0\0x"
+            )
             (scratch / other).write_bytes(b"forged")
         return mine
 

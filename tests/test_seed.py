@@ -270,14 +270,16 @@ def test_sphttp_exit_runs_no_handlers_and_flushes_nothing(tmp_path: Path) -> Non
     pid = Sock.sphttp_fork()
     if pid == 0:
         atexit.register((tmp_path / "handler").touch)
-        file = open(tmp_path / "buffered", "w")  # noqa: SIM115
+        file = open(tmp_path / "buffered", "w")
         file.write("unflushed")
         Sock.sphttp_exit(0)
     os.waitpid(pid, 0)
     assert [(p.name, p.stat().st_size) for p in tmp_path.iterdir()] == [("buffered", 0)]
 
 
-@pytest.mark.parametrize(("status", "error"), [(256, ValueError), (-1, ValueError), ("0", TypeError)])
+@pytest.mark.parametrize(
+    ("status", "error"), [(256, ValueError), (-1, ValueError), ("0", TypeError)]
+)
 def test_sphttp_exit_refuses_what_is_no_status(status: object, error: type[Exception]) -> None:
     with pytest.raises(error, match="status"):
         Sock.sphttp_exit(status)  # type: ignore[arg-type]

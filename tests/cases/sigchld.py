@@ -1,6 +1,6 @@
 """A host with an odd way with SIGCHLD, and with a child of its own.
 
-    sigchld.py ignore | reap
+sigchld.py ignore | reap
 """
 
 import os
