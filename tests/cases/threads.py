@@ -2,7 +2,8 @@
 
     threads.py CALLS LOGFILE
 
-Prints to standard output, which the test reads: each child's line once, the host's own once.
+Prints <marks> to standard output, which the test reads. A host's mark may be cut in two by a
+child's, where the host's buffer was full; none may arrive twice, and a child's is whole.
 """
 
 import logging
@@ -29,7 +30,7 @@ def write() -> None:
     number = 0
     while not over.is_set():
         number += 1
-        print(f"host {threading.get_ident()} {number}")
+        print(f"<host {threading.get_ident()} {number}>")
 
 
 def note() -> None:
@@ -40,7 +41,7 @@ def note() -> None:
 
 
 def work(item: str) -> str:
-    print(f"child {item}")
+    print(f"<child {item}>")
     log.info("child %s", item)
     return item[::-1]
 
