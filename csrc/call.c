@@ -20,51 +20,6 @@
 
 enum { ANSWER_MS = 3000, NURSERIES_MOST = 2 };
 
-/* --- Every open call, so that other forks of the host can let go of them --- */
-
-/* A process forked meanwhile must hold no end of a call's socket: the nursery
- * would not see its host die, nor the host its nursery. */
-static pthread_mutex_t open_calls_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct sphttp_call *open_calls;
-
-/* The call whose nursery the forking thread is about to make. */
-static _Thread_local struct sphttp_call *being_born;
-
-static void
-close_end(int *fd)
-{
-    if (*fd >= 0) {
-        (void)close(*fd);
-        *fd = -1;
-    }
-}
-
-static void
-before_fork(void)
-{
-    (void)pthread_mutex_lock(&open_calls_lock);
-}
-
-static void
-after_fork_parent(void)
-{
-    (void)pthread_mutex_unlock(&open_calls_lock);
-}
-
-static void
-after_fork_child(void)
-{
-    for (struct sphttp_call *call = open_calls; call != NULL;
-         call = call->next_open) {
-        close_end(&call->host_end);
-        if (call != being_born) {
-            close_end(&call->nursery_end);
-        }
-        call->nursery = 0; /* nobody here may wait for it, or kill it */
-    }
-    (void)pthread_mutex_unlock(&open_calls_lock);
-}
-
 pid_t (*bare_fork)(void) = fork;
 
 /* Once a process, before its first call. */
@@ -76,7 +31,7 @@ begin(void)
     if (found != NULL) {
         *(void **)&bare_fork = found;
     }
-    (void)pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+    socket_watch_forks();
 }
 
 /* --- Open and free ----------------------------------------------------------- */
@@ -119,7 +74,7 @@ sphttp_call_open(uint32_t count, uint32_t alive, int stop_on_failure,
     call->alive = alive < count ? alive : count;
     call->stop_on_failure = stop_on_failure != 0;
     call->host_end = call->nursery_end = call->directory = -1;
-    call->wake[0] = call->wake[1] = -1;
+    call->wake[0] = call->wake[1] = call->forward = -1;
     call->owner = getpid();
     call->doing = "preparing the call";
     (void)strcpy(call->root, root);
@@ -164,7 +119,7 @@ call_free(struct sphttp_call *call)
         return;
     }
     call_close(call);
-    sphttp_call_unwatch(call, -1);
+    sphttp_call_unwatch(call);
     for (uint32_t i = 0; call->payloads != NULL && i < call->count; i++) {
         sphttp_call_drop(call, i);
     }
@@ -177,71 +132,56 @@ call_free(struct sphttp_call *call)
     free(call);
 }
 
-/* --- The socket ------------------------------------------------------------- */
+/* --- Signals --------------------------------------------------------------- */
 
 int
-above_streams(int fd)
+sphttp_call_watch(sphttp_call *call)
 {
-    if (fd > STDERR_FILENO) {
-        return fd;
+    if (syscall(SYS_gettid) != getpid()) {
+        return 0;
     }
-    if (fd < 0) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
+        call->doing = "opening a pipe";
         return -errno;
     }
-    int copy = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    int err = -errno;
-    (void)close(fd);
-    return copy >= 0 ? copy : err;
+    call->wake[0] = above_streams(ends[0]);
+    call->wake[1] = above_streams(ends[1]);
+    if (call->wake[0] < 0 || call->wake[1] < 0) {
+        call->doing = "opening a pipe";
+        return call->wake[0] < 0 ? call->wake[0] : call->wake[1];
+    }
+    return call->wake[1];
 }
 
-/* The pair, and the call's place among the open ones, in one step as far as
- * any other fork of the host can see. 0 or -errno. */
-static int
-open_socket(struct sphttp_call *call)
+void
+sphttp_call_forward(sphttp_call *call, int next)
 {
-    int err = 0;
-    (void)pthread_mutex_lock(&open_calls_lock);
-    int ends[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
-        err = -errno;
-        goto done;
-    }
-    call->host_end = above_streams(ends[0]);
-    call->nursery_end = above_streams(ends[1]);
-    if (call->host_end < 0 || call->nursery_end < 0) {
-        err = call->host_end < 0 ? call->host_end : call->nursery_end;
-        close_end(&call->host_end);
-        close_end(&call->nursery_end);
-        goto done;
-    }
-    if (call->open_link == NULL) {
-        call->next_open = open_calls;
-        call->open_link = &open_calls;
-        if (open_calls != NULL) {
-            open_calls->open_link = &call->next_open;
-        }
-        open_calls = call;
-    }
-
-done:
-    (void)pthread_mutex_unlock(&open_calls_lock);
-    return err;
+    call->forward = next;
 }
 
+/* Empty the pipe, for it has done its work: to wake this thread. */
 static void
-close_socket(struct sphttp_call *call)
+forward_signals(struct sphttp_call *call)
 {
-    (void)pthread_mutex_lock(&open_calls_lock);
-    close_end(&call->host_end);
-    close_end(&call->nursery_end);
-    if (call->open_link != NULL) {
-        *call->open_link = call->next_open;
-        if (call->next_open != NULL) {
-            call->next_open->open_link = call->open_link;
+    char bytes[64];
+    ssize_t n;
+    while (call->wake[0] >= 0 &&
+           (n = read(call->wake[0], bytes, sizeof(bytes))) > 0) {
+        /* Where it is full, the host has enough to wake up for. */
+        if (call->forward >= 0 &&
+            write(call->forward, bytes, (size_t)n) < 0) {
+            continue;
         }
-        call->open_link = NULL;
     }
-    (void)pthread_mutex_unlock(&open_calls_lock);
+}
+
+void
+sphttp_call_unwatch(sphttp_call *call)
+{
+    forward_signals(call);
+    close_end(&call->wake[0]);
+    close_end(&call->wake[1]);
 }
 
 /* --- Fork and wait ---------------------------------------------------------- */
@@ -250,7 +190,7 @@ int
 call_fork(struct sphttp_call *call)
 {
     call->doing = "forking the nursery";
-    int err = open_socket(call);
+    int err = socket_open(call);
     if (err != 0) {
         return err;
     }
@@ -258,10 +198,8 @@ call_fork(struct sphttp_call *call)
     sigset_t all;
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &call->mask);
-    being_born = call;
-    pid_t pid = fork();
+    pid_t pid = socket_fork(call);
     err = -errno;
-    being_born = NULL;
     if (pid == 0) {
         close_end(&call->wake[0]);
         close_end(&call->wake[1]);
@@ -272,13 +210,11 @@ call_fork(struct sphttp_call *call)
     }
     (void)pthread_sigmask(SIG_SETMASK, &call->mask, NULL);
     if (pid < 0) {
-        close_socket(call);
+        socket_close(call);
         return err;
     }
     call->nursery = pid;
-    (void)pthread_mutex_lock(&open_calls_lock);
-    close_end(&call->nursery_end);
-    (void)pthread_mutex_unlock(&open_calls_lock);
+    socket_handed_over(call);
     return 0;
 }
 
@@ -312,6 +248,7 @@ wait_for_word(struct sphttp_call *call)
             }
         }
         if (fds[1].revents != 0) {
+            forward_signals(call);
             return -EINTR;
         }
     }
@@ -347,7 +284,7 @@ static void
 end_nursery(struct sphttp_call *call, bool goodbye)
 {
     if (call->nursery == 0) {
-        close_socket(call);
+        socket_close(call);
         return;
     }
     if (goodbye) {
@@ -362,7 +299,7 @@ end_nursery(struct sphttp_call *call, bool goodbye)
     while (waitpid(call->nursery, NULL, 0) < 0 && errno == EINTR) {
     }
     call->nursery = 0;
-    close_socket(call);
+    socket_close(call);
 }
 
 /* --- Collect ---------------------------------------------------------------- */
@@ -374,6 +311,7 @@ open_scratch(struct sphttp_call *call)
     if (call->directory >= 0) {
         return 0;
     }
+    call->stamp = call->page->stamp;
     char path[SCRATCH_SIZE];
     scratch_path(call, path);
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -388,6 +326,19 @@ open_scratch(struct sphttp_call *call)
     }
     call->directory = fd;
     return 0;
+}
+
+/* Where a nursery was killed before it could say more than the stamp. */
+static void
+remove_stillborn_scratch(struct sphttp_call *call)
+{
+    if (call->page->inode == 0 && call->page->stamp != 0) {
+        call->stamp = call->page->stamp;
+        char path[SCRATCH_SIZE];
+        scratch_path(call, path);
+        (void)rmdir(path);
+        call->page->stamp = 0;
+    }
 }
 
 /* Remove it, also from under children that are just dying with a nursery that
@@ -448,12 +399,32 @@ collect(struct sphttp_call *call)
     return made ? remove_scratch(call) : 0;
 }
 
+/* Children whose nursery was killed: each has a SIGKILL under way. Wait until
+ * they are gone; they are ours to reap where this process adopts orphans. */
+static void
+await_orphans(const struct sphttp_call *call)
+{
+    int64_t end = now_ns() + ANSWER_MS * INT64_C(1000000);
+    for (uint32_t i = 0; i < call->count; i++) {
+        pid_t pid = call->report[i].pid;
+        if (pid <= 1 || call->report[i].ended_ns != 0) {
+            continue;
+        }
+        while (waitpid(pid, NULL, WNOHANG) != pid && kill(pid, 0) == 0 &&
+               now_ns() < end) {
+            (void)nanosleep(&(struct timespec){0, 1000000}, NULL);
+        }
+    }
+}
+
 /* The nursery was killed, and its children with it. Items in hand are lost.
  * CALL_FORK_AGAIN: there are others, for another nursery to take on. */
 static int
 nursery_lost(struct sphttp_call *call)
 {
     end_nursery(call, false);
+    await_orphans(call);
+    remove_stillborn_scratch(call);
     call->nurseries_lost++;
     bool left = false;
     for (uint32_t i = 0; i < call->count; i++) {
@@ -526,48 +497,13 @@ call_close(struct sphttp_call *call)
     end_nursery(call, call->ended);
     call->ended = true;
     /* Where the nursery was lost, or did not answer, the directory is ours. */
-    if (!removed_by_nursery && call->owner == getpid() &&
-        call->page->inode != 0 && open_scratch(call) == 0) {
-        (void)remove_scratch(call);
-    }
-    close_end(&call->directory);
-}
-
-/* --- Signals --------------------------------------------------------------------- */
-
-int
-sphttp_call_watch(sphttp_call *call)
-{
-    if (syscall(SYS_gettid) != getpid()) {
-        return 0;
-    }
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
-        call->doing = "opening a pipe";
-        return -errno;
-    }
-    call->wake[0] = above_streams(ends[0]);
-    call->wake[1] = above_streams(ends[1]);
-    if (call->wake[0] < 0 || call->wake[1] < 0) {
-        call->doing = "opening a pipe";
-        return call->wake[0] < 0 ? call->wake[0] : call->wake[1];
-    }
-    return call->wake[1];
-}
-
-void
-sphttp_call_unwatch(sphttp_call *call, int next)
-{
-    char bytes[64];
-    ssize_t n;
-    while (call->wake[0] >= 0 &&
-           (n = read(call->wake[0], bytes, sizeof(bytes))) > 0) {
-        if (next >= 0 && write(next, bytes, (size_t)n) < 0) {
-            break; /* full: the host has enough to wake up for */
+    if (!removed_by_nursery && call->owner == getpid()) {
+        remove_stillborn_scratch(call);
+        if (call->page->inode != 0 && open_scratch(call) == 0) {
+            (void)remove_scratch(call);
         }
     }
-    close_end(&call->wake[0]);
-    close_end(&call->wake[1]);
+    close_end(&call->directory);
 }
 
 /* --- What Python asks for ----------------------------------------------------- */
@@ -604,4 +540,10 @@ sphttp_call_result(const sphttp_call *call, uint32_t index,
         .payload = payload->record,
         .size = payload->size,
     };
+}
+
+int
+sphttp_call_in_child(const sphttp_call *call)
+{
+    return call->in_child;
 }

@@ -68,6 +68,9 @@ hmac_sha256(const void *key, size_t key_size, const struct iovec *parts,
     if (err != 0) {
         return err;
     }
+    if (key_size == 0) {
+        key = ""; /* to OpenSSL, NULL means the key before this one */
+    }
     EVP_MAC_CTX *context = context_of_thread();
     if (context == NULL || EVP_MAC_init(context, key, key_size, NULL) != 1) {
         return -EIO;

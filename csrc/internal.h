@@ -1,8 +1,8 @@
 /* What the C files tell each other. Data flows one way:
  *
- *   call.c  host: open, fork, wait, collect, close
- *     -> sphttp_fork.c  nursery: fork the children, wait, kill
- *          -> record.c  child: write and commit; host: read and check */
+ *   call.c  host: open, fork, wait, collect, close        (socket.c)
+ *     -> sphttp_fork.c  nursery: fork the children, wait    (kill.c)
+ *          -> record.c  child: write and commit; host: read (hmac.c) */
 #ifndef TEP_INTERNAL_H
 #define TEP_INTERNAL_H
 
@@ -56,7 +56,7 @@ struct page {
     _Atomic uint32_t finished; /* nothing runs, nothing will start */
     _Atomic int32_t error;     /* errno of the nursery, and... */
     _Atomic int32_t trouble;   /* ...which of enum trouble */
-    _Atomic uint64_t stamp;         /* in the scratch directory's name */
+    _Atomic uint64_t stamp; /* in the scratch directory's name; 0: not tried */
     _Atomic uint64_t device, inode; /* of that directory; 0: not made */
 };
 
@@ -97,14 +97,18 @@ struct sphttp_call {
     pid_t nursery; /* 0: none */
     int host_end, nursery_end;
     int wake[2]; /* a pipe: Python's wake-up descriptor during the call */
+    int forward; /* the host's own: it gets what arrives in the pipe */
     bool ended;
     uint32_t nurseries_lost;
     doing_t doing;
     struct payload *payloads;
     struct sphttp_call *next_open, **open_link; /* every open call */
 
-    /* The scratch directory, to whom it is open. */
+    /* The scratch directory, to whom has opened it. */
     int directory;
+    uint64_t stamp; /* in its name; the page's may have been scribbled on */
+
+    bool in_child; /* also in the nursery, whose copy the children inherit */
 
     sigset_t mask; /* the forking thread's; its children's in the end */
 };
@@ -123,13 +127,33 @@ int call_fork(struct sphttp_call *call);
 enum { CALL_FORK_AGAIN = 1 };
 int call_finish(struct sphttp_call *call);
 
-/* `fd`, or a copy of it that leaves 0, 1 and 2 to the streams they are for
- * where the host has closed those. -errno, and then `fd` is closed. */
-int above_streams(int fd);
-
 /* See py_call_close and py_call_free in sphttp_fork.cdef.h. */
 void call_close(struct sphttp_call *call);
 void call_free(struct sphttp_call *call);
+
+/* socket.c */
+
+/* Once a process: have every fork of it let go of the open calls' sockets. */
+void socket_watch_forks(void);
+
+/* Make the pair. 0 or -errno. */
+int socket_open(struct sphttp_call *call);
+
+/* fork(), whose child keeps the nursery's end of this call's socket. */
+pid_t socket_fork(struct sphttp_call *call);
+
+/* The nursery has its end: close it here. */
+void socket_handed_over(struct sphttp_call *call);
+
+/* Close what is open of it. */
+void socket_close(struct sphttp_call *call);
+
+/* Close `*fd` unless it is -1, which it is then. */
+void close_end(int *fd);
+
+/* `fd`, or a copy of it that leaves 0, 1 and 2 to the streams they are for
+ * where the host has closed those. -errno, and then `fd` is closed. */
+int above_streams(int fd);
 
 /* sphttp_fork.c */
 
@@ -137,17 +161,33 @@ void call_free(struct sphttp_call *call);
  * in the children only, and there the item's index. */
 uint32_t nursery_run(struct sphttp_call *call);
 
-/* <root>/tep_par_<pid>_<ts>, as the nursery has made it. */
+/* <root>/tep_par_<pid>_<ts>, with `call->stamp`. */
 void scratch_path(const struct sphttp_call *call, char path[SCRATCH_SIZE]);
 
 /* Remove it with all that is in it, `call->directory` being open; gone is as
  * good as removed. 0 or -errno. Async-signal-safe. */
 int scratch_remove(const struct sphttp_call *call);
 
-/* Decimal digits of `value` and a NUL; returns the end. Async-signal-safe. */
+/* Decimal digits of `value`, or `text`, and a NUL; returns the end.
+ * Async-signal-safe. */
 char *put_decimal(char *to, uint64_t value);
+char *put_text(char *to, const char *text);
 
 int64_t now_ns(void);
+
+/* kill.c */
+
+#define SECOND INT64_C(1000000000)
+#define NURSERY_NAME "tep-nursery" /* in /proc: nurseries know each other by it */
+
+/* Kill, with its group, each child of this process that `whom` says. Returns how
+ * many nurseries are left, or -errno: children cannot be listed. */
+enum { KILL_NURSERIES = 1, KILL_OTHERS = 2 };
+int kill_children(int whom);
+
+/* Protocol A: kill everything below this process, reap it, remove the scratch
+ * directory, and end. */
+_Noreturn void end_everything(struct sphttp_call *call);
 
 /* hmac.c */
 

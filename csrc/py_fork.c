@@ -24,7 +24,7 @@ int
 py_fork(void)
 {
     if (!may_fork()) {
-        return -ENOTSUP;
+        return SPHTTP_NOT_MAIN;
     }
     PyOS_BeforeFork();
     pid_t pid = fork();
@@ -43,7 +43,11 @@ int
 py_call_start(sphttp_call *call)
 {
     if (!may_fork()) {
-        return -ENOTSUP;
+        return SPHTTP_NOT_MAIN;
+    }
+    if (call->owner != getpid()) {
+        call->doing = "going on with the call of another process";
+        return -ECHILD;
     }
     /* The hooks stay outside the region where call_fork blocks signals: a
      * thread that one of them starts would inherit the mask. */

@@ -145,9 +145,7 @@ sphttp_child_commit(sphttp_call *call, uint32_t index, int status,
     uint32_t done = (word & ~(uint32_t)ITEM_KIND) | kind;
     if ((word & ITEM_KIND) != ITEM_RUN ||
         !atomic_compare_exchange_strong(&call->state[index], &word, done)) {
-        for (;;) {
-            (void)pause(); /* given up already: a SIGKILL is under way */
-        }
+        _exit(1); /* somebody has given this item up: it is void */
     }
     _exit(failed ? 1 : 0);
 }

@@ -1,7 +1,6 @@
 /* The nursery: the one process that a call forks from its host. It never runs
  * Python. It makes the scratch directory, forks the children, waits for them,
- * and ends: at a goodbye by leaving, at anything else by killing all that is
- * below it. It calls only what is async-signal-safe, since it was forked among
+ * and ends: at a goodbye by leaving, at anything else as kill.c says. It calls only what is async-signal-safe, since it was forked among
  * threads, and it allocates nothing. */
 #include "internal.h"
 
@@ -18,10 +17,6 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-#define SECOND INT64_C(1000000000)
-
-static const char NURSERY_NAME[] = "tep-nursery";
 
 int64_t
 now_ns(void)
@@ -47,7 +42,7 @@ put_decimal(char *to, uint64_t value)
     return to;
 }
 
-static char *
+char *
 put_text(char *to, const char *text)
 {
     while (*text != '\0') {
@@ -76,7 +71,7 @@ scratch_path(const struct sphttp_call *call, char path[SCRATCH_SIZE])
 {
     char *end = put_text(path, call->root);
     end = put_decimal(put_text(end, "/tep_par_"), (uint64_t)call->owner);
-    (void)put_decimal(put_text(end, "_"), call->page->stamp);
+    (void)put_decimal(put_text(end, "_"), call->stamp);
 }
 
 /* Make the scratch directory, mode 0700, and open it. A descriptor, or -errno
@@ -87,13 +82,15 @@ scratch_make(struct sphttp_call *call)
     char path[SCRATCH_SIZE];
     int tries = 0;
     for (;;) {
-        call->page->stamp = (uint64_t)now_ns();
+        call->stamp = (uint64_t)now_ns();
         scratch_path(call, path);
+        call->page->stamp = call->stamp; /* before: the host must find it */
         /* mkdir, never "open or create": what is there already, whatever it
          * is, somebody planted. */
         if (mkdir(path, 0700) == 0) {
             break;
         }
+        call->page->stamp = 0;
         if (errno != EEXIST || ++tries == 100) {
             return -errno;
         }
@@ -105,8 +102,8 @@ scratch_make(struct sphttp_call *call)
         err = fd;
         goto fail;
     }
-    struct stat st;
-    if (fstat(fd, &st) != 0) {
+    struct stat st; /* the mode once more: umask may have taken from it */
+    if (fchmod(fd, 0700) != 0 || fstat(fd, &st) != 0) {
         err = -errno;
         goto fail;
     }
@@ -185,110 +182,6 @@ scratch_remove(const struct sphttp_call *call)
     return rmdir(path) == 0 || errno == ENOENT ? 0 : -errno;
 }
 
-/* --- Protocol A: the end of everything below ----------------------------- */
-
-/* Is this child of ours the nursery of a call that one of our children made?
- * It sees that its host is dead, and cleans up after itself. */
-static bool
-is_nursery(pid_t pid)
-{
-    char path[40];
-    char *end = put_decimal(put_text(path, "/proc/"), (uint64_t)pid);
-    (void)put_text(end, "/comm");
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return false;
-    }
-    char name[sizeof(NURSERY_NAME)];
-    ssize_t n = read(fd, name, sizeof(name));
-    (void)close(fd);
-    return n == (ssize_t)sizeof(name) && name[n - 1] == '\n' &&
-           memcmp(name, NURSERY_NAME, sizeof(name) - 1) == 0;
-}
-
-/* A child of ours, not reaped: the number is nobody else's, nor is the group
- * of that number, which only it can have made. */
-static void
-kill_with_group(pid_t pid)
-{
-    (void)kill(-pid, SIGKILL);
-    (void)kill(pid, SIGKILL);
-}
-
-enum { KILL_NURSERIES = 1, KILL_OTHERS = 2 };
-
-/* Kill those children of this process, each with its group, that `whom` says.
- * Returns how many nurseries are left, or -errno: they cannot be listed. */
-static int
-visit_children(int whom)
-{
-    int fd = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return -errno;
-    }
-    int nurseries = 0;
-    pid_t pid = 0;
-    char buffer[512];
-    ssize_t n;
-    while ((n = read(fd, buffer, sizeof(buffer))) > 0) {
-        for (ssize_t i = 0; i < n; i++) {
-            if (buffer[i] >= '0' && buffer[i] <= '9') {
-                pid = pid * 10 + (buffer[i] - '0');
-                continue;
-            }
-            if (pid > 0 && !(whom & KILL_NURSERIES) && is_nursery(pid)) {
-                nurseries++;
-            }
-            else if (pid > 0 && (whom & KILL_OTHERS)) {
-                kill_with_group(pid);
-            }
-            pid = 0;
-        }
-    }
-    (void)close(fd);
-    return nurseries;
-}
-
-/* The same where /proc does not list them: the children that we forked. */
-static void
-kill_slots(const struct sphttp_call *call)
-{
-    for (uint32_t i = 0; i < call->alive; i++) {
-        if (call->slots[i].pid > 0) {
-            kill_with_group(call->slots[i].pid);
-        }
-    }
-}
-
-static _Noreturn void
-end_everything(struct sphttp_call *call)
-{
-    int64_t begun = now_ns();
-    for (;;) {
-        int whom = now_ns() < begun + SECOND ? KILL_OTHERS
-                                             : KILL_OTHERS | KILL_NURSERIES;
-        bool listed = visit_children(whom) >= 0;
-        if (!listed) {
-            kill_slots(call);
-        }
-        pid_t pid;
-        bool reaped = false;
-        while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {
-            reaped = true;
-        }
-        if (pid < 0 || (!listed && now_ns() > begun + SECOND)) {
-            break; /* none left; or strangers that nobody can name */
-        }
-        if (!reaped) {
-            (void)nanosleep(&(struct timespec){0, 5000000}, NULL);
-        }
-    }
-    if (call->directory >= 0) {
-        (void)scratch_remove(call);
-    }
-    _exit(0);
-}
-
 /* --- The nursery ---------------------------------------------------------- */
 
 /* Signals the host handles get their default action: their handlers are
@@ -310,11 +203,21 @@ settle_signals(void)
     }
 }
 
+/* Note what could not be done, and begin no new item. Returns -error. */
+static int
+fail_call(struct sphttp_call *call, int trouble, int error)
+{
+    call->page->trouble = trouble;
+    call->page->error = error;
+    call->page->stop = 1;
+    return -error;
+}
+
 /* A process that begins alone, or makes itself so: what has been forked among
  * threads may have threads already, an at-fork handler's (gRPC's), and would
  * then be no place to fork from. The first waits for the second. */
 static void
-be_alone(const struct sphttp_call *call)
+be_alone(struct sphttp_call *call)
 {
     (void)setpgid(0, 0);
     if (sphttp_thread_count() == 1) {
@@ -324,21 +227,15 @@ be_alone(const struct sphttp_call *call)
     if (alone == 0) {
         return;
     }
+    if (alone < 0) { /* it forks no child then, and only tells the host */
+        (void)fail_call(call, TROUBLE_FORK, errno);
+        return;
+    }
     (void)prctl(PR_SET_NAME, NURSERY_NAME);
     (void)close(call->nursery_end);
-    while (alone > 0 && waitpid(alone, NULL, 0) < 0 && errno == EINTR) {
+    while (waitpid(alone, NULL, 0) < 0 && errno == EINTR) {
     }
     _exit(0);
-}
-
-/* Note what could not be done, and begin no new item. Returns -error. */
-static int
-fail_call(struct sphttp_call *call, int trouble, int error)
-{
-    call->page->trouble = trouble;
-    call->page->error = error;
-    call->page->stop = 1;
-    return -error;
 }
 
 struct nursery {
@@ -522,7 +419,7 @@ nested_left(struct nursery *nursery)
     if (nursery->patience_ns == 0) {
         nursery->patience_ns = now_ns() + SECOND;
     }
-    return now_ns() < nursery->patience_ns && visit_children(0) > 0;
+    return now_ns() < nursery->patience_ns && kill_children(0) > 0;
 }
 
 /* What has to be done once, before the first child. 0 or -errno. */
@@ -535,6 +432,7 @@ settle(struct nursery *nursery)
     /* The children's copy of the call must not name it: they close it. */
     nursery->host = call->nursery_end;
     call->nursery_end = -1;
+    call->in_child = true;
     settle_signals();
     /* A host that ignores SIGCHLD would cost us every exit status. */
     nursery->deaf = signal(SIGCHLD, SIG_DFL) == SIG_IGN;

@@ -7,6 +7,8 @@
 
 typedef struct sphttp_call sphttp_call;
 
+enum { SPHTTP_NOT_MAIN = -100000 }; /* this is not the main interpreter */
+
 /* How a child says that it is through with its item. */
 enum sphttp_status {
     SPHTTP_RETURNED = 1,   /* the payload is the text, UTF-8 */
@@ -52,13 +54,16 @@ int sphttp_call_open(uint32_t count, uint32_t alive, int stop_on_failure,
  * 0, and nothing else: Python handles no signal there. Or -errno. */
 int sphttp_call_watch(sphttp_call *call);
 
-/* Close it. What was written to it is handed on to `next`, unless that is -1. */
-void sphttp_call_unwatch(sphttp_call *call, int next);
+/* Hand what is written to it on to `next`; -1: to nobody. */
+void sphttp_call_forward(sphttp_call *call, int next);
+
+/* Close it. */
+void sphttp_call_unwatch(sphttp_call *call);
 
 /* Fork the nursery. In the host 0: go on with py_call_run, at the latest when
  * sphttp_call_descriptor can be read. In a child 1 + the index of its item, and
  * the caller must end in sphttp_exit or sphttp_child_commit, whatever happens.
- * -ENOTSUP: not the main interpreter. */
+ * SPHTTP_NOT_MAIN; -ECHILD: the call is another process's. */
 int py_call_start(sphttp_call *call);
 
 /* Start what py_call_start has not, wait for the end, collect the results, see
@@ -87,6 +92,9 @@ void py_call_close(sphttp_call *call);
 /* Close and free. NULL is allowed. */
 void py_call_free(sphttp_call *call);
 
+/* Is this process a child of the call? */
+int sphttp_call_in_child(const sphttp_call *call);
+
 /* In the child of item `index`: write its record, commit it, and end this
  * process. */
 void sphttp_child_commit(sphttp_call *call, uint32_t index, int status,
@@ -96,7 +104,7 @@ void sphttp_child_commit(sphttp_call *call, uint32_t index, int status,
 int sphttp_thread_count(void);
 
 /* fork() with the interpreter's at-fork hooks: 0 in the child, the pid in the
- * parent, -errno, or -ENOTSUP outside the main interpreter. */
+ * parent, -errno, or SPHTTP_NOT_MAIN. */
 int py_fork(void);
 
 /* _exit(status): no exit handlers, no flushing. */

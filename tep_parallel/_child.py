@@ -7,8 +7,11 @@ is found out there.
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from io import TextIOWrapper
 from signal import set_wakeup_fd
 from typing import Any, NoReturn
@@ -24,6 +27,9 @@ _NOT_TEXT = lib.SPHTTP_NOT_TEXT
 _RAISED = lib.SPHTTP_RAISED
 _RAISED_AS = lib.SPHTTP_RAISED_AS
 
+# Their handlers survive the fork where they are a C library's (faulthandler), not Python's.
+_FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT)
+
 Prepared = tuple[TextIOWrapper | None, list[Callable[[], object]]]
 
 
@@ -34,8 +40,13 @@ def prepare() -> Prepared:
     (None: its own is left alone), and what else it has to call.
     """
     steps: list[Callable[[], object]] = list(_streams.prepare_writers())
+    for number in _FAULTS:
+        if callable(signal.getsignal(number)):
+            steps.append(partial(signal.signal, number, signal.SIG_DFL))
     if "gevent" in sys.modules:
-        steps.append(_destroy_hub)
+        from tep_parallel import _gevent
+
+        steps.append(_gevent.destroy_hub)
     if "numpy.random" in sys.modules:
         steps.append(sys.modules["numpy.random"].seed)  # `random` has a hook, this has none
     return _streams.prepare_stdin(), steps
@@ -61,6 +72,7 @@ def serve(
         discard: Nobody wants to know what `process` returns.
         rebuild: Whether an exception may travel as a pickle.
     """
+    pid = os.getpid()
     try:
         try:
             set_wakeup_fd(-1)  # the host's, or the call's
@@ -83,14 +95,10 @@ def serve(
             payload, pickled = _raised.pack(error, rebuild=rebuild)
             status = _RAISED_AS if pickled else _RAISED
             _flush_after_failure()
-        commit(handle, index, status, payload, len(payload))
+        if os.getpid() == pid:  # else `process` forked, and this is not the item's child
+            commit(handle, index, status, payload, len(payload))
     finally:
         leave(1)  # not even a MemoryError gets from here into the caller's program
-
-
-def _destroy_hub() -> None:
-    """Else a child that sleeps runs the host's other greenlets."""
-    sys.modules["gevent"].get_hub().destroy(destroy_loop=True)
 
 
 def _exit_status(end: SystemExit) -> int:
@@ -107,5 +115,5 @@ def _flush_after_failure() -> None:
     """Flush; where that fails too, the first failure is the one to tell."""
     try:
         _streams.flush()
-    except (OSError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001  # a worker may have put anything there
         print(f"tep_parallel: output of a failed child was lost: {error}", file=sys.__stderr__)

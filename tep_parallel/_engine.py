@@ -54,6 +54,8 @@ class Call:
         error: BaseException | None,
         frames: TracebackType | None,
     ) -> None:
+        if lib.sphttp_call_in_child(self.handle):
+            leave(1)  # what was raised in a child must not reach the caller's program
         self.close()
 
     def __del__(self) -> None:
@@ -77,6 +79,7 @@ class Call:
         if descriptor > 0:
             self._wakeup = descriptor
             self._host_wakeup = set_wakeup_fd(descriptor, warn_on_full_buffer=False)
+            lib.sphttp_call_forward(self.handle, self._host_wakeup)
         return min(descriptor, 0)
 
     def _unwatch_signals(self) -> None:
@@ -87,7 +90,7 @@ class Call:
         if found not in (self._wakeup, self._host_wakeup):
             set_wakeup_fd(found)  # a signal handler of the host's has chosen another
         self._wakeup = 0
-        lib.sphttp_call_unwatch(self.handle, self._host_wakeup)
+        lib.sphttp_call_unwatch(self.handle)
 
     def run(self) -> int:
         """Fork, and return 0 once every child has ended; in a child, at once, 1 + its index.
@@ -98,15 +101,16 @@ class Call:
             OSError: The system refused processes, memory, or the scratch directory.
             RuntimeError: This is not the main interpreter.
         """
-        code = self._watch_signals()
-        wait_read = _wait_of_gevent()
-        if code == 0 and wait_read is not None:
+        wait_read = _gevents_waiter()
+        if wait_read is None:
+            code = self._watch_signals()
+        else:
             code = lib.py_call_start(self.handle)
             if code == 0:
                 wait_read(lib.sphttp_call_descriptor(self.handle))
         if code == 0:
             code = lib.py_call_run(self.handle)
-        while code == -errno.EINTR:
+        while code == -errno.EINTR:  # Python has run the handlers on the way here
             code = lib.py_call_run(self.handle)
         if code < 0:
             doing = ffi.string(lib.sphttp_call_doing(self.handle)).decode("ascii")
@@ -121,7 +125,11 @@ class Call:
         return self._result
 
     def text(self, index: int, result: Any) -> str:
-        """The payload of `result` as the child's str; it can be asked for once."""
+        """The payload of `result` as the child's str; it can be asked for once.
+
+        Raises:
+            UnicodeDecodeError: It is not what a child of ours has written.
+        """
         text = str(_buffer(result.payload, result.size), "utf-8", "surrogatepass")
         _drop(self.handle, index)
         return text
@@ -131,14 +139,10 @@ class Call:
         return bytes(_buffer(result.payload, result.size))
 
 
-def _wait_of_gevent() -> Callable[[int], None] | None:
-    """gevent's way to wait for a descriptor, where it has patched the host.
-
-    A wait in C would stop every greenlet; this one lets them run.
-    """
-    monkey = sys.modules.get("gevent.monkey")
-    if monkey is None or not monkey.is_module_patched("select"):
+def _gevents_waiter() -> Callable[[int], None] | None:
+    """gevent's way to wait for a descriptor, where it has patched the host."""
+    if "gevent.monkey" not in sys.modules:
         return None
-    from gevent.socket import wait_read
+    from tep_parallel import _gevent
 
-    return wait_read  # type: ignore[no-any-return]
+    return _gevent.waiter()

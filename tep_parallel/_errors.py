@@ -95,7 +95,12 @@ class TamperedResultError(ParallelError):
 
 def shown(item: object) -> str:
     """The item as messages show it: its repr, of bounded length."""
-    text = repr(item)
+    if isinstance(item, str | bytes) and len(item) > 100:
+        return f"{item[:80]!r}..."
+    try:
+        text = repr(item)
+    except Exception as broken:  # noqa: BLE001  # a __repr__ may raise anything
+        return f"<{type(item).__name__}, whose __repr__ raised {type(broken).__name__}>"
     return text if len(text) <= 100 else f"{text[:80]}...{text[-16:]}"
 
 
@@ -107,7 +112,7 @@ def dead(index: int, item: object, pid: int | None, wait_status: int) -> DeadWor
     """The error for a child that ended with `wait_status`; below 0: nobody saw it end."""
     where = f"item {index} ({shown(item)})"
     if pid is None:
-        message = f"{where} was never begun: the nursery was killed, and the next one too"
+        message = f"{where} was not begun: its nursery was killed"
         return DeadWorkerError(message, index=index, item=item)
     if wait_status < 0:
         message = f"{where}: child {pid} was killed with its nursery"

@@ -10,7 +10,7 @@ from tep_parallel._engine import Call
 from tep_parallel._errors import Failure, TamperedResultError, dead, shown
 from tep_parallel._native import lib
 from tep_parallel._outcome import Outcome
-from tep_parallel._worker import ParallelWorker, Process, name_of
+from tep_parallel._worker import ParallelWorker, Process, not_text
 
 _RETURNED = lib.SPHTTP_RETURNED
 _DISCARDED = lib.SPHTTP_DISCARDED
@@ -64,37 +64,32 @@ class Ended:
         """The texts of the items that returned, None for the others; and the failures."""
         texts: list[str | None] = []
         failures: list[Failure] = []
-        call = self._call
+        skipped = []
         for index, item in enumerate(self._items):
-            result = call.result(index)
-            fate = result.fate
-            text = None
-            if fate == _RETURNED:
-                text = call.text(index, result)
-            elif fate != _DISCARDED and not self._skipped(fate):
-                failures.append((index, item, self._error(index, item, result)))
+            result = self._call.result(index)
+            text, error = self._found(index, item, result)
             texts.append(text)
+            if error is not None:
+                failures.append((index, item, error))
+            elif result.fate == _NOT_BEGUN:
+                skipped.append((index, item))
+        # Not begun because another had failed; unless none has, and there is more amiss.
+        if not failures:
+            failures += [(index, item, dead(index, item, None, -1)) for index, item in skipped]
         return texts, failures
 
     def outcomes(self) -> list[Outcome[str]]:
         """What became of each item that was begun, in input order."""
-        found = []
-        for index, item in enumerate(self._items):
-            result = self._call.result(index)
-            if not self._skipped(result.fate):
-                found.append(self._outcome(index, item, result))
-        return found
-
-    def _skipped(self, fate: int) -> bool:
-        """Whether the item was not begun because another had failed."""
-        return self._stop_on_failure and fate == _NOT_BEGUN
+        return [
+            self._outcome(index, item, self._call.result(index))
+            for index, item in enumerate(self._items)
+        ]
 
     def _outcome(self, index: int, item: object, result: Any) -> Outcome[str]:
-        text = error = exit_code = signal = None
-        if result.fate == _RETURNED:
-            text = self._call.text(index, result)
-        elif result.fate != _DISCARDED:
-            error = self._error(index, item, result)
+        text, error = self._found(index, item, result)
+        if result.fate == _NOT_BEGUN:
+            error = dead(index, item, None, -1)
+        exit_code = signal = None
         status = result.wait_status
         seen = status >= 0
         if seen and os.WIFSIGNALED(status):
@@ -116,22 +111,36 @@ class Ended:
             max_rss=result.max_rss if seen else None,
         )
 
-    def _error(self, index: int, item: object, result: Any) -> Exception:
-        """The exception for an item that did not return a text."""
+    def _found(self, index: int, item: object, result: Any) -> tuple[str | None, Exception | None]:
+        """The text, or the exception; neither for an item without a result or not begun."""
         fate = result.fate
+        if fate == _RETURNED:
+            try:
+                return self._call.text(index, result), None
+            except UnicodeDecodeError:
+                fate = lib.SPHTTP_TAMPERED
+        if fate in (_DISCARDED, _NOT_BEGUN):
+            return None, None
+        return None, self._error(index, item, result, fate)
+
+    def _error(self, index: int, item: object, result: Any, fate: int) -> Exception:
+        """The exception for an item that was begun and returned no text."""
         where = f"item {index} ({shown(item)})"
-        if fate in (lib.SPHTTP_RAISED, lib.SPHTTP_RAISED_AS):
-            payload = self._call.payload(result)
+        if fate == lib.SPHTTP_RAISED or fate == lib.SPHTTP_RAISED_AS:
             rebuild = self._rebuild and fate == lib.SPHTTP_RAISED_AS
-            return _raised.unpack(payload, rebuild=rebuild, index=index, item=item)
+            try:
+                payload = self._call.payload(result)
+                return _raised.unpack(payload, rebuild=rebuild, index=index, item=item)
+            except UnicodeDecodeError:
+                fate = lib.SPHTTP_TAMPERED
         if fate == lib.SPHTTP_NOT_TEXT:
             kind = self._call.payload(result).decode(errors="replace")
-            return TypeError(f"{name_of(self._worker)}: expected a str for {where}, got {kind}")
-        if fate in (lib.SPHTTP_UNWRITTEN, lib.SPHTTP_UNREAD):
-            verb = "writing" if fate == lib.SPHTTP_UNWRITTEN else "reading"
-            reason = os.strerror(result.error)
-            return OSError(result.error, f"{reason}, while {verb} the result of {where}")
+            return not_text(self._worker, index, item, kind)
         if fate == lib.SPHTTP_TAMPERED:
             msg = f"{where}: the record in the scratch directory is not the one its child wrote"
             return TamperedResultError(msg, index=index, item=item)
-        return dead(index, item, result.pid or None, result.wait_status)
+        if fate == lib.SPHTTP_DIED:
+            return dead(index, item, result.pid or None, result.wait_status)
+        verb = "writing" if fate == lib.SPHTTP_UNWRITTEN else "reading"
+        reason = os.strerror(result.error)
+        return OSError(result.error, f"{reason}, while {verb} the result of {where}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from typing import NoReturn
 
@@ -22,9 +21,9 @@ def fail(code: int, doing: str) -> NoReturn:
     """Raise what the C core returned.
 
     Args:
-        code: -errno.
+        code: -errno, or SPHTTP_NOT_MAIN.
         doing: What was being done.
     """
-    if -code == errno.ENOTSUP:
+    if code == lib.SPHTTP_NOT_MAIN:
         raise RuntimeError(_ELSEWHERE)
     raise OSError(-code, f"{os.strerror(-code)}, while {doing}")

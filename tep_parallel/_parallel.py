@@ -139,7 +139,12 @@ class Parallel:
             from tep_parallel import _serial
 
             return _serial.Ended(
-                self.worker, process, listed, stop_on_failure=stop_on_failure, discard=discard
+                self.worker,
+                process,
+                listed,
+                stop_on_failure=stop_on_failure,
+                discard=discard,
+                rebuild=self._rebuild,
             )
         from tep_parallel import _forked
 

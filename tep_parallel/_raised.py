@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 import traceback
 
@@ -42,10 +43,14 @@ def _message(error: BaseException) -> str:
 
 
 def _pickle(error: Exception) -> bytes | None:
-    """Its pickle; None: it does not survive one. Many classes dump and do not load."""
+    """Its pickle; None: it does not survive one.
+
+    Many classes dump and do not load, or load with their message put into their message.
+    """
     try:
         pickled = pickle.dumps(error)
-        survived = type(pickle.loads(pickled)) is type(error)  # noqa: S301  # our own
+        copy = pickle.loads(pickled)  # noqa: S301  # our own
+        survived = type(copy) is type(error) and str(copy) == str(error)
     except Exception:  # noqa: BLE001  # a __reduce__ may raise anything; the text travels
         return None
     return pickled if survived else None
@@ -71,11 +76,11 @@ def unpack(payload: bytes, *, rebuild: bool, index: int, item: object) -> Except
     if rebuild:
         try:
             error = pickle.loads(payload[start:])  # noqa: S301  # its MAC was right
+            error.__cause__ = RemoteTraceback(text)
         except Exception as failed:  # noqa: BLE001  # as above; the text tells it all
             text += f"\nIt could not be rebuilt here: {failed!r}\n"
         else:
             if isinstance(error, Exception):
-                error.__cause__ = RemoteTraceback(text)
                 return error
     summary = f"item {index} ({shown(item)}) raised {kind}: {message}"
     failure = WorkerError(summary, index=index, item=item, remote_type=kind, remote_traceback=text)
@@ -83,9 +88,20 @@ def unpack(payload: bytes, *, rebuild: bool, index: int, item: object) -> Except
     return failure
 
 
+def as_if_sent(error: BaseException, *, rebuild: bool, index: int, item: object) -> Exception:
+    """What the caller would get, had `error` been raised in a child; for in_processes=0.
+
+    An exception that would travel is itself, with the traceback that it has here.
+    """
+    payload, pickled = pack(error, rebuild=rebuild)
+    if pickled and isinstance(error, Exception):
+        return error
+    failure = unpack(payload, rebuild=False, index=index, item=item)
+    failure.__cause__ = error
+    return failure
+
+
 def add_note(error: BaseException, note: str) -> None:
     """BaseException.add_note; before 3.11 the note only stands in __notes__ (PEP 678)."""
-    if hasattr(error, "add_note"):
-        error.add_note(note)
-    else:
+    with contextlib.suppress(Exception):  # a class may forbid it, and the error matters more
         error.__notes__ = [*getattr(error, "__notes__", []), note]

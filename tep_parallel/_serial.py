@@ -6,9 +6,10 @@ import os
 import time
 from typing import Any
 
-from tep_parallel._errors import Failure, WorkerError, dead, shown
+from tep_parallel import _raised
+from tep_parallel._errors import Failure, dead
 from tep_parallel._outcome import Outcome
-from tep_parallel._worker import ParallelWorker, Process, name_of
+from tep_parallel._worker import ParallelWorker, Process, not_text
 
 
 class Ended:
@@ -25,11 +26,12 @@ class Ended:
         *,
         stop_on_failure: bool,
         discard: bool,
+        rebuild: bool,
     ) -> None:
         self._outcomes: list[Outcome[str]] = []
         for index, item in enumerate(items):
             started = time.monotonic()
-            text, error = _process(worker, process, index, item, discard=discard)
+            text, error = _process(worker, process, index, item, discard=discard, rebuild=rebuild)
             self._outcomes.append(
                 Outcome(
                     index,
@@ -66,8 +68,8 @@ def _process(
     item: object,
     *,
     discard: bool,
+    rebuild: bool,
 ) -> tuple[str | None, Exception | None]:
-    where = f"item {index} ({shown(item)})"
     try:
         result = process(item)
     except SystemExit as end:
@@ -75,17 +77,10 @@ def _process(
         return None, dead(index, item, os.getpid(), (code & 0xFF) << 8)
     except KeyboardInterrupt:
         raise
-    except Exception as error:  # noqa: BLE001  # it is the item's outcome
-        return None, error
-    except BaseException as error:  # noqa: BLE001  # as in a child
-        kind = type(error).__qualname__
-        summary = f"{where} raised {kind}: {error}"
-        failure = WorkerError(summary, index=index, item=item, remote_type=kind)
-        failure.__cause__ = error
-        return None, failure
+    except BaseException as error:  # noqa: BLE001  # it is the item's outcome
+        return None, _raised.as_if_sent(error, rebuild=rebuild, index=index, item=item)
     if discard:
         return None, None
     if not isinstance(result, str):
-        kind = type(result).__qualname__
-        return None, TypeError(f"{name_of(worker)}: expected a str for {where}, got {kind}")
+        return None, not_text(worker, index, item, type(result).__qualname__)
     return result, None

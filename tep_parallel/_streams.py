@@ -29,8 +29,12 @@ def prepare_stdin() -> io.TextIOWrapper | None:
 
     Descriptor 0 is /dev/null there; but the host's reader may have read ahead.
     """
-    stdin = sys.stdin
-    return _unread_stdin() if isinstance(stdin, io.TextIOWrapper) else None
+    if not isinstance(sys.stdin, io.TextIOWrapper):
+        return None
+    try:
+        return _unread_stdin()
+    except OSError:  # the host has closed descriptor 0: nobody can have read ahead
+        return None
 
 
 def flush() -> None:
@@ -40,10 +44,10 @@ def flush() -> None:
         OSError, ValueError: It could not be written, or a stream has been closed.
     """
     stream = sys.stdout
-    if stream is not None:
+    if hasattr(stream, "flush"):
         stream.flush()
     stream = sys.stderr
-    if stream is not None:
+    if hasattr(stream, "flush"):
         stream.flush()
 
 
@@ -101,7 +105,8 @@ def _renewal(stream: io.TextIOWrapper) -> Callable[[], None]:
     )
 
     def renew() -> None:
-        buffer.__init__(raw)  # type: ignore[misc]
-        stream.__init__(buffer, *settings)  # type: ignore[misc]
+        if not raw.closed:  # in the last moment, by another thread
+            buffer.__init__(raw)  # type: ignore[misc]
+            stream.__init__(buffer, *settings)  # type: ignore[misc]
 
     return renew

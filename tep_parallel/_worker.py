@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tep_parallel._errors import shown
+
 
 class ParallelWorker:
     """The base of workers: override `process`.
@@ -44,8 +46,10 @@ def process_of(worker: ParallelWorker | Process) -> Process:
     return worker
 
 
-def name_of(worker: ParallelWorker | Process) -> str:
-    """The worker as messages name it."""
+def not_text(worker: ParallelWorker | Process, index: int, item: object, kind: str) -> TypeError:
+    """The error for a result that is no str but of type `kind`."""
     if isinstance(worker, ParallelWorker):
-        return f"{type(worker).__qualname__}.process"
-    return str(getattr(worker, "__qualname__", type(worker).__qualname__))
+        name = f"{type(worker).__qualname__}.process"
+    else:
+        name = str(getattr(worker, "__qualname__", type(worker).__qualname__))
+    return TypeError(f"{name}: expected a str for item {index} ({shown(item)}), got {kind}")
