@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 SOURCES = $(wildcard csrc/*) $(wildcard tep_parallel/*.py) build_ext.py pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-pythons lint bench wheel clean
+.PHONY: help run test test-peers test-pythons lint bench wheel clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -15,6 +15,9 @@ run: $(VENV)/installed ## Set up, and run the main job: digests of three files
 
 test: $(VENV)/test ## Set up, and run the tests
 	$(BIN)/pytest tests
+
+test-peers: $(VENV)/peers ## Run the tests beside gevent, gRPC and numpy
+	$(BIN)/pytest tests -m peers
 
 test-pythons: wheel ## Run the tests with the wheel on every python3.10 and later that is found
 	.ci/test-wheel dist/*.whl
@@ -45,6 +48,6 @@ $(VENV)/installed: $(VENV)/bare $(SOURCES)
 	$(BIN)/pip install --quiet --editable .
 	touch $@
 
-$(VENV)/test $(VENV)/lint: $(VENV)/%: $(VENV)/installed
-	$(BIN)/pip install --quiet --editable '.[$*]'
+$(VENV)/test $(VENV)/lint $(VENV)/peers: $(VENV)/%: $(VENV)/installed
+	$(BIN)/pip install --quiet --editable '.[$*,test]'
 	touch $@

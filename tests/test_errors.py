@@ -112,6 +112,107 @@ def test_the_first_failure_by_input_order_is_raised() -> None:
         Parallel(work).map_processes(["first", "second"])
 
 
+class Doubling(Exception):
+    """Comes back from a pickle with its message in its message."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"no item {name}")
+
+
+class Sealed(Exception):
+    """Takes neither a cause nor a note."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(name)
+
+
+def test_an_exception_that_would_come_back_changed_does_not_travel_as_itself() -> None:
+    def work(item: str) -> str:
+        raise Doubling(item)
+
+    (outcome,) = Parallel(work).outcomes(["x"])
+    assert isinstance(outcome.error, WorkerError)
+    assert str(outcome.error).endswith("Doubling: no item x")
+
+
+def test_an_exception_that_takes_no_cause_is_still_told() -> None:
+    def work(item: str) -> str:
+        raise Sealed("why")
+
+    with pytest.raises(WorkerError, match="why"):
+        Parallel(work).map_processes(["x"])
+
+
+def test_an_item_whose_repr_raises_does_not_hide_the_error() -> None:
+    class Mute:
+        def __repr__(self) -> str:
+            raise RuntimeError
+
+    def work(item: Mute) -> str:
+        msg = "why"
+        raise ValueError(msg)
+
+    with pytest.raises(ValueError, match="why"):
+        Parallel(work).map_processes([Mute()])
+
+
+def test_a_stream_without_flush_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", object())
+    assert Parallel(str).map_processes([1]) == ["1"]
+
+
+@pytest.mark.parametrize("first", ["parent", "child"])
+def test_a_worker_that_forks_and_returns_twice_is_one_item(first: str) -> None:
+    """As a failed exec in the branch of the child does."""
+
+    def work(item: str) -> str:
+        pid = os.fork()
+        if (pid == 0) == (first == "parent"):
+            time.sleep(0.1)
+        if pid == 0:
+            msg = "no such program"
+            raise OSError(msg)
+        os.waitpid(pid, 0)
+        return item
+
+    assert Parallel(work).map_processes(["a"]) == ["a"]
+
+
+def test_items_that_no_nursery_began_are_failures_and_no_results() -> None:
+    def work(item: int) -> str:
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(60)
+        return ""
+
+    alone = Parallel(work, in_processes=1, isolation=True)
+    with pytest.raises(DeadWorkerError, match="killed with its nursery"):
+        alone.map_processes(range(4))
+    outcomes = alone.outcomes(range(4))
+    assert [outcome.attempts for outcome in outcomes] == [1, 1, 0, 0]
+    assert "was not begun" in str(outcomes[3].error)
+
+
+def test_a_signal_does_not_make_the_host_spin() -> None:
+    former = signal.signal(signal.SIGALRM, lambda number, frame: None)
+    try:
+        begun = time.process_time()
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        assert Parallel(lambda item: time.sleep(0.6) or item).map_processes(["a"]) == ["a"]
+        assert time.process_time() - begun < 0.3
+    finally:
+        signal.signal(signal.SIGALRM, former)
+
+
+def test_a_handler_for_a_fault_that_is_pythons_stays_in_the_host() -> None:
+    former = signal.signal(signal.SIGABRT, lambda number, frame: None)
+    try:
+        (outcome,) = Parallel(lambda item: os.abort()).outcomes(["a"])
+        assert outcome.signal == signal.SIGABRT
+        assert callable(signal.getsignal(signal.SIGABRT))
+    finally:
+        signal.signal(signal.SIGABRT, former)
+
+
 def test_after_a_failure_no_new_item_starts_and_the_running_ones_finish(tmp_path: Path) -> None:
     def work(item: int) -> str:
         (tmp_path / f"{item} begun").touch()
@@ -211,10 +312,11 @@ def test_a_nested_calls_error_travels_with_all_it_carries() -> None:
 @pytest.mark.parametrize("item", ["value", "int", "exit", "keyed"])
 def test_without_a_fork_the_errors_are_the_same(item: str) -> None:
     forked, here = error_of(item), error_of(item, in_processes=0)
-    if item == "keyed":  # nothing has to travel
-        assert isinstance(here, Keyed)
-    else:
-        assert type(here) is type(forked)
+    assert type(here) is type(forked)
+    if isinstance(here, WorkerError) and isinstance(forked, WorkerError):
+        assert here.remote_type == forked.remote_type
+        assert str(here) == str(forked)
+        assert isinstance(here.__cause__, Keyed)
     if isinstance(here, DeadWorkerError) and isinstance(forked, DeadWorkerError):
         assert here.exit_code == forked.exit_code
 

@@ -102,6 +102,10 @@ def test_a_killed_nursery_costs_the_item_in_hand_and_no_other() -> None:
     run_case("nursery_killed")
 
 
+def test_a_host_that_adopts_orphans_keeps_no_zombie_of_a_killed_nursery() -> None:
+    run_case("adopting_host")
+
+
 def test_a_result_that_cannot_be_written_whole_is_the_items_oserror() -> None:
     run_case("file_size")
 

@@ -1,0 +1,37 @@
+"""Libraries that a fork is known to break: the extra `peers` installs them, `make test-peers`
+runs this file, and the quick suite leaves it out."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from support import LIMIT, started
+
+pytestmark = pytest.mark.peers
+
+
+def run_peer(name: str, *arguments: object, limit: float = LIMIT) -> str:
+    """As run_case; but these libraries may have something to say on standard error."""
+    with started(name, *arguments) as case:
+        out, err = case.communicate(timeout=limit)
+        assert case.returncode == 0, f"{case.returncode}\n{out}\n{err}"
+        return out
+
+
+def test_gevent_runs_its_greenlets_in_the_host_only() -> None:
+    run_peer("greenlets")
+
+
+def test_grpc_with_calls_in_flight_fails_no_call_of_ours() -> None:
+    run_peer("grpc_calls", 200, limit=200)
+
+
+def test_numpys_global_stream_differs_from_child_to_child() -> None:
+    import numpy as np
+
+    from tep_parallel import Parallel
+
+    np.random.seed(1)
+    drawn = Parallel(lambda item: f"{np.random.random()} {os.getpid()}").map_processes(range(8))
+    assert len({line.split()[0] for line in drawn}) == 8
