@@ -21,6 +21,8 @@ def sleep_long(item: str) -> str:
     return item
 
 
+# What a first call imports may swallow an exception (annotationlib does, in 3.14).
+Parallel(str).map_processes([1])
 signal.signal(signal.SIGALRM, ring)
 parallel = Parallel(sleep_long)
 slowest = 0.0
