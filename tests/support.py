@@ -63,6 +63,7 @@ def started(name: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        errors="replace",
         start_new_session=True,
         env=plain_environment(),
     )

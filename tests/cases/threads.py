@@ -4,6 +4,8 @@
 
 Prints <marks> to standard output, which the test reads. A host's mark may be cut in two by a
 child's, where the host's buffer was full; none may arrive twice, and a child's is whole.
+Before 3.12.4 threads that print spoil their own stream now and then, fork or no fork
+(CPython's issue 119506): so a host's mark may be lost, and what is not UTF-8 is no failure.
 """
 
 import logging
