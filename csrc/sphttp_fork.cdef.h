@@ -96,7 +96,7 @@ void py_call_free(sphttp_call *call);
 int sphttp_call_in_child(const sphttp_call *call);
 
 /* In the child of item `index`: write its record, commit it, and end this
- * process. */
+ * process. In a process that this child has forked: only end it. */
 void sphttp_child_commit(sphttp_call *call, uint32_t index, int status,
                          const char *payload, size_t size);
 

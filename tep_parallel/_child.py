@@ -7,7 +7,6 @@ is found out there.
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from collections.abc import Callable
@@ -72,15 +71,15 @@ def serve(
         discard: Nobody wants to know what `process` returns.
         rebuild: Whether an exception may travel as a pickle.
     """
-    pid = os.getpid()
     try:
         try:
             set_wakeup_fd(-1)  # the host's, or the call's
             stdin, steps = prepared
             if stdin is not None:
                 sys.stdin = stdin
-            for step in steps:
-                step()
+            if steps:
+                for step in steps:
+                    step()
             result = process(items[index])
             if discard:
                 status, payload = _DISCARDED, b""
@@ -88,15 +87,19 @@ def serve(
                 status, payload = _RETURNED, result.encode("utf-8", "surrogatepass")
             else:
                 status, payload = _NOT_TEXT, type(result).__qualname__.encode()
-            _streams.flush()
+            flush = getattr(sys.stdout, "flush", None)
+            if flush is not None:
+                flush()
+            flush = getattr(sys.stderr, "flush", None)
+            if flush is not None:
+                flush()
         except SystemExit as end:
             leave(_exit_status(end))
         except BaseException as error:  # noqa: BLE001  # it travels to the caller
             payload, pickled = _raised.pack(error, rebuild=rebuild)
             status = _RAISED_AS if pickled else _RAISED
             _flush_after_failure()
-        if os.getpid() == pid:  # else `process` forked, and this is not the item's child
-            commit(handle, index, status, payload, len(payload))
+        commit(handle, index, status, payload, len(payload))
     finally:
         leave(1)  # not even a MemoryError gets from here into the caller's program
 
@@ -114,6 +117,8 @@ def _exit_status(end: SystemExit) -> int:
 def _flush_after_failure() -> None:
     """Flush; where that fails too, the first failure is the one to tell."""
     try:
-        _streams.flush()
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "flush"):
+                stream.flush()
     except Exception as error:  # noqa: BLE001  # a worker may have put anything there
         print(f"tep_parallel: output of a failed child was lost: {error}", file=sys.__stderr__)

@@ -37,20 +37,6 @@ def prepare_stdin() -> io.TextIOWrapper | None:
         return None
 
 
-def flush() -> None:
-    """Write out what the child has printed.
-
-    Raises:
-        OSError, ValueError: It could not be written, or a stream has been closed.
-    """
-    stream = sys.stdout
-    if hasattr(stream, "flush"):
-        stream.flush()
-    stream = sys.stderr
-    if hasattr(stream, "flush"):
-        stream.flush()
-
-
 def _flushed_alone() -> bool:
     """Whether nobody else can hold a lock, and nothing is left in a buffer."""
     if lib.sphttp_thread_count() != 1:
