@@ -487,7 +487,9 @@ call_finish(struct sphttp_call *call)
         end_nursery(call, true);
         call->ended = true;
     }
-    return err; /* the nursery of a failed call is ended by call_close */
+    /* The nursery of a failed call is ended by call_close. EINTR would mean to
+     * Python that there is something left to wait for. */
+    return err == -EINTR ? -EIO : err;
 }
 
 void

@@ -53,7 +53,12 @@ py_call_start(sphttp_call *call)
      * thread that one of them starts would inherit the mask. */
     PyOS_BeforeFork();
     int event = call_fork(call);
-    event > 0 ? PyOS_AfterFork_Child() : PyOS_AfterFork_Parent();
+    if (event > 0) { /* a child */
+        PyOS_AfterFork_Child();
+    }
+    else {
+        PyOS_AfterFork_Parent();
+    }
     return event;
 }
 

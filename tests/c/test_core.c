@@ -308,6 +308,22 @@ scribble(sphttp_call *call, uint32_t index)
 }
 
 static void
+scribble_eintr(sphttp_call *call, uint32_t index)
+{
+    call->page->trouble = TROUBLE_FORK;
+    call->page->error = EINTR;
+    commit_number(call, index);
+}
+
+static void
+a_child_cannot_make_the_host_wait_for_ever(void)
+{
+    sphttp_call *call = open_call(1, 1, 0);
+    CHECK(run(call, scribble_eintr) == -EIO);
+    end(call);
+}
+
+static void
 a_child_that_scribbles_on_the_page_crashes_nobody(void)
 {
     sphttp_call *call = open_call(3, 3, 0);
@@ -526,6 +542,7 @@ main(void)
         TEST(short_writes_are_gone_on_with),
         TEST(a_spoilt_record_is_refused),
         TEST(a_child_that_scribbles_on_the_page_crashes_nobody),
+        TEST(a_child_cannot_make_the_host_wait_for_ever),
         TEST(a_lost_nursery_is_followed_by_another),
         TEST(the_third_nursery_is_not_forked),
         TEST(an_abandoned_call_leaves_no_process_and_no_directory),
