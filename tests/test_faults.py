@@ -43,6 +43,19 @@ def test_a_killed_host_takes_the_whole_tree_with_it(
         until(lambda: list(scratch_root.iterdir()) == [], limit=10)
 
 
+def test_a_process_that_the_host_forked_meanwhile_keeps_no_tree_alive(
+    tmp_path: Path, scratch_root: Path
+) -> None:
+    """It holds no end of the socket by which the nursery sees that its host is dead."""
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    with started("stubborn_tree", marks, "forking") as case:
+        until((tmp_path / "forked").exists)
+        case.kill()
+        until(lambda: not any(map(alive, pids_in(marks))), limit=10)
+        until(lambda: list(scratch_root.iterdir()) == [], limit=10)
+
+
 @pytest.mark.parametrize("shape", ["flat", "nested"])
 def test_a_call_given_up_by_a_signal_handler_leaves_nothing(
     shape: str, tmp_path: Path, scratch_root: Path
