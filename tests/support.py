@@ -54,6 +54,11 @@ def plain_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
 
 
+def hear_ctrl_c() -> None:
+    """In a new process: a shell starts what it puts into the background deaf to SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextlib.contextmanager
 def started(name: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
     """A scenario of tests/cases, under way; killed with its group at the end."""
@@ -66,6 +71,7 @@ def started(name: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
         errors="replace",
         start_new_session=True,
         env=plain_environment(),
+        preexec_fn=hear_ctrl_c,
     )
     try:
         yield case

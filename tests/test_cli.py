@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import LIMIT
+from support import LIMIT, hear_ctrl_c
 
 import tep_parallel
 
@@ -131,7 +131,7 @@ def test_version_and_help() -> None:
 def test_ctrl_c_kills_it_by_sigint_and_quietly(tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
-    case = subprocess.Popen([COMMAND, "digest", fifo], stdout=-1, stderr=-1)
+    case = subprocess.Popen([COMMAND, "digest", fifo], stdout=-1, stderr=-1, preexec_fn=hear_ctrl_c)
     try:
         with fifo.open("wb"):  # it has been opened for reading: the child runs
             case.send_signal(signal.SIGINT)
@@ -139,7 +139,7 @@ def test_ctrl_c_kills_it_by_sigint_and_quietly(tmp_path: Path) -> None:
         assert (case.returncode, out, err) == (-signal.SIGINT, b"", b"")
     finally:
         case.kill()
-        case.wait()
+        case.communicate()
 
 
 def test_a_closed_pipe_ends_it_quietly() -> None:
