@@ -9,7 +9,7 @@ from tep_parallel import DeadWorkerError, Parallel
 
 
 def work(item: int) -> str:
-    if item == 5 and not os.path.exists("/proc/self/fd/99"):
+    if item == 5:
         os.kill(os.getppid(), signal.SIGKILL)
         time.sleep(60)
     return str(item)
