@@ -128,8 +128,7 @@ void
 sphttp_child_commit(sphttp_call *call, uint32_t index, int status,
                     const char *payload, size_t size)
 {
-    pid_t mine = call->report[index].pid; /* 0: the nursery is late */
-    if (mine != 0 && mine != getpid()) {
+    if (call->report[index].pid != getpid()) {
         _exit(1); /* forked by the worker, and come back with it */
     }
     uint32_t kind = ITEM_DISCARDED;

@@ -1,7 +1,8 @@
 /* The nursery: the one process that a call forks from its host. It never runs
  * Python. It makes the scratch directory, forks the children, waits for them,
- * and ends: at a goodbye by leaving, at anything else as kill.c says. It calls only what is async-signal-safe, since it was forked among
- * threads, and it allocates nothing. */
+ * and ends: at a goodbye by leaving, at anything else as kill.c says. It calls
+ * only what is async-signal-safe, since it was forked among threads, and it
+ * allocates nothing. */
 #include "internal.h"
 
 #include <errno.h>
@@ -252,7 +253,8 @@ struct nursery {
 };
 
 /* A child's first steps, before it is Python's. Its signals stay blocked. It
- * writes to no memory but its stack: each page would be one more to copy. */
+ * writes to its stack and the shared page only: each other page would be one
+ * more to copy. */
 static void
 be_child(const struct nursery *nursery, uint32_t index)
 {
@@ -262,6 +264,8 @@ be_child(const struct nursery *nursery, uint32_t index)
     if (getppid() != nursery->self) {
         _exit(1);
     }
+    /* The nursery notes it too, and may be killed before it has. */
+    nursery->call->report[index].pid = getpid();
     (void)setpgid(0, 0);
     char name[32];
     (void)put_decimal(put_text(name, "tep-child-"), index);
