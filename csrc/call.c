@@ -18,7 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ANSWER_MS = 3000, NURSERIES_MOST = 2 };
+enum { NURSERIES_MOST = 2 };
+#define BY_PIDFD ((idtype_t)3) /* P_PIDFD, which glibc has since 2.36 only */
+#define ANSWER (3 * SECOND) /* the time to end for whom is told to */
 
 pid_t (*bare_fork)(void) = fork;
 
@@ -74,6 +76,7 @@ sphttp_call_open(uint32_t count, uint32_t alive, int stop_on_failure,
     call->alive = alive < count ? alive : count;
     call->stop_on_failure = stop_on_failure != 0;
     call->host_end = call->nursery_end = call->directory = -1;
+    call->nursery_fd = -1;
     call->wake[0] = call->wake[1] = call->forward = -1;
     call->owner = getpid();
     call->doing = "preparing the call";
@@ -186,6 +189,15 @@ sphttp_call_unwatch(sphttp_call *call)
 
 /* --- Fork and wait ---------------------------------------------------------- */
 
+/* A pidfd, which names this process and no later one of its number; -1: the
+ * kernel has none to give, or there is no such process. */
+static int
+open_process(pid_t pid)
+{
+    int fd = above_streams((int)syscall(SYS_pidfd_open, pid, 0));
+    return fd >= 0 ? fd : -1;
+}
+
 int
 call_fork(struct sphttp_call *call)
 {
@@ -214,6 +226,8 @@ call_fork(struct sphttp_call *call)
         return err;
     }
     call->nursery = pid;
+    /* Before it can have been reaped here, and its number be another's. */
+    call->nursery_fd = open_process(pid);
     socket_handed_over(call);
     return 0;
 }
@@ -254,27 +268,17 @@ wait_for_word(struct sphttp_call *call)
     }
 }
 
-/* Has the nursery ended, at the latest ANSWER_MS from now? It is not reaped. */
+/* Poll one descriptor until `end`, of now_ns, whatever signals arrive. True: it
+ * is ready. */
 static bool
-wait_for_exit(const struct sphttp_call *call)
+poll_until(int fd, short events, int64_t end)
 {
-    /* Its end of the socket closes early in its exit: to wait for that would be
-     * to wake up once more. Where there is no pidfd, it must do. */
-    int pidfd = (int)syscall(SYS_pidfd_open, call->nursery, 0);
-    if (pidfd < 0 && errno == ESRCH) {
-        return true; /* the host has reaped it */
-    }
-    struct pollfd fd = {
-        .fd = pidfd >= 0 ? pidfd : call->host_end,
-        .events = pidfd >= 0 ? POLLIN : POLLRDHUP,
-    };
-    int64_t end = now_ns() + ANSWER_MS * INT64_C(1000000);
+    struct pollfd polled = {.fd = fd, .events = events};
     int n;
     do {
         int64_t left = (end - now_ns()) / 1000000;
-        n = poll(&fd, 1, left > 0 ? (int)left : 0);
+        n = poll(&polled, 1, left > 0 ? (int)left : 0);
     } while (n < 0 && errno == EINTR);
-    close_end(&pidfd);
     return n > 0;
 }
 
@@ -291,13 +295,24 @@ end_nursery(struct sphttp_call *call, bool goodbye)
         (void)send(call->host_end, "", 1, MSG_NOSIGNAL);
     }
     (void)shutdown(call->host_end, SHUT_WR);
-    if (!wait_for_exit(call)) {
+    /* Its end of the socket closes early in its exit: to wait for that would be
+     * to wake up once more. Where there is no pidfd, it must do. */
+    int64_t end = now_ns() + ANSWER;
+    bool gone = call->nursery_fd >= 0
+                    ? poll_until(call->nursery_fd, POLLIN, end)
+                    : poll_until(call->host_end, POLLRDHUP, end);
+    if (!gone) {
         (void)kill(-call->nursery, SIGKILL); /* with one it had to fork */
         (void)kill(call->nursery, SIGKILL);
     }
     /* ECHILD: the host ignores SIGCHLD or reaps whatever ends. */
-    while (waitpid(call->nursery, NULL, 0) < 0 && errno == EINTR) {
-    }
+    siginfo_t info;
+    int n;
+    do {
+        n = call->nursery_fd >= 0
+                ? waitid(BY_PIDFD, (id_t)call->nursery_fd, &info, WEXITED)
+                : waitpid(call->nursery, NULL, 0);
+    } while (n < 0 && errno == EINTR);
     call->nursery = 0;
     socket_close(call);
 }
@@ -404,16 +419,20 @@ collect(struct sphttp_call *call)
 static void
 await_orphans(const struct sphttp_call *call)
 {
-    int64_t end = now_ns() + ANSWER_MS * INT64_C(1000000);
+    int64_t end = now_ns() + ANSWER;
     for (uint32_t i = 0; i < call->count; i++) {
         pid_t pid = call->report[i].pid;
         if (pid <= 1 || call->report[i].ended_ns != 0) {
             continue;
         }
-        while (waitpid(pid, NULL, WNOHANG) != pid && kill(pid, 0) == 0 &&
-               now_ns() < end) {
-            (void)nanosleep(&(struct timespec){0, 1000000}, NULL);
+        /* Not kill(pid, 0), which finds zombies too: whoever adopts them may
+         * let them lie for seconds. */
+        int fd = open_process(pid);
+        if (fd >= 0) {
+            (void)poll_until(fd, POLLIN, end);
+            close_end(&fd);
         }
+        (void)waitpid(pid, NULL, WNOHANG);
     }
 }
 

@@ -95,6 +95,7 @@ struct sphttp_call {
     /* The host's. */
     pid_t owner;   /* the host's number */
     pid_t nursery; /* 0: none */
+    int nursery_fd; /* a pidfd; -1: there is none to be had */
     int host_end, nursery_end;
     int wake[2]; /* a pipe: Python's wake-up descriptor during the call */
     int forward; /* the host's own: it gets what arrives in the pipe */
@@ -145,7 +146,7 @@ pid_t socket_fork(struct sphttp_call *call);
 /* The nursery has its end: close it here. */
 void socket_handed_over(struct sphttp_call *call);
 
-/* Close what is open of it. */
+/* Close what is open of it, and the pidfd. */
 void socket_close(struct sphttp_call *call);
 
 /* Close `*fd` unless it is -1, which it is then. */

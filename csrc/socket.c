@@ -1,6 +1,7 @@
 /* The socket between host and nursery, and who may hold its ends: no process
  * that is forked meanwhile, or the nursery would not see its host die, nor the
- * host its nursery. */
+ * host its nursery. What after_fork_child closes is closed here only under the
+ * lock: a number that is free, and not yet forgotten, may be another call's. */
 #include "internal.h"
 
 #include <errno.h>
@@ -46,6 +47,7 @@ after_fork_child(void)
         if (call != being_born) {
             close_end(&call->nursery_end);
         }
+        close_end(&call->nursery_fd);
         call->nursery = 0; /* nobody here may wait for it, or kill it */
     }
     (void)pthread_mutex_unlock(&open_calls_lock);
@@ -121,6 +123,7 @@ socket_close(struct sphttp_call *call)
     (void)pthread_mutex_lock(&open_calls_lock);
     close_end(&call->host_end);
     close_end(&call->nursery_end);
+    close_end(&call->nursery_fd);
     if (call->open_link != NULL) {
         *call->open_link = call->next_open;
         if (call->next_open != NULL) {

@@ -119,6 +119,10 @@ def test_a_host_that_adopts_orphans_keeps_no_zombie_of_a_killed_nursery() -> Non
     run_case("adopting_host")
 
 
+def test_a_killed_nurserys_zombies_are_not_waited_for() -> None:
+    run_case("slow_init")
+
+
 def test_a_result_that_cannot_be_written_whole_is_the_items_oserror() -> None:
     run_case("file_size")
 
