@@ -4,10 +4,11 @@
 
 Prints <marks> to standard output, which the test reads. A host's mark may be cut in two by a
 child's, where the host's buffer was full; none may arrive twice, and a child's is whole.
-Before 3.12.4 threads that print spoil their own stream now and then, fork or no fork
-(CPython's issue 119506): so a host's mark may be lost, and what is not UTF-8 is no failure.
+Before 3.12.4 threads that print at once spoil their own stream (CPython's issue 119506: marks
+are lost, and old memory is written): there the host's two take turns, its children do not.
 """
 
+import contextlib
 import logging
 import sys
 import threading
@@ -21,6 +22,7 @@ log = logging.getLogger("case")
 log.addHandler(logging.FileHandler(sys.argv[2]))
 log.setLevel(logging.INFO)
 failures: list[str] = []
+turn = threading.Lock() if sys.version_info < (3, 12, 4) else contextlib.nullcontext()
 
 
 def allocate() -> None:
@@ -32,7 +34,8 @@ def write() -> None:
     number = 0
     while not over.is_set():
         number += 1
-        print(f"<host {threading.get_ident()} {number}>")
+        with turn:
+            print(f"<host {threading.get_ident()} {number}>")
 
 
 def note() -> None:
