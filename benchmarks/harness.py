@@ -1,12 +1,25 @@
-"""Side by side: every contender once a round, in turn, and the median of the ratios."""
+"""Side by side: every contender once a round, in turn, each in a host process of its own.
+
+So that none pays for another's threads, modules and at-fork hooks. A benchmark is a script:
+its main() calls compare() and show(), and hands the process over to serve() where the
+command line says `--host NAME`.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import os
 import statistics
+import subprocess
+import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+
+# What a contender is: a function that makes one of its hosts ready, and returns the call.
+Contender = Callable[[], Callable[[list[str]], list[str]]]
 
 
 @dataclass
@@ -24,28 +37,107 @@ class Row:
     ratio: float
 
 
+class Host:
+    """The process in which one contender runs.
+
+    Args:
+        name: The contender's.
+        root: Where it may put files.
+    """
+
+    def __init__(self, name: str, root: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", sys.argv[0], "--host", name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "TMPDIR": root},
+        )
+
+    def time(self, items: int, calls: int, threads: int) -> float:
+        """Seconds a call of so many items, while so many threads of the host compute."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{items} {calls} {threads}\n")
+        self._process.stdin.flush()
+        return float(self._process.stdout.readline())
+
+    def close(self) -> None:
+        """Let it end."""
+        self._process.communicate()
+
+
+def serve(contender: Contender) -> None:
+    """In a contender's host: answer the questions of Host.time until there are no more."""
+    call = contender()
+    for line in sys.stdin:
+        count, calls, threads = map(int, line.split())
+        items = [str(number) for number in range(count)]
+        if call(items) != items:
+            sys.exit("wrong results")
+        gc.collect()
+        with busy(threads):
+            # As a thread that was just woken by its request: with a time slice of its own.
+            time.sleep(0.02)
+            begun = time.perf_counter()
+            for _ in range(calls):
+                call(items)
+            seconds = time.perf_counter() - begun
+        print(seconds / calls, flush=True)
+
+
+@contextlib.contextmanager
+def busy(threads: int) -> Iterator[None]:
+    """Let `threads` threads of this process compute."""
+    stop = threading.Event()
+
+    def compute() -> None:
+        while not stop.is_set():
+            sum(range(1000))
+
+    running = [threading.Thread(target=compute) for _ in range(threads)]
+    for thread in running:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in running:
+            thread.join()
+
+
 def compare(
-    ours: str, contenders: dict[str, Callable[[], object]], *, rounds: int, calls: int = 1
+    names: list[str], root: str, *, items: int, rounds: int, calls: int = 1, threads: int = 0
 ) -> list[Row]:
     """Time each contender `calls` times a round, for `rounds` rounds after one warm-up.
 
     The order is turned by one place each round, so that none always runs after the same one.
+
+    Args:
+        names: The contenders; the first is ours.
+        root: Where files may be put.
+        items: How many items a call has.
+        rounds: How many rounds count.
+        calls: How many calls a round.
+        threads: How many threads of each host compute.
     """
-    times: dict[str, list[float]] = {name: [] for name in contenders}
-    names = list(contenders)
-    for turn in range(rounds + 1):
-        for name in names[turn % len(names) :] + names[: turn % len(names)]:
-            gc.collect()
-            begun = time.perf_counter()
-            for _ in range(calls):
-                contenders[name]()
-            if turn > 0:
-                times[name].append((time.perf_counter() - begun) / calls)
+    hosts = {name: Host(name, root) for name in names}
+    times: dict[str, list[float]] = {name: [] for name in names}
+    try:
+        for turn in range(rounds + 1):
+            for name in names[turn % len(names) :] + names[: turn % len(names)]:
+                seconds = hosts[name].time(items, calls, threads)
+                if turn > 0:
+                    times[name].append(seconds)
+    finally:
+        for host in hosts.values():
+            host.close()
+    ours = times[names[0]]
     return [
         Row(
             name,
             statistics.median(taken),
-            statistics.median(a / b for a, b in zip(times[ours], taken, strict=True)),
+            statistics.median(a / b for a, b in zip(ours, taken, strict=True)),
         )
         for name, taken in times.items()
     ]

@@ -3,26 +3,20 @@
     python benchmarks/one_child_an_item.py [--rounds 15] [--only quiet|busy]
 
 Quiet host: a loop of os.fork with a pipe an item, the same with a file an item, and a Pool
-whose children serve one item each. Busy host: four threads of this process compute, and the
+whose children serve one item each. Busy host: four threads of the process compute, and the
 pools are warm, made before those threads started.
 """
 
 from __future__ import annotations
 
 import argparse
-import concurrent.futures
-import contextlib
-import multiprocessing
 import os
+import subprocess
 import sys
 import tempfile
-import threading
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
 
-from harness import compare, show
-
-from tep_parallel import Parallel
+from harness import Contender, compare, serve, show
 
 BUSY_THREADS = 4
 
@@ -32,128 +26,131 @@ def work(item: str) -> str:
     return item
 
 
-def ours(items: list[str]) -> list[str]:
+def ours() -> Callable[[list[str]], list[str]]:
     """This library."""
-    return Parallel(work).map_processes(items)
+    from tep_parallel import Parallel
+
+    return Parallel(work).map_processes
 
 
-def fork_and_pipe(items: list[str]) -> list[str]:
+def fork_and_pipe() -> Callable[[list[str]], list[str]]:
     """What one writes by hand: os.fork, a pipe an item."""
-    children = []
-    for item in items:
-        read_end, write_end = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            status = 1
-            try:
-                os.close(read_end)
-                os.write(write_end, work(item).encode())
-                status = 0
-            finally:
-                os._exit(status)
-        os.close(write_end)
-        children.append((pid, read_end))
-    results = []
-    for pid, read_end in children:
-        with open(read_end, "rb") as pipe:
-            results.append(pipe.read().decode())
-        os.waitpid(pid, 0)
-    return results
 
-
-def fork_and_file(items: list[str]) -> list[str]:
-    """The same with a file an item, as results of any size need."""
-    with tempfile.TemporaryDirectory() as folder:
+    def run(items: list[str]) -> list[str]:
         children = []
-        for index, item in enumerate(items):
+        for item in items:
+            read_end, write_end = os.pipe()
             pid = os.fork()
             if pid == 0:
                 status = 1
                 try:
-                    with open(f"{folder}/{index}", "wb") as file:
-                        file.write(work(item).encode())
+                    os.close(read_end)
+                    os.write(write_end, work(item).encode())
                     status = 0
                 finally:
                     os._exit(status)
-            children.append(pid)
+            os.close(write_end)
+            children.append((pid, read_end))
         results = []
-        for index, pid in enumerate(children):
+        for pid, read_end in children:
+            with open(read_end, "rb") as pipe:
+                results.append(pipe.read().decode())
             os.waitpid(pid, 0)
-            with open(f"{folder}/{index}", "rb") as file:
-                results.append(file.read().decode())
-    return results
+        return results
+
+    return run
 
 
-def cold_pool(items: list[str]) -> list[str]:
-    """multiprocessing.Pool(2), each child for one item."""
-    with multiprocessing.get_context("fork").Pool(2, maxtasksperchild=1) as pool:
-        return pool.map(work, items, chunksize=1)
+def fork_and_file() -> Callable[[list[str]], list[str]]:
+    """The same with a file an item, as results of any size need."""
+
+    def run(items: list[str]) -> list[str]:
+        with tempfile.TemporaryDirectory() as folder:
+            children = []
+            for index, item in enumerate(items):
+                pid = os.fork()
+                if pid == 0:
+                    status = 1
+                    try:
+                        with open(f"{folder}/{index}", "wb") as file:
+                            file.write(work(item).encode())
+                        status = 0
+                    finally:
+                        os._exit(status)
+                children.append(pid)
+            results = []
+            for index, pid in enumerate(children):
+                os.waitpid(pid, 0)
+                with open(f"{folder}/{index}", "rb") as file:
+                    results.append(file.read().decode())
+        return results
+
+    return run
 
 
-@contextlib.contextmanager
-def busy(threads: int) -> Iterator[None]:
-    """Let `threads` threads of this process compute."""
-    stop = threading.Event()
+def cold_pool() -> Callable[[list[str]], list[str]]:
+    """multiprocessing.Pool(2), made for the call, each child for one item."""
+    import multiprocessing
 
-    def compute() -> None:
-        while not stop.is_set():
-            sum(range(1000))
+    context = multiprocessing.get_context("fork")
 
-    running = [threading.Thread(target=compute) for _ in range(threads)]
-    for thread in running:
-        thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        for thread in running:
-            thread.join()
+    def run(items: list[str]) -> list[str]:
+        with context.Pool(2, maxtasksperchild=1) as pool:
+            return pool.map(work, items, chunksize=1)
+
+    return run
 
 
-def check(contenders: dict[str, Callable[[], list[str]]], items: list[str]) -> None:
-    """Refuse to time what does not do the work."""
-    for name, run in contenders.items():
-        if run() != items:
-            sys.exit(f"{name}: wrong results")
+def warm_pool() -> Callable[[list[str]], list[str]]:
+    """multiprocessing.Pool(2), made before."""
+    import multiprocessing
 
-
-def quiet_host(rounds: int) -> None:
-    """N = 1, 4, 32 and 200."""
-    for count in (1, 4, 32, 200):
-        items = [str(number) for number in range(count)]
-        contenders = {
-            "tep_parallel": partial(ours, items),
-            "os.fork, a pipe an item": partial(fork_and_pipe, items),
-            "os.fork, a file an item": partial(fork_and_file, items),
-            "Pool(2, maxtasksperchild=1)": partial(cold_pool, items),
-        }
-        check(contenders, items)
-        calls = max(1, 32 // count)
-        rows = compare("tep_parallel", contenders, rounds=rounds, calls=calls)
-        show(f"quiet host, N = {count}", rows)
-
-
-def busy_host(rounds: int) -> None:
-    """N = 4, 16 and 64 while four threads compute."""
     pool = multiprocessing.get_context("fork").Pool(2)
+    return lambda items: pool.map(work, items, chunksize=1)
+
+
+def warm_executor() -> Callable[[list[str]], list[str]]:
+    """ProcessPoolExecutor(2), made before."""
+    import concurrent.futures
+    import multiprocessing
+
     executor = concurrent.futures.ProcessPoolExecutor(
         2, mp_context=multiprocessing.get_context("fork")
     )
-    with pool, executor:
-        for count in (4, 16, 64):
-            items = [str(number) for number in range(count)]
-            contenders = {
-                "tep_parallel": partial(ours, items),
-                "os.fork, a pipe an item": partial(fork_and_pipe, items),
-                "Pool(2), warm": partial(pool.map, work, items, chunksize=1),
-                "ProcessPoolExecutor(2), warm": lambda items=items: list(
-                    executor.map(work, items, chunksize=1)
-                ),
-            }
-            check(contenders, items)
-            with busy(BUSY_THREADS):
-                rows = compare("tep_parallel", contenders, rounds=rounds)
-            show(f"busy host, {BUSY_THREADS} threads compute, N = {count}", rows)
+    return lambda items: list(executor.map(work, items, chunksize=1))
+
+
+QUIET: dict[str, Contender] = {
+    "tep_parallel": ours,
+    "os.fork, a pipe an item": fork_and_pipe,
+    "os.fork, a file an item": fork_and_file,
+    "Pool(2, maxtasksperchild=1)": cold_pool,
+}
+BUSY: dict[str, Contender] = {
+    "tep_parallel": ours,
+    "os.fork, a pipe an item": fork_and_pipe,
+    "Pool(2), warm": warm_pool,
+    "ProcessPoolExecutor(2), warm": warm_executor,
+}
+
+
+def file_system(root: str) -> str:
+    """The name of the file system below `root`."""
+    command = ["stat", "--file-system", "--format=%T", root]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def roots() -> dict[str, str]:
+    """Where files are put, and what file system is there.
+
+    Besides the usual place one in memory: to create and remove a file costs what the file
+    system makes of it, and that is neither ours nor any contender's.
+    """
+    usual = tempfile.gettempdir()
+    found = {usual: file_system(usual)}
+    if found[usual] != "tmpfs" and os.access("/dev/shm", os.W_OK):
+        found["/dev/shm"] = file_system("/dev/shm")
+    return found
 
 
 def main() -> None:
@@ -161,13 +158,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--only", choices=["quiet", "busy"])
+    parser.add_argument("--host", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.host is not None:
+        serve({**QUIET, **BUSY}[options.host])
+        return
     print(f"CPython {sys.version.split()[0]}, {len(os.sched_getaffinity(0))} CPUs, ", end="")
-    print(f"medians of {options.rounds} interleaved rounds")
+    print(f"medians of {options.rounds} interleaved rounds", flush=True)
+    places = roots()
     if options.only != "busy":
-        quiet_host(options.rounds)
+        for root, kind in places.items():
+            for count in (1, 4, 32, 200):
+                rows = compare(
+                    list(QUIET), root, items=count, rounds=options.rounds, calls=max(1, 32 // count)
+                )
+                show(f"quiet host, N = {count}, files in {root} ({kind})", rows)
     if options.only != "quiet":
-        busy_host(options.rounds)
+        root, kind = next(iter(places.items()))
+        for count in (4, 16, 64):
+            rows = compare(
+                list(BUSY), root, items=count, rounds=options.rounds, threads=BUSY_THREADS
+            )
+            title = f"busy host, {BUSY_THREADS} threads compute, N = {count}"
+            show(f"{title}, files in {root} ({kind})", rows)
 
 
 if __name__ == "__main__":
