@@ -1,8 +1,7 @@
 """Side by side: every contender once a round, in turn, each in a host process of its own.
 
-So that none pays for another's threads, modules and at-fork hooks. A benchmark is a script:
-its main() calls compare() and show(), and hands the process over to serve() where the
-command line says `--host NAME`.
+So that none pays for another's threads and processes. A benchmark is a script: its main()
+calls compare() and show(), and serve() where the command line says `--host NAME`.
 """
 
 from __future__ import annotations

@@ -10,6 +10,8 @@ pools are warm, made before those threads started.
 from __future__ import annotations
 
 import argparse
+import concurrent.futures
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -17,6 +19,8 @@ import tempfile
 from collections.abc import Callable
 
 from harness import Contender, compare, serve, show
+
+from tep_parallel import Parallel
 
 BUSY_THREADS = 4
 
@@ -28,8 +32,6 @@ def work(item: str) -> str:
 
 def ours() -> Callable[[list[str]], list[str]]:
     """This library."""
-    from tep_parallel import Parallel
-
     return Parallel(work).map_processes
 
 
@@ -90,8 +92,6 @@ def fork_and_file() -> Callable[[list[str]], list[str]]:
 
 def cold_pool() -> Callable[[list[str]], list[str]]:
     """multiprocessing.Pool(2), made for the call, each child for one item."""
-    import multiprocessing
-
     context = multiprocessing.get_context("fork")
 
     def run(items: list[str]) -> list[str]:
@@ -103,17 +103,12 @@ def cold_pool() -> Callable[[list[str]], list[str]]:
 
 def warm_pool() -> Callable[[list[str]], list[str]]:
     """multiprocessing.Pool(2), made before."""
-    import multiprocessing
-
     pool = multiprocessing.get_context("fork").Pool(2)
     return lambda items: pool.map(work, items, chunksize=1)
 
 
 def warm_executor() -> Callable[[list[str]], list[str]]:
     """ProcessPoolExecutor(2), made before."""
-    import concurrent.futures
-    import multiprocessing
-
     executor = concurrent.futures.ProcessPoolExecutor(
         2, mp_context=multiprocessing.get_context("fork")
     )
@@ -161,6 +156,7 @@ def main() -> None:
     parser.add_argument("--host", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.host is not None:
+        ours()(["0"])  # every host is the same program: it has loaded what any of them needs
         serve({**QUIET, **BUSY}[options.host])
         return
     print(f"CPython {sys.version.split()[0]}, {len(os.sched_getaffinity(0))} CPUs, ", end="")
