@@ -5,6 +5,7 @@ grpc_calls.py CALLS
 
 import sys
 import threading
+import time
 from concurrent import futures
 
 import grpc
@@ -39,6 +40,10 @@ def keep_calling() -> None:
 callers = [threading.Thread(target=keep_calling) for _ in range(3)]
 for caller in callers:
     caller.start()
+limit = time.monotonic() + 30
+while made < 100:  # in flight they are once the channel is open
+    assert time.monotonic() < limit, made
+    time.sleep(0.01)
 parallel = Parallel(lambda item: item[::-1])
 items = ["ab", "cd", "ef", "gh"]
 for number in range(int(sys.argv[1])):
@@ -47,6 +52,6 @@ for number in range(int(sys.argv[1])):
 over.set()
 for caller in callers:
     caller.join(30)
-assert made > 0
+assert made > 100
 channel.close()
 server.stop(0).wait(10)
