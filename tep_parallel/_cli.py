@@ -1,102 +1,119 @@
-"""The command tep-parallel: `digest` prints the HMAC-SHA256 of each file."""
+"""The command tep-parallel: what may be typed, and what is done then."""
 
 from __future__ import annotations
 
 import argparse
-import mmap
+import errno
 import os
 import signal
-import stat
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from tep_parallel._outcome import Outcome
 from tep_parallel._parallel import Parallel
-from tep_parallel._sock import Sock
+from tep_parallel._report import complain, digest_line, failure, print_outcomes, result_line
 from tep_parallel._version import __version__
-from tep_parallel._worker import ParallelWorker
+from tep_parallel._worker import ParallelWorker, Process
 
 _ALL_WELL, _ITEM_FAILED, _WRONG_USAGE = 0, 1, 2
 
 
-class Digest(ParallelWorker):
-    """HMAC-SHA256 of a file, in 64 hexadecimal digits.
-
-    Args:
-        key: The key; it may be empty.
-    """
-
-    def __init__(self, key: bytes) -> None:
-        self._key = key
-
-    def process(self, item: str) -> str:
-        """Digest the file at the path `item`.
-
-        Raises:
-            OSError: It cannot be read, or is neither a regular file nor a pipe.
-        """
-        with open(item, "rb") as file:
-            status = os.fstat(file.fileno())
-            if stat.S_ISREG(status.st_mode) and status.st_size > 0:
-                # Mapped, so that memory holds what is being read and no more of it.
-                with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                    content.madvise(mmap.MADV_SEQUENTIAL)
-                    return Sock.sphttp_hmac_sha256_hex(self._key, content)
-            if stat.S_ISREG(status.st_mode) or stat.S_ISFIFO(status.st_mode):
-                # What /proc holds says that its size is 0.
-                return Sock.sphttp_hmac_sha256_hex(self._key, file.read())
-        msg = "neither a regular file nor a pipe"
-        raise OSError(msg)
+class _WrongUsageError(Exception):
+    """What was typed cannot be done; the message says why."""
 
 
-def main(arguments: list[str] | None = None) -> int:
+def run(arguments: list[str]) -> int:
     """Run the command.
 
     Args:
-        arguments: Those after the command's name; None: those of this process.
+        arguments: Those after the command's name.
 
     Returns:
-        The exit status: 0 all well, 1 an item failed, 2 wrong usage.
+        The exit status: 0 all well, 1 an item or the output failed, 2 wrong usage.
     """
-    try:
-        options = _parser().parse_args(arguments)
-        status = _digest(options)
-        sys.stdout.flush()
-    except KeyboardInterrupt:
-        # Die of it, so that a shell's loop over this command ends too.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGINT)
+    if sys.stdout is None:  # the shell's >&-
+        print("tep-parallel: standard output is closed", file=sys.stderr)
         return _ITEM_FAILED
-    except BrokenPipeError:
-        # The reader has had enough. What is buffered must not be tried again at exit.
+    try:
+        status = _run(arguments)
+        sys.stdout.flush()
+    except OSError as error:
+        # Standard output's. What is buffered for it must not be tried again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):  # else the reader has had enough
+            complain(f"standard output: {error.strerror}")
         return _ITEM_FAILED
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
+def _run(arguments: list[str]) -> int:
+    try:
+        options = _parsed(arguments)
+        command: Callable[[argparse.Namespace], int] = options.run
+        return command(options)
+    except SystemExit as end:  # argparse has printed its help, or what is wrong
+        return _WRONG_USAGE if end.code else _ALL_WELL
+    except _WrongUsageError as error:
+        complain(str(error))
+        return _WRONG_USAGE
+
+
+def _parsed(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="tep-parallel", description="Fan work out to child processes."
+        prog="tep-parallel",
+        description="Fan work out to child processes, one for each item.",
+        epilog="exit status: 0 all well, 1 an item failed, 2 wrong usage",
     )
     parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
     digest = commands.add_parser(
         "digest",
         help="print the HMAC-SHA256 of each file",
-        description="Print PATH and HMAC-SHA256 of each file, a line a file, in input order.",
+        description="Print PATH and HMAC-SHA256 of each file, a line a file, in input order."
+        " A path with a newline or a backslash is escaped as sha256sum does.",
         epilog="example: tep-parallel digest --key-file secret.key /etc/hosts /etc/passwd",
     )
-    digest.add_argument("paths", nargs="+", metavar="PATH")
+    digest.set_defaults(run=_digest)
+    digest.add_argument("items", nargs="*", metavar="PATH")
     digest.add_argument(
         "--key-file", metavar="F", help="the key: every byte of this file (default: an empty key)"
     )
     digest.add_argument(
-        "--in-processes",
-        type=_count,
-        metavar="N",
-        help="how many children at once; 0: none, all in this process (default: the usable CPUs)",
+        "--files-from", metavar="F", help="the paths: the lines of this file; -: standard input"
     )
-    return parser
+
+    map_ = commands.add_parser(
+        "map",
+        help="run a worker on each item, and print its results",
+        description="Run a ParallelWorker class, or a function, on each item, and print its"
+        " results, a line each, in input order.",
+        epilog="example: ls | tep-parallel map os.path:abspath",
+    )
+    map_.set_defaults(run=_map)
+    map_.add_argument(
+        "worker", metavar="MODULE:NAME", help="its module, which may be in this directory, and name"
+    )
+    map_.add_argument("items", nargs="*", metavar="ITEM", help="none: the lines of standard input")
+
+    for command in (digest, map_):
+        command.add_argument(
+            "-0", dest="nul", action="store_true", help="NUL ends an item that is read, no newline"
+        )
+        command.add_argument("--json", action="store_true", help="print every outcome, as JSON")
+        command.add_argument(
+            "--in-processes",
+            type=_count,
+            metavar="N",
+            default=len(os.sched_getaffinity(0)),
+            help="how many children at once; 0: none, all in this process (default: %(default)s,"
+            " the usable CPUs)",
+        )
+    if arguments and arguments[0] in commands.choices:
+        # For options after the items: subparsers do not know how.
+        return commands.choices[arguments[0]].parse_intermixed_args(arguments[1:])
+    return parser.parse_args(arguments)
 
 
 def _count(text: str) -> int:
@@ -111,38 +128,90 @@ def _count(text: str) -> int:
 
 
 def _digest(options: argparse.Namespace) -> int:
-    key = b""
-    if options.key_file is not None:
-        try:
-            key = Path(options.key_file).read_bytes()
-        except OSError as error:
-            _complain(options.key_file, error)
-            return _WRONG_USAGE
-    alive = options.in_processes
-    if alive is None:
-        alive = len(os.sched_getaffinity(0))
+    from tep_parallel._digest import Digest
+
+    items = options.items
+    if (options.files_from is None) == (not items):
+        msg = "digest: name the paths, or --files-from, and not both"
+        raise _WrongUsageError(msg)
+    if options.files_from is not None:
+        items = _split(_content(options.files_from, "--files-from"), nul=options.nul)
+    elif options.nul:
+        msg = "digest: -0 is for --files-from"
+        raise _WrongUsageError(msg)
+    key = b"" if options.key_file is None else _content(options.key_file, "--key-file")
+    return _fan_out(Digest(key), items, options, digest_line)
+
+
+def _map(options: argparse.Namespace) -> int:
+    if options.items and options.nul:
+        msg = "map: -0 is for items from standard input"
+        raise _WrongUsageError(msg)
+    worker = _worker(options.worker)
+    items = options.items or _split(_content("-", "items"), nul=options.nul)
+    return _fan_out(worker, items, options, result_line)
+
+
+def _fan_out(
+    worker: ParallelWorker | Process,
+    items: list[str],
+    options: argparse.Namespace,
+    line: Callable[[Outcome[str]], str],
+) -> int:
     try:
-        outcomes = Parallel(Digest(key), in_processes=alive, isolation=True).outcomes(options.paths)
+        fan_out = Parallel(worker, in_processes=options.in_processes, isolation=True)
+    except TypeError as error:
+        raise _WrongUsageError(str(error)) from error
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see __main__
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        outcomes = fan_out.outcomes(items)
     except OSError as error:
-        print(f"tep-parallel: {error.strerror or error}", file=sys.stderr)
+        complain(str(error))
         return _ITEM_FAILED
-    for outcome in outcomes:
-        _print(outcome)
-    return _ALL_WELL if all(outcome.ok for outcome in outcomes) else _ITEM_FAILED
+    return _ALL_WELL if print_outcomes(outcomes, line, as_json=options.json) else _ITEM_FAILED
 
 
-def _print(outcome: Outcome[str]) -> None:
-    path = str(outcome.item)
-    if outcome.error is not None:
-        _complain(path, outcome.error)
-        return
-    # Bytes: a path may be in no encoding at all.
-    sys.stdout.buffer.write(os.fsencode(f"{path} {outcome.result}\n"))
+def _worker(target: str) -> ParallelWorker | Process:
+    """What MODULE:NAME stands for; of a class of workers, an instance."""
+    from importlib import import_module
+
+    module_name, _, name = target.partition(":")
+    if not module_name or not name:
+        msg = f"map: expected MODULE:NAME, got {target!r}"
+        raise _WrongUsageError(msg)
+    sys.path.insert(0, "")  # the current directory
+    doing = f"importing {module_name}"
+    try:
+        found = import_module(module_name)
+        doing = f"looking for {name} in {module_name}"
+        for part in name.split("."):
+            found = getattr(found, part)
+        doing = f"making a {name}"
+        if isinstance(found, type) and issubclass(found, ParallelWorker):
+            return found()
+    except (Exception, SystemExit) as error:
+        raise _WrongUsageError(failure(doing, error)) from error
+    return found  # type: ignore[return-value]  # Parallel refuses what is no worker
 
 
-def _complain(path: str, error: BaseException) -> None:
-    """One line on standard error: the path, and why."""
-    reason = (error.strerror if isinstance(error, OSError) else None) or error
-    sys.stdout.flush()
-    sys.stderr.buffer.write(os.fsencode(f"tep-parallel: {path}: {reason}\n"))
-    sys.stderr.flush()
+def _content(path: str, what: str) -> bytes:
+    """Every byte of a file; of standard input for "-"."""
+    try:
+        if path != "-":
+            return Path(path).read_bytes()
+        if sys.stdin is None:  # the shell's <&-
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF), path)
+        return sys.stdin.buffer.read()
+    except OSError as error:
+        msg = f"{what}: {failure(path, error)}"
+        raise _WrongUsageError(msg) from error
+
+
+def _split(content: bytes, *, nul: bool) -> list[str]:
+    """The items: what newlines, or NULs, end; the last one's may be missing."""
+    separator = b"\0" if nul else b"\n"
+    items = content.split(separator)
+    if not items[-1]:
+        items.pop()
+    return [os.fsdecode(item) for item in items]

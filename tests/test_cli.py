@@ -2,24 +2,75 @@
 
 from __future__ import annotations
 
+import fcntl
 import hmac
+import json
 import os
+import pty
 import signal
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
-from support import LIMIT, hear_ctrl_c
+from support import LIMIT, hear_ctrl_c, until
 
 import tep_parallel
 
 COMMAND = Path(sys.executable).parent / "tep-parallel"
+ENVIRONMENT = {
+    **os.environ,
+    "PATH": f"{COMMAND.parent}:{os.environ['PATH']}",
+    "LC_ALL": "C.UTF-8",
+}
+WORKERS = """
+import os, signal, time
+from pathlib import Path
+from tep_parallel import ParallelWorker
+
+class Doubler(ParallelWorker):
+    def process(self, item):
+        return str(int(item) * 2)
+
+class Needy(ParallelWorker):
+    def __init__(self, wanted): ...
+
+class Space:
+    doubler = Doubler()
+
+def echo(item): return item
+def odd(item): return "\\ud800"
+def fail(item): raise ValueError("two\\nlines, and \\x1b[31m red")
+def die(item): os.kill(os.getpid(), signal.SIGKILL)
+def leave(item): raise SystemExit(3)
+def wait(item):
+    Path(item).touch()
+    time.sleep(60)
+"""
 
 
-def run(*arguments: object, **options: object) -> tuple[int, bytes, bytes]:
-    command = [os.fsencode(COMMAND), *(os.fsencode(str(a)) for a in arguments)]
-    done = subprocess.run(command, capture_output=True, timeout=LIMIT, check=False, **options)  # type: ignore[call-overload]
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """The current directory of the commands, with a module of workers in it."""
+    (tmp_path / "workers.py").write_text(WORKERS)
+    (tmp_path / "broken.py").write_text("def (")
+    (tmp_path / "leaving.py").write_text("raise SystemExit(7)")
+    return tmp_path
+
+
+def shell(script: str, place: Path | str = "/", **options: object) -> tuple[int, bytes, bytes]:
+    """What a script of bash ends with and prints."""
+    done = subprocess.run(  # type: ignore[call-overload]
+        [b"bash", b"-c", os.fsencode(script)],
+        cwd=place,
+        env=ENVIRONMENT,
+        capture_output=True,
+        timeout=LIMIT,
+        check=False,
+        **options,
+    )
+    assert b"Traceback" not in done.stderr
     return done.returncode, done.stdout, done.stderr
 
 
@@ -27,122 +78,349 @@ def digest(content: bytes, key: bytes = b"") -> bytes:
     return hmac.new(key, content, "sha256").hexdigest().encode()
 
 
-def test_digest_prints_path_and_hmac_in_input_order() -> None:
-    paths = ["/etc/hosts", "/etc/passwd", "/etc/resolv.conf"]
+# --- tep-parallel and python -m tep_parallel -----------------------------------
+
+
+def test_digest_prints_path_and_hmac_a_line_a_file_in_input_order() -> None:
+    paths = ["/etc/passwd", "/etc/hosts", "/etc/resolv.conf"]
     expected = b"".join(b"%s %s\n" % (p.encode(), digest(Path(p).read_bytes())) for p in paths)
-    assert run("digest", *paths) == (0, expected, b"")
-    module = subprocess.run(
-        [sys.executable, "-m", "tep_parallel", "digest", *paths],
-        capture_output=True,
-        timeout=LIMIT,
-        check=True,
+    assert shell(f"tep-parallel digest {' '.join(paths)}") == (0, expected, b"")
+    module = f"{sys.executable} -m tep_parallel digest {' '.join(paths)}"
+    assert shell(module) == (0, expected, b"")
+
+
+def test_map_prints_a_line_a_result_in_input_order(place: Path) -> None:
+    assert shell("tep-parallel map workers:Doubler 3 1 2", place) == (0, b"6\n2\n4\n", b"")
+    module = f"{sys.executable} -m tep_parallel map workers:Doubler 3 1 2"
+    assert shell(module, place) == (0, b"6\n2\n4\n", b"")
+
+
+@pytest.mark.parametrize(
+    ("target", "item", "result"),
+    [
+        ("workers:echo", "x", b"x\n"),  # a function
+        ("workers:Doubler", "2", b"4\n"),  # a class of workers
+        ("workers:Space.doubler", "2", b"4\n"),  # an instance, further in
+        ("os.path:basename", "/a/b", b"b\n"),  # of an installed package
+    ],
+)
+def test_map_runs_whatever_is_a_worker(target: str, item: str, result: bytes, place: Path) -> None:
+    assert shell(f"tep-parallel map {target} {item}", place) == (0, result, b"")
+
+
+def test_the_current_directory_comes_first(place: Path) -> None:
+    (place / "colorsys.py").write_text("def mine(item): return 'mine'")
+    assert shell("tep-parallel map colorsys:mine x", place) == (0, b"mine\n", b"")
+
+
+def test_version_and_help() -> None:
+    assert shell("tep-parallel --version") == (0, f"{tep_parallel.__version__}\n".encode(), b"")
+    for command in ("digest", "map"):
+        status, out, err = shell(f"tep-parallel {command} --help")
+        assert (status, err) == (0, b"")
+        assert f"example: tep-parallel {command}".encode() in out or (
+            f"| tep-parallel {command}".encode() in out
+        )
+
+
+def test_the_examples_of_help_run() -> None:
+    for command in ("digest", "map"):
+        _, out, _ = shell(f"tep-parallel {command} --help")
+        example = out.decode().partition("example: ")[2].strip()
+        script = example.replace("secret.key", "/etc/hostname")
+        status, out, err = shell(script, "/etc")
+        assert (status, err) == (0, b"")
+        assert out
+
+
+# --- Where items come from ---------------------------------------------------------
+
+
+def test_items_from_standard_input_a_line_each(place: Path) -> None:
+    assert shell(r"printf 'a b\n\nc' | tep-parallel map workers:echo", place) == (
+        0,
+        b"a b\n\nc\n",
+        b"",
     )
-    assert module.stdout == expected
+    assert shell("tep-parallel map workers:echo </dev/null", place) == (0, b"", b"")
+    script = r"printf 'a\r\nb\0c\n' | tep-parallel map workers:echo"
+    assert shell(script, place) == (0, b"a\r\nb\0c\n", b"")
 
 
-def test_digest_takes_every_byte_of_the_key_file(tmp_path: Path) -> None:
-    key, file = tmp_path / "key", tmp_path / "file"
-    key.write_bytes(b"secret\n\0")
-    file.write_bytes(b"content")
-    expected = b"%s %s\n" % (os.fsencode(file), digest(b"content", b"secret\n\0"))
-    assert run("digest", "--key-file", key, file) == (0, expected, b"")
+def test_items_between_nuls(place: Path) -> None:
+    script = r"printf 'a\nb\0c\0' | tep-parallel map -0 --json workers:echo"
+    status, out, _ = shell(script, place)
+    assert status == 0
+    assert [json.loads(line)["item"] for line in out.splitlines()] == ["a\nb", "c"]
+
+
+@pytest.mark.parametrize("source", ["--files-from list", "--files-from - <list"])
+def test_paths_from_a_list(source: str, place: Path) -> None:
+    for name in ("a b", "c"):
+        (place / name).write_text(name)
+    expected = b"a b %s\nc %s\n" % (digest(b"a b"), digest(b"c"))
+    (place / "list").write_text("a b\nc\n")
+    assert shell(f"tep-parallel digest {source}", place) == (0, expected, b"")
+    (place / "list").write_bytes(b"a b\0c\0")
+    assert shell(f"tep-parallel digest -0 {source}", place) == (0, expected, b"")
+
+
+def test_an_empty_list_has_no_digests() -> None:
+    assert shell("tep-parallel digest --files-from /dev/null") == (0, b"", b"")
+
+
+def test_find_print0_and_every_name_there_can_be(place: Path) -> None:
+    names = [b"a b", b"new\nline", b"back\\slash", b"\xff\xfe", b"-0", b"'\"", "ä".encode()]
+    folder = os.fsencode(place) + b"/folder"
+    os.mkdir(folder)
+    for name in names:
+        Path(os.fsdecode(folder + b"/" + name)).write_bytes(name)
+    script = "find folder -type f -print0 | tep-parallel digest -0 --files-from -"
+    status, out, err = shell(script, place)
+    assert (status, err) == (0, b"")
+    assert len(out.splitlines()) == len(names)
+    found = {}
+    for line in out.splitlines():
+        path, _, digits = line.rpartition(b" ")
+        if path.startswith(b"\\"):
+            path = path[1:].replace(b"\\n", b"\n").replace(b"\\\\", b"\\")
+        found[path] = digits
+    assert found == {b"folder/" + name: digest(name) for name in names}
+
+
+def test_names_as_arguments_and_options_after_them(place: Path) -> None:
+    name = b"a b\xff\n"
+    (place / os.fsdecode(name)).write_bytes(b"content")
+    status, out, err = shell(r"tep-parallel digest $'a b\xff\n' no --in-processes 1 -- -x", place)
+    assert status == 1
+    assert out == b"\\a b\xff\\n %s\n" % digest(b"content")
+    assert err == (
+        b"tep-parallel: no: No such file or directory\n"
+        b"tep-parallel: -x: No such file or directory\n"
+    )
+    assert shell("tep-parallel map workers:echo a --in-processes 1 -- -b --json", place) == (
+        0,
+        b"a\n-b\n--json\n",
+        b"",
+    )
+
+
+# --- Keys, processes, memory ---------------------------------------------------------
+
+
+def test_digest_takes_every_byte_of_the_key_file(place: Path) -> None:
+    (place / "key").write_bytes(b"secret\n\0")
+    (place / "file").write_bytes(b"content")
+    expected = b"file %s\n" % digest(b"content", b"secret\n\0")
+    assert shell("tep-parallel digest --key-file key file", place) == (0, expected, b"")
 
 
 @pytest.mark.parametrize("count", ["0", "1", "7"])
-def test_digest_in_any_number_of_processes(count: str, tmp_path: Path) -> None:
-    files = [tmp_path / str(number) for number in range(9)]
-    for number, file in enumerate(files):
-        file.write_bytes(b"x" * number * 10_000)
-    expected = b"".join(b"%s %s\n" % (os.fsencode(f), digest(f.read_bytes())) for f in files)
-    assert run("digest", "--in-processes", count, *files) == (0, expected, b"")
-
-
-def test_an_unreadable_path_is_a_line_and_hides_no_other(tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(b"content")
-    status, out, err = run("digest", tmp_path / "no", tmp_path / "file", tmp_path, "/dev/null")
-    assert status == 1
-    assert out == b"%s %s\n" % (os.fsencode(tmp_path / "file"), digest(b"content"))
-    assert err.decode().splitlines() == [
-        f"tep-parallel: {tmp_path}/no: No such file or directory",
-        f"tep-parallel: {tmp_path}: Is a directory",
-        "tep-parallel: /dev/null: neither a regular file nor a pipe",
-    ]
-
-
-def test_names_with_spaces_and_undecodable_bytes(tmp_path: Path) -> None:
-    name = os.fsencode(tmp_path) + b"/a b\xff\n\xc3\xa4"
-    Path(os.fsdecode(name)).write_bytes(b"content")
-    done = subprocess.run(
-        [os.fsencode(COMMAND), b"digest", name, name + b"-"],
-        capture_output=True,
-        timeout=LIMIT,
-        check=False,
-        env={**os.environ, "LC_ALL": "C.UTF-8"},
-    )
-    assert done.returncode == 1
-    assert done.stdout == name + b" " + digest(b"content") + b"\n"
-    assert done.stderr == b"tep-parallel: " + name + b"-: No such file or directory\n"
+def test_in_any_number_of_processes(count: str, place: Path) -> None:
+    script = f"seq 20 | tep-parallel map workers:Doubler --in-processes {count}"
+    expected = b"".join(b"%d\n" % (2 * number) for number in range(1, 21))
+    assert shell(script, place) == (0, expected, b"")
 
 
 def test_what_has_no_size_is_read_to_its_end() -> None:
     version = Path("/proc/version").read_bytes()
-    assert run("digest", "/proc/version")[1] == b"/proc/version %s\n" % digest(version)
-    script = f"{COMMAND} digest <(printf abc)"
-    done = subprocess.run(["bash", "-c", script], capture_output=True, timeout=LIMIT, check=True)
-    assert done.stdout.split()[1] == digest(b"abc")
+    assert shell("tep-parallel digest /proc/version")[1] == b"/proc/version %s\n" % digest(version)
+    assert shell("tep-parallel digest <(printf abc)")[1].split()[1] == digest(b"abc")
 
 
-def test_the_memory_of_a_digest_is_not_that_of_the_file(tmp_path: Path) -> None:
+def test_the_memory_of_a_digest_is_not_that_of_the_file(place: Path) -> None:
     """300 MB are digested in less address space than that takes."""
-    large = tmp_path / "large"
-    with large.open("wb") as file:
+    with (place / "large").open("wb") as file:
         file.truncate(300_000_000)
-    script = f"ulimit -d 100000; {COMMAND} digest {large}"
-    done = subprocess.run(["bash", "-c", script], capture_output=True, timeout=LIMIT, check=True)
-    assert done.stdout.split()[1] == digest(bytes(300_000_000))
+    status, out, _ = shell("ulimit -d 100000; tep-parallel digest large", place)
+    assert (status, out) == (0, b"large %s\n" % digest(bytes(300_000_000)))
+
+
+# --- Failures ------------------------------------------------------------------------
+
+
+def test_an_unreadable_path_is_a_line_and_hides_no_other(place: Path) -> None:
+    (place / "file").write_bytes(b"content")
+    status, out, err = shell(r"tep-parallel digest no $'n\no' file . '' /dev/null", place)
+    assert status == 1
+    assert out == b"file %s\n" % digest(b"content")
+    assert err.decode().splitlines() == [
+        "tep-parallel: no: No such file or directory",
+        r"tep-parallel: n\no: No such file or directory",
+        "tep-parallel: .: Is a directory",
+        "tep-parallel: '': No such file or directory",
+        "tep-parallel: /dev/null: neither a regular file nor a pipe",
+    ]
+
+
+def test_a_failing_item_is_a_line_and_hides_no_other(place: Path) -> None:
+    status, out, err = shell("tep-parallel map workers:Doubler 1 x 3", place)
+    assert (status, out) == (1, b"2\n6\n")
+    assert err == (b"tep-parallel: x: ValueError: invalid literal for int() with base 10: 'x'\n")
+
+
+@pytest.mark.parametrize(
+    ("worker", "count", "said"),
+    [
+        ("fail", 0, rb"ValueError: two\nlines, and \x1b[31m red"),
+        ("fail", 2, rb"ValueError: two\nlines, and \x1b[31m red"),
+        ("leave", 0, b"exit code 3"),
+        ("leave", 2, b"exit code 3"),
+        ("die", 2, b"was killed by signal 9"),
+        ("odd", 2, b"UnicodeEncodeError"),  # no text for a terminal; --json can
+    ],
+)
+def test_each_way_to_fail_is_one_line(worker: str, count: int, said: bytes, place: Path) -> None:
+    status, out, err = shell(f"tep-parallel map workers:{worker} x --in-processes {count}", place)
+    assert (status, out) == (1, b"")
+    assert err.startswith(b"tep-parallel: x: ")
+    assert said in err
+    assert err.count(b"\n") == 1
 
 
 @pytest.mark.parametrize(
     "arguments",
     [
-        [],
-        ["digest"],
-        ["digest", "--in-processes", "-1", "x"],
-        ["digest", "--in-processes", "x", "x"],
-        ["digest", "--key", "secret", "x"],
-        ["nothing"],
-        ["digest", "--key-file", "/nowhere", "/etc/hosts"],
+        "",
+        "nothing",
+        "digest",
+        "digest --in-processes -1 x",
+        "digest --in-processes x x",
+        "digest --key secret x",
+        "digest --key-file /nowhere /etc/hosts",
+        "digest --files-from /nowhere",
+        "digest --files-from /etc/hosts /etc/hosts",
+        "digest --files-from - <&-",
+        "digest -0 /etc/hosts",
+        "map",
+        "map workers x",
+        "map workers: x",
+        "map :echo x",
+        "map nowhere:echo x",
+        "map .workers:echo x",
+        "map broken:echo x",
+        "map leaving:echo x",
+        "map workers:nothing x",
+        "map workers:Needy x",
+        "map math:pi x",
+        "map -0 workers:echo x",
+        "map workers:echo <&-",
     ],
 )
-def test_wrong_usage_is_status_2_and_no_traceback(arguments: list[str]) -> None:
-    status, out, err = run(*arguments)
+def test_wrong_usage_is_status_2_and_no_traceback(arguments: str, place: Path) -> None:
+    status, out, err = shell(f"tep-parallel {arguments}", place)
     assert (status, out) == (2, b"")
-    assert err
-    assert b"Traceback" not in err
+    assert b"tep-parallel" in err
 
 
-def test_version_and_help() -> None:
-    assert run("--version") == (0, f"{tep_parallel.__version__}\n".encode(), b"")
-    status, out, _ = run("digest", "--help")
+def test_a_call_that_the_system_refuses_is_a_line(place: Path) -> None:
+    status, out, err = shell("TMPDIR=/nowhere tep-parallel map workers:echo x", place)
+    assert (status, out) == (1, b"")
+    assert b"/nowhere" in err
+    assert err.count(b"\n") == 1
+
+
+# --- JSON ----------------------------------------------------------------------------
+
+
+def test_json_is_an_outcome_a_line(place: Path) -> None:
+    status, out, err = shell("tep-parallel map workers:Doubler --json 1 x", place)
+    assert status == 1
+    well, failed = map(json.loads, out.splitlines())
+    assert set(well) == set(tep_parallel.Outcome.__slots__)
+    assert list(well)[:4] == ["index", "item", "result", "error"]
+    assert (well["index"], well["item"], well["result"], well["error"]) == (0, "1", "2", None)
+    assert well["exit_code"] == 0
+    assert failed["result"] is None
+    message = "invalid literal for int() with base 10: 'x'"
+    assert failed["error"] == {"type": "ValueError", "message": message}
+    assert err.startswith(b"tep-parallel: x: ")
+
+
+def test_json_of_a_digest(place: Path) -> None:
+    (place / "file").write_bytes(b"content")
+    status, out, _ = shell("tep-parallel digest --json file", place)
     assert status == 0
-    assert b"example: tep-parallel digest" in out
+    assert json.loads(out)["result"] == digest(b"content").decode()
 
 
-def test_ctrl_c_kills_it_by_sigint_and_quietly(tmp_path: Path) -> None:
-    fifo = tmp_path / "fifo"
-    os.mkfifo(fifo)
-    case = subprocess.Popen([COMMAND, "digest", fifo], stdout=-1, stderr=-1, preexec_fn=hear_ctrl_c)
+def test_json_of_what_no_text_can_show(place: Path) -> None:
+    status, out, err = shell("tep-parallel map --json workers:odd x", place)
+    assert (status, err) == (0, b"")
+    assert json.loads(out)["result"] == "\ud800"
+
+
+# --- Closed pipes, full disks, Ctrl-C -------------------------------------------------
+
+
+def test_a_closed_pipe_ends_it_quietly(place: Path) -> None:
+    worker = "def wait(item):\n import os\n while not os.path.exists('go'): pass\n return 'x'"
+    (place / "slow.py").write_text(worker)
+    script = "tep-parallel map slow:wait 1 2 | { exec <&-; touch go; }; echo ${PIPESTATUS[0]}"
+    assert shell(script, place) == (0, b"1\n", b"")
+
+
+def test_a_reader_that_has_had_enough(place: Path) -> None:
+    script = "seq 20000 | tep-parallel map workers:echo --in-processes 0 | head -1"
+    status, out, err = shell(script, place)
+    assert (status, out, err) == (0, b"1\n", b"")
+
+
+def test_output_that_cannot_be_written_is_said(place: Path) -> None:
+    status, _, err = shell("tep-parallel map workers:echo x >/dev/full", place)
+    assert (status, err) == (1, b"tep-parallel: standard output: No space left on device\n")
+    status, _, err = shell("tep-parallel map workers:echo x >&-", place)
+    assert (status, err) == (1, b"tep-parallel: standard output is closed\n")
+
+
+def test_without_standard_error_the_results_still_come(place: Path) -> None:
+    assert shell("tep-parallel map workers:Doubler 1 x 2 2>&-", place) == (1, b"2\n4\n", b"")
+    script = "tep-parallel map workers:Doubler 1 x 2 2>/dev/full"
+    assert shell(script, place) == (1, b"2\n4\n", b"")
+
+
+def test_ctrl_c_at_a_terminal_ends_it_quietly_and_the_shells_loop_too(place: Path) -> None:
+    """A command that caught SIGINT and exited would leave the shell going on with its loop."""
+    script = "for i in 1 2; do tep-parallel map workers:wait started; done; echo went on"
+    keyboard, terminal = pty.openpty()
+
+    def take_terminal() -> None:
+        hear_ctrl_c()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+    case = subprocess.Popen(
+        ["bash", "-c", script],
+        cwd=place,
+        env=ENVIRONMENT,
+        stdin=terminal,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=take_terminal,
+    )
     try:
-        with fifo.open("wb"):  # it has been opened for reading: the child runs
-            case.send_signal(signal.SIGINT)
-            out, err = case.communicate(timeout=20)
+        os.close(terminal)
+        until((place / "started").exists)
+        os.write(keyboard, b"\x03")
+        out, err = case.communicate(timeout=20)
+        assert (case.returncode, out.strip(), err) == (-signal.SIGINT, b"", b"")
+    finally:
+        case.kill()
+        case.communicate()
+        os.close(keyboard)
+
+
+@pytest.mark.parametrize("count", ["0", "1"])
+def test_sigint_kills_it_by_sigint_and_quietly(count: str, place: Path) -> None:
+    command = [COMMAND, "map", "workers:wait", "started", "--in-processes", count]
+    case = subprocess.Popen(
+        command, cwd=place, stdout=-1, stderr=-1, preexec_fn=hear_ctrl_c, env=ENVIRONMENT
+    )
+    try:
+        until((place / "started").exists)
+        case.send_signal(signal.SIGINT)
+        out, err = case.communicate(timeout=20)
         assert (case.returncode, out, err) == (-signal.SIGINT, b"", b"")
     finally:
         case.kill()
         case.communicate()
-
-
-def test_a_closed_pipe_ends_it_quietly() -> None:
-    script = f"{COMMAND} digest /etc/hosts /etc/passwd | true; echo ${{PIPESTATUS[0]}}"
-    done = subprocess.run(["bash", "-c", script], capture_output=True, timeout=LIMIT, check=True)
-    assert done.stderr == b""

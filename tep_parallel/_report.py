@@ -1,0 +1,100 @@
+"""What the command prints: results on standard output, failures on standard error."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterable
+
+from tep_parallel._errors import ParallelError
+from tep_parallel._outcome import Outcome
+
+# What would end a line or move a terminal's cursor, as Python writes it in a string.
+_CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160))}
+# GNU's way to keep a name on its line, with a backslash at the line's head: sha256sum(1).
+_ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r"})
+
+
+def print_outcomes(
+    outcomes: Iterable[Outcome[str]], line: Callable[[Outcome[str]], str], *, as_json: bool
+) -> bool:
+    """Print each outcome, a failed one as a line on standard error; whether all are well.
+
+    Args:
+        outcomes: In the order of their lines; their items are str.
+        line: The line of one that is well, without its end.
+        as_json: Whether standard output gets every outcome, as JSON, in place of that.
+
+    Raises:
+        OSError: Standard output cannot be written to.
+    """
+    well = True
+    for outcome in outcomes:
+        error = outcome.error
+        try:
+            if as_json:
+                _write(_json(outcome))
+            elif error is None:
+                _write(line(outcome))
+        except UnicodeEncodeError as unprintable:
+            error = unprintable
+        if error is not None:
+            well = False
+            complain(failure(str(outcome.item), error))
+    return well
+
+
+def digest_line(outcome: Outcome[str]) -> str:
+    """PATH HEX, on one line whatever the path is."""
+    path = str(outcome.item)
+    escaped = path.translate(_ESCAPES)
+    head = "" if escaped == path else "\\"
+    return f"{head}{escaped} {outcome.result}"
+
+
+def result_line(outcome: Outcome[str]) -> str:
+    """The result, as it is."""
+    return str(outcome.result)
+
+
+def failure(item: str, error: BaseException) -> str:
+    """The item, and what is wrong with it."""
+    if isinstance(error, ParallelError):
+        reason = str(error)
+    elif isinstance(error, OSError) and error.filename == item and error.strerror:
+        reason = error.strerror
+    else:
+        reason = ": ".join(filter(None, (type(error).__name__, str(error))))
+    return f"{item or repr(item)}: {reason}"
+
+
+def complain(text: str) -> None:
+    """Print one line on standard error, after what standard output was given."""
+    sys.stdout.flush()
+    line = f"tep-parallel: {text.translate(_CONTROLS)}\n"
+    try:
+        encoded = os.fsencode(line)
+    except UnicodeEncodeError:
+        encoded = line.encode("utf-8", "backslashreplace")
+    # Where nobody can read it there is nowhere to say so either: the exit status tells.
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):
+            sys.stderr.buffer.write(encoded)
+            sys.stderr.flush()
+
+
+def _json(outcome: Outcome[str]) -> str:
+    import json
+
+    names = dict.fromkeys(("index", "item", "result", "error", *Outcome.__slots__))
+    fields = {name: getattr(outcome, name) for name in names}
+    error = outcome.error
+    if error is not None:
+        fields["error"] = {"type": type(error).__name__, "message": str(error)}
+    return json.dumps(fields)
+
+
+def _write(line: str) -> None:
+    # Bytes: a path may be in no encoding at all.
+    sys.stdout.buffer.write(os.fsencode(f"{line}\n"))
