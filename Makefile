@@ -26,6 +26,7 @@ lint: $(VENV)/lint ## Format, style and types; C with every warning an error
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/pyright
 	.ci/lint-c $(BIN)/python
 
 bench: $(VENV)/installed ## Side by side with os.fork and the peers

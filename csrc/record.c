@@ -1,5 +1,6 @@
 /* Records: how a result travels from a child to the host. One item, one file,
- * one record: header, payload, and a MAC where the host will unpickle. */
+ * one record: header, payload, and a MAC where the host will unpickle or hand
+ * it to a codec. */
 #include "internal.h"
 
 #include <errno.h>
@@ -16,6 +17,16 @@ struct header {
     uint32_t status; /* enum sphttp_status */
     uint32_t mac_size; /* 0 or MAC_SIZE */
 };
+
+/* Of the MAC that a record of this status bears, or 0. */
+static uint32_t
+mac_size(uint32_t status)
+{
+    return status == SPHTTP_RAISED_AS || status == SPHTTP_ENCODED ||
+                   status == SPHTTP_ENCODED_TEXT
+               ? MAC_SIZE
+               : 0;
+}
 
 static int
 write_all(int fd, const struct iovec *parts, int count)
@@ -77,7 +88,7 @@ record_write(int directory, uint32_t index, int status,
         .index = index,
         .length = size,
         .status = (uint32_t)status,
-        .mac_size = status == SPHTTP_RAISED_AS ? MAC_SIZE : 0,
+        .mac_size = mac_size((uint32_t)status),
     };
     unsigned char mac[MAC_SIZE];
     int err = 0;
@@ -132,7 +143,8 @@ sphttp_child_commit(sphttp_call *call, uint32_t index, int status,
         _exit(1); /* forked by the worker, and come back with it */
     }
     uint32_t kind = ITEM_DISCARDED;
-    bool failed = status != SPHTTP_RETURNED && status != SPHTTP_DISCARDED;
+    bool failed = status == SPHTTP_RAISED || status == SPHTTP_RAISED_AS ||
+                  status == SPHTTP_NOT_TEXT;
     if (status != SPHTTP_DISCARDED) {
         int err = record_write(call->directory, index, status, call->key,
                                payload, size);
@@ -157,11 +169,11 @@ sphttp_child_commit(sphttp_call *call, uint32_t index, int status,
 static bool
 plausible(const struct header *header, uint32_t index, uint64_t file_size)
 {
-    uint32_t mac_size = header->status == SPHTTP_RAISED_AS ? MAC_SIZE : 0;
     return header->index == index && header->status >= SPHTTP_RETURNED &&
            header->status <= SPHTTP_NOT_TEXT &&
-           header->mac_size == mac_size && header->length <= file_size &&
-           sizeof(*header) + header->length + mac_size == file_size;
+           header->mac_size == mac_size(header->status) &&
+           header->length <= file_size &&
+           sizeof(*header) + header->length + header->mac_size == file_size;
 }
 
 /* 0, -errno, or -EBADMSG: this is not what record_write wrote. */

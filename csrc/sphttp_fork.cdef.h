@@ -11,11 +11,13 @@ enum { SPHTTP_NOT_MAIN = -100000 }; /* this is not the main interpreter */
 
 /* How a child says that it is through with its item. */
 enum sphttp_status {
-    SPHTTP_RETURNED = 1,   /* the payload is the text, UTF-8 */
-    SPHTTP_RAISED = 2,     /* an exception as text; never unpickled */
-    SPHTTP_RAISED_AS = 3,  /* the same and its pickle; authenticated */
-    SPHTTP_NOT_TEXT = 4,   /* the name of the type that process returned */
-    SPHTTP_DISCARDED = 5   /* it returned, and nobody wants to know what */
+    SPHTTP_RETURNED = 1,     /* the payload is the text, UTF-8 */
+    SPHTTP_ENCODED = 2,      /* a codec's bytes; authenticated */
+    SPHTTP_ENCODED_TEXT = 3, /* a codec's text, UTF-8; authenticated */
+    SPHTTP_RAISED = 4,       /* an exception as text; never unpickled */
+    SPHTTP_RAISED_AS = 5,    /* the same and its pickle; authenticated */
+    SPHTTP_NOT_TEXT = 6,     /* the name of the type that process returned */
+    SPHTTP_DISCARDED = 7     /* it returned, and nobody wants to know what */
 };
 
 /* What became of an item; a status above, or one of these. */

@@ -16,11 +16,14 @@ from signal import set_wakeup_fd
 from typing import Any, NoReturn
 
 from tep_parallel import _raised, _streams
+from tep_parallel._codec import Codec, encoded
 from tep_parallel._engine import commit, leave
 from tep_parallel._native import lib
 from tep_parallel._worker import Process
 
 _RETURNED = lib.SPHTTP_RETURNED
+_ENCODED = lib.SPHTTP_ENCODED
+_ENCODED_TEXT = lib.SPHTTP_ENCODED_TEXT
 _DISCARDED = lib.SPHTTP_DISCARDED
 _NOT_TEXT = lib.SPHTTP_NOT_TEXT
 _RAISED = lib.SPHTTP_RAISED
@@ -58,6 +61,7 @@ def serve(
     items: list[Any],
     prepared: Prepared,
     discard: bool,  # noqa: FBT001  # keywords would cost each child their tuple's page
+    codec: Codec[Any] | None,
     rebuild: bool,  # noqa: FBT001
 ) -> NoReturn:
     """Process this child's item and end this process, whatever happens.
@@ -69,6 +73,7 @@ def serve(
         items: The call's.
         prepared: What prepare returned.
         discard: Nobody wants to know what `process` returns.
+        codec: What the caller wants it to travel as; None: it is text.
         rebuild: Whether an exception may travel as a pickle.
     """
     try:
@@ -83,6 +88,9 @@ def serve(
             result = process(items[index])
             if discard:
                 status, payload = _DISCARDED, b""
+            elif codec is not None:
+                payload, is_text = encoded(codec, result)
+                status = _ENCODED_TEXT if is_text else _ENCODED
             elif isinstance(result, str):
                 status, payload = _RETURNED, result.encode("utf-8", "surrogatepass")
             else:

@@ -134,9 +134,11 @@ class Call:
         _drop(self.handle, index)
         return text
 
-    def payload(self, result: Any) -> bytes:
-        """The payload of `result`."""
-        return bytes(_buffer(result.payload, result.size))
+    def payload(self, index: int, result: Any) -> bytes:
+        """The payload of `result`; it can be asked for once."""
+        payload = bytes(_buffer(result.payload, result.size))
+        _drop(self.handle, index)
+        return payload
 
 
 def _gevents_waiter() -> Callable[[int], None] | None:

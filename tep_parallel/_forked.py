@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from tep_parallel import _child, _raised
+from tep_parallel._codec import Codec, decoded
 from tep_parallel._engine import Call
 from tep_parallel._errors import Failure, TamperedResultError, dead, shown
 from tep_parallel._native import lib
@@ -13,6 +14,8 @@ from tep_parallel._outcome import Outcome
 from tep_parallel._worker import ParallelWorker, Process, not_text
 
 _RETURNED = lib.SPHTTP_RETURNED
+_ENCODED = lib.SPHTTP_ENCODED
+_ENCODED_TEXT = lib.SPHTTP_ENCODED_TEXT
 _DISCARDED = lib.SPHTTP_DISCARDED
 _NOT_BEGUN = lib.SPHTTP_NOT_BEGUN
 
@@ -27,6 +30,7 @@ class Ended:
         alive: How many children may be alive at once.
         stop_on_failure: Whether no item is begun after one has failed; else all are.
         discard: Nobody wants to know what `process` returns.
+        codec: How results travel; None: as text.
         rebuild: Whether exceptions may be unpickled.
         root: Where the scratch directory is made.
 
@@ -43,12 +47,14 @@ class Ended:
         alive: int,
         stop_on_failure: bool,
         discard: bool,
+        codec: Codec[Any] | None,
         rebuild: bool,
         root: str,
     ) -> None:
         self._worker = worker
         self._items = items
         self._stop_on_failure = stop_on_failure
+        self._codec = codec
         self._rebuild = rebuild
         count = len(items)
         with Call(
@@ -58,17 +64,17 @@ class Ended:
             event = self._call.run()
             if event != 0:
                 handle = self._call.handle
-                _child.serve(handle, event - 1, process, items, prepared, discard, rebuild)
+                _child.serve(handle, event - 1, process, items, prepared, discard, codec, rebuild)
 
-    def results(self) -> tuple[list[str | None], list[Failure]]:
-        """The texts of the items that returned, None for the others; and the failures."""
-        texts: list[str | None] = []
+    def results(self) -> tuple[list[Any], list[Failure]]:
+        """What the items returned, None for those that did not; and the failures."""
+        values = []
         failures: list[Failure] = []
         skipped = []
         for index, item in enumerate(self._items):
             result = self._call.result(index)
-            text, error = self._found(index, item, result)
-            texts.append(text)
+            value, error = self._found(index, item, result)
+            values.append(value)
             if error is not None:
                 failures.append((index, item, error))
             elif result.fate == _NOT_BEGUN:
@@ -76,17 +82,17 @@ class Ended:
         # Not begun because another had failed; unless none has, and there is more amiss.
         if not failures:
             failures += [(index, item, dead(index, item, None, -1)) for index, item in skipped]
-        return texts, failures
+        return values, failures
 
-    def outcomes(self) -> list[Outcome[str]]:
+    def outcomes(self) -> list[Outcome[Any]]:
         """What became of each item that was begun, in input order."""
         return [
             self._outcome(index, item, self._call.result(index))
             for index, item in enumerate(self._items)
         ]
 
-    def _outcome(self, index: int, item: object, result: Any) -> Outcome[str]:
-        text, error = self._found(index, item, result)
+    def _outcome(self, index: int, item: object, result: Any) -> Outcome[Any]:
+        value, error = self._found(index, item, result)
         if result.fate == _NOT_BEGUN:
             error = dead(index, item, None, -1)
         exit_code = signal = None
@@ -99,7 +105,7 @@ class Ended:
         return Outcome(
             index,
             item,
-            result=text,
+            result=value,
             error=error,
             pid=result.pid or None,
             exit_code=exit_code,
@@ -111,32 +117,39 @@ class Ended:
             max_rss=result.max_rss if seen else None,
         )
 
-    def _found(self, index: int, item: object, result: Any) -> tuple[str | None, Exception | None]:
-        """The text, or the exception; neither for an item without a result or not begun."""
+    def _found(self, index: int, item: object, result: Any) -> tuple[Any, Exception | None]:
+        """The value, or the exception; neither for an item without a result or not begun."""
         fate = result.fate
-        if fate == _RETURNED:
+        codec = self._codec
+        if fate == _RETURNED and codec is None:
             try:
                 return self._call.text(index, result), None
             except UnicodeDecodeError:
                 fate = lib.SPHTTP_TAMPERED
+        if fate in (_ENCODED, _ENCODED_TEXT) and codec is not None:
+            try:
+                payload = self._call.payload(index, result)
+                return decoded(codec, payload, is_text=fate == _ENCODED_TEXT), None
+            except Exception as error:  # noqa: BLE001  # a codec's; it is the item's outcome
+                return None, error
         if fate in (_DISCARDED, _NOT_BEGUN):
             return None, None
         return None, self._error(index, item, result, fate)
 
     def _error(self, index: int, item: object, result: Any, fate: int) -> Exception:
-        """The exception for an item that was begun and returned no text."""
+        """The exception for an item that was begun and whose value is not there."""
         where = f"item {index} ({shown(item)})"
         if fate == lib.SPHTTP_RAISED or fate == lib.SPHTTP_RAISED_AS:
             rebuild = self._rebuild and fate == lib.SPHTTP_RAISED_AS
             try:
-                payload = self._call.payload(result)
+                payload = self._call.payload(index, result)
                 return _raised.unpack(payload, rebuild=rebuild, index=index, item=item)
             except UnicodeDecodeError:
                 fate = lib.SPHTTP_TAMPERED
         if fate == lib.SPHTTP_NOT_TEXT:
-            kind = self._call.payload(result).decode(errors="replace")
+            kind = self._call.payload(index, result).decode(errors="replace")
             return not_text(self._worker, index, item, kind)
-        if fate == lib.SPHTTP_TAMPERED:
+        if fate in (lib.SPHTTP_TAMPERED, _RETURNED, _ENCODED, _ENCODED_TEXT):
             msg = f"{where}: the record in the scratch directory is not the one its child wrote"
             return TamperedResultError(msg, index=index, item=item)
         if fate == lib.SPHTTP_DIED:

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol
 
+from tep_parallel._codec import Codec, check_codec
 from tep_parallel._errors import Failure, shown
 from tep_parallel._outcome import Outcome
 from tep_parallel._worker import ParallelWorker, Process, process_of
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    T = TypeVar("T", default=str)  # without a codec
+else:
+    from typing import TypeVar
+
+    T = TypeVar("T")
 
 _MOST_ALIVE = 512  # children, where the caller names no number
 
@@ -16,12 +26,12 @@ _MOST_ALIVE = 512  # children, where the caller names no number
 class Ended(Protocol):
     """A call that has ended, with children (_forked) or without (_serial)."""
 
-    def results(self) -> tuple[list[str | None], list[Failure]]: ...
+    def results(self) -> tuple[list[Any], list[Failure]]: ...
 
-    def outcomes(self) -> list[Outcome[str]]: ...
+    def outcomes(self) -> list[Outcome[Any]]: ...
 
 
-class Parallel:
+class Parallel(Generic[T]):
     """Run a worker on every item, each item in a child process of its own.
 
     Args:
@@ -32,6 +42,9 @@ class Parallel:
             is processed here, for debugging and tests.
         isolation: Whether every item gets a fresh child. It does so far in any case: pools,
             whose children take one item after the other, are to come.
+        codec: Any module or object with `dumps` and `loads` (json, pickle, orjson...), which
+            turns results into objects: `dumps` in the child, `loads` here, of what bears the
+            call's own MAC. None: results are text.
         rebuild_exceptions: False: nothing that a child sent is ever unpickled, and every
             exception arrives as WorkerError; for workers that handle hostile input. An
             exception that is rebuilt was authenticated, which keeps out other writers, not
@@ -52,6 +65,7 @@ class Parallel:
         *,
         in_processes: int | None = None,
         isolation: bool = False,
+        codec: Codec[T] | None = None,
         rebuild_exceptions: bool = True,
         scratch_root: str | os.PathLike[str] | None = None,
     ) -> None:
@@ -68,12 +82,15 @@ class Parallel:
             if not isinstance(value, bool):
                 msg = f"{name}: expected a bool, got {type(value).__name__}"
                 raise TypeError(msg)
+        if codec is not None:
+            check_codec(codec)
         self.worker = worker
+        self._codec = codec
         self._in_processes = in_processes
         self._rebuild = rebuild_exceptions
         self._scratch_root = None if scratch_root is None else _path(scratch_root)
 
-    def map_processes(self, items: Iterable[Any]) -> list[str]:
+    def map_processes(self, items: Iterable[Any]) -> list[T]:
         """Return every item's result, in input order, once every child has ended.
 
         After a failure no new item is begun; those that run are left to end.
@@ -83,9 +100,9 @@ class Parallel:
 
         Raises:
             TypeError: `items` is one str or bytes, or no iterable (nothing was forked); or
-                `process` returned something else than a str.
-            Exception: What `process` raised, the first by input order, as itself, with the
-                child's traceback as its cause.
+                `process` returned something else than a str, and there is no codec.
+            Exception: What `process`, or the codec, raised, the first by input order, as
+                itself, with the child's traceback as its cause.
             ParallelError: What became of an item without such an exception.
             OSError: The system refused processes, memory, descriptors or a file.
             RuntimeError: This is not the main interpreter; nothing was forked.
@@ -93,9 +110,9 @@ class Parallel:
         ended = self._run(items, stop_on_failure=True)
         if ended is None:
             return []
-        texts, failures = ended.results()
+        values, failures = ended.results()
         _raise_first(failures)
-        return texts  # type: ignore[return-value]  # without a failure there is no None
+        return values
 
     def each_process(self, items: Iterable[Any]) -> int:
         """Process every item for its side effects; return 0 once every child has ended.
@@ -107,7 +124,7 @@ class Parallel:
             _raise_first(ended.results()[1])
         return 0
 
-    def outcomes(self, items: Iterable[Any]) -> list[Outcome[str]]:
+    def outcomes(self, items: Iterable[Any]) -> list[Outcome[T]]:
         """Return what became of each item, in input order, once every child has ended.
 
         Every item is processed, and an item's failure never raises: it stands in its
@@ -144,6 +161,7 @@ class Parallel:
                 listed,
                 stop_on_failure=stop_on_failure,
                 discard=discard,
+                codec=self._codec,
                 rebuild=self._rebuild,
             )
         from tep_parallel import _forked
@@ -155,6 +173,7 @@ class Parallel:
             alive=self._in_processes or _MOST_ALIVE,
             stop_on_failure=stop_on_failure,
             discard=discard,
+            codec=self._codec,
             rebuild=self._rebuild,
             root=self._scratch_root or os.path.abspath(os.environ.get("TMPDIR") or "/tmp"),
         )

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from tep_parallel import _raised
+from tep_parallel._codec import Codec, decoded, encoded
 from tep_parallel._errors import Failure, dead
 from tep_parallel._outcome import Outcome
 from tep_parallel._worker import ParallelWorker, Process, not_text
@@ -26,17 +27,20 @@ class Ended:
         *,
         stop_on_failure: bool,
         discard: bool,
+        codec: Codec[Any] | None,
         rebuild: bool,
     ) -> None:
-        self._outcomes: list[Outcome[str]] = []
+        self._outcomes: list[Outcome[Any]] = []
         for index, item in enumerate(items):
             started = time.monotonic()
-            text, error = _process(worker, process, index, item, discard=discard, rebuild=rebuild)
+            value, error = _process(
+                worker, process, index, item, discard=discard, codec=codec, rebuild=rebuild
+            )
             self._outcomes.append(
                 Outcome(
                     index,
                     item,
-                    result=text,
+                    result=value,
                     error=error,
                     pid=os.getpid(),
                     attempts=1,
@@ -47,7 +51,7 @@ class Ended:
             if error is not None and stop_on_failure:
                 break
 
-    def results(self) -> tuple[list[str | None], list[Failure]]:
+    def results(self) -> tuple[list[Any], list[Failure]]:
         """As _forked.Ended.results."""
         failures: list[Failure] = [
             (found.index, found.item, found.error)
@@ -56,7 +60,7 @@ class Ended:
         ]
         return [found.result for found in self._outcomes], failures
 
-    def outcomes(self) -> list[Outcome[str]]:
+    def outcomes(self) -> list[Outcome[Any]]:
         """As _forked.Ended.outcomes."""
         return self._outcomes
 
@@ -68,10 +72,13 @@ def _process(
     item: object,
     *,
     discard: bool,
+    codec: Codec[Any] | None,
     rebuild: bool,
-) -> tuple[str | None, Exception | None]:
+) -> tuple[Any, Exception | None]:
     try:
         result = process(item)
+        if codec is not None and not discard:
+            payload, is_text = encoded(codec, result)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
         return None, dead(index, item, os.getpid(), (code & 0xFF) << 8)
@@ -81,6 +88,11 @@ def _process(
         return None, _raised.as_if_sent(error, rebuild=rebuild, index=index, item=item)
     if discard:
         return None, None
+    if codec is not None:
+        try:
+            return decoded(codec, payload, is_text=is_text), None
+        except Exception as error:  # noqa: BLE001  # a codec's; it is the item's outcome
+            return None, error
     if not isinstance(result, str):
         return None, not_text(worker, index, item, type(result).__qualname__)
     return result, None

@@ -15,11 +15,14 @@ class ParallelWorker:
     child changes in it stays in that child.
     """
 
-    def process(self, item: Any) -> str:  # noqa: ARG002  # subclasses use it
-        """Process one item, in a child process, and return the text that the caller gets.
+    def process(self, item: Any) -> Any:  # noqa: ARG002  # subclasses use it
+        """Process one item, in a child process, and return what the caller gets.
 
         Args:
             item: One of the call's items.
+
+        Returns:
+            A str; with a codec, what that can encode.
         """
         return ""
 
