@@ -5,13 +5,16 @@ BIN = $(VENV)/bin
 SOURCES = $(wildcard csrc/*) $(wildcard tep_parallel/*.py) build_ext.py pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-peers test-pythons lint bench wheel clean
+.PHONY: help run example test test-peers test-pythons lint bench wheel clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 run: $(VENV)/installed ## Set up, and run the main job: digests of three files
 	$(BIN)/tep-parallel digest /etc/hosts /etc/passwd /etc/resolv.conf
+
+example: $(VENV)/examples ## Set up, and run one of examples/: make example RUN="digests.py"
+	cd examples && $(abspath $(BIN))/python $(RUN)
 
 test: $(VENV)/test ## Set up, and run the tests
 	$(BIN)/pytest tests
@@ -47,6 +50,10 @@ $(VENV)/bare:
 
 $(VENV)/installed: $(VENV)/bare $(SOURCES)
 	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+$(VENV)/examples: $(VENV)/installed
+	$(BIN)/pip install --quiet --editable '.[examples]'
 	touch $@
 
 $(VENV)/test $(VENV)/lint $(VENV)/peers: $(VENV)/%: $(VENV)/installed
