@@ -1,0 +1,281 @@
+"""What becomes of a call when something goes wrong: tried, not quoted, and printed as a table.
+
+    python benchmarks/promises.py
+
+Each cell is a fresh host process, two children where there is a pool, and 8 s to answer in.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+from tep_parallel import Parallel
+
+LIMIT = 8.0  # seconds for an answer
+SOON = 1.0  # seconds; what takes longer was not done at once
+ITEMS = list(range(8))
+
+Fan = Callable[[Callable[[int], Any]], list[Any]]
+
+
+def by_tep_parallel(work: Callable[[int], Any]) -> list[Any]:
+    """A list of results, an exception in the place of an item that failed."""
+    return [outcome.result or outcome.error for outcome in Parallel(work).outcomes(ITEMS)]
+
+
+def by_pool(work: Callable[[int], Any]) -> list[Any]:
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        return [_result(handle.get) for handle in [pool.apply_async(work, (i,)) for i in ITEMS]]
+
+
+def by_executor(work: Callable[[int], Any]) -> list[Any]:
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("fork")) as pool:
+        return [_result(future.result) for future in [pool.submit(work, i) for i in ITEMS]]
+
+
+def _result(get: Callable[[], Any]) -> Any:
+    try:
+        return get()
+    except Exception as error:  # noqa: BLE001  # it is what is asked for
+        return error
+
+
+FANS: dict[str, Fan] = {
+    "tep_parallel": by_tep_parallel,
+    "Pool": by_pool,
+    "ProcessPoolExecutor": by_executor,
+}
+
+
+# --- Workers, with item 0 in trouble ----------------------------------------------
+
+
+class Keyed(Exception):  # noqa: N818
+    """Can be pickled, and cannot be unpickled: two arguments, one in args."""
+
+    def __init__(self, key: str, value: str) -> None:
+        super().__init__(f"{key}={value}")
+
+
+def die(item: int) -> str:
+    if item == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.2)
+    return "done"
+
+
+def leave(item: int) -> str:
+    if item == 0:
+        sys.exit(3)
+    return "done"
+
+
+def fail(item: int) -> str:
+    if item == 0:
+        key = "key"
+        raise Keyed(key, "value")
+    time.sleep(0.2)
+    return "done"
+
+
+def be_told(item: int) -> str:
+    if item == 0:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return "went on"
+    return "done"
+
+
+def whoami(_: int) -> str:
+    return str(os.getpid())
+
+
+def linger(_: int) -> str:
+    subprocess.run(["sleep", "20"], check=False)
+    return "done"
+
+
+# --- Questions, each answered by a host process of its own -----------------------------
+
+
+def a_killed_child(fan: Fan) -> str:
+    """A child is killed"""
+    return _judged(fan(die), "its item fails, named")
+
+
+def a_worker_that_exits(fan: Fan) -> str:
+    """A worker calls `sys.exit`"""
+    try:
+        return _judged(fan(leave), "its item fails, named")
+    except SystemExit:
+        return "`SystemExit` in the host"
+
+
+def an_exception_that_does_not_unpickle(fan: Fan) -> str:
+    """An exception cannot be unpickled"""
+    return _judged(fan(fail), "its item fails, with its text and traceback")
+
+
+def a_lambda(fan: Fan) -> str:
+    """The worker is a lambda"""
+    results = fan(lambda _: "done")
+    return "runs" if results == ["done"] * len(ITEMS) else "refused: cannot be pickled"
+
+
+def a_process_an_item(fan: Fan) -> str:
+    """Each item gets a process of its own"""
+    return "yes" if len(set(fan(whoami))) == len(ITEMS) else "no"
+
+
+def the_hosts_handlers(fan: Fan) -> str:
+    """A child gets SIGTERM, and the host has a handler"""
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    results = fan(be_told)
+    return "the host's handler runs in the child" if "went on" in results else "the child dies"
+
+
+def _judged(results: list[Any], well: str) -> str:
+    lost = results.count("done") < len(ITEMS) - 1
+    if any(isinstance(result, BrokenProcessPool) for result in results):
+        return "the pool breaks, others' results are lost" if lost else "the pool breaks"
+    return str(results) if lost else well
+
+
+IN_THE_HOST = [
+    a_killed_child,
+    a_worker_that_exits,
+    an_exception_that_does_not_unpickle,
+    a_lambda,
+    a_process_an_item,
+    the_hosts_handlers,
+]
+
+
+# --- Questions about the host's end, answered from outside ------------------------------
+
+
+def ctrl_c(name: str) -> str:
+    """Ctrl-C, while children would run for 20 s"""
+    host = _host("linger", name)
+    try:
+        _wait_for_children(host)
+        begun = time.monotonic()
+        os.killpg(host.pid, signal.SIGINT)
+        try:
+            host.wait(LIMIT)
+        except subprocess.TimeoutExpired:
+            return "waits for them"
+        return "ends at once" if time.monotonic() - begun < SOON else "ends after a while"
+    finally:
+        _sweep(host)
+
+
+def host_killed(name: str) -> str:
+    """The host is killed with SIGKILL"""
+    host = _host("linger", name)
+    try:
+        _wait_for_children(host)
+        host.kill()
+        host.wait()
+        time.sleep(SOON)
+        return "they run on" if _lingering(host) else "children and theirs are gone"
+    finally:
+        _sweep(host)
+
+
+FROM_OUTSIDE = [ctrl_c, host_killed]
+
+
+def _host(case: str, name: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, __file__, case, name],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PROMISE": str(os.getpid())},
+        # A shell may have started us in the background, deaf to it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+def _lingering(host: subprocess.Popen[str]) -> list[int]:
+    """The `sleep`s below the host's children, wherever they are now."""
+    mark = f"PROMISE={os.getpid()}\0".encode()
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            ours = mark in (folder / "environ").read_bytes()
+            if ours and int(folder.name) != host.pid:
+                found.append(int(folder.name))
+        except OSError:
+            continue  # it has ended, or is not ours to look at
+    return found
+
+
+def _wait_for_children(host: subprocess.Popen[str]) -> None:
+    end = time.monotonic() + LIMIT
+    while len(_lingering(host)) < 4:  # two children, and a sleep below each
+        if time.monotonic() > end:
+            raise TimeoutError
+        time.sleep(0.05)
+
+
+def _sweep(host: subprocess.Popen[str]) -> None:
+    for pid in (*_lingering(host), host.pid):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    host.communicate()
+
+
+def _answer(question: Callable[[Fan], str], name: str) -> str:
+    host = _host(question.__name__, name)
+    try:
+        return host.communicate(timeout=LIMIT)[0].strip() or "the host dies"
+    except subprocess.TimeoutExpired:
+        return "the call never returns"
+    finally:
+        _sweep(host)
+
+
+def table() -> str:
+    """The table, in Markdown."""
+    lines = ["| | " + " | ".join(f"`{name}`" for name in FANS) + " |", "| --- " * 4 + "|"]
+    for asked in IN_THE_HOST:
+        lines.append(_row(asked.__doc__, [_answer(asked, name) for name in FANS]))
+    for seen in FROM_OUTSIDE:
+        lines.append(_row(seen.__doc__, [seen(name) for name in FANS]))
+    return "\n".join(lines)
+
+
+def _row(label: str | None, cells: list[str]) -> str:
+    return f"| {label} | {' | '.join(cells)} |"
+
+
+def main() -> None:
+    if len(sys.argv) == 3:
+        case, name = sys.argv[1:]
+        if case == "linger":
+            FANS[name](linger)
+        else:
+            print(globals()[case](FANS[name]))
+        return
+    with tempfile.TemporaryDirectory() as root:
+        os.environ["TMPDIR"] = root
+        print(table())
+
+
+if __name__ == "__main__":
+    main()
