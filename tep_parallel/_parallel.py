@@ -117,7 +117,13 @@ class Parallel(Generic[T]):
     def each_process(self, items: Iterable[Any]) -> int:
         """Process every item for its side effects; return 0 once every child has ended.
 
-        What `process` returns is neither checked nor sent. The rest is as in map_processes.
+        What `process` returns is neither checked nor sent, and no codec is asked.
+
+        Args:
+            items: As of map_processes.
+
+        Raises:
+            Exception: As map_processes, but for what is wrong with a result.
         """
         ended = self._run(items, stop_on_failure=True, discard=True)
         if ended is not None:
@@ -128,7 +134,15 @@ class Parallel(Generic[T]):
         """Return what became of each item, in input order, once every child has ended.
 
         Every item is processed, and an item's failure never raises: it stands in its
-        Outcome. What else map_processes raises is raised here too.
+        Outcome.
+
+        Args:
+            items: As of map_processes.
+
+        Raises:
+            TypeError: `items` is one str or bytes, or no iterable; nothing was forked.
+            OSError: The system refused processes, memory, descriptors or a file.
+            RuntimeError: This is not the main interpreter; nothing was forked.
         """
         ended = self._run(items, stop_on_failure=False)
         return [] if ended is None else ended.outcomes()

@@ -4,9 +4,14 @@ runs this file, and the quick suite leaves it out."""
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from support import LIMIT, started
+
+ROOT = Path(__file__).parent.parent
 
 pytestmark = pytest.mark.peers
 
@@ -35,3 +40,17 @@ def test_numpys_global_stream_differs_from_child_to_child() -> None:
     np.random.seed(1)
     drawn = Parallel(lambda item: f"{np.random.random()} {os.getpid()}").map_processes(range(8))
     assert len({line.split()[0] for line in drawn}) == 8
+
+
+@pytest.mark.parametrize("host", ["idle", "busy"])
+def test_openblas_works_in_children(host: str) -> None:
+    """Not where the busy host's OpenBLAS has threads of its own: docs/forking.md."""
+    run_peer("blas", host)
+
+
+def test_the_readmes_table_is_what_is_found_here() -> None:
+    script = ROOT / "benchmarks" / "promises.py"
+    done = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, timeout=250, check=True
+    )
+    assert done.stdout in (ROOT / "README.md").read_text()

@@ -1,0 +1,85 @@
+"""Write docs/reference.md from the docstrings: python docs/reference.py."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import griffe
+
+ROOT = Path(__file__).parent.parent
+HEAD = """# Reference
+
+Every public name of `tep_parallel`, from its docstring.
+`python docs/reference.py` writes this page.
+"""
+
+
+def reference() -> str:
+    """The page."""
+    package = griffe.load("tep_parallel", search_paths=[ROOT, *sys.path], docstring_parser="google")
+    parts = [HEAD]
+    for name in package.exports or []:
+        found = package[str(name)]
+        target = found.final_target if found.is_alias else found
+        if isinstance(target, griffe.Class):
+            parts += _class(target)
+        else:
+            parts.append(f"## {name}\n\n{_texts(target)}")
+    return "\n".join(parts)
+
+
+def _class(found: griffe.Class) -> list[str]:
+    bases = ", ".join(f"`{base}`" for base in found.bases if not str(base).startswith("Generic"))
+    kind = f" A kind of {bases}." if bases else ""
+    head = f"## {found.name}\n\n`{found.name}{_signature(found)}`{kind}\n\n{_texts(found)}"
+    parts = [head]
+    for member in found.members.values():
+        if member.name.startswith("_") or member.docstring is None:
+            continue
+        call = _arguments(member) if isinstance(member, griffe.Function) else ""
+        title = f"{found.name}.{member.name}"
+        parts.append(f"### {title}\n\n`{title}{call}`\n\n{_texts(member)}")
+    return parts
+
+
+def _signature(found: griffe.Class) -> str:
+    init = found.members.get("__init__")
+    return _arguments(init, result=False) if isinstance(init, griffe.Function) else ""
+
+
+def _arguments(function: griffe.Function, *, result: bool = True) -> str:
+    shown, keyword_only = [], False
+    for parameter in function.parameters:
+        if parameter.name == "self":
+            continue
+        if parameter.kind is griffe.ParameterKind.keyword_only and not keyword_only:
+            keyword_only = True
+            shown.append("*")
+        text = f"{parameter.name}: {parameter.annotation}"
+        shown.append(text if parameter.default is None else f"{text} = {parameter.default}")
+    returns = f" -> {function.returns}" if result and function.returns else ""
+    return f"({', '.join(shown)}){returns}"
+
+
+def _texts(found: griffe.Object | griffe.Alias) -> str:
+    """Its docstring in Markdown."""
+    if found.docstring is None:
+        return "\n"
+    texts = []
+    for section in found.docstring.parsed:
+        if section.kind is griffe.DocstringSectionKind.text:
+            texts.append(f"{section.value}\n")
+            continue
+        lines = []
+        for entry in section.value:
+            name = getattr(entry, "name", None) or getattr(entry, "annotation", None)
+            head = f"`{name}`: " if name else ""
+            lines.append(f"- {head}{' '.join(entry.description.split())}")
+        title = {"parameters": "Arguments"}.get(section.kind.value, section.kind.value.capitalize())
+        texts.append(f"{title}:\n\n" + "\n".join(lines) + "\n")
+    return "\n".join(texts)
+
+
+if __name__ == "__main__":
+    Path(__file__).with_name("reference.md").write_text(reference())
