@@ -27,7 +27,7 @@ from tep_parallel import DeadWorkerError, Parallel
 
 A_CALL = 4  # children
 ALARM = 1  # seconds
-LIMIT = 120  # seconds for a host
+LIMIT = 60  # seconds for a host
 GIB = 1 << 30
 
 Work = Callable[[], object]
@@ -177,13 +177,16 @@ def run(*arguments: str) -> str:
                 start_new_session=True,
             )
             try:
-                return host.communicate(timeout=LIMIT)[1].strip()
+                said = host.communicate(timeout=LIMIT)[1].strip()
             except subprocess.TimeoutExpired:
                 return ""
             finally:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(host.pid, signal.SIGKILL)
                 host.communicate()
+    if host.returncode != 0:
+        raise RuntimeError(said)
+    return said
 
 
 def _count(answer: str, children: int) -> str:
