@@ -77,11 +77,11 @@ def complain(text: str) -> None:
         encoded = os.fsencode(line)
     except UnicodeEncodeError:
         encoded = line.encode("utf-8", "backslashreplace")
-    # Where nobody can read it there is nowhere to say so either: the exit status tells.
+    # Where nobody can read it there is nowhere to say so either: the exit status tells. No
+    # buffer: what stays in one would be tried again at exit, and change that status.
     if sys.stderr is not None:
         with contextlib.suppress(OSError):
-            sys.stderr.buffer.write(encoded)
-            sys.stderr.flush()
+            os.write(sys.stderr.fileno(), encoded)
 
 
 def _json(outcome: Outcome[str]) -> str:

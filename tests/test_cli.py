@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
 import hmac
 import json
 import os
-import pty
 import signal
 import subprocess
 import sys
-import termios
 from pathlib import Path
 
 import pytest
-from support import LIMIT, hear_ctrl_c, until
+from support import LIMIT, hear_ctrl_c, plain_environment, until
 
 import tep_parallel
 
 COMMAND = Path(sys.executable).parent / "tep-parallel"
 ENVIRONMENT = {
-    **os.environ,
+    **plain_environment(),
     "PATH": f"{COMMAND.parent}:{os.environ['PATH']}",
     "LC_ALL": "C.UTF-8",
 }
@@ -379,35 +377,29 @@ def test_without_standard_error_the_results_still_come(place: Path) -> None:
     assert shell(script, place) == (1, b"2\n4\n", b"")
 
 
-def test_ctrl_c_at_a_terminal_ends_it_quietly_and_the_shells_loop_too(place: Path) -> None:
-    """A command that caught SIGINT and exited would leave the shell going on with its loop."""
+def test_ctrl_c_ends_it_quietly_and_the_shells_loop_too(place: Path) -> None:
+    """As a terminal sends it: to the shell and to the command. One that caught SIGINT and
+    exited would leave the shell going on with its loop."""
     script = "for i in 1 2; do tep-parallel map workers:wait started; done; echo went on"
-    keyboard, terminal = pty.openpty()
-
-    def take_terminal() -> None:
-        hear_ctrl_c()
-        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
     case = subprocess.Popen(
         ["bash", "-c", script],
         cwd=place,
         env=ENVIRONMENT,
-        stdin=terminal,
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
-        preexec_fn=take_terminal,
+        preexec_fn=hear_ctrl_c,
     )
     try:
-        os.close(terminal)
         until((place / "started").exists)
-        os.write(keyboard, b"\x03")
+        os.killpg(case.pid, signal.SIGINT)
         out, err = case.communicate(timeout=20)
         assert (case.returncode, out.strip(), err) == (-signal.SIGINT, b"", b"")
     finally:
-        case.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(case.pid, signal.SIGKILL)
         case.communicate()
-        os.close(keyboard)
 
 
 @pytest.mark.parametrize("count", ["0", "1"])
