@@ -70,6 +70,7 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
 
     digest = commands.add_parser(
         "digest",
+        allow_abbrev=False,  # --key is not --key-file
         help="print the HMAC-SHA256 of each file",
         description="Print PATH and HMAC-SHA256 of each file, a line a file, in input order."
         " A path with a newline or a backslash is escaped as sha256sum does.",
@@ -86,6 +87,7 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
 
     map_ = commands.add_parser(
         "map",
+        allow_abbrev=False,
         help="run a worker on each item, and print its results",
         description="Run a ParallelWorker class, or a function, on each item, and print its"
         " results, a line each, in input order.",
@@ -190,7 +192,9 @@ def _worker(target: str) -> ParallelWorker | Process:
         doing = f"making a {name}"
         if isinstance(found, type) and issubclass(found, ParallelWorker):
             return found()
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a module may raise anything, and SystemExit is usual
         raise _WrongUsageError(failure(doing, error)) from error
     return found  # type: ignore[return-value]  # Parallel refuses what is no worker
 

@@ -54,6 +54,7 @@ def place(tmp_path: Path) -> Path:
     (tmp_path / "workers.py").write_text(WORKERS)
     (tmp_path / "broken.py").write_text("def (")
     (tmp_path / "leaving.py").write_text("raise SystemExit(7)")
+    (tmp_path / "odd.py").write_text("raise BaseException")
     return tmp_path
 
 
@@ -284,7 +285,7 @@ def test_each_way_to_fail_is_one_line(worker: str, count: int, said: bytes, plac
         "digest",
         "digest --in-processes -1 x",
         "digest --in-processes x x",
-        "digest --key secret x",
+        "digest --key /etc/hosts /etc/hosts",
         "digest --key-file /nowhere /etc/hosts",
         "digest --files-from /nowhere",
         "digest --files-from /etc/hosts /etc/hosts",
@@ -298,6 +299,7 @@ def test_each_way_to_fail_is_one_line(worker: str, count: int, said: bytes, plac
         "map .workers:echo x",
         "map broken:echo x",
         "map leaving:echo x",
+        "map odd:echo x",
         "map workers:nothing x",
         "map workers:Needy x",
         "map math:pi x",
