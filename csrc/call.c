@@ -43,8 +43,12 @@ static int
 map_page(struct sphttp_call *call)
 {
     size_t reports = (sizeof(struct page) + 63) / 64 * 64;
-    size_t states = reports + sizeof(struct report) * call->count;
-    call->page_size = states + sizeof(uint32_t) * call->count;
+    /* One more than there are items: the call itself. */
+    size_t count = (size_t)call->count + 1;
+    size_t hands = reports + sizeof(struct report) * count;
+    size_t where = hands + sizeof(struct hand) * call->alive;
+    size_t states = where + sizeof(uint64_t) * count;
+    call->page_size = states + sizeof(uint32_t) * count;
     char *page = mmap(NULL, call->page_size, PROT_READ | PROT_WRITE,
                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (page == MAP_FAILED) {
@@ -52,13 +56,16 @@ map_page(struct sphttp_call *call)
     }
     call->page = (void *)page;
     call->report = (void *)(page + reports);
+    call->hands = (void *)(page + hands);
+    call->where = (void *)(page + where);
     call->state = (void *)(page + states);
+    call->page->watermark = call->count;
     return 0;
 }
 
 int
-sphttp_call_open(uint32_t count, uint32_t alive, int stop_on_failure,
-                 const char *root, sphttp_call **result)
+sphttp_call_open(uint32_t count, uint32_t alive, int how, const char *root,
+                 sphttp_call **result)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     (void)pthread_once(&once, begin);
@@ -74,8 +81,11 @@ sphttp_call_open(uint32_t count, uint32_t alive, int stop_on_failure,
     }
     call->count = count;
     call->alive = alive < count ? alive : count;
-    call->stop_on_failure = stop_on_failure != 0;
+    call->stop_on_failure = (how & SPHTTP_STOP) != 0;
+    call->pool = (how & SPHTTP_POOL) != 0;
+    call->linger = (how & SPHTTP_LINGER) != 0;
     call->host_end = call->nursery_end = call->directory = -1;
+    call->memory = -1;
     call->nursery_fd = -1;
     call->wake[0] = call->wake[1] = call->forward = -1;
     call->owner = getpid();
@@ -86,9 +96,14 @@ sphttp_call_open(uint32_t count, uint32_t alive, int stop_on_failure,
         goto fail;
     }
     call->slots = calloc(call->alive, sizeof(*call->slots));
-    call->payloads = calloc(call->count, sizeof(*call->payloads));
+    call->payloads = calloc(call->pool ? 1 : (size_t)count + 1,
+                            sizeof(*call->payloads));
     if (call->slots == NULL || call->payloads == NULL) {
         err = -ENOMEM;
+        goto fail;
+    }
+    err = call->pool ? pool_open(call) : 0;
+    if (err != 0) {
         goto fail;
     }
     err = hmac_prepare();
@@ -109,13 +124,6 @@ fail:
 }
 
 void
-sphttp_call_drop(sphttp_call *call, uint32_t index)
-{
-    free(call->payloads[index].record);
-    call->payloads[index].record = NULL;
-}
-
-void
 call_free(struct sphttp_call *call)
 {
     if (call == NULL) {
@@ -123,9 +131,11 @@ call_free(struct sphttp_call *call)
     }
     call_close(call);
     sphttp_call_unwatch(call);
-    for (uint32_t i = 0; call->payloads != NULL && i < call->count; i++) {
+    uint32_t payloads = call->pool ? 1 : call->count + 1;
+    for (uint32_t i = 0; call->payloads != NULL && i < payloads; i++) {
         sphttp_call_drop(call, i);
     }
+    pool_close(call);
     if (call->page != NULL) {
         (void)munmap(call->page, call->page_size);
     }
@@ -373,66 +383,74 @@ remove_scratch(struct sphttp_call *call)
 static void
 collect_item(struct sphttp_call *call, uint32_t index)
 {
-    struct payload *payload = &call->payloads[index];
-    switch (call->state[index] & ITEM_KIND) {
-    case ITEM_FREE:
-        payload->fate = SPHTTP_NOT_BEGUN;
-        return;
-    case ITEM_DISCARDED:
-        payload->fate = SPHTTP_DISCARDED;
-        return;
-    case ITEM_DONE:
-        payload->error = call->report[index].error;
-        if (payload->error != 0) {
-            payload->fate = SPHTTP_UNWRITTEN;
-            return;
-        }
-        record_read(call->directory, index, call->key, payload);
-        break;
-    default:
-        payload->fate = SPHTTP_DIED;
+    struct payload *payload = payload_of(call, index);
+    payload->fate = call_fate(call, index);
+    if (payload->fate == SPHTTP_RETURNED) {
+        record_read(call, index, payload);
     }
-    char name[NAME_SIZE];
-    (void)put_decimal(name, index);
-    (void)unlinkat(call->directory, name, 0);
+    if (payload->fate != SPHTTP_NOT_BEGUN &&
+        payload->fate != SPHTTP_DISCARDED) {
+        char name[NAME_SIZE];
+        (void)put_decimal(name, index);
+        (void)unlinkat(call->directory, name, 0);
+    }
 }
 
 /* Read every record, and remove the scratch directory. 0 or -errno. */
 static int
 collect(struct sphttp_call *call)
 {
+    if (call->pool) {
+        call->doing = "mapping the results";
+        return pool_map(call);
+    }
     call->doing = "reading the scratch directory";
     bool made = call->page->inode != 0; /* else nothing was ever begun */
     int err = made ? open_scratch(call) : 0;
     if (err != 0) {
         return err;
     }
-    for (uint32_t i = 0; i < call->count; i++) {
+    for (uint32_t i = 0; i <= call->count; i++) {
         collect_item(call, i);
     }
     call->doing = "removing the scratch directory";
     return made ? remove_scratch(call) : 0;
 }
 
-/* Children whose nursery was killed: each has a SIGKILL under way. Wait until
- * they are gone; they are ours to reap where this process adopts orphans. */
+/* A child whose nursery was killed: it has a SIGKILL under way. Wait until it is
+ * gone; it is ours to reap where this process adopts orphans. */
 static void
-await_orphans(const struct sphttp_call *call)
+await_orphan(pid_t pid, int64_t end)
+{
+    if (pid <= 1) {
+        return;
+    }
+    /* Not kill(pid, 0), which finds zombies too: whoever adopts them may let
+     * them lie for seconds. */
+    int fd = open_process(pid);
+    if (fd >= 0) {
+        (void)poll_until(fd, POLLIN, end);
+        close_end(&fd);
+    }
+    (void)waitpid(pid, NULL, WNOHANG);
+}
+
+/* Those whose end the nursery did not see; in a pool also what they had in hand. */
+static void
+await_orphans(struct sphttp_call *call)
 {
     int64_t end = now_ns() + ANSWER;
-    for (uint32_t i = 0; i < call->count; i++) {
-        pid_t pid = call->report[i].pid;
-        if (pid <= 1 || call->report[i].ended_ns != 0) {
-            continue;
+    for (uint32_t i = 0; i < call->alive; i++) {
+        struct hand *hand = &call->hands[i];
+        await_orphan(hand->pid, end);
+        uint32_t index = hand->item - 1;
+        if (call->pool && hand->item != 0 && index < call->count &&
+            call->state[index] == (ITEM_RUN | i << ITEM_SLOT_SHIFT)) {
+            call->report[index].pid = hand->pid;
+            call->report[index].attempts++;
         }
-        /* Not kill(pid, 0), which finds zombies too: whoever adopts them may
-         * let them lie for seconds. */
-        int fd = open_process(pid);
-        if (fd >= 0) {
-            (void)poll_until(fd, POLLIN, end);
-            close_end(&fd);
-        }
-        (void)waitpid(pid, NULL, WNOHANG);
+        hand->pid = 0;
+        hand->item = 0;
     }
 }
 
@@ -460,7 +478,8 @@ nursery_lost(struct sphttp_call *call)
         return 0;
     }
     call->doing = "reading the scratch directory";
-    int err = call->page->inode != 0 ? open_scratch(call) : 0;
+    bool made = !call->pool && call->page->inode != 0;
+    int err = made ? open_scratch(call) : 0;
     return err == 0 ? CALL_FORK_AGAIN : err;
 }
 
@@ -518,13 +537,14 @@ call_close(struct sphttp_call *call)
     end_nursery(call, call->ended);
     call->ended = true;
     /* Where the nursery was lost, or did not answer, the directory is ours. */
-    if (!removed_by_nursery && call->owner == getpid()) {
+    if (!removed_by_nursery && !call->pool && call->owner == getpid()) {
         remove_stillborn_scratch(call);
         if (call->page->inode != 0 && open_scratch(call) == 0) {
             (void)remove_scratch(call);
         }
     }
     close_end(&call->directory);
+    close_end(&call->memory);
 }
 
 /* --- What Python asks for ----------------------------------------------------- */
@@ -539,28 +559,6 @@ const char *
 sphttp_call_doing(const sphttp_call *call)
 {
     return call->doing;
-}
-
-void
-sphttp_call_result(const sphttp_call *call, uint32_t index,
-                   sphttp_result *result)
-{
-    const struct payload *payload = &call->payloads[index];
-    const struct report *report = &call->report[index];
-    bool seen = report->ended_ns != 0;
-    *result = (sphttp_result){
-        .fate = payload->fate,
-        .error = payload->error,
-        .pid = report->pid,
-        .wait_status = seen ? report->wait_status : -1,
-        .attempts = report->attempts,
-        .started_ns = report->started_ns,
-        .ended_ns = seen ? report->ended_ns : report->started_ns,
-        .cpu_ns = report->cpu_ns,
-        .max_rss = report->max_rss,
-        .payload = payload->record,
-        .size = payload->size,
-    };
 }
 
 int

@@ -1,8 +1,10 @@
 /* What the C files tell each other. Data flows one way:
  *
- *   call.c  host: open, fork, wait, collect, close        (socket.c)
+ *   call.c  host: open, fork, wait, collect, close        (socket.c, result.c)
  *     -> sphttp_fork.c  nursery: fork the children, wait    (kill.c)
- *          -> record.c  child: write and commit; host: read (hmac.c) */
+ *          -> child.c  child: take, write, commit
+ *               -> record.c  one record: write; host: read  (hmac.c)
+ *               -> pool.c  the memory that a pool's records are in */
 #ifndef TEP_INTERNAL_H
 #define TEP_INTERNAL_H
 
@@ -36,11 +38,12 @@ enum {
     ITEM_LOST = 2,      /* given up; what its child may still write is void */
     ITEM_DONE = 3,      /* committed; the record is in its file */
     ITEM_DISCARDED = 4, /* committed; there is no record */
+    ITEM_UNWRITTEN = 5, /* committed; the record could not be written */
     ITEM_KIND = 7,
     ITEM_SLOT_SHIFT = 3
 };
 
-/* What the nursery knows of an item's child. */
+/* What the nursery knows of an item's child; of a pool's only where it died. */
 struct report {
     int32_t pid;
     int32_t wait_status;
@@ -58,6 +61,23 @@ struct page {
     _Atomic int32_t trouble;   /* ...which of enum trouble */
     _Atomic uint64_t stamp; /* in the scratch directory's name; 0: not tried */
     _Atomic uint64_t device, inode; /* of that directory; 0: not made */
+    _Atomic uint32_t next;      /* pool: no item below it is free */
+    _Atomic uint32_t watermark; /* pool: items from here on must wait */
+    _Atomic uint64_t used;      /* pool: bytes of its memory handed out */
+};
+
+/* Pool: what the child of a slot has in hand. */
+struct hand {
+    _Atomic int64_t since_ns;
+    _Atomic uint32_t item; /* 1 + its index; 0: it has not taken one yet */
+    _Atomic int32_t pid;
+};
+
+/* A pool child's window on the pool's memory. */
+struct window {
+    char *at;
+    uint64_t offset; /* of `at` in the memory */
+    size_t room, size;
 };
 
 enum trouble {
@@ -76,6 +96,7 @@ struct slot {
 
 struct payload {
     char *record;  /* malloc; the payload, and the MAC if there is one */
+    const char *text; /* the payload: there, or in the pool's memory */
     uint64_t size; /* of the payload, bytes */
     int fate, error;
 };
@@ -83,13 +104,17 @@ struct payload {
 struct sphttp_call {
     /* Set before the fork, inherited by all. */
     uint32_t count, alive;
-    bool stop_on_failure;
+    bool stop_on_failure, pool, linger;
     unsigned char key[KEY_SIZE];
     char root[PATH_MAX];
     struct page *page;
     size_t page_size;
     _Atomic uint32_t *state; /* count of them, behind the page */
     struct report *report;   /* likewise */
+    struct hand *hands;      /* alive of them, likewise */
+    _Atomic uint64_t *where; /* pool: an item's record; count + 1, likewise */
+    int memory;              /* pool: a memory file that cannot shrink; or -1 */
+    uint32_t *mark;          /* pool: a page that every fork empties; or NULL */
     struct slot *slots;      /* alive of them */
 
     /* The host's. */
@@ -103,6 +128,9 @@ struct sphttp_call {
     uint32_t nurseries_lost;
     doing_t doing;
     struct payload *payloads;
+    const char *pool_map; /* the pool's memory, after the end */
+    uint64_t pool_size;
+    bool pool_sealed; /* nobody can write to it any more */
     struct sphttp_call *next_open, **open_link; /* every open call */
 
     /* The scratch directory, to whom has opened it. */
@@ -110,6 +138,8 @@ struct sphttp_call {
     uint64_t stamp; /* in its name; the page's may have been scribbled on */
 
     bool in_child; /* also in the nursery, whose copy the children inherit */
+    uint32_t slot; /* the child's */
+    struct window window; /* the pool child's */
 
     sigset_t mask; /* the forking thread's; its children's in the end */
 };
@@ -131,6 +161,13 @@ int call_finish(struct sphttp_call *call);
 /* See py_call_close and py_call_free in sphttp_fork.cdef.h. */
 void call_close(struct sphttp_call *call);
 void call_free(struct sphttp_call *call);
+
+/* result.c */
+
+/* An item's fate as far as its record does not tell it; else SPHTTP_RETURNED. */
+int call_fate(const struct sphttp_call *call, uint32_t index);
+
+struct payload *payload_of(struct sphttp_call *call, uint32_t index);
 
 /* socket.c */
 
@@ -201,12 +238,66 @@ int hmac_sha256(const void *key, size_t key_size, const struct iovec *parts,
 
 /* record.c */
 
-/* Write item `index`'s record. 0 or -errno, and then there is no file. */
-int record_write(int directory, uint32_t index, int status,
-                 const unsigned char *key, const void *payload, size_t size);
+struct header {
+    uint64_t length; /* of the payload, bytes */
+    int64_t started_ns, ended_ns; /* pool; else the nursery knows better */
+    uint32_t index;
+    uint32_t status;   /* enum sphttp_status */
+    uint32_t pid;
+    uint32_t mac_size; /* 0 or MAC_SIZE */
+};
+
+/* Fill in the rest of the header, and the MAC. 0 or -errno. */
+int record_head(const struct sphttp_call *call, struct header *header,
+                const void *payload, unsigned char mac[MAC_SIZE]);
+
+/* Is this what record_head made, in so many bytes? */
+bool record_plausible(const struct header *header, uint32_t index,
+                      uint64_t room);
+
+/* Is the MAC behind the payload the right one? 0, -EBADMSG, -EIO. */
+int record_check(const struct sphttp_call *call, const struct header *header,
+                 const char *payload);
+
+/* Write a record to its file. 0 or -errno, and then there is no file. */
+int record_write(const struct sphttp_call *call, struct header *header,
+                 const void *payload);
+
+/* There is none: -errno, or -EBADMSG, it is not the one that was written. */
+void payload_fail(struct payload *payload, int err);
 
 /* Read it and check it; all of `payload` is set. The caller frees the record. */
-void record_read(int directory, uint32_t index, const unsigned char *key,
+void record_read(const struct sphttp_call *call, uint32_t index,
                  struct payload *payload);
+
+/* child.c */
+
+/* Pool: take the next free item. Its index; -1: there is none. */
+int64_t child_take(struct sphttp_call *call);
+
+/* pool.c */
+
+/* Make the memory. 0 or -errno. */
+int pool_open(struct sphttp_call *call);
+
+/* In a child, before its first item. */
+void pool_enter(struct sphttp_call *call);
+
+/* Is this process such a child itself, not one that it has forked? */
+bool pool_entered(const struct sphttp_call *call);
+
+/* In a child: put a record there, and note where. 0 or -errno. */
+int pool_write(struct sphttp_call *call, struct header *header,
+               const void *payload);
+
+/* In the host, after the end: have a look at it. 0 or -errno. */
+int pool_map(struct sphttp_call *call);
+
+/* Find item `index`'s record there; all of `payload` and `header` is set. */
+void pool_read(struct sphttp_call *call, uint32_t index,
+               struct header *header, struct payload *payload);
+
+/* Let go of it. Twice is once. */
+void pool_close(struct sphttp_call *call);
 
 #endif

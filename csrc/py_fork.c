@@ -102,6 +102,49 @@ py_call_free(sphttp_call *call)
     }
 }
 
+/* --- Results --------------------------------------------------------------------- */
+
+uint32_t
+py_call_texts(sphttp_call *call, uintptr_t list)
+{
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < call->count; i++) {
+        sphttp_result result;
+        sphttp_call_result(call, i, &result);
+        PyObject *text = NULL;
+        if (result.fate == SPHTTP_RETURNED) {
+            text = PyUnicode_DecodeUTF8(result.payload,
+                                        (Py_ssize_t)result.size,
+                                        "surrogatepass");
+        }
+        if (text != NULL &&
+            PyList_SetItem((PyObject *)list, (Py_ssize_t)i, text) == 0) {
+            if (payload_of(call, i)->record != NULL) {
+                sphttp_call_drop(call, i);
+            }
+        }
+        else {
+            /* Whoever asks for this one by itself meets the error again. */
+            PyErr_Clear();
+            left += result.fate != SPHTTP_DISCARDED;
+        }
+    }
+    return left;
+}
+
+int64_t
+py_child_commit_text(sphttp_call *call, uint32_t index, uintptr_t text)
+{
+    Py_ssize_t size;
+    const char *utf8 = PyUnicode_AsUTF8AndSize((PyObject *)text, &size);
+    if (utf8 == NULL) {
+        PyErr_Clear();
+        return SPHTTP_NO_UTF8;
+    }
+    return sphttp_child_commit(call, index, SPHTTP_RETURNED, utf8,
+                               (size_t)size);
+}
+
 /* --- HMAC ------------------------------------------------------------------------ */
 
 int

@@ -1,6 +1,6 @@
 /* Records: how a result travels from a child to the host. One item, one file,
  * one record: header, payload, and a MAC where the host will unpickle or hand
- * it to a codec. */
+ * it to a codec. A pool's records are the same, in memory: pool.c. */
 #include "internal.h"
 
 #include <errno.h>
@@ -10,13 +10,6 @@
 #include <unistd.h>
 
 #include <openssl/crypto.h>
-
-struct header {
-    uint64_t index;
-    uint64_t length; /* of the payload, bytes */
-    uint32_t status; /* enum sphttp_status */
-    uint32_t mac_size; /* 0 or MAC_SIZE */
-};
 
 /* Of the MAC that a record of this status bears, or 0. */
 static uint32_t
@@ -70,38 +63,63 @@ read_all(int fd, char *to, uint64_t size)
 
 /* The MAC over header and payload, which say index, status and length. */
 static int
-authenticate(const unsigned char *key, const struct header *header,
+authenticate(const struct sphttp_call *call, const struct header *header,
              const void *payload, unsigned char mac[MAC_SIZE])
 {
     struct iovec parts[] = {
         {(void *)(uintptr_t)header, sizeof(*header)},
         {(void *)(uintptr_t)payload, header->length},
     };
-    return hmac_sha256(key, KEY_SIZE, parts, 2, mac);
+    return hmac_sha256(call->key, KEY_SIZE, parts, 2, mac);
 }
 
 int
-record_write(int directory, uint32_t index, int status,
-             const unsigned char *key, const void *payload, size_t size)
+record_head(const struct sphttp_call *call, struct header *header,
+            const void *payload, unsigned char mac[MAC_SIZE])
 {
-    struct header header = {
-        .index = index,
-        .length = size,
-        .status = (uint32_t)status,
-        .mac_size = mac_size((uint32_t)status),
-    };
+    header->pid = (uint32_t)call->hands[call->slot].pid;
+    header->mac_size = mac_size(header->status);
+    return header->mac_size > 0 ? authenticate(call, header, payload, mac)
+                                : 0;
+}
+
+bool
+record_plausible(const struct header *header, uint32_t index, uint64_t room)
+{
+    return header->index == index && header->status >= SPHTTP_RETURNED &&
+           header->status <= SPHTTP_NOT_TEXT &&
+           header->mac_size == mac_size(header->status) &&
+           header->length <= room &&
+           sizeof(*header) + header->length + header->mac_size <= room;
+}
+
+int
+record_check(const struct sphttp_call *call, const struct header *header,
+             const char *payload)
+{
     unsigned char mac[MAC_SIZE];
-    int err = 0;
-    if (header.mac_size > 0) {
-        err = authenticate(key, &header, payload, mac);
-        if (err != 0) {
-            return err;
-        }
+    int err = authenticate(call, header, payload, mac);
+    if (err != 0) {
+        return err;
+    }
+    return CRYPTO_memcmp(mac, payload + header->length, MAC_SIZE) == 0
+               ? 0
+               : -EBADMSG;
+}
+
+int
+record_write(const struct sphttp_call *call, struct header *header,
+             const void *payload)
+{
+    unsigned char mac[MAC_SIZE];
+    int err = record_head(call, header, payload, mac);
+    if (err != 0) {
+        return err;
     }
     char name[NAME_SIZE];
-    (void)put_decimal(name, index);
+    (void)put_decimal(name, header->index);
     /* O_EXCL: what somebody planted there is not ours to write to. */
-    int fd = openat(directory, name,
+    int fd = openat(call->directory, name,
                     O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
                     0600);
     if (fd < 0) {
@@ -109,9 +127,9 @@ record_write(int directory, uint32_t index, int status,
     }
     /* In one write where it can be: small results are most of them. */
     struct iovec parts[] = {
-        {&header, sizeof(header)},
-        {(void *)(uintptr_t)payload, size},
-        {mac, header.mac_size},
+        {header, sizeof(*header)},
+        {(void *)(uintptr_t)payload, header->length},
+        {mac, header->mac_size},
     };
     ssize_t n = writev(fd, parts, 3);
     if (n < 0) {
@@ -130,55 +148,14 @@ record_write(int directory, uint32_t index, int status,
         err = -errno;
     }
     if (err != 0) {
-        (void)unlinkat(directory, name, 0);
+        (void)unlinkat(call->directory, name, 0);
     }
     return err;
 }
 
-void
-sphttp_child_commit(sphttp_call *call, uint32_t index, int status,
-                    const char *payload, size_t size)
-{
-    if (call->report[index].pid != getpid()) {
-        _exit(1); /* forked by the worker, and come back with it */
-    }
-    uint32_t kind = ITEM_DISCARDED;
-    bool failed = status == SPHTTP_RAISED || status == SPHTTP_RAISED_AS ||
-                  status == SPHTTP_NOT_TEXT;
-    if (status != SPHTTP_DISCARDED) {
-        int err = record_write(call->directory, index, status, call->key,
-                               payload, size);
-        call->report[index].error = -err;
-        failed = failed || err != 0;
-        kind = ITEM_DONE;
-    }
-    /* Before the commit: who sees this item ended must not begin another. */
-    if (failed && call->stop_on_failure) {
-        call->page->stop = 1;
-    }
-    uint32_t word = call->state[index];
-    uint32_t done = (word & ~(uint32_t)ITEM_KIND) | kind;
-    if ((word & ITEM_KIND) != ITEM_RUN ||
-        !atomic_compare_exchange_strong(&call->state[index], &word, done)) {
-        _exit(1); /* somebody has given this item up: it is void */
-    }
-    _exit(failed ? 1 : 0);
-}
-
-/* Is this what record_write put before a payload, in a file of that size? */
-static bool
-plausible(const struct header *header, uint32_t index, uint64_t file_size)
-{
-    return header->index == index && header->status >= SPHTTP_RETURNED &&
-           header->status <= SPHTTP_NOT_TEXT &&
-           header->mac_size == mac_size(header->status) &&
-           header->length <= file_size &&
-           sizeof(*header) + header->length + header->mac_size == file_size;
-}
-
 /* 0, -errno, or -EBADMSG: this is not what record_write wrote. */
 static int
-read_record(int fd, uint32_t index, const unsigned char *key,
+read_record(const struct sphttp_call *call, int fd, uint32_t index,
             struct payload *payload)
 {
     struct stat st;
@@ -187,54 +164,56 @@ read_record(int fd, uint32_t index, const unsigned char *key,
     }
     struct header header;
     if (!S_ISREG(st.st_mode) || read_all(fd, (char *)&header, sizeof(header)) ||
-        !plausible(&header, index, (uint64_t)st.st_size)) {
+        !record_plausible(&header, index, (uint64_t)st.st_size)) {
+        return -EBADMSG;
+    }
+    uint64_t size = header.length + header.mac_size;
+    if (sizeof(header) + size != (uint64_t)st.st_size) {
         return -EBADMSG;
     }
     /* Read, not mapped: a file that shrinks under a mapping kills the host. */
-    uint64_t size = header.length + header.mac_size;
     payload->record = malloc(size > 0 ? size : 1);
     if (payload->record == NULL) {
         return -ENOMEM;
     }
     int err = read_all(fd, payload->record, size);
+    if (err == 0 && header.mac_size > 0) {
+        err = record_check(call, &header, payload->record);
+    }
     if (err != 0) {
         return err == -ENODATA ? -EBADMSG : err;
     }
-    if (header.mac_size > 0) {
-        unsigned char mac[MAC_SIZE];
-        err = authenticate(key, &header, payload->record, mac);
-        if (err != 0) {
-            return err;
-        }
-        if (CRYPTO_memcmp(mac, payload->record + header.length, MAC_SIZE) !=
-            0) {
-            return -EBADMSG;
-        }
-    }
     payload->fate = (int)header.status;
+    payload->text = payload->record;
     payload->size = header.length;
     return 0;
 }
 
 void
-record_read(int directory, uint32_t index, const unsigned char *key,
+record_read(const struct sphttp_call *call, uint32_t index,
             struct payload *payload)
 {
     char name[NAME_SIZE];
     (void)put_decimal(name, index);
     /* O_NONBLOCK: what a child put in the file's place may be a FIFO. */
-    int fd = openat(directory, name,
+    int fd = openat(call->directory, name,
                     O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    int err = fd < 0 ? -errno : read_record(fd, index, key, payload);
+    int err = fd < 0 ? -errno : read_record(call, fd, index, payload);
     if (fd >= 0) {
         (void)close(fd);
     }
-    if (err == 0) {
-        return;
+    if (err != 0) {
+        payload_fail(payload, err);
     }
+}
+
+void
+payload_fail(struct payload *payload, int err)
+{
     free(payload->record);
-    payload->record = NULL;
-    bool tampered = err == -EBADMSG || err == -ELOOP;
-    payload->fate = tampered ? SPHTTP_TAMPERED : SPHTTP_UNREAD;
-    payload->error = -err;
+    *payload = (struct payload){
+        .fate = err == -EBADMSG || err == -ELOOP ? SPHTTP_TAMPERED
+                                                 : SPHTTP_UNREAD,
+        .error = -err,
+    };
 }

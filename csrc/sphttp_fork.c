@@ -264,8 +264,14 @@ be_child(const struct nursery *nursery, uint32_t index)
     if (getppid() != nursery->self) {
         _exit(1);
     }
-    /* The nursery notes it too, and may be killed before it has. */
-    nursery->call->report[index].pid = getpid();
+    struct sphttp_call *call = nursery->call;
+    struct hand *hand = &call->hands[call->slot];
+    hand->pid = getpid();
+    hand->since_ns = now_ns();
+    if (!call->pool) {
+        /* The nursery notes it too, and may be killed before it has. */
+        call->report[index].pid = hand->pid;
+    }
     (void)setpgid(0, 0);
     char name[32];
     (void)put_decimal(put_text(name, "tep-child-"), index);
@@ -277,25 +283,46 @@ be_child(const struct nursery *nursery, uint32_t index)
     (void)close(nursery->child_ends);
 }
 
-/* Fork a child for item `index` into `slot`. True in the child. */
+/* Note that item `index` is in the hands of the child in `slot`. */
+static void
+hand_out(struct sphttp_call *call, uint32_t index, uint32_t slot)
+{
+    call->report[index].started_ns = now_ns();
+    call->report[index].attempts++;
+    call->state[index] = ITEM_RUN | slot << ITEM_SLOT_SHIFT;
+}
+
+static void
+take_back(struct sphttp_call *call, uint32_t index)
+{
+    call->state[index] = ITEM_FREE;
+    call->report[index].started_ns = 0;
+    call->report[index].attempts--;
+}
+
+/* Fork a child into `slot`: for item `index`, or a pool's, which takes an item
+ * itself. True in the child. */
 static bool
 fork_child(struct nursery *nursery, uint32_t index, uint32_t slot)
 {
     struct sphttp_call *call = nursery->call;
-    struct report *report = &call->report[index];
-    report->started_ns = now_ns();
-    report->attempts++;
-    call->state[index] = ITEM_RUN | slot << ITEM_SLOT_SHIFT;
+    call->slot = slot;
+    if (call->pool) {
+        call->hands[slot].item = 0;
+    }
+    else {
+        hand_out(call, index, slot);
+    }
     pid_t pid = bare_fork();
     if (pid == 0) {
-        be_child(nursery, index);
+        be_child(nursery, call->pool ? slot : index);
         return true;
     }
     if (pid < 0) {
         int err = errno;
-        call->state[index] = ITEM_FREE;
-        report->started_ns = 0;
-        report->attempts--;
+        if (!call->pool) {
+            take_back(call, index);
+        }
         if (nursery->running > 0 && (err == EAGAIN || err == ENOMEM)) {
             nursery->starved = true; /* go on with the children there are */
         }
@@ -304,10 +331,12 @@ fork_child(struct nursery *nursery, uint32_t index, uint32_t slot)
         }
         return false;
     }
-    report->pid = pid;
+    if (!call->pool) {
+        call->report[index].pid = pid;
+        nursery->next = index + 1;
+    }
     call->slots[slot] = (struct slot){pid, index};
     nursery->running++;
-    nursery->next = index + 1;
     return false;
 }
 
@@ -316,6 +345,9 @@ static int64_t
 slot_to_fill(struct nursery *nursery)
 {
     const struct sphttp_call *call = nursery->call;
+    if (call->pool) {
+        nursery->next = call->page->next;
+    }
     /* After the loss of a nursery the next one finds gaps. */
     while (nursery->next < call->count &&
            call->state[nursery->next] != ITEM_FREE) {
@@ -332,11 +364,36 @@ slot_to_fill(struct nursery *nursery)
     return slot;
 }
 
+/* A pool's child has ended: what it had in hand is lost. False: nothing was. */
+static bool
+drop_hand(struct sphttp_call *call, struct slot *slot)
+{
+    uint32_t number = (uint32_t)(slot - call->slots);
+    const struct hand *hand = &call->hands[number];
+    uint32_t index = hand->item - 1;
+    uint32_t mine = ITEM_RUN | number << ITEM_SLOT_SHIFT;
+    if (hand->item == 0 || index >= call->count ||
+        !atomic_compare_exchange_strong(
+            &call->state[index], &mine,
+            ITEM_LOST | number << ITEM_SLOT_SHIFT)) {
+        return false;
+    }
+    struct report *report = &call->report[index];
+    report->pid = slot->pid;
+    report->started_ns = hand->since_ns;
+    report->attempts++;
+    slot->index = index;
+    return true;
+}
+
 static void
 finish_slot(struct nursery *nursery, struct slot *slot, int status,
             const struct rusage *usage)
 {
     struct sphttp_call *call = nursery->call;
+    if (call->pool && !drop_hand(call, slot)) {
+        goto done; /* it had nothing in hand */
+    }
     struct report *report = &call->report[slot->index];
     report->ended_ns = now_ns();
     report->wait_status = status;
@@ -345,10 +402,12 @@ finish_slot(struct nursery *nursery, struct slot *slot, int status,
         (int64_t)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * SECOND +
         (int64_t)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) * 1000;
     uint32_t kind = call->state[slot->index] & ITEM_KIND;
-    bool committed = kind == ITEM_DONE || kind == ITEM_DISCARDED;
+    bool committed = kind == ITEM_DONE || kind == ITEM_DISCARDED ||
+                     kind == ITEM_UNWRITTEN;
     if (!committed && call->stop_on_failure) {
         call->page->stop = 1;
     }
+done:
     *slot = (struct slot){0, 0};
     nursery->running--;
     nursery->starved = false;
@@ -456,10 +515,10 @@ settle(struct nursery *nursery)
     if (nursery->child_ends < 0) {
         return fail_call(call, TROUBLE_SIGNALFD, -nursery->child_ends);
     }
-    if (call->directory < 0) { /* else a lost nursery's, to go on with */
+    if (call->directory < 0 && !call->pool) { /* else a lost nursery's */
         call->directory = scratch_make(call);
     }
-    if (call->directory < 0) {
+    if (call->directory < 0 && !call->pool) {
         return fail_call(call, TROUBLE_SCRATCH, -call->directory);
     }
     return 0;
@@ -475,7 +534,14 @@ nursery_run(struct sphttp_call *call)
         int64_t slot = slot_to_fill(&nursery);
         uint32_t index = nursery.next;
         if (slot >= 0 && fork_child(&nursery, index, (uint32_t)slot)) {
-            return index; /* in a child */
+            int64_t taken = call->pool ? child_take(call) : index;
+            if (taken < 0) {
+                _exit(0); /* others have taken all there was */
+            }
+            if (call->pool) {
+                pool_enter(call);
+            }
+            return (uint32_t)taken;
         }
         bool strangers = reap_ended(&nursery);
         struct timespec soon = {0, 0};

@@ -8,6 +8,7 @@
 typedef struct sphttp_call sphttp_call;
 
 enum { SPHTTP_NOT_MAIN = -100000 }; /* this is not the main interpreter */
+enum { SPHTTP_NO_UTF8 = -100001 };  /* a str without a UTF-8 form */
 
 /* How a child says that it is through with its item. */
 enum sphttp_status {
@@ -43,12 +44,19 @@ typedef struct {
     uint64_t size;        /* bytes */
 } sphttp_result;
 
+/* What kind of call it is; or'ed. */
+enum sphttp_how {
+    SPHTTP_STOP = 1,  /* no item starts after one failed */
+    SPHTTP_POOL = 2,  /* a child takes item after item; else one */
+    SPHTTP_LINGER = 4 /* a child has something to do after its last item */
+};
+
 /* Prepare a call of `count` items (at least 1), at most `alive` children (at
- * least 1) at once. With `stop_on_failure` no item starts after one failed.
- * The scratch directory will be made below `root`. Nothing is forked. The
- * caller frees `*call`, when 0 was returned, with py_call_free.
+ * least 1) at once; `how` is of sphttp_how. The scratch directory will be made
+ * below `root`. Nothing is forked. The caller frees `*call`, when 0 was
+ * returned, with py_call_free.
  * -ENAMETOOLONG, -ENOMEM, -EMFILE, -EOVERFLOW, -EIO (libcrypto). */
-int sphttp_call_open(uint32_t count, uint32_t alive, int stop_on_failure,
+int sphttp_call_open(uint32_t count, uint32_t alive, int how,
                      const char *root, sphttp_call **call);
 
 /* In the main thread: the descriptor, never blocking, that wakes py_call_run
@@ -80,9 +88,15 @@ int sphttp_call_descriptor(const sphttp_call *call);
 /* After a failure: what was being done, a constant string. */
 const char *sphttp_call_doing(const sphttp_call *call);
 
-/* What became of item `index`, after the end. */
-void sphttp_call_result(const sphttp_call *call, uint32_t index,
+/* What became of item `index`, after the end. Item `count` is the call itself:
+ * what sphttp_child_fail has left, if anything. */
+void sphttp_call_result(sphttp_call *call, uint32_t index,
                         sphttp_result *result);
+
+/* Put the text of each item that returned one into `list`, the id() of a list
+ * of `count`. How many items are left that have another fate, or a text that
+ * is none. */
+uint32_t py_call_texts(sphttp_call *call, uintptr_t list);
 
 /* Free the payload of item `index`. */
 void sphttp_call_drop(sphttp_call *call, uint32_t index);
@@ -97,10 +111,24 @@ void py_call_free(sphttp_call *call);
 /* Is this process a child of the call? */
 int sphttp_call_in_child(const sphttp_call *call);
 
-/* In the child of item `index`: write its record, commit it, and end this
- * process. In a process that this child has forked: only end it. */
-void sphttp_child_commit(sphttp_call *call, uint32_t index, int status,
-                         const char *payload, size_t size);
+/* In the child that has item `index` in hand: write its record and commit it.
+ * The index of its next item; -1: there is none, and the child must end. Ends
+ * it itself, where it need not linger; and a process that it has forked. */
+int64_t sphttp_child_commit(sphttp_call *call, uint32_t index, int status,
+                            const char *payload, size_t size);
+
+/* The same for an item that returned `text`, the id() of a str. SPHTTP_NO_UTF8:
+ * that has none, since it holds a lone surrogate, and nothing was done. */
+int64_t py_child_commit_text(sphttp_call *call, uint32_t index,
+                             uintptr_t text);
+
+/* In a child: what is wrong is wrong with all children. Begin no new item, keep
+ * the record for the call, and end this process. */
+void sphttp_child_fail(sphttp_call *call, int status, const char *payload,
+                       size_t size);
+
+/* In a child: the number of its place among those alive, from 0. */
+uint32_t sphttp_child_slot(const sphttp_call *call);
 
 /* The threads of this process; 0: not known. */
 int sphttp_thread_count(void);

@@ -1,5 +1,6 @@
 """Fork-based fan-out: each item in a child process of its own, results in input order."""
 
+from tep_parallel._counting import processor_count, worker_number
 from tep_parallel._errors import (
     DeadWorkerError,
     ParallelError,
@@ -22,4 +23,6 @@ __all__ = [
     "TamperedResultError",
     "WorkerError",
     "__version__",
+    "processor_count",
+    "worker_number",
 ]

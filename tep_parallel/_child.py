@@ -1,4 +1,4 @@
-"""What a child does with its item, from the fork to its end.
+"""What a child does with its items, from the fork to its end.
 
 A child pays 2 to 3 us for each page that it is the first to touch, and that is most of
 what it costs: so there are few functions here, and what can be found out before the fork
@@ -7,6 +7,7 @@ is found out there.
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from collections.abc import Callable
@@ -15,13 +16,14 @@ from io import TextIOWrapper
 from signal import set_wakeup_fd
 from typing import Any, NoReturn
 
-from tep_parallel import _raised, _streams
+from tep_parallel import _counting, _raised, _streams
 from tep_parallel._codec import Codec, encoded
-from tep_parallel._engine import commit, leave
+from tep_parallel._engine import commit, commit_text, fail_call, leave
 from tep_parallel._native import lib
-from tep_parallel._worker import Process
+from tep_parallel._worker import Hooks, Process
 
 _RETURNED = lib.SPHTTP_RETURNED
+_NO_UTF8 = lib.SPHTTP_NO_UTF8
 _ENCODED = lib.SPHTTP_ENCODED
 _ENCODED_TEXT = lib.SPHTTP_ENCODED_TEXT
 _DISCARDED = lib.SPHTTP_DISCARDED
@@ -60,56 +62,99 @@ def serve(
     process: Process,
     items: list[Any],
     prepared: Prepared,
-    discard: bool,  # noqa: FBT001  # keywords would cost each child their tuple's page
+    hooks: Hooks,
+    pool: bool,  # noqa: FBT001  # keywords would cost each child their tuple's page
+    discard: bool,  # noqa: FBT001
     codec: Codec[Any] | None,
     rebuild: bool,  # noqa: FBT001
 ) -> NoReturn:
-    """Process this child's item and end this process, whatever happens.
+    """Process this child's items and end this process, whatever happens.
 
     Args:
         handle: That of the call that forked this child.
-        index: This child's item's.
+        index: This child's first item's.
         process: The worker's function.
         items: The call's.
         prepared: What prepare returned.
+        hooks: The worker's setup and teardown.
+        pool: Whether more items may follow the first.
         discard: Nobody wants to know what `process` returns.
         codec: What the caller wants it to travel as; None: it is text.
         rebuild: Whether an exception may travel as a pickle.
     """
+    setup, teardown = hooks
     try:
         try:
             set_wakeup_fd(-1)  # the host's, or the call's
+            _counting.here = handle
             stdin, steps = prepared
             if stdin is not None:
                 sys.stdin = stdin
             if steps:
                 for step in steps:
                     step()
-            result = process(items[index])
-            if discard:
-                status, payload = _DISCARDED, b""
-            elif codec is not None:
-                payload, is_text = encoded(codec, result)
-                status = _ENCODED_TEXT if is_text else _ENCODED
-            elif isinstance(result, str):
-                status, payload = _RETURNED, result.encode("utf-8", "surrogatepass")
-            else:
-                status, payload = _NOT_TEXT, type(result).__qualname__.encode()
-            flush = getattr(sys.stdout, "flush", None)
-            if flush is not None:
-                flush()
-            flush = getattr(sys.stderr, "flush", None)
-            if flush is not None:
-                flush()
+            if pool:
+                gc.freeze()  # what is inherited is not looked through, and so not copied
+            if setup is not None:
+                setup()
         except SystemExit as end:
             leave(_exit_status(end))
         except BaseException as error:  # noqa: BLE001  # it travels to the caller
-            payload, pickled = _raised.pack(error, rebuild=rebuild)
-            status = _RAISED_AS if pickled else _RAISED
-            _flush_after_failure()
-        commit(handle, index, status, payload, len(payload))
+            _fail(handle, error, rebuild=rebuild)
+        while index >= 0:
+            try:
+                result = process(items[index])
+                if discard:
+                    status, payload = _DISCARDED, b""
+                elif codec is not None:
+                    payload, is_text = encoded(codec, result)
+                    status = _ENCODED_TEXT if is_text else _ENCODED
+                elif isinstance(result, str):
+                    if not pool:
+                        _flush()
+                    after = commit_text(handle, index, id(result))
+                    if after != _NO_UTF8:
+                        index = after
+                        continue
+                    status, payload = _RETURNED, result.encode("utf-8", "surrogatepass")
+                else:
+                    status, payload = _NOT_TEXT, type(result).__qualname__.encode()
+                if not pool:
+                    _flush()
+            except SystemExit as end:
+                leave(_exit_status(end))
+            except BaseException as error:  # noqa: BLE001  # it travels to the caller
+                payload, pickled = _raised.pack(error, rebuild=rebuild)
+                status = _RAISED_AS if pickled else _RAISED
+                _flush_after_failure()
+            index = commit(handle, index, status, payload, len(payload))
+        try:
+            if teardown is not None:
+                teardown()
+            _flush()
+        except SystemExit as end:
+            leave(_exit_status(end))
+        except BaseException as error:  # noqa: BLE001  # it travels to the caller
+            _fail(handle, error, rebuild=rebuild)
+        leave(0 if index == -1 else 1)
     finally:
         leave(1)  # not even a MemoryError gets from here into the caller's program
+
+
+def _fail(handle: object, error: BaseException, *, rebuild: bool) -> NoReturn:
+    """End this child, and let the call fail with `error`."""
+    payload, pickled = _raised.pack(error, rebuild=rebuild)
+    _flush_after_failure()
+    fail_call(handle, _RAISED_AS if pickled else _RAISED, payload, len(payload))
+
+
+def _flush() -> None:
+    flush = getattr(sys.stdout, "flush", None)
+    if flush is not None:
+        flush()
+    flush = getattr(sys.stderr, "flush", None)
+    if flush is not None:
+        flush()
 
 
 def _exit_status(end: SystemExit) -> int:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from tep_parallel._counting import processor_count
 from tep_parallel._outcome import Outcome
 from tep_parallel._parallel import Parallel
 from tep_parallel._report import complain, digest_line, failure, print_outcomes, result_line
@@ -108,7 +109,7 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
             "--in-processes",
             type=_count,
             metavar="N",
-            default=len(os.sched_getaffinity(0)),
+            default=processor_count(),
             help="how many children at once; 0: none, all in this process (default: %(default)s,"
             " the usable CPUs)",
         )

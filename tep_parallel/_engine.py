@@ -13,7 +13,10 @@ from typing import Any, NoReturn
 from tep_parallel._native import fail, ffi, lib
 
 # cffi makes a function when it is first asked for: here, and not anew in every child.
-commit: Callable[[Any, int, int, bytes, int], NoReturn] = lib.sphttp_child_commit
+commit: Callable[[Any, int, int, bytes, int], int] = lib.sphttp_child_commit
+commit_text: Callable[[Any, int, int], int] = lib.py_child_commit_text
+fail_call: Callable[[Any, int, bytes, int], NoReturn] = lib.sphttp_child_fail
+slot: Callable[[Any], int] = lib.sphttp_child_slot
 leave: Callable[[int], NoReturn] = lib.sphttp_exit
 
 _buffer = ffi.buffer
@@ -28,15 +31,28 @@ class Call:
         count: How many items there are, at least 1.
         alive: How many children may be alive at once, at least 1.
         stop_on_failure: Whether no item is begun after one has failed.
+        pool: Whether a child takes item after item; else each has one.
+        linger: Whether a child has something to do after its last item.
         root: Where the scratch directory is made, an absolute path.
 
     Raises:
         OSError: No memory, no descriptors, or a path that is too long.
     """
 
-    def __init__(self, count: int, *, alive: int, stop_on_failure: bool, root: str) -> None:
+    def __init__(
+        self,
+        count: int,
+        *,
+        alive: int,
+        stop_on_failure: bool,
+        pool: bool,
+        linger: bool,
+        root: str,
+    ) -> None:
         box = ffi.new("sphttp_call **")
-        code = lib.sphttp_call_open(count, alive, stop_on_failure, os.fsencode(root), box)
+        how = stop_on_failure * lib.SPHTTP_STOP
+        how |= pool * lib.SPHTTP_POOL | linger * lib.SPHTTP_LINGER
+        code = lib.sphttp_call_open(count, alive, how, os.fsencode(root), box)
         if code != 0:
             fail(code, f"preparing a call of {count} items below {root!r}")
         self.handle = ffi.gc(box[0], lib.py_call_free)
@@ -118,6 +134,12 @@ class Call:
                 doing += f" below {self._root!r} (scratch_root= names another place)"
             fail(code, doing)
         return code
+
+    def texts(self, count: int) -> tuple[list[Any], int]:
+        """The text of each of the `count` items, None for one that has another fate, or no
+        text; and how many of these there are that were not discarded."""
+        texts: list[Any] = [None] * count
+        return texts, lib.py_call_texts(self.handle, id(texts))
 
     def result(self, index: int) -> Any:
         """What became of item `index`: an sphttp_result, good until the next is asked for."""

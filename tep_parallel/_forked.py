@@ -8,10 +8,10 @@ from typing import Any
 from tep_parallel import _child, _raised
 from tep_parallel._codec import Codec, decoded
 from tep_parallel._engine import Call
-from tep_parallel._errors import Failure, TamperedResultError, dead, shown
+from tep_parallel._errors import Failure, ParallelError, TamperedResultError, dead, shown
 from tep_parallel._native import lib
 from tep_parallel._outcome import Outcome
-from tep_parallel._worker import ParallelWorker, Process, not_text
+from tep_parallel._worker import ParallelWorker, Process, hooks_of, not_text
 
 _RETURNED = lib.SPHTTP_RETURNED
 _ENCODED = lib.SPHTTP_ENCODED
@@ -28,6 +28,7 @@ class Ended:
         process: Its function of one item.
         items: At least one.
         alive: How many children may be alive at once.
+        pool: Whether each takes item after item; else it has one.
         stop_on_failure: Whether no item is begun after one has failed; else all are.
         discard: Nobody wants to know what `process` returns.
         codec: How results travel; None: as text.
@@ -36,6 +37,7 @@ class Ended:
 
     Raises:
         OSError, RuntimeError: See Call.run.
+        Exception: What setup or teardown raised.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Ended:
         items: list[Any],
         *,
         alive: int,
+        pool: bool,
         stop_on_failure: bool,
         discard: bool,
         codec: Codec[Any] | None,
@@ -56,25 +59,50 @@ class Ended:
         self._stop_on_failure = stop_on_failure
         self._codec = codec
         self._rebuild = rebuild
+        self._pool = pool
         count = len(items)
+        hooks = hooks_of(worker)
         with Call(
-            count, alive=min(alive, count), stop_on_failure=stop_on_failure, root=root
+            count,
+            alive=min(alive, count),
+            stop_on_failure=stop_on_failure,
+            pool=pool,
+            linger=pool or hooks[1] is not None,
+            root=root,
         ) as self._call:
             prepared = _child.prepare()
             event = self._call.run()
             if event != 0:
-                handle = self._call.handle
-                _child.serve(handle, event - 1, process, items, prepared, discard, codec, rebuild)
+                _child.serve(
+                    self._call.handle,
+                    event - 1,
+                    process,
+                    items,
+                    prepared,
+                    hooks,
+                    pool,
+                    discard,
+                    codec,
+                    rebuild,
+                )
+        # What failed all children stands behind the last item.
+        failure = self._call.result(count)
+        if failure.fate != _NOT_BEGUN:
+            raise self._call_error(failure)
 
     def results(self) -> tuple[list[Any], list[Failure]]:
         """What the items returned, None for those that did not; and the failures."""
-        values = []
+        count = len(self._items)
+        values, left = self._call.texts(count) if self._codec is None else ([None] * count, count)
         failures: list[Failure] = []
         skipped = []
         for index, item in enumerate(self._items):
+            if left == 0:
+                break
+            if values[index] is not None:
+                continue
             result = self._call.result(index)
-            value, error = self._found(index, item, result)
-            values.append(value)
+            values[index], error = self._found(index, item, result)
             if error is not None:
                 failures.append((index, item, error))
             elif result.fate == _NOT_BEGUN:
@@ -97,7 +125,7 @@ class Ended:
             error = dead(index, item, None, -1)
         exit_code = signal = None
         status = result.wait_status
-        seen = status >= 0
+        seen = status >= 0 and not self._pool
         if seen and os.WIFSIGNALED(status):
             signal = os.WTERMSIG(status)
         elif seen:
@@ -135,6 +163,18 @@ class Ended:
         if fate in (_DISCARDED, _NOT_BEGUN):
             return None, None
         return None, self._error(index, item, result, fate)
+
+    def _call_error(self, result: Any) -> Exception:
+        """The exception for what is wrong with every child."""
+        error: Exception
+        if result.fate in (lib.SPHTTP_RAISED, lib.SPHTTP_RAISED_AS):
+            rebuild = self._rebuild and result.fate == lib.SPHTTP_RAISED_AS
+            payload = self._call.payload(len(self._items), result)
+            error = _raised.unpack(payload, rebuild=rebuild, where="setup or teardown")
+        else:
+            error = ParallelError("setup or teardown failed in a child, which could not say why")
+        _raised.add_note(error, "tep_parallel: raised by setup or teardown, not for an item")
+        return error
 
     def _error(self, index: int, item: object, result: Any, fate: int) -> Exception:
         """The exception for an item that was begun and whose value is not there."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Generic, Protocol
 
 from tep_parallel._codec import Codec, check_codec
+from tep_parallel._counting import processor_count
 from tep_parallel._errors import Failure, shown
 from tep_parallel._outcome import Outcome
 from tep_parallel._worker import ParallelWorker, Process, process_of
@@ -37,11 +38,11 @@ class Parallel(Generic[T]):
     Args:
         worker: A ParallelWorker instance, or any callable of one item; it is inherited by
             the children, never pickled.
-        in_processes: How many children may be alive at once; the next is forked as one
-            ends. None: one for every item, and never more than 512. 0: no fork, every item
-            is processed here, for debugging and tests.
-        isolation: Whether every item gets a fresh child. It does so far in any case: pools,
-            whose children take one item after the other, are to come.
+        in_processes: How many children there are; each takes the next item when it has
+            finished one. True: processor_count(). None: a child for every item, and never
+            more than 512 alive. 0: no fork, every item is processed here, for debugging and
+            tests.
+        isolation: Whether every item gets a fresh child, with in_processes at most alive.
         codec: Any module or object with `dumps` and `loads` (json, pickle, orjson...), which
             turns results into objects: `dumps` in the child, `loads` here, of what bears the
             call's own MAC. None: results are text.
@@ -63,17 +64,19 @@ class Parallel(Generic[T]):
         self,
         worker: ParallelWorker | Process,
         *,
-        in_processes: int | None = None,
+        in_processes: int | bool | None = None,
         isolation: bool = False,
         codec: Codec[T] | None = None,
         rebuild_exceptions: bool = True,
         scratch_root: str | os.PathLike[str] | None = None,
     ) -> None:
         process_of(worker)  # refused here, where the caller sees why
+        if in_processes is True:
+            in_processes = processor_count()
         if in_processes is not None:
             if isinstance(in_processes, bool) or not isinstance(in_processes, int):
-                kind = type(in_processes).__name__
-                msg = f"in_processes: expected an int or None, got {kind}"
+                got = "False" if in_processes is False else type(in_processes).__name__
+                msg = f"in_processes: expected an int, True or None, got {got}"
                 raise TypeError(msg)
             if in_processes < 0:
                 msg = f"in_processes: expected 0 or more, got {in_processes}"
@@ -87,6 +90,7 @@ class Parallel(Generic[T]):
         self.worker = worker
         self._codec = codec
         self._in_processes = in_processes
+        self._isolation = isolation
         self._rebuild = rebuild_exceptions
         self._scratch_root = None if scratch_root is None else _path(scratch_root)
 
@@ -185,6 +189,7 @@ class Parallel(Generic[T]):
             process,
             listed,
             alive=self._in_processes or _MOST_ALIVE,
+            pool=self._in_processes is not None and not self._isolation,
             stop_on_failure=stop_on_failure,
             discard=discard,
             codec=self._codec,

@@ -56,7 +56,14 @@ def _pickle(error: Exception) -> bytes | None:
     return pickled if survived else None
 
 
-def unpack(payload: bytes, *, rebuild: bool, index: int, item: object) -> Exception:
+def unpack(
+    payload: bytes,
+    *,
+    rebuild: bool,
+    index: int | None = None,
+    item: object = None,
+    where: str | None = None,
+) -> Exception:
     """The exception that pack was given, or a WorkerError.
 
     Args:
@@ -64,6 +71,7 @@ def unpack(payload: bytes, *, rebuild: bool, index: int, item: object) -> Except
         rebuild: Whether it ends in a pickle that is to be loaded.
         index: The item's place in the input.
         item: The item.
+        where: What raised it; None: the item.
     """
     texts = []
     start = 0
@@ -82,13 +90,20 @@ def unpack(payload: bytes, *, rebuild: bool, index: int, item: object) -> Except
         else:
             if isinstance(error, Exception):
                 return error
-    summary = f"item {index} ({shown(item)}) raised {kind}: {message}"
+    summary = f"{where or f'item {index} ({shown(item)})'} raised {kind}: {message}"
     failure = WorkerError(summary, index=index, item=item, remote_type=kind, remote_traceback=text)
     failure.__cause__ = RemoteTraceback(text)
     return failure
 
 
-def as_if_sent(error: BaseException, *, rebuild: bool, index: int, item: object) -> Exception:
+def as_if_sent(
+    error: BaseException,
+    *,
+    rebuild: bool,
+    index: int | None = None,
+    item: object = None,
+    where: str | None = None,
+) -> Exception:
     """What the caller would get, had `error` been raised in a child; for in_processes=0.
 
     An exception that would travel is itself, with the traceback that it has here.
@@ -96,7 +111,7 @@ def as_if_sent(error: BaseException, *, rebuild: bool, index: int, item: object)
     payload, pickled = pack(error, rebuild=rebuild)
     if pickled and isinstance(error, Exception):
         return error
-    failure = unpack(payload, rebuild=False, index=index, item=item)
+    failure = unpack(payload, rebuild=False, index=index, item=item, where=where)
     failure.__cause__ = error
     return failure
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
-from tep_parallel import _raised
+from tep_parallel import _counting, _raised
 from tep_parallel._codec import Codec, decoded, encoded
 from tep_parallel._errors import Failure, dead
 from tep_parallel._outcome import Outcome
-from tep_parallel._worker import ParallelWorker, Process, not_text
+from tep_parallel._worker import ParallelWorker, Process, hooks_of, not_text
 
 
 class Ended:
@@ -31,6 +32,46 @@ class Ended:
         rebuild: bool,
     ) -> None:
         self._outcomes: list[Outcome[Any]] = []
+        setup, teardown = hooks_of(worker)
+        former, _counting.here = _counting.here, 0
+        try:
+            self._hook(setup, rebuild=rebuild)
+            self._process_all(
+                worker,
+                process,
+                items,
+                stop_on_failure=stop_on_failure,
+                discard=discard,
+                codec=codec,
+                rebuild=rebuild,
+            )
+            self._hook(teardown, rebuild=rebuild)
+        finally:
+            _counting.here = former
+
+    def _hook(self, hook: Callable[[], object] | None, *, rebuild: bool) -> None:
+        if hook is None:
+            return
+        try:
+            hook()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001  # as a child's would
+            failure = _raised.as_if_sent(error, rebuild=rebuild, where="setup or teardown")
+            _raised.add_note(failure, "tep_parallel: raised by setup or teardown, not for an item")
+            raise failure from failure.__cause__
+
+    def _process_all(
+        self,
+        worker: ParallelWorker | Process,
+        process: Process,
+        items: list[Any],
+        *,
+        stop_on_failure: bool,
+        discard: bool,
+        codec: Codec[Any] | None,
+        rebuild: bool,
+    ) -> None:
         for index, item in enumerate(items):
             started = time.monotonic()
             value, error = _process(

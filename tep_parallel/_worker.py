@@ -26,6 +26,33 @@ class ParallelWorker:
         """
         return ""
 
+    def setup(self) -> None:
+        """Run once in every child, before its first item. What it raises fails the call."""
+
+    def teardown(self) -> None:
+        """Run once in every child, after its last item. What it raises fails the call.
+
+        Not in a child that is killed, or leaves by itself.
+        """
+
+
+# A child's first and last steps; None: there is nothing to do.
+Hooks = tuple[Callable[[], object] | None, Callable[[], object] | None]
+
+
+def hooks_of(worker: ParallelWorker | Process) -> Hooks:
+    """Its setup and teardown, where they have been overridden."""
+    if not isinstance(worker, ParallelWorker):
+        return None, None
+    return (
+        None if _own(worker.setup) is ParallelWorker.setup else worker.setup,
+        None if _own(worker.teardown) is ParallelWorker.teardown else worker.teardown,
+    )
+
+
+def _own(method: Callable[[], object]) -> object:
+    return getattr(method, "__func__", method)
+
 
 Process = Callable[[Any], Any]
 

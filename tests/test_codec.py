@@ -16,7 +16,7 @@ from support import children, until
 
 from tep_parallel import Parallel, TamperedResultError
 
-HEADER = 24  # bytes of a record before its payload
+HEADER = 40  # bytes of a record before its payload
 MAC = 32  # and after it
 
 both = pytest.mark.parametrize("count", [None, 0])
@@ -121,10 +121,11 @@ def test_what_somebody_else_wrote_never_gets_to_the_codec(
         header, payload, mac = record[:HEADER], record[HEADER:-MAC], record[-MAC:]
         if how == "another payload":
             payload = pickle.dumps(Trap(tmp_path / "sprung"))
-            header = header[:8] + len(payload).to_bytes(8, sys.byteorder) + header[16:]
+            header = len(payload).to_bytes(8, sys.byteorder) + header[8:]
         elif how == "a text's record":
             payload, mac = b"text", b""
-            header = b"".join(number.to_bytes(8, sys.byteorder) for number in (0, 4, 1))
+            returned = (1).to_bytes(4, sys.byteorder)
+            header = (4).to_bytes(8, sys.byteorder) + bytes(20) + returned + bytes(8)
         else:
             mac = bytes(MAC)
         forged = header + payload + mac

@@ -371,10 +371,10 @@ def test_a_forged_pickle_is_not_loaded(scratch_root: Path, tmp_path: Path) -> No
             time.sleep(0.001)
         time.sleep(0.05)
         record = path.read_bytes()
-        header, mac = record[:24], record[-32:]
-        payload = record[24 : record.index(b"\x80")] + pickle.dumps(Trap())
+        header, mac = record[:40], record[-32:]
+        payload = record[40 : record.index(b"\x80", 40)] + pickle.dumps(Trap())
         length = len(payload).to_bytes(8, sys.byteorder)
-        path.write_bytes(header[:8] + length + header[16:] + payload + mac)
+        path.write_bytes(length + header[8:] + payload + mac)
         return ""
 
     victim, _ = Parallel(forge).outcomes(["victim", "forger"])
@@ -434,7 +434,12 @@ def test_an_error_of_the_iterable_is_its_own() -> None:
         ([Faulty], {}, TypeError, r"worker: expected an instance, got the class Faulty"),
         ([3], {}, TypeError, "worker: expected a ParallelWorker or a callable"),
         ([str], {"in_processes": -1}, ValueError, "in_processes: expected 0 or more, got -1"),
-        ([str], {"in_processes": "2"}, TypeError, "in_processes: expected an int or None, got str"),
+        (
+            [str],
+            {"in_processes": "2"},
+            TypeError,
+            "in_processes: expected an int, True or None, got str",
+        ),
         ([str], {"in_processes": 2.0}, TypeError, "in_processes"),
         ([str], {"in_processes": False}, TypeError, "in_processes"),
         ([str], {"isolation": 1}, TypeError, "isolation: expected a bool, got int"),

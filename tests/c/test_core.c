@@ -64,10 +64,10 @@ __wrap_clock_gettime(clockid_t clock, struct timespec *now)
 /* --- Helpers --------------------------------------------------------------------- */
 
 static sphttp_call *
-open_call(uint32_t count, uint32_t alive, int stop_on_failure)
+open_call(uint32_t count, uint32_t alive, int how)
 {
     sphttp_call *call;
-    CHECK(sphttp_call_open(count, alive, stop_on_failure, root, &call) == 0);
+    CHECK(sphttp_call_open(count, alive, how, root, &call) == 0);
     return call;
 }
 
@@ -236,30 +236,31 @@ commit_spoilt(sphttp_call *call, uint32_t index)
 {
     char name[NAME_SIZE];
     (void)put_decimal(name, index);
-    CHECK(record_write(call->directory, index, SPHTTP_RAISED_AS, call->key,
-                       "a pickle", 8) == 0);
+    struct header header = {
+        .length = 8, .index = index, .status = SPHTTP_RAISED_AS};
+    CHECK(record_write(call, &header, "a pickle") == 0);
     int fd = openat(call->directory, name, O_RDWR);
     char mark = (char)0xff;
     switch (index) {
     case 0: /* as it is */
         break;
     case 1: /* a byte of the payload */
-        CHECK(pwrite(fd, "A", 1, 24) == 1);
+        CHECK(pwrite(fd, "A", 1, sizeof(header)) == 1);
         break;
     case 2: /* the index */
-        CHECK(pwrite(fd, "\7", 1, 0) == 1);
+        CHECK(pwrite(fd, "\7", 1, offsetof(struct header, index)) == 1);
         break;
     case 3: /* a length of 2^63 and more */
-        CHECK(pwrite(fd, &mark, 1, 15) == 1);
+        CHECK(pwrite(fd, &mark, 1, 7) == 1);
         break;
     case 4: /* cut short */
-        CHECK(ftruncate(fd, 40) == 0);
+        CHECK(ftruncate(fd, sizeof(header) + 8) == 0);
         break;
     case 5: /* cut shorter than a header */
         CHECK(ftruncate(fd, 5) == 0);
         break;
     case 6: /* a status that nobody signs, with the rest as it was */
-        CHECK(pwrite(fd, "\1", 1, 16) == 1);
+        CHECK(pwrite(fd, "\1", 1, offsetof(struct header, status)) == 1);
         break;
     case 7: /* a FIFO in its place */
         CHECK(unlinkat(call->directory, name, 0) == 0);
@@ -353,6 +354,94 @@ a_lost_nursery_is_followed_by_another(void)
     }
     CHECK(result_of(call, 2).wait_status == -1);
     end(call);
+}
+
+/* One child's share of a pool: records of all sizes, and a death now and then. */
+static void
+commit_many(sphttp_call *call, uint32_t index)
+{
+    char *text = calloc(1, 700000);
+    for (int64_t next = index; next >= 0;) {
+        index = (uint32_t)next;
+        if (index % 100 == 42) {
+            (void)kill(getpid(), SIGKILL);
+        }
+        size_t size = index % 100 == 0 ? 700000 : index;
+        memset(text, 'a' + (int)(index % 26), size);
+        int status = index % 3 == 0 ? SPHTTP_ENCODED : SPHTTP_RETURNED;
+        next = sphttp_child_commit(call, index, status, text, size);
+    }
+    free(text);
+    _exit(0);
+}
+
+static void
+a_pool_loses_what_was_in_hand_and_no_more(void)
+{
+    sphttp_call *call = open_call(1000, 3, SPHTTP_POOL | SPHTTP_LINGER);
+    CHECK(run(call, commit_many) == 0);
+    for (uint32_t i = 0; i < 1000; i++) {
+        sphttp_result result = result_of(call, i);
+        if (i % 100 == 42) {
+            CHECK(result.fate == SPHTTP_DIED && result.pid > 0);
+            CHECK(WIFSIGNALED(result.wait_status));
+            continue;
+        }
+        uint64_t size = i % 100 == 0 ? 700000 : i;
+        CHECK(result.fate == (i % 3 == 0 ? SPHTTP_ENCODED : SPHTTP_RETURNED));
+        CHECK(result.size == size && result.pid > 0 && result.attempts == 1);
+        for (uint64_t at = 0; at < size; at++) {
+            CHECK(result.payload[at] == 'a' + (int)(i % 26));
+        }
+        sphttp_call_drop(call, i);
+    }
+    end(call);
+}
+
+/* Whatever it says of where its records are, and of what it has in hand. */
+static void
+commit_astray(sphttp_call *call, uint32_t index)
+{
+    for (int64_t next = index; next >= 0;) {
+        index = (uint32_t)next;
+        next = sphttp_child_commit(call, index, SPHTTP_RETURNED, "text", 4);
+        call->where[index] = index % 2 == 0 ? UINT64_MAX - index : index * 8;
+        call->hands[call->slot].item = UINT32_MAX - index;
+    }
+    _exit(0);
+}
+
+static void
+a_pool_child_that_scribbles_on_the_page_crashes_nobody(void)
+{
+    sphttp_call *call = open_call(200, 2, SPHTTP_POOL | SPHTTP_LINGER);
+    CHECK(run(call, commit_astray) == 0);
+    for (uint32_t i = 0; i < 200; i++) {
+        int fate = result_of(call, i).fate;
+        CHECK(fate == SPHTTP_TAMPERED || (i == 0 && fate > 0));
+    }
+    end(call);
+}
+
+static void
+fail_call_of_all(sphttp_call *call, uint32_t index)
+{
+    (void)index;
+    sphttp_child_fail(call, SPHTTP_RAISED, "why", 3);
+}
+
+static void
+what_is_wrong_with_all_children_is_told_once(void)
+{
+    for (int how = 0; how <= SPHTTP_POOL; how += SPHTTP_POOL) {
+        sphttp_call *call = open_call(50, 2, how);
+        CHECK(run(call, fail_call_of_all) == 0);
+        sphttp_result result = result_of(call, 50);
+        CHECK(result.fate == SPHTTP_RAISED && result.size == 3);
+        CHECK(memcmp(result.payload, "why", 3) == 0);
+        CHECK(result_of(call, 49).fate == SPHTTP_NOT_BEGUN);
+        end(call);
+    }
 }
 
 static void
@@ -545,6 +634,9 @@ main(void)
         TEST(a_child_cannot_make_the_host_wait_for_ever),
         TEST(a_lost_nursery_is_followed_by_another),
         TEST(the_third_nursery_is_not_forked),
+        TEST(a_pool_loses_what_was_in_hand_and_no_more),
+        TEST(a_pool_child_that_scribbles_on_the_page_crashes_nobody),
+        TEST(what_is_wrong_with_all_children_is_told_once),
         TEST(an_abandoned_call_leaves_no_process_and_no_directory),
         TEST(what_somebody_planted_is_not_used),
         TEST(the_directory_is_named_after_the_caller),

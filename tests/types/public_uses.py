@@ -16,6 +16,8 @@ from tep_parallel import (
     Sock,
     TamperedResultError,
     WorkerError,
+    processor_count,
+    worker_number,
 )
 
 
@@ -98,6 +100,7 @@ def by_parameter(fan_out: Parallel, items: list[str]) -> list[str]:
 
 
 # Every option.
+Parallel(Doubler(), in_processes=True)
 Parallel(
     Doubler(),
     in_processes=2,
@@ -118,6 +121,10 @@ except DeadWorkerError as died:
     assert_type(died.signal, int | None)
 except (TamperedResultError, ParallelError) as other:
     assert_type(other.index, int | None)
+
+# Counts.
+assert_type(processor_count(), int)
+assert_type(worker_number(), int | None)
 
 # Sock.
 assert_type(Sock.sphttp_hmac_sha256_hex("key", memoryview(b"")), str)

@@ -1,0 +1,366 @@
+"""in_processes=N: children that take item after item."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import run_case, started, until
+
+from tep_parallel import (
+    DeadWorkerError,
+    Parallel,
+    ParallelError,
+    ParallelWorker,
+    processor_count,
+    worker_number,
+)
+
+
+def pids(fan_out: Parallel, items: int) -> set[str]:
+    return set(fan_out.map_processes(range(items)))
+
+
+def whoami(_: object) -> str:
+    return str(os.getpid())
+
+
+# --- Results ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 17])
+def test_results_come_in_input_order_from_so_many_children(count: int) -> None:
+    fan_out = Parallel(lambda item: f"{item} {os.getpid()}", in_processes=count)
+    lines = [line.split() for line in fan_out.map_processes(range(500))]
+    assert [number for number, _ in lines] == [str(number) for number in range(500)]
+    assert 1 <= len({pid for _, pid in lines}) <= count
+    assert str(os.getpid()) not in {pid for _, pid in lines}
+
+
+def test_there_are_never_more_children_than_items() -> None:
+    def work(item: int) -> str:
+        time.sleep(0.05)  # else one child might take all
+        return str(os.getpid())
+
+    assert len(set(Parallel(work, in_processes=64).map_processes(range(3)))) == 3
+
+
+def test_each_item_is_processed_once(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.touch()
+
+    def work(item: int) -> str:
+        with log.open("a") as file:
+            file.write(f"{item}\n")
+        return ""
+
+    assert Parallel(work, in_processes=3).each_process(range(2000)) == 0
+    assert sorted(map(int, log.read_text().split())) == list(range(2000))
+
+
+def test_any_text_and_any_length_arrives_whole() -> None:
+    texts = ["", "\0", "ä\ud800", "€" * 100_000, "x" * 5_000_000, "y" * 400_000, "\U0001f600"]
+    texts += ["z" * length for length in range(3000)]
+    fan_out = Parallel(lambda item: texts[item], in_processes=2)
+    assert fan_out.map_processes(range(len(texts))) == texts
+
+
+def test_items_are_inherited_not_sent() -> None:
+    items: list[Any] = [lambda: "called", sys.stdin, object(), {1: [2]}]
+    results = Parallel(lambda item: str(id(item)), in_processes=2).map_processes(items)
+    assert results == [str(id(item)) for item in items]
+
+
+def test_a_codec_in_a_pool() -> None:
+    fan_out = Parallel(lambda item: {"n": item}, codec=json, in_processes=2)
+    assert fan_out.map_processes(range(100)) == [{"n": n} for n in range(100)]
+
+
+def test_outcomes_of_a_pool_tell_what_is_known_of_each_item() -> None:
+    before = time.monotonic()
+    first, second, third = Parallel(whoami, in_processes=1).outcomes("a b c".split())  # noqa: SIM905
+    assert first.result == second.result == third.result == str(first.pid)
+    assert (first.exit_code, first.signal, first.cpu_seconds, first.max_rss) == (None,) * 4
+    assert (first.attempts, first.index, first.item) == (1, 0, "a")
+    assert first.started is not None
+    assert second.started is not None
+    assert before < first.started < first.started + first.seconds <= second.started
+    assert second.started < time.monotonic()
+
+
+def test_one_long_item_holds_no_other_back() -> None:
+    """Items shared out beforehand would leave half of them behind the long one."""
+
+    def work(item: int) -> str:
+        if item == 0:
+            time.sleep(1)
+        return str(os.getpid())
+
+    results = Parallel(work, in_processes=2).map_processes(range(1000))
+    assert results.count(results[0]) < 100
+
+
+def test_a_million_items_cost_the_host_little_but_their_list() -> None:
+    assert int(run_case("million", limit=120)) < 200  # bytes an item: 100 are item, result and list
+
+
+# --- Failures -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_killed_children_cost_the_items_in_hand_and_no_other(seed: int) -> None:
+    doomed = set(random.Random(seed).sample(range(1000), 50))
+
+    def work(item: int) -> str:
+        if item in doomed:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return f"{item} {os.getpid()}"
+
+    outcomes = Parallel(work, in_processes=2).outcomes(range(1000))
+    assert {outcome.index for outcome in outcomes if not outcome.ok} == doomed
+    seen = set()
+    for outcome in outcomes:
+        seen.add(outcome.pid)
+        if outcome.ok:
+            assert outcome.result == f"{outcome.index} {outcome.pid}"
+        else:
+            assert isinstance(outcome.error, DeadWorkerError)
+            assert outcome.error.signal == signal.SIGKILL
+            assert (outcome.error.index, outcome.error.pid) == (outcome.index, outcome.pid)
+    assert len(seen) <= 2 + 50
+
+
+def test_after_a_failure_no_new_item_is_begun() -> None:
+    def work(item: int) -> str:
+        if item == 10:
+            raise ValueError(item)
+        time.sleep(0.001)
+        return ""
+
+    with pytest.raises(ValueError) as caught:
+        Parallel(work, in_processes=2).map_processes(range(100_000))
+    (note,) = caught.value.__notes__
+    assert note.startswith("tep_parallel: item 10 (10); ")
+
+
+def test_in_outcomes_every_item_is_processed_all_the_same() -> None:
+    outcomes = Parallel(lambda item: str(1 / item), in_processes=2).outcomes([1, 0, 2, 0, 4])
+    assert [outcome.result for outcome in outcomes] == ["1.0", None, "0.5", None, "0.25"]
+    assert all(isinstance(outcome.error, ZeroDivisionError) for outcome in outcomes[1::2])
+
+
+def test_a_process_that_the_worker_forks_and_lets_go_on_takes_no_items() -> None:
+    def work(item: int) -> str:
+        if os.fork() == 0:
+            return "from a fork"
+        os.wait()
+        return str(os.getpid())
+
+    assert "from a fork" not in Parallel(work, in_processes=2).map_processes(range(20))
+
+
+def test_a_pool_in_a_pool() -> None:
+    inner = Parallel(str, in_processes=2)
+    outer = Parallel(lambda item: "".join(inner.map_processes(range(item))), in_processes=2)
+    assert outer.map_processes(range(1, 6)) == ["0", "01", "012", "0123", "01234"]
+
+
+def test_a_killed_host_takes_a_pool_with_it(tmp_path: Path, scratch_root: Path) -> None:
+    with started("pool_forever", tmp_path) as host:
+        until(lambda: len(list(tmp_path.iterdir())) == 2)
+        host.kill()
+        host.wait()
+        for path in tmp_path.iterdir():
+            until(lambda path=path: not Path("/proc", path.name).exists(), 20)  # type: ignore[misc]
+
+
+def test_a_killed_nursery_costs_a_pool_what_was_in_hand() -> None:
+    def work(item: int) -> str:
+        if item == 100:
+            time.sleep(0.05)  # its fellow has something in hand too
+            os.kill(os.getppid(), signal.SIGKILL)
+            time.sleep(60)
+        time.sleep(0.001)
+        return str(item)
+
+    outcomes = Parallel(work, in_processes=2).outcomes(range(300))
+    failed = [outcome for outcome in outcomes if not outcome.ok]
+    assert 1 <= len(failed) <= 2
+    assert 100 in {outcome.index for outcome in failed}
+    assert all(isinstance(outcome.error, DeadWorkerError) for outcome in failed)
+    assert all(outcome.result == str(outcome.index) for outcome in outcomes if outcome.ok)
+
+
+def test_what_a_child_does_to_the_memory_cannot_crash_the_host() -> None:
+    """The case writes over the pool's memory and cuts it, through every descriptor it has."""
+    run_case("scribbler")
+
+
+# --- Hooks and numbers ------------------------------------------------------------------
+
+
+class Hooked(ParallelWorker):
+    def __init__(self, log: Path, wrong: str = "") -> None:
+        self.log = log
+        self.wrong = wrong
+
+    def note(self, what: str) -> None:
+        with self.log.open("a") as file:
+            file.write(f"{os.getpid()} {what}\n")
+        if what == self.wrong:
+            raise LookupError(what)
+
+    def setup(self) -> None:
+        self.note("setup")
+
+    def process(self, item: Any) -> str:
+        self.note("process")
+        return str(item)
+
+    def teardown(self) -> None:
+        self.note("teardown")
+
+
+SHAPES: list[dict[str, Any]] = [
+    {},
+    {"in_processes": 2},
+    {"in_processes": 2, "isolation": True},
+    {"in_processes": 0},
+]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_setup_and_teardown_run_once_in_each_child(shape: dict[str, Any], tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    assert Parallel(Hooked(log), **shape).map_processes(range(6)) == list("012345")
+    by_pid: dict[str, list[str]] = {}
+    for line in log.read_text().splitlines():
+        pid, what = line.split()
+        by_pid.setdefault(pid, []).append(what)
+    for steps in by_pid.values():
+        assert (steps[0], steps[-1]) == ("setup", "teardown")
+        assert set(steps[1:-1]) == {"process"}
+    assert sum(len(steps) - 2 for steps in by_pid.values()) == 6
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("wrong", ["setup", "teardown"])
+def test_a_hook_that_raises_fails_the_call_with_its_error(
+    wrong: str, shape: dict[str, Any], tmp_path: Path
+) -> None:
+    for method in ("map_processes", "each_process", "outcomes"):
+        log = tmp_path / method
+        with pytest.raises(LookupError, match=wrong) as caught:
+            getattr(Parallel(Hooked(log, wrong), **shape), method)(range(50))
+        assert caught.value.__notes__ == [
+            "tep_parallel: raised by setup or teardown, not for an item"
+        ]
+        assert Counter(log.read_text().split())["setup"] <= 51
+
+
+def test_a_setup_that_raises_is_not_tried_again_and_again(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with pytest.raises(LookupError):
+        Parallel(Hooked(log, "setup"), in_processes=2).outcomes(range(1000))
+    assert len(log.read_text().splitlines()) <= 2
+
+
+def test_what_cannot_travel_fails_the_call_as_text() -> None:
+    class Odd(ParallelWorker):
+        def setup(self) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(ParallelError, match="setup or teardown raised KeyboardInterrupt"):
+        Parallel(Odd(), in_processes=2).map_processes(range(3))
+
+
+def test_what_is_printed_is_flushed_at_the_childs_end(tmp_path: Path) -> None:
+    assert sorted(run_case("pool_prints").split()) == sorted(map(str, range(100)))
+
+
+def test_worker_number_is_a_childs_place() -> None:
+    assert worker_number() is None
+
+    def number(_: object) -> str:
+        time.sleep(0.001)
+        return str(worker_number())
+
+    for shape in SHAPES[1:]:
+        numbers = set(Parallel(number, **shape).map_processes(range(100)))
+        assert numbers == ({"0"} if shape["in_processes"] == 0 else {"0", "1"})
+    assert Parallel(number).map_processes(range(3)) == ["0", "1", "2"]
+    assert worker_number() is None
+
+
+def test_true_is_as_many_as_there_are_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEP_PARALLEL_PROCESSOR_COUNT", "3")
+    assert processor_count() == 3
+
+    def number(_: object) -> str:
+        time.sleep(0.002)
+        return str(worker_number())
+
+    assert set(Parallel(number, in_processes=True).map_processes(range(300))) == {"0", "1", "2"}
+
+
+@pytest.mark.parametrize("wrong", ["0", "-1", "two", "", "1.5"])
+def test_an_override_that_is_no_count_is_refused(
+    wrong: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEP_PARALLEL_PROCESSOR_COUNT", wrong)
+    with pytest.raises(ValueError, match="TEP_PARALLEL_PROCESSOR_COUNT: expected"):
+        Parallel(str, in_processes=True)
+
+
+def test_the_count_heeds_affinity() -> None:
+    usable = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(usable)})
+        assert processor_count() == 1
+    finally:
+        os.sched_setaffinity(0, usable)
+
+
+@pytest.mark.parametrize(
+    ("groups", "files", "expected"),
+    [
+        ("0::/a/b", {"a/b/cpu.max": "max 100000", "a/cpu.max": "250000 100000"}, 2.5),
+        ("0::/a/b", {"a/b/cpu.max": "50000 100000", "a/cpu.max": "250000 100000"}, 0.5),
+        ("0::/host/only", {"cpu.max": "150000 100000"}, 1.5),
+        ("0::/", {}, float("inf")),
+        ("0::/../x", {"cpu.max": "max 100000"}, float("inf")),
+        (
+            "4:cpu,cpuacct:/a\n0::/",
+            {
+                "cpu,cpuacct/a/cpu.cfs_quota_us": "300000",
+                "cpu,cpuacct/a/cpu.cfs_period_us": "100000",
+            },
+            3.0,
+        ),
+        (
+            "4:cpu:/a",
+            {"cpu/a/cpu.cfs_quota_us": "-1", "cpu/a/cpu.cfs_period_us": "100000"},
+            float("inf"),
+        ),
+        ("5:memory:/a", {"memory/a/cpu.max": "1 1"}, float("inf")),
+    ],
+)
+def test_the_count_heeds_the_quotas_of_control_groups(
+    groups: str, files: dict[str, str], expected: float, tmp_path: Path
+) -> None:
+    from tep_parallel import _counting
+
+    (tmp_path / "cgroup").write_text(groups + "\n")
+    for name, text in files.items():
+        path = tmp_path / "fs" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n")
+    assert min(_counting._quotas(tmp_path / "cgroup", tmp_path / "fs")) == expected
