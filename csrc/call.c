@@ -42,13 +42,12 @@ begin(void)
 static int
 map_page(struct sphttp_call *call)
 {
-    size_t reports = (sizeof(struct page) + 63) / 64 * 64;
+    size_t hands = (sizeof(struct page) + 63) / 64 * 64;
+    size_t reports = hands + sizeof(struct hand) * call->alive;
     /* One more than there are items: the call itself. */
     size_t count = (size_t)call->count + 1;
-    size_t hands = reports + sizeof(struct report) * count;
-    size_t where = hands + sizeof(struct hand) * call->alive;
-    size_t states = where + sizeof(uint64_t) * count;
-    call->page_size = states + sizeof(uint32_t) * count;
+    size_t states = reports + sizeof(struct report) * count;
+    call->page_size = states + sizeof(uint64_t) * count;
     char *page = mmap(NULL, call->page_size, PROT_READ | PROT_WRITE,
                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (page == MAP_FAILED) {
@@ -57,7 +56,6 @@ map_page(struct sphttp_call *call)
     call->page = (void *)page;
     call->report = (void *)(page + reports);
     call->hands = (void *)(page + hands);
-    call->where = (void *)(page + where);
     call->state = (void *)(page + states);
     call->page->watermark = call->count;
     return 0;
@@ -69,7 +67,7 @@ sphttp_call_open(uint32_t count, uint32_t alive, int how, const char *root,
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     (void)pthread_once(&once, begin);
-    if (count < 1 || count >= UINT32_MAX >> ITEM_SLOT_SHIFT || alive < 1) {
+    if (count < 1 || count > INT32_MAX - 1 || alive < 1) {
         return -EOVERFLOW;
     }
     if (strlen(root) >= sizeof((*result)->root)) {
@@ -445,7 +443,7 @@ await_orphans(struct sphttp_call *call)
         await_orphan(hand->pid, end);
         uint32_t index = hand->item - 1;
         if (call->pool && hand->item != 0 && index < call->count &&
-            call->state[index] == (ITEM_RUN | i << ITEM_SLOT_SHIFT)) {
+            call->state[index] == item_running(i)) {
             call->report[index].pid = hand->pid;
             call->report[index].attempts++;
         }
@@ -465,13 +463,12 @@ nursery_lost(struct sphttp_call *call)
     call->nurseries_lost++;
     bool left = false;
     for (uint32_t i = 0; i < call->count; i++) {
-        uint32_t word = call->state[i];
+        uint64_t word = call->state[i];
         left = left || word == ITEM_FREE;
         if ((word & ITEM_KIND) == ITEM_RUN) {
             /* This fails where the child commits at this very moment. */
             (void)atomic_compare_exchange_strong(
-                &call->state[i], &word,
-                (word & ~(uint32_t)ITEM_KIND) | ITEM_LOST);
+                &call->state[i], &word, ITEM_LOST);
         }
     }
     if (!left || call->page->stop || call->nurseries_lost == NURSERIES_MOST) {

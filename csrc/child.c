@@ -3,8 +3,33 @@
  * given up, exclude each other: protocol B. */
 #include "internal.h"
 
-#include <errno.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+/* Sleep until the watermark is another than `mark`, or a signal arrives. */
+static void
+await_watermark(struct page *page, uint32_t mark)
+{
+    (void)syscall(SYS_futex, &page->watermark, FUTEX_WAIT, mark, NULL, NULL,
+                  0);
+}
+
+void
+child_raise_watermark(struct page *page, uint32_t mark)
+{
+    page->watermark = mark;
+    (void)syscall(SYS_futex, &page->watermark, FUTEX_WAKE, INT_MAX, NULL,
+                  NULL, 0);
+}
+
+void
+child_stop(struct page *page)
+{
+    page->stop = 1;
+    /* Those who sleep look at the word no more: give them another mark. */
+    child_raise_watermark(page, UINT32_MAX);
+}
 
 int64_t
 child_take(struct sphttp_call *call)
@@ -12,18 +37,23 @@ child_take(struct sphttp_call *call)
     struct page *page = call->page;
     struct hand *hand = &call->hands[call->slot];
     for (;;) {
+        uint32_t mark = page->watermark;
         uint32_t index = page->next;
-        if (page->stop || index >= page->watermark) {
+        if (page->stop || index >= call->count) {
             hand->item = 0;
             return -1;
+        }
+        if (index >= mark) {
+            hand->item = 0;
+            await_watermark(page, mark);
+            continue;
         }
         /* First what is in hand, then that it is taken: one that dies in
          * between has begun nothing, and another takes the item. */
         hand->item = index + 1;
-        uint32_t free = ITEM_FREE;
+        uint64_t free = ITEM_FREE;
         bool taken = atomic_compare_exchange_strong(
-            &call->state[index], &free,
-            ITEM_RUN | call->slot << ITEM_SLOT_SHIFT);
+            &call->state[index], &free, item_running(call->slot));
         /* Also for one that took it and died before it could do so. */
         uint32_t passed = index;
         (void)atomic_compare_exchange_strong(&page->next, &passed, index + 1);
@@ -33,14 +63,35 @@ child_take(struct sphttp_call *call)
     }
 }
 
-/* Move the item from running to `kind`; false: it has been given up. */
-static bool
-commit(struct sphttp_call *call, uint32_t index, uint32_t kind)
+/* Write its record. Its state from then on. */
+static uint64_t
+write_record(struct sphttp_call *call, uint32_t index, int status,
+             const char *payload, size_t size, int64_t now)
 {
-    uint32_t word = call->state[index];
-    uint32_t done = (word & ~(uint32_t)ITEM_KIND) | kind;
-    return (word & ITEM_KIND) == ITEM_RUN &&
-           atomic_compare_exchange_strong(&call->state[index], &word, done);
+    struct header header = {
+        .length = size,
+        .started_ns = call->hands[call->slot].since_ns,
+        .ended_ns = now,
+        .index = index,
+        .status = (uint32_t)status,
+    };
+    int64_t offset = call->pool ? pool_write(call, &header, payload)
+                                : record_write(call, &header, payload);
+    if (offset < 0) {
+        call->report[index].error = (int32_t)-offset;
+        return ITEM_UNWRITTEN;
+    }
+    return (uint64_t)offset | ITEM_DONE;
+}
+
+/* Move an item of this child's from running to `state`; false: it has been
+ * given up. */
+static bool
+commit(struct sphttp_call *call, uint32_t index, uint64_t state)
+{
+    uint64_t running = item_running(call->slot);
+    return atomic_compare_exchange_strong(&call->state[index], &running,
+                                          state);
 }
 
 int64_t
@@ -51,37 +102,26 @@ sphttp_child_commit(sphttp_call *call, uint32_t index, int status,
     if (call->pool ? !pool_entered(call) : hand->pid != getpid()) {
         _exit(1); /* forked by the worker, and come back with it */
     }
+    int64_t now = now_ns();
     bool failed = status == SPHTTP_RAISED || status == SPHTTP_RAISED_AS ||
                   status == SPHTTP_NOT_TEXT;
-    uint32_t kind = ITEM_DISCARDED;
-    int64_t now = now_ns();
+    uint64_t state = ITEM_DISCARDED;
     if (status != SPHTTP_DISCARDED) {
-        struct header header = {
-            .length = size,
-            .started_ns = hand->since_ns,
-            .ended_ns = now,
-            .index = index,
-            .status = (uint32_t)status,
-        };
-        int err = call->pool ? pool_write(call, &header, payload)
-                             : record_write(call, &header, payload);
-        kind = err == 0 ? ITEM_DONE : ITEM_UNWRITTEN;
-        if (err != 0) {
-            call->report[index].error = -err;
-            failed = true;
-        }
+        state = write_record(call, index, status, payload, size, now);
+        failed = failed || state == ITEM_UNWRITTEN;
     }
     /* Before the commit: who sees this item ended must not begin another. */
     if (failed && call->stop_on_failure) {
-        call->page->stop = 1;
+        child_stop(call->page);
     }
-    if (!commit(call, index, kind)) {
+    if (!commit(call, index, state)) {
         _exit(1);
     }
     int64_t next = failed ? -2 : -1;
     if (call->pool) {
         hand->since_ns = now;
-        next = child_take(call);
+        int64_t taken = child_take(call);
+        next = taken >= 0 ? taken : next;
     }
     if (next < 0 && !call->linger) {
         _exit(failed ? 1 : 0);
@@ -93,19 +133,14 @@ void
 sphttp_child_fail(sphttp_call *call, int status, const char *payload,
                   size_t size)
 {
-    call->page->stop = 1;
+    child_stop(call->page);
     uint32_t index = call->count;
-    uint32_t free = ITEM_FREE;
+    uint64_t free = ITEM_FREE;
     /* The first to fail tells why. */
-    if (atomic_compare_exchange_strong(
-            &call->state[index], &free,
-            ITEM_RUN | call->slot << ITEM_SLOT_SHIFT)) {
-        struct header header = {
-            .length = size, .index = index, .status = (uint32_t)status};
-        int err = call->pool ? pool_write(call, &header, payload)
-                             : record_write(call, &header, payload);
-        call->report[index].error = -err;
-        (void)commit(call, index, err == 0 ? ITEM_DONE : ITEM_UNWRITTEN);
+    if (atomic_compare_exchange_strong(&call->state[index], &free,
+                                       item_running(call->slot))) {
+        (void)commit(call, index,
+                     write_record(call, index, status, payload, size, 0));
     }
     _exit(1);
 }

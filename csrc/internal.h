@@ -29,7 +29,8 @@ enum {
 /* What was being done when an errno came up; a constant string. */
 typedef const char *doing_t;
 
-/* An item's state word: a kind, and above it the slot that has it in hand.
+/* An item's state word: a kind, and above it the slot that has it in hand, or
+ * where its record is: one word, so that a child writes to one place.
  * Whoever moves it out of ITEM_RUN, by compare and swap, decides: the child
  * that commits, or the one that gives the item up. */
 enum {
@@ -39,9 +40,14 @@ enum {
     ITEM_DONE = 3,      /* committed; the record is in its file */
     ITEM_DISCARDED = 4, /* committed; there is no record */
     ITEM_UNWRITTEN = 5, /* committed; the record could not be written */
-    ITEM_KIND = 7,
-    ITEM_SLOT_SHIFT = 3
+    ITEM_KIND = 7
 };
+
+static inline uint64_t
+item_running(uint32_t slot)
+{
+    return ITEM_RUN | (uint64_t)slot << 3;
+}
 
 /* What the nursery knows of an item's child; of a pool's only where it died. */
 struct report {
@@ -66,9 +72,10 @@ struct page {
     _Atomic uint64_t used;      /* pool: bytes of its memory handed out */
 };
 
-/* Pool: what the child of a slot has in hand. */
+/* Pool: what the child of a slot has in hand. On a cache line of its own: each
+ * child writes here for every item. */
 struct hand {
-    _Atomic int64_t since_ns;
+    _Alignas(64) _Atomic int64_t since_ns;
     _Atomic uint32_t item; /* 1 + its index; 0: it has not taken one yet */
     _Atomic int32_t pid;
 };
@@ -109,10 +116,9 @@ struct sphttp_call {
     char root[PATH_MAX];
     struct page *page;
     size_t page_size;
-    _Atomic uint32_t *state; /* count of them, behind the page */
+    _Atomic uint64_t *state; /* count + 1 of them, behind the page */
     struct report *report;   /* likewise */
     struct hand *hands;      /* alive of them, likewise */
-    _Atomic uint64_t *where; /* pool: an item's record; count + 1, likewise */
     int memory;              /* pool: a memory file that cannot shrink; or -1 */
     uint32_t *mark;          /* pool: a page that every fork empties; or NULL */
     struct slot *slots;      /* alive of them */
@@ -272,7 +278,14 @@ void record_read(const struct sphttp_call *call, uint32_t index,
 
 /* child.c */
 
-/* Pool: take the next free item. Its index; -1: there is none. */
+/* Let the items below `mark` be taken: wake the children that wait for that. */
+void child_raise_watermark(struct page *page, uint32_t mark);
+
+/* Begin no new item. */
+void child_stop(struct page *page);
+
+/* Pool: take the next free item; wait until one may be taken. Its index; -1:
+ * there is none. */
 int64_t child_take(struct sphttp_call *call);
 
 /* pool.c */
@@ -286,8 +299,8 @@ void pool_enter(struct sphttp_call *call);
 /* Is this process such a child itself, not one that it has forked? */
 bool pool_entered(const struct sphttp_call *call);
 
-/* In a child: put a record there, and note where. 0 or -errno. */
-int pool_write(struct sphttp_call *call, struct header *header,
+/* In a child: put a record there. Its offset, a multiple of 8, or -errno. */
+int64_t pool_write(struct sphttp_call *call, struct header *header,
                const void *payload);
 
 /* In the host, after the end: have a look at it. 0 or -errno. */

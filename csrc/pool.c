@@ -117,7 +117,7 @@ put_at(int fd, const void *from, size_t size, uint64_t offset)
     return 0;
 }
 
-int
+int64_t
 pool_write(struct sphttp_call *call, struct header *header,
            const void *payload)
 {
@@ -135,7 +135,7 @@ pool_write(struct sphttp_call *call, struct header *header,
         size = (size + PAGES - 1) / PAGES * PAGES;
         int64_t found = take_bytes(call, size, false);
         if (found < 0) {
-            return (int)found;
+            return found;
         }
         offset = (uint64_t)found;
         err = put_at(call->memory, header, sizeof(*header), offset);
@@ -167,8 +167,7 @@ pool_write(struct sphttp_call *call, struct header *header,
         window->offset += size;
         window->room -= size;
     }
-    call->where[header->index] = offset;
-    return 0;
+    return (int64_t)offset;
 }
 
 int
@@ -199,7 +198,7 @@ void
 pool_read(struct sphttp_call *call, uint32_t index, struct header *header,
           struct payload *payload)
 {
-    uint64_t offset = call->where[index];
+    uint64_t offset = call->state[index] & ~(uint64_t)ITEM_KIND;
     *payload = (struct payload){0};
     *header = (struct header){0};
     if (offset > call->pool_size ||

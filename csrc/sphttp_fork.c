@@ -210,7 +210,7 @@ fail_call(struct sphttp_call *call, int trouble, int error)
 {
     call->page->trouble = trouble;
     call->page->error = error;
-    call->page->stop = 1;
+    child_stop(call->page);
     return -error;
 }
 
@@ -289,7 +289,7 @@ hand_out(struct sphttp_call *call, uint32_t index, uint32_t slot)
 {
     call->report[index].started_ns = now_ns();
     call->report[index].attempts++;
-    call->state[index] = ITEM_RUN | slot << ITEM_SLOT_SHIFT;
+    call->state[index] = item_running(slot);
 }
 
 static void
@@ -371,11 +371,10 @@ drop_hand(struct sphttp_call *call, struct slot *slot)
     uint32_t number = (uint32_t)(slot - call->slots);
     const struct hand *hand = &call->hands[number];
     uint32_t index = hand->item - 1;
-    uint32_t mine = ITEM_RUN | number << ITEM_SLOT_SHIFT;
+    uint64_t mine = item_running(number);
     if (hand->item == 0 || index >= call->count ||
         !atomic_compare_exchange_strong(
-            &call->state[index], &mine,
-            ITEM_LOST | number << ITEM_SLOT_SHIFT)) {
+            &call->state[index], &mine, ITEM_LOST)) {
         return false;
     }
     struct report *report = &call->report[index];
@@ -401,11 +400,11 @@ finish_slot(struct nursery *nursery, struct slot *slot, int status,
     report->cpu_ns =
         (int64_t)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * SECOND +
         (int64_t)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) * 1000;
-    uint32_t kind = call->state[slot->index] & ITEM_KIND;
+    uint64_t kind = call->state[slot->index] & ITEM_KIND;
     bool committed = kind == ITEM_DONE || kind == ITEM_DISCARDED ||
                      kind == ITEM_UNWRITTEN;
     if (!committed && call->stop_on_failure) {
-        call->page->stop = 1;
+        child_stop(call->page);
     }
 done:
     *slot = (struct slot){0, 0};

@@ -405,7 +405,9 @@ commit_astray(sphttp_call *call, uint32_t index)
     for (int64_t next = index; next >= 0;) {
         index = (uint32_t)next;
         next = sphttp_child_commit(call, index, SPHTTP_RETURNED, "text", 4);
-        call->where[index] = index % 2 == 0 ? UINT64_MAX - index : index * 8;
+        call->state[index] =
+            (index % 2 == 0 ? UINT64_MAX - 800 * index : 40 * index + 8) << 3 |
+            ITEM_DONE;
         call->hands[call->slot].item = UINT32_MAX - index;
     }
     _exit(0);
@@ -419,6 +421,42 @@ a_pool_child_that_scribbles_on_the_page_crashes_nobody(void)
     for (uint32_t i = 0; i < 200; i++) {
         int fate = result_of(call, i).fate;
         CHECK(fate == SPHTTP_TAMPERED || (i == 0 && fate > 0));
+    }
+    end(call);
+}
+
+/* The first child lets the others sleep, before it lets them go on. */
+static void
+commit_below_watermark(sphttp_call *call, uint32_t index)
+{
+    for (int64_t next = index; next >= 0;) {
+        if (next == 0) {
+            for (int tries = 0; tries < 200 && call->page->next < 3; tries++) {
+                (void)nanosleep(&(struct timespec){0, 1000000}, NULL);
+            }
+            CHECK(call->page->next == 3);
+            (void)nanosleep(&(struct timespec){0, 5000000}, NULL);
+            CHECK(call->page->next == 3 && call->hands[0].item <= 3 &&
+                  call->hands[1].item <= 3);
+            child_raise_watermark(call->page, 60);
+        }
+        next = sphttp_child_commit(call, (uint32_t)next, SPHTTP_RETURNED, "", 0);
+        if (next == 59) {
+            child_stop(call->page);
+        }
+    }
+    _exit(0);
+}
+
+static void
+no_item_is_taken_from_the_watermark_on(void)
+{
+    sphttp_call *call = open_call(100, 2, SPHTTP_POOL | SPHTTP_LINGER);
+    call->page->watermark = 3;
+    CHECK(run(call, commit_below_watermark) == 0);
+    for (uint32_t i = 0; i < 100; i++) {
+        int expected = i < 60 ? SPHTTP_RETURNED : SPHTTP_NOT_BEGUN;
+        CHECK(result_of(call, i).fate == expected);
     }
     end(call);
 }
@@ -636,6 +674,7 @@ main(void)
         TEST(the_third_nursery_is_not_forked),
         TEST(a_pool_loses_what_was_in_hand_and_no_more),
         TEST(a_pool_child_that_scribbles_on_the_page_crashes_nobody),
+        TEST(no_item_is_taken_from_the_watermark_on),
         TEST(what_is_wrong_with_all_children_is_told_once),
         TEST(an_abandoned_call_leaves_no_process_and_no_directory),
         TEST(what_somebody_planted_is_not_used),
