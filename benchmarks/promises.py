@@ -20,7 +20,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
-from tep_parallel import Parallel
+from tep_parallel import DeadWorkerError, Parallel
 
 LIMIT = 8.0  # seconds for an answer
 SOON = 1.0  # seconds; what takes longer was not done at once
@@ -110,20 +110,32 @@ def linger(_: int) -> str:
 
 def a_killed_child(fan: Fan) -> str:
     """A child is killed"""
-    return _judged(fan(die), "its item fails, named")
+    return _judged(
+        fan(die),
+        lambda error: isinstance(error, DeadWorkerError) and error.signal == signal.SIGKILL,
+        "its item fails, named",
+    )
 
 
 def a_worker_that_exits(fan: Fan) -> str:
     """A worker calls `sys.exit`"""
     try:
-        return _judged(fan(leave), "its item fails, named")
+        return _judged(
+            fan(leave),
+            lambda error: isinstance(error, DeadWorkerError) and error.exit_code == 3,
+            "its item fails, named",
+        )
     except SystemExit:
         return "`SystemExit` in the host"
 
 
 def an_exception_that_does_not_unpickle(fan: Fan) -> str:
     """An exception cannot be unpickled"""
-    return _judged(fan(fail), "its item fails, with its text and traceback")
+    return _judged(
+        fan(fail),
+        lambda error: "key=value" in str(error) and "in fail" in str(error.__cause__),
+        "its item fails, with its text and traceback",
+    )
 
 
 def a_lambda(fan: Fan) -> str:
@@ -141,14 +153,19 @@ def the_hosts_handlers(fan: Fan) -> str:
     """A child gets SIGTERM, and the host has a handler"""
     signal.signal(signal.SIGTERM, lambda *_: None)
     results = fan(be_told)
-    return "the host's handler runs in the child" if "went on" in results else "the child dies"
+    if results[0] == "went on":
+        return "the host's handler runs in the child"
+    died = isinstance(results[0], DeadWorkerError) and results[0].signal == signal.SIGTERM
+    return "the child dies" if died else str(results)
 
 
-def _judged(results: list[Any], well: str) -> str:
-    lost = results.count("done") < len(ITEMS) - 1
+def _judged(results: list[Any], right: Callable[[Any], bool], well: str) -> str:
+    """`well`, where all but item 0 are done, and that one's error is the right one."""
+    lost = results[1:] != ["done"] * (len(ITEMS) - 1)
     if any(isinstance(result, BrokenProcessPool) for result in results):
         return "the pool breaks, others' results are lost" if lost else "the pool breaks"
-    return str(results) if lost else well
+    named = not lost and right(results[0]) and getattr(results[0], "index", 0) == 0
+    return well if named else str(results)
 
 
 IN_THE_HOST = [

@@ -116,7 +116,7 @@ def serve(
                     if after != _NO_UTF8:
                         index = after
                         continue
-                    status, payload = _RETURNED, result.encode("utf-8", "surrogatepass")
+                    status, payload = _RETURNED, str.encode(result, "utf-8", "surrogatepass")
                 else:
                     status, payload = _NOT_TEXT, type(result).__qualname__.encode()
                 if not pool:
@@ -149,12 +149,11 @@ def _fail(handle: object, error: BaseException, *, rebuild: bool) -> NoReturn:
 
 
 def _flush() -> None:
-    flush = getattr(sys.stdout, "flush", None)
-    if flush is not None:
-        flush()
-    flush = getattr(sys.stderr, "flush", None)
-    if flush is not None:
-        flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None and not getattr(stream, "closed", False):
+            flush = getattr(stream, "flush", None)
+            if flush is not None:
+                flush()
 
 
 def _exit_status(end: SystemExit) -> int:
@@ -170,8 +169,6 @@ def _exit_status(end: SystemExit) -> int:
 def _flush_after_failure() -> None:
     """Flush; where that fails too, the first failure is the one to tell."""
     try:
-        for stream in (sys.stdout, sys.stderr):
-            if hasattr(stream, "flush"):
-                stream.flush()
+        _flush()
     except Exception as error:  # noqa: BLE001  # a worker may have put anything there
         print(f"tep_parallel: output of a failed child was lost: {error}", file=sys.__stderr__)

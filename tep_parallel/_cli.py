@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from tep_parallel._counting import processor_count
 from tep_parallel._outcome import Outcome
 from tep_parallel._parallel import Parallel
-from tep_parallel._report import complain, digest_line, failure, print_outcomes, result_line
+from tep_parallel._report import Printer, digest_line, failure, result_line
 from tep_parallel._version import __version__
 from tep_parallel._worker import ParallelWorker, Process
 
@@ -33,35 +34,34 @@ def run(arguments: list[str]) -> int:
     Returns:
         The exit status: 0 all well, 1 an item or the output failed, 2 wrong usage.
     """
-    if sys.stdout is None:  # the shell's >&-
-        print("tep-parallel: standard output is closed", file=sys.stderr)
-        return _ITEM_FAILED
+    printer = Printer()
     try:
-        status = _run(arguments)
-        sys.stdout.flush()
+        options = _parsed(arguments)
+        if printer.out is None:  # the shell's >&-
+            printer.complain("standard output is closed")
+            return _ITEM_FAILED
+        command: Callable[[argparse.Namespace, Printer], int] = options.run
+        status = command(options, printer)
+        printer.flush()
+    except _WrongUsageError as error:
+        printer.complain(str(error))
+        return _WRONG_USAGE
     except OSError as error:
-        # Standard output's. What is buffered for it must not be tried again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        printer.abandon()
         if not isinstance(error, BrokenPipeError):  # else the reader has had enough
-            complain(f"standard output: {error.strerror}")
+            printer.complain(f"standard output: {error.strerror}")
         return _ITEM_FAILED
     return status
 
 
-def _run(arguments: list[str]) -> int:
-    try:
-        options = _parsed(arguments)
-        command: Callable[[argparse.Namespace], int] = options.run
-        return command(options)
-    except SystemExit as end:  # argparse has printed its help, or what is wrong
-        return _WRONG_USAGE if end.code else _ALL_WELL
-    except _WrongUsageError as error:
-        complain(str(error))
-        return _WRONG_USAGE
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        msg = f"{message} ({self.prog} --help tells more)"
+        raise _WrongUsageError(msg)
 
 
 def _parsed(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="tep-parallel",
         description="Fan work out to child processes, one for each item.",
         epilog="exit status: 0 all well, 1 an item failed, 2 wrong usage",
@@ -78,7 +78,7 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
         epilog="example: tep-parallel digest --key-file secret.key /etc/hosts /etc/passwd",
     )
     digest.set_defaults(run=_digest)
-    digest.add_argument("items", nargs="*", metavar="PATH")
+    digest.add_argument("words", nargs="*", metavar="PATH")
     digest.add_argument(
         "--key-file", metavar="F", help="the key: every byte of this file (default: an empty key)"
     )
@@ -89,6 +89,7 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
     map_ = commands.add_parser(
         "map",
         allow_abbrev=False,
+        usage="%(prog)s [-h] [-0] [--json] [--in-processes N] MODULE:NAME [ITEM ...]",
         help="run a worker on each item, and print its results",
         description="Run a ParallelWorker class, or a function, on each item, and print its"
         " results, a line each, in input order.",
@@ -96,9 +97,12 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
     )
     map_.set_defaults(run=_map)
     map_.add_argument(
-        "worker", metavar="MODULE:NAME", help="its module, which may be in this directory, and name"
+        "words",
+        nargs="*",
+        metavar="MODULE:NAME ITEM",
+        help="a module, which may be in this directory, and a name in it; and the items (none:"
+        " the lines of standard input)",
     )
-    map_.add_argument("items", nargs="*", metavar="ITEM", help="none: the lines of standard input")
 
     for command in (digest, map_):
         command.add_argument(
@@ -113,10 +117,13 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
             help="how many children at once; 0: none, all in this process (default: %(default)s,"
             " the usable CPUs)",
         )
-    if arguments and arguments[0] in commands.choices:
-        # For options after the items: subparsers do not know how.
-        return commands.choices[arguments[0]].parse_intermixed_args(arguments[1:])
-    return parser.parse_args(arguments)
+    if not arguments or arguments[0] not in commands.choices:
+        return parser.parse_args(arguments)
+    # Options may follow the items, and none the first `--`: argparse alone knows not how.
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    options = commands.choices[arguments[0]].parse_intermixed_args(arguments[1:end])
+    options.words += arguments[end + 1 :]
+    return options
 
 
 def _count(text: str) -> int:
@@ -130,35 +137,42 @@ def _count(text: str) -> int:
     return count
 
 
-def _digest(options: argparse.Namespace) -> int:
+def _digest(options: argparse.Namespace, printer: Printer) -> int:
     from tep_parallel._digest import Digest
 
-    items = options.items
+    items = options.words
     if (options.files_from is None) == (not items):
         msg = "digest: name the paths, or --files-from, and not both"
         raise _WrongUsageError(msg)
-    if options.files_from is not None:
+    if options.files_from == "-":
+        items = _split(_standard_input("--files-from"), nul=options.nul)
+    elif options.files_from is not None:
         items = _split(_content(options.files_from, "--files-from"), nul=options.nul)
     elif options.nul:
         msg = "digest: -0 is for --files-from"
         raise _WrongUsageError(msg)
     key = b"" if options.key_file is None else _content(options.key_file, "--key-file")
-    return _fan_out(Digest(key), items, options, digest_line)
+    return _fan_out(Digest(key), items, options, printer, digest_line)
 
 
-def _map(options: argparse.Namespace) -> int:
-    if options.items and options.nul:
+def _map(options: argparse.Namespace, printer: Printer) -> int:
+    if not options.words:
+        msg = "map: MODULE:NAME is missing (tep-parallel map --help tells more)"
+        raise _WrongUsageError(msg)
+    target, *items = options.words
+    if items and options.nul:
         msg = "map: -0 is for items from standard input"
         raise _WrongUsageError(msg)
-    worker = _worker(options.worker)
-    items = options.items or _split(_content("-", "items"), nul=options.nul)
-    return _fan_out(worker, items, options, result_line)
+    worker = _worker(target)
+    items = items or _split(_standard_input("items"), nul=options.nul)
+    return _fan_out(worker, items, options, printer, result_line)
 
 
 def _fan_out(
     worker: ParallelWorker | Process,
     items: list[str],
     options: argparse.Namespace,
+    printer: Printer,
     line: Callable[[Outcome[str]], str],
 ) -> int:
     try:
@@ -170,14 +184,19 @@ def _fan_out(
     try:
         outcomes = fan_out.outcomes(items)
     except OSError as error:
-        complain(str(error))
+        printer.complain(str(error))
         return _ITEM_FAILED
-    return _ALL_WELL if print_outcomes(outcomes, line, as_json=options.json) else _ITEM_FAILED
+    well = printer.outcomes(outcomes, line, as_json=options.json)
+    return _ALL_WELL if well else _ITEM_FAILED
 
 
 def _worker(target: str) -> ParallelWorker | Process:
     """What MODULE:NAME stands for; of a class of workers, an instance."""
+    # What is loaded later must not be found in the current directory: all of it here.
+    import json  # noqa: F401
     from importlib import import_module
+
+    from tep_parallel import _forked, _serial  # noqa: F401
 
     module_name, _, name = target.partition(":")
     if not module_name or not name:
@@ -201,15 +220,32 @@ def _worker(target: str) -> ParallelWorker | Process:
 
 
 def _content(path: str, what: str) -> bytes:
-    """Every byte of a file; of standard input for "-"."""
+    """Every byte of a file."""
     try:
-        if path != "-":
-            return Path(path).read_bytes()
-        if sys.stdin is None:  # the shell's <&-
-            raise OSError(errno.EBADF, os.strerror(errno.EBADF), path)
-        return sys.stdin.buffer.read()
+        return Path(path).read_bytes()
     except OSError as error:
         msg = f"{what}: {failure(path, error)}"
+        raise _WrongUsageError(msg) from error
+
+
+def _standard_input(what: str) -> bytes:
+    """Every byte of it, also where it never blocks."""
+    if sys.stdin is None:  # the shell's <&-
+        msg = f"{what}: standard input is closed"
+        raise _WrongUsageError(msg)
+    chunks: list[bytes] = []
+    try:
+        while True:
+            try:
+                chunk = os.read(sys.stdin.fileno(), 1 << 16)
+            except BlockingIOError:
+                select.select([sys.stdin.fileno()], [], [])
+                continue
+            if not chunk:
+                return b"".join(chunks)
+            chunks.append(chunk)
+    except OSError as error:
+        msg = f"{what}: standard input: {error.strerror}"
         raise _WrongUsageError(msg) from error
 
 

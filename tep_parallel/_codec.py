@@ -36,17 +36,22 @@ def encoded(codec: Codec[Any], value: object) -> tuple[bytes, bool]:
     """
     data = codec.dumps(value)
     if isinstance(data, str):
-        return data.encode("utf-8", "surrogatepass"), True
+        return str.encode(data, "utf-8", "surrogatepass"), True
     if isinstance(data, bytes | bytearray):
         return bytes(data), False
     msg = f"codec: dumps returned {type(data).__name__}, expected str or bytes"
     raise TypeError(msg)
 
 
-def decoded(codec: Codec[T_co], payload: bytes, *, is_text: bool) -> T_co:
-    """The object; `loads` is given what `dumps` returned.
+def decoded(
+    codec: Codec[T_co], payload: bytes, *, is_text: bool, index: int, item: object
+) -> tuple[T_co | None, Exception | None]:
+    """The object, or what `loads` raised; `loads` is given what `dumps` returned."""
+    try:
+        return codec.loads(payload.decode("utf-8", "surrogatepass") if is_text else payload), None
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  # it is the item's outcome
+        from tep_parallel import _raised  # importing this package must stay cheap
 
-    Raises:
-        Exception: What `loads` raised.
-    """
-    return codec.loads(payload.decode("utf-8", "surrogatepass") if is_text else payload)
+        return None, _raised.as_if_sent(error, rebuild=True, index=index, item=item)

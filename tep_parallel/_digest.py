@@ -6,6 +6,7 @@ import errno
 import mmap
 import os
 import stat
+from typing import BinaryIO
 
 from tep_parallel._sock import Sock
 from tep_parallel._worker import ParallelWorker
@@ -28,13 +29,21 @@ class Digest(ParallelWorker):
             OSError: It cannot be read, or is neither a regular file nor a pipe.
         """
         with open(item, "rb") as file:
-            status = os.fstat(file.fileno())
-            if stat.S_ISREG(status.st_mode) and status.st_size > 0:
-                # Mapped, so that memory holds what is being read and no more of it.
-                with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                    content.madvise(mmap.MADV_SEQUENTIAL)
-                    return Sock.sphttp_hmac_sha256_hex(self._key, content)
-            if stat.S_ISREG(status.st_mode) or stat.S_ISFIFO(status.st_mode):
-                # What /proc holds says that its size is 0.
-                return Sock.sphttp_hmac_sha256_hex(self._key, file.read())
-        raise OSError(errno.EINVAL, "neither a regular file nor a pipe", item)
+            kind = os.fstat(file.fileno()).st_mode
+            if not stat.S_ISREG(kind) and not stat.S_ISFIFO(kind):
+                raise OSError(errno.EINVAL, "neither a regular file nor a pipe", item)
+            return Sock.sphttp_hmac_sha256_hex(self._key, _mapped(file) or file.read())
+
+
+def _mapped(file: BinaryIO) -> mmap.mmap | None:
+    """The file, so that memory holds what is being read and no more of it.
+
+    None where that cannot be: pipes, what is empty or says so (/proc), and what has no pages
+    of its own (/sys).
+    """
+    try:
+        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, ValueError):
+        return None
+    content.madvise(mmap.MADV_SEQUENTIAL)
+    return content

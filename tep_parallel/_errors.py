@@ -104,6 +104,14 @@ def shown(item: object) -> str:
     return text if len(text) <= 100 else f"{text[:80]}...{text[-16:]}"
 
 
+def message_of(error: BaseException) -> str:
+    """What str() says of it."""
+    try:
+        return str(error)
+    except Exception as broken:  # noqa: BLE001  # a __str__ may raise anything
+        return f"<its __str__ raised {type(broken).__name__}>"
+
+
 # An item that failed: its index, the item, and what is raised for it.
 Failure = tuple[int, object, BaseException]
 

@@ -155,11 +155,9 @@ class Ended:
             except UnicodeDecodeError:
                 fate = lib.SPHTTP_TAMPERED
         if fate in (_ENCODED, _ENCODED_TEXT) and codec is not None:
-            try:
-                payload = self._call.payload(index, result)
-                return decoded(codec, payload, is_text=fate == _ENCODED_TEXT), None
-            except Exception as error:  # noqa: BLE001  # a codec's; it is the item's outcome
-                return None, error
+            payload = self._call.payload(index, result)
+            is_text = fate == _ENCODED_TEXT
+            return decoded(codec, payload, is_text=is_text, index=index, item=item)
         if fate in (_DISCARDED, _NOT_BEGUN):
             return None, None
         return None, self._error(index, item, result, fate)

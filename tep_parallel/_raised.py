@@ -6,7 +6,7 @@ import contextlib
 import pickle
 import traceback
 
-from tep_parallel._errors import WorkerError, shown
+from tep_parallel._errors import WorkerError, message_of, shown
 
 _LENGTH = 8  # bytes of the number before each of the three texts
 
@@ -28,18 +28,11 @@ def pack(error: BaseException, *, rebuild: bool) -> tuple[bytes, bool]:
     name = kind.__qualname__
     if kind.__module__ != "builtins":
         name = f"{kind.__module__}.{name}"
-    texts = [name, _message(error), "".join(lines)]
+    texts = [name, message_of(error), "".join(lines)]
     encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
     payload = b"".join(len(text).to_bytes(_LENGTH, "big") + text for text in encoded)
     pickled = _pickle(error) if rebuild and isinstance(error, Exception) else None
     return payload + (pickled or b""), pickled is not None
-
-
-def _message(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception as broken:  # noqa: BLE001  # a __str__ may raise anything
-        return f"<its __str__ raised {type(broken).__name__}>"
 
 
 def _pickle(error: Exception) -> bytes | None:

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 
-from tep_parallel._errors import ParallelError
+from tep_parallel._errors import ParallelError, message_of
 from tep_parallel._outcome import Outcome
 
 # What would end a line or move a terminal's cursor, as Python writes it in a string.
@@ -16,33 +16,84 @@ _CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 16
 _ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r"})
 
 
-def print_outcomes(
-    outcomes: Iterable[Outcome[str]], line: Callable[[Outcome[str]], str], *, as_json: bool
-) -> bool:
-    """Print each outcome, a failed one as a line on standard error; whether all are well.
+class Printer:
+    """Both streams as they are now: what a worker's module makes of sys.stdout is its own."""
 
-    Args:
-        outcomes: In the order of their lines; their items are str.
-        line: The line of one that is well, without its end.
-        as_json: Whether standard output gets every outcome, as JSON, in place of that.
+    def __init__(self) -> None:
+        self.out = None if sys.stdout is None else os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+        self._err = None if sys.stderr is None else os.dup(sys.stderr.fileno())
 
-    Raises:
-        OSError: Standard output cannot be written to.
-    """
-    well = True
-    for outcome in outcomes:
-        error = outcome.error
+    def outcomes(
+        self,
+        outcomes: Iterable[Outcome[str]],
+        line: Callable[[Outcome[str]], str],
+        *,
+        as_json: bool,
+    ) -> bool:
+        """Print each outcome, a failed one as a line on standard error; whether all are well.
+
+        Args:
+            outcomes: In the order of their lines; their items are str.
+            line: The line of one that is well, without its end.
+            as_json: Whether standard output gets every outcome, as JSON, in place of that.
+
+        Raises:
+            OSError: Standard output cannot be written to.
+        """
+        self.flush()
+        well = True
+        for outcome in outcomes:
+            error = outcome.error
+            try:
+                if as_json:
+                    self._write(_json(outcome))
+                elif error is None:
+                    self._write(line(outcome))
+            except UnicodeEncodeError as unprintable:
+                error = unprintable
+            if error is not None:
+                well = False
+                self.complain(failure(str(outcome.item), error))
+        return well
+
+    def complain(self, text: str) -> None:
+        """Print one line on standard error, after what standard output was given."""
+        self.flush()
+        line = f"tep-parallel: {text.translate(_CONTROLS)}\n"
         try:
-            if as_json:
-                _write(_json(outcome))
-            elif error is None:
-                _write(line(outcome))
-        except UnicodeEncodeError as unprintable:
-            error = unprintable
-        if error is not None:
-            well = False
-            complain(failure(str(outcome.item), error))
-    return well
+            encoded = os.fsencode(line)
+        except UnicodeEncodeError:
+            encoded = line.encode("utf-8", "backslashreplace")
+        # Where nobody can read it there is nowhere to say so either: the exit status tells. No
+        # buffer: what stays in one would be tried again at exit, and change that status.
+        if self._err is not None:
+            with contextlib.suppress(OSError):
+                os.write(self._err, encoded)
+
+    def flush(self) -> None:
+        """Write what standard output was given, here and by a worker's module.
+
+        Raises:
+            OSError: That cannot be done.
+        """
+        if self.out is not None:
+            self.out.flush()
+        stream = sys.__stdout__
+        if stream is not None and not stream.closed:
+            stream.flush()
+
+    def abandon(self) -> None:
+        """What is buffered for standard output, here or by a worker's module, must not be tried
+        again at exit."""
+        null = os.open(os.devnull, os.O_WRONLY)
+        for stream in (self.out, sys.__stdout__):
+            if stream is not None and not stream.closed:
+                os.dup2(null, stream.fileno())
+
+    def _write(self, line: str) -> None:
+        assert self.out is not None
+        # Bytes: a path may be in no encoding at all.
+        self.out.write(os.fsencode(f"{line}\n"))
 
 
 def digest_line(outcome: Outcome[str]) -> str:
@@ -61,27 +112,12 @@ def result_line(outcome: Outcome[str]) -> str:
 def failure(item: str, error: BaseException) -> str:
     """The item, and what is wrong with it."""
     if isinstance(error, ParallelError):
-        reason = str(error)
+        reason = message_of(error)
     elif isinstance(error, OSError) and error.filename == item and error.strerror:
         reason = error.strerror
     else:
-        reason = ": ".join(filter(None, (type(error).__name__, str(error))))
+        reason = ": ".join(filter(None, (type(error).__name__, message_of(error))))
     return f"{item or repr(item)}: {reason}"
-
-
-def complain(text: str) -> None:
-    """Print one line on standard error, after what standard output was given."""
-    sys.stdout.flush()
-    line = f"tep-parallel: {text.translate(_CONTROLS)}\n"
-    try:
-        encoded = os.fsencode(line)
-    except UnicodeEncodeError:
-        encoded = line.encode("utf-8", "backslashreplace")
-    # Where nobody can read it there is nowhere to say so either: the exit status tells. No
-    # buffer: what stays in one would be tried again at exit, and change that status.
-    if sys.stderr is not None:
-        with contextlib.suppress(OSError):
-            os.write(sys.stderr.fileno(), encoded)
 
 
 def _json(outcome: Outcome[str]) -> str:
@@ -91,10 +127,5 @@ def _json(outcome: Outcome[str]) -> str:
     fields = {name: getattr(outcome, name) for name in names}
     error = outcome.error
     if error is not None:
-        fields["error"] = {"type": type(error).__name__, "message": str(error)}
+        fields["error"] = {"type": type(error).__name__, "message": message_of(error)}
     return json.dumps(fields)
-
-
-def _write(line: str) -> None:
-    # Bytes: a path may be in no encoding at all.
-    sys.stdout.buffer.write(os.fsencode(f"{line}\n"))

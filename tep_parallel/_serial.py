@@ -130,10 +130,7 @@ def _process(
     if discard:
         return None, None
     if codec is not None:
-        try:
-            return decoded(codec, payload, is_text=is_text), None
-        except Exception as error:  # noqa: BLE001  # a codec's; it is the item's outcome
-            return None, error
+        return decoded(codec, payload, is_text=is_text, index=index, item=item)
     if not isinstance(result, str):
         return None, not_text(worker, index, item, type(result).__qualname__)
-    return result, None
+    return str.__str__(result), None  # of a subclass: the text, as from a child

@@ -27,7 +27,8 @@ def children() -> list[int]:
     """The children of this process, zombies included."""
     found: list[int] = []
     for task in Path("/proc/self/task").iterdir():
-        found += map(int, (task / "children").read_text().split())
+        with contextlib.suppress(FileNotFoundError):  # the thread has ended
+            found += map(int, (task / "children").read_text().split())
     return found
 
 

@@ -55,6 +55,9 @@ def place(tmp_path: Path) -> Path:
     (tmp_path / "broken.py").write_text("def (")
     (tmp_path / "leaving.py").write_text("raise SystemExit(7)")
     (tmp_path / "odd.py").write_text("raise BaseException")
+    (tmp_path / "mute.py").write_text(
+        "class Mute(Exception):\n def __str__(self): raise ValueError\nraise Mute"
+    )
     return tmp_path
 
 
@@ -204,6 +207,78 @@ def test_names_as_arguments_and_options_after_them(place: Path) -> None:
     )
 
 
+def test_after_a_double_dash_nothing_is_an_option(place: Path) -> None:
+    """A file's name must not choose the key."""
+    (place / "--key-file=secret").write_bytes(b"content")
+    status, out, err = shell("tep-parallel digest -- *secret -- --files-from=/dev/null", place)
+    assert (status, out) == (1, b"--key-file=secret %s\n" % digest(b"content"))
+    assert err.decode().splitlines() == [
+        "tep-parallel: --: No such file or directory",
+        "tep-parallel: --files-from=/dev/null: No such file or directory",
+    ]
+    assert shell("tep-parallel map -- workers:echo --json -- -x", place) == (
+        0,
+        b"--json\n--\n-x\n",
+        b"",
+    )
+
+
+def test_standard_input_that_never_blocks_is_read_to_its_end(place: Path) -> None:
+    script = (
+        "(printf 'a\\n'; sleep 0.3; printf 'b\\n')"
+        " | (python3 -c 'import os; os.set_blocking(0, False)'; tep-parallel map workers:echo)"
+    )
+    assert shell(script, place) == (0, b"a\nb\n", b"")
+
+
+def test_what_a_module_makes_of_the_streams_is_its_own(place: Path) -> None:
+    for number, deed in enumerate(
+        (
+            "sys.stdout = io.StringIO()",
+            "sys.stdout.close()",
+            "sys.stdout = sys.stderr",
+            "sys.stdout = None",
+            "sys.stderr = io.StringIO()",
+        )
+    ):
+        work = "def work(item): return str(int(item) * 2)"
+        (place / f"deed{number}.py").write_text(f"import io, sys\n{deed}\n{work}\n")
+        status, out, err = shell(f"tep-parallel map deed{number}:work 1 x", place)
+        assert (status, out) == (1, b"2\n"), deed
+        assert err.startswith(b"tep-parallel: x: ValueError"), deed
+
+
+def test_modules_of_the_current_directory_do_not_replace_what_the_command_needs(
+    place: Path,
+) -> None:
+    for name in ("json", "pickle", "traceback", "random", "select"):
+        (place / f"{name}.py").write_text("raise RuntimeError('not this one')")
+    status, out, err = shell("tep-parallel map workers:Doubler --json 1 x", place)
+    assert status == 1
+    assert json.loads(out.splitlines()[0])["result"] == "2"
+    assert err.startswith(b"tep-parallel: x: ValueError")
+
+
+def test_a_modules_own_way_to_end_is_its_exit_status(place: Path) -> None:
+    text = "import os, signal, sys\nsignal.signal(15, lambda *_: sys.exit(43))\n"
+    (place / "ending.py").write_text(
+        f"{text}def work(item):\n os.kill({{}}, 15)\n import time\n time.sleep(20)\n".replace(
+            "{}", "int(item)"
+        )
+    )
+    status, out, err = shell("exec tep-parallel map ending:work $$", place)
+    assert (status, out, err) == (43, b"", b"")
+
+
+def test_what_was_printed_before_comes_first(place: Path) -> None:
+    (place / "loud.py").write_text(
+        "print('loaded')\ndef work(item):\n print('at work')\n return item"
+    )
+    for count in (0, 1):
+        script = f"tep-parallel map loud:work x --in-processes {count} | cat"
+        assert shell(script, place) == (0, b"loaded\nat work\nx\n", b"")
+
+
 # --- Keys, processes, memory ---------------------------------------------------------
 
 
@@ -224,6 +299,8 @@ def test_in_any_number_of_processes(count: str, place: Path) -> None:
 def test_what_has_no_size_is_read_to_its_end() -> None:
     version = Path("/proc/version").read_bytes()
     assert shell("tep-parallel digest /proc/version")[1] == b"/proc/version %s\n" % digest(version)
+    counter = Path("/sys/kernel/uevent_seqnum")
+    assert shell(f"tep-parallel digest {counter}")[1].split()[1] == digest(counter.read_bytes())
     assert shell("tep-parallel digest <(printf abc)")[1].split()[1] == digest(b"abc")
 
 
@@ -278,39 +355,49 @@ def test_each_way_to_fail_is_one_line(worker: str, count: int, said: bytes, plac
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "reason"),
     [
-        "",
-        "nothing",
-        "digest",
-        "digest --in-processes -1 x",
-        "digest --in-processes x x",
-        "digest --key /etc/hosts /etc/hosts",
-        "digest --key-file /nowhere /etc/hosts",
-        "digest --files-from /nowhere",
-        "digest --files-from /etc/hosts /etc/hosts",
-        "digest --files-from - <&-",
-        "digest -0 /etc/hosts",
-        "map",
-        "map workers x",
-        "map workers: x",
-        "map :echo x",
-        "map nowhere:echo x",
-        "map .workers:echo x",
-        "map broken:echo x",
-        "map leaving:echo x",
-        "map odd:echo x",
-        "map workers:nothing x",
-        "map workers:Needy x",
-        "map math:pi x",
-        "map -0 workers:echo x",
-        "map workers:echo <&-",
+        ("", "the following arguments are required"),
+        ("nothing", "invalid choice"),
+        ("digest", "name the paths, or --files-from, and not both"),
+        ("digest --in-processes=-1 x", "expected 0 or more"),
+        ("digest --in-processes x x", "expected 0 or more"),
+        ("digest --key /etc/hosts /etc/hosts", "unrecognized arguments: --key"),
+        ("digest --key-file /nowhere /etc/hosts", "--key-file: /nowhere: No such file"),
+        ("digest --key-file - --files-from - </etc/hosts", "--key-file: -: No such file"),
+        ("digest --files-from /nowhere", "--files-from: /nowhere: No such file"),
+        ("digest --files-from /etc/hosts /etc/hosts", "and not both"),
+        ("digest --files-from - <&-", "standard input is closed"),
+        ("digest -0 /etc/hosts", "-0 is for --files-from"),
+        ("map", "MODULE:NAME is missing"),
+        ("map --json", "MODULE:NAME is missing"),
+        ("map workers x", "expected MODULE:NAME, got 'workers'"),
+        ("map workers: x", "expected MODULE:NAME, got 'workers:'"),
+        ("map :echo x", "expected MODULE:NAME, got ':echo'"),
+        ("map nowhere:echo x", "importing nowhere: ModuleNotFoundError"),
+        ("map .workers:echo x", "importing .workers: TypeError"),
+        ("map broken:echo x", "importing broken: SyntaxError"),
+        ("map leaving:echo x", "importing leaving: SystemExit: 7"),
+        ("map odd:echo x", "importing odd: BaseException"),
+        ("map mute:echo x", "importing mute: Mute: <its __str__ raised ValueError>"),
+        ("map workers:nothing x", "looking for nothing in workers: AttributeError"),
+        ("map workers:Needy x", "making a Needy: TypeError"),
+        ("map math:pi x", "worker: expected a ParallelWorker or a callable"),
+        ("map -0 workers:echo x", "-0 is for items from standard input"),
+        ("map workers:echo <&-", "standard input is closed"),
     ],
 )
-def test_wrong_usage_is_status_2_and_no_traceback(arguments: str, place: Path) -> None:
+def test_wrong_usage_is_status_2_and_one_line(arguments: str, reason: str, place: Path) -> None:
     status, out, err = shell(f"tep-parallel {arguments}", place)
     assert (status, out) == (2, b"")
-    assert b"tep-parallel" in err
+    assert err.startswith(b"tep-parallel: ")
+    assert reason in err.decode()
+    assert err.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("stderr", ["2>/dev/full", "2>&-"])
+def test_wrong_usage_is_status_2_also_where_nobody_is_told(stderr: str) -> None:
+    assert shell(f"tep-parallel digest --bogus {stderr}") == (2, b"", b"")
 
 
 def test_a_call_that_the_system_refuses_is_a_line(place: Path) -> None:
@@ -362,8 +449,7 @@ def test_a_closed_pipe_ends_it_quietly(place: Path) -> None:
 
 def test_a_reader_that_has_had_enough(place: Path) -> None:
     script = "seq 20000 | tep-parallel map workers:echo --in-processes 0 | head -1"
-    status, out, err = shell(script, place)
-    assert (status, out, err) == (0, b"1\n", b"")
+    assert shell(f"{script}; exit ${{PIPESTATUS[1]}}", place) == (1, b"1\n", b"")
 
 
 def test_output_that_cannot_be_written_is_said(place: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from support import children, until
 
-from tep_parallel import Parallel, TamperedResultError
+from tep_parallel import Parallel, TamperedResultError, WorkerError
 
 HEADER = 40  # bytes of a record before its payload
 MAC = 32  # and after it
@@ -86,6 +86,36 @@ def test_what_the_codec_raises_is_the_items_failure(count: int | None) -> None:
 
 
 @both
+@pytest.mark.parametrize("error", [SystemExit(3), GeneratorExit(), BaseException("odd")])
+def test_loads_cannot_end_the_call(error: BaseException, count: int | None) -> None:
+    def loads(data: str) -> str:
+        if data == "a":
+            raise error
+        return data
+
+    first, second = Parallel(same, codec=codec(str, loads), in_processes=count).outcomes(["a", "b"])
+    assert isinstance(first.error, WorkerError)
+    assert first.error.remote_type == type(error).__name__
+    assert second.result == "b"
+
+
+@both
+def test_a_str_that_is_more_than_a_str_arrives_as_its_text(count: int | None) -> None:
+    class Loud(str):
+        def encode(self, *_: object) -> bytes:  # type: ignore[override]
+            raise RuntimeError
+
+        def __str__(self) -> str:
+            return "not this"
+
+    (result,) = Parallel(lambda _: Loud("text"), in_processes=count).map_processes([1])
+    assert (type(result), result) == (str, "text")
+    assert Parallel(
+        lambda _: 1, codec=codec(lambda _: Loud("x"), same), in_processes=count
+    ).map_processes([1]) == ["x"]
+
+
+@both
 def test_a_result_that_nobody_wants_is_not_encoded(count: int | None) -> None:
     assert Parallel(lambda item: {item}, codec=json, in_processes=count).each_process(["a"]) == 0
 
@@ -105,7 +135,7 @@ class Trap:
         return (os.mkdir, (str(self.path),))
 
 
-@pytest.mark.parametrize("how", ["another payload", "a text's record", "no mac"])
+@pytest.mark.parametrize("how", ["another payload", "a text's record", "a wrong mac", "no mac"])
 def test_what_somebody_else_wrote_never_gets_to_the_codec(
     how: str, scratch_root: Path, tmp_path: Path
 ) -> None:
@@ -126,8 +156,11 @@ def test_what_somebody_else_wrote_never_gets_to_the_codec(
             payload, mac = b"text", b""
             returned = (1).to_bytes(4, sys.byteorder)
             header = (4).to_bytes(8, sys.byteorder) + bytes(20) + returned + bytes(8)
-        else:
+        elif how == "a wrong mac":
             mac = bytes(MAC)
+        else:
+            payload, mac = pickle.dumps(Trap(tmp_path / "sprung")), b""
+            header = len(payload).to_bytes(8, sys.byteorder) + header[8:36] + bytes(4)
         forged = header + payload + mac
         path.write_bytes(forged)
         return ""
