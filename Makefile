@@ -32,8 +32,9 @@ lint: $(VENV)/lint ## Format, style and types; C with every warning an error
 	$(BIN)/pyright
 	.ci/lint-c $(BIN)/python
 
-bench: $(VENV)/installed ## Side by side with os.fork and the peers
+bench: $(VENV)/bench ## Side by side with os.fork and the peers; draws docs/pools.svg and .png
 	$(BIN)/python -W ignore benchmarks/one_child_an_item.py
+	$(BIN)/python -W ignore benchmarks/pools.py --plot docs/pools
 
 wheel: $(VENV)/bare ## Build the wheel and the sdist into dist/
 	rm -rf dist build
@@ -52,8 +53,8 @@ $(VENV)/installed: $(VENV)/bare $(SOURCES)
 	$(BIN)/pip install --quiet --editable .
 	touch $@
 
-$(VENV)/examples: $(VENV)/installed
-	$(BIN)/pip install --quiet --editable '.[examples]'
+$(VENV)/examples $(VENV)/bench: $(VENV)/%: $(VENV)/installed
+	$(BIN)/pip install --quiet --editable '.[$*]'
 	touch $@
 
 $(VENV)/test $(VENV)/lint $(VENV)/peers: $(VENV)/%: $(VENV)/installed

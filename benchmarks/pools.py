@@ -108,7 +108,7 @@ def tuned(peer: Chunked) -> Contender:
         def run(items: list[str]) -> list[str]:
             count = len(items)
             if count not in best:
-                sizes = {max(1, count // parts) for parts in (2, 4, 8, 32, 128)}
+                sizes = {max(1, count // parts) for parts in (2, 8, 32)}
                 best[count] = min(sizes, key=lambda size: _seconds(peer, items, size))
             return peer(items, best[count])
 

@@ -86,7 +86,7 @@ def serve(
     try:
         try:
             set_wakeup_fd(-1)  # the host's, or the call's
-            _counting.here = handle
+            _counting.forked_by = handle
             stdin, steps = prepared
             if stdin is not None:
                 sys.stdin = stdin

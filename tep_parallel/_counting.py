@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+from contextvars import ContextVar
 from pathlib import Path
 
 _OVERRIDE = "TEP_PARALLEL_PROCESSOR_COUNT"
 
-# In a child the handle of the call that forked it; a number where there is no child.
-here: object = None
+# In a child: the handle of the call that forked it.
+forked_by: object = None
+# While items are processed without a child; of this thread.
+without_child: ContextVar[bool] = ContextVar("without_child", default=False)
 
 
 def worker_number() -> int | None:
@@ -21,11 +24,13 @@ def worker_number() -> int | None:
 
     Source: `Parallel.worker_number` of grosser/parallel, lib/parallel.rb.
     """
-    if here is None or isinstance(here, int):
-        return here
+    if without_child.get():
+        return 0
+    if forked_by is None:
+        return None
     from tep_parallel._engine import slot
 
-    return slot(here)
+    return slot(forked_by)
 
 
 def processor_count() -> int:

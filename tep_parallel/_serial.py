@@ -33,7 +33,7 @@ class Ended:
     ) -> None:
         self._outcomes: list[Outcome[Any]] = []
         setup, teardown = hooks_of(worker)
-        former, _counting.here = _counting.here, 0
+        former = _counting.without_child.set(True)
         try:
             self._hook(setup, rebuild=rebuild)
             self._process_all(
@@ -47,7 +47,7 @@ class Ended:
             )
             self._hook(teardown, rebuild=rebuild)
         finally:
-            _counting.here = former
+            _counting.without_child.reset(former)
 
     def _hook(self, hook: Callable[[], object] | None, *, rebuild: bool) -> None:
         if hook is None:
