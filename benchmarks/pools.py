@@ -208,7 +208,7 @@ def draw(found: dict[int, list[Row]], name: str) -> None:
     mpl.rcParams["svg.hashsalt"] = "tep_parallel"  # the same picture for the same figures
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(9, 6))
+    figure, axes = plt.subplots(figsize=(11, 6))
     for contender in CONTENDERS:
         points = [
             (count, row.seconds * 1e3)
@@ -217,19 +217,23 @@ def draw(found: dict[int, list[Row]], name: str) -> None:
             if row.name == contender
         ]
         ours_too = contender == "tep_parallel"
+        # Both lines of a peer in one colour.
+        peer = contender.partition(",")[0]
+        colour = f"C{list(PEERS).index(peer)}" if peer in PEERS else "black"
+        style = "--" if "chunks of 1" in contender else ":" if "serial" in contender else "-"
         axes.plot(
             [count for count, _ in points],
             [taken for _, taken in points],
             label=contender,
             marker="o",
             linewidth=3 if ours_too else 1,
-            linestyle="--" if "chunks of 1" in contender else "-",
-            color="black" if ours_too else None,
+            linestyle=style,
+            color=colour,
         )
     axes.set(xscale="log", yscale="log", xlabel="items", ylabel="milliseconds a call")
     axes.set_title("A call of trivial items, a pool of two, its start and end included")
     axes.grid(visible=True, which="major", alpha=0.3)
-    axes.legend(fontsize="small")
+    axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     figure.tight_layout()
     figure.savefig(f"{name}.svg", metadata={"Date": None})
     figure.savefig(f"{name}.png", dpi=120)
