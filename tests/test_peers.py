@@ -48,9 +48,13 @@ def test_openblas_works_in_children(host: str) -> None:
     run_peer("blas", host)
 
 
-def test_the_readmes_table_is_what_is_found_here() -> None:
+def test_what_the_readmes_table_says_of_us_is_what_is_found_here() -> None:
+    """What it says of the others is for a reader to try: some of it is a race of theirs."""
     script = ROOT / "benchmarks" / "promises.py"
     done = subprocess.run(
         [sys.executable, script], capture_output=True, text=True, timeout=250, check=True
     )
-    assert done.stdout in (ROOT / "README.md").read_text()
+    ours = [row.split(" | ")[:2] for row in done.stdout.splitlines()]
+    readme = (ROOT / "README.md").read_text().splitlines()
+    assert len(ours) == 10
+    assert ours == [row.split(" | ")[:2] for row in readme if row.startswith("|")]

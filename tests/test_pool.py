@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -64,6 +65,14 @@ def test_each_item_is_processed_once(tmp_path: Path) -> None:
 
     assert Parallel(work, in_processes=3).each_process(range(2000)) == 0
     assert sorted(map(int, log.read_text().split())) == list(range(2000))
+
+
+def test_children_that_take_items_at_the_same_time_never_take_the_same() -> None:
+    """Each steps in between the other's steps now and then: 100,000 short items."""
+    fan_out = Parallel(str, in_processes=3)
+    expected = [str(number) for number in range(5000)]
+    for _ in range(20):
+        assert fan_out.map_processes(range(5000)) == expected
 
 
 def test_any_text_and_any_length_arrives_whole() -> None:
@@ -364,3 +373,23 @@ def test_the_count_heeds_the_quotas_of_control_groups(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text + "\n")
     assert min(_counting._quotas(tmp_path / "cgroup", tmp_path / "fs")) == expected
+
+
+def test_a_process_that_a_child_leaves_behind_may_keep_the_memory() -> None:
+    """It could write while the host reads, so what the host looks at is a copy."""
+    pid = os.getpid()
+
+    def work(item: int) -> str:
+        if item == 0 and os.fork() == 0:
+            while Path(f"/proc/{pid}").exists():
+                time.sleep(0.05)
+            os._exit(0)
+        return json.dumps([item, os.getpid()])
+
+    fan_out = Parallel(work, in_processes=2)
+    results = [json.loads(line) for line in fan_out.map_processes(range(500))]
+    assert [item for item, _ in results] == list(range(500))
+    for left in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if left.read_text().partition("(")[2].startswith("tep-child-"):
+                os.kill(int(left.parent.name), signal.SIGKILL)

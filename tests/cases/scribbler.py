@@ -4,7 +4,7 @@ import contextlib
 import os
 import random
 
-from tep_parallel import Parallel, ParallelError
+from tep_parallel import DeadWorkerError, Parallel, ParallelError
 
 
 def memory() -> int:
@@ -36,3 +36,4 @@ for _ in range(20):
     for outcome in Parallel(scribble, in_processes=2).outcomes(range(500)):
         error = outcome.error
         assert error is None or isinstance(error, (ParallelError, OSError, TypeError)), error
+        assert not isinstance(error, DeadWorkerError), error  # of a mapping cut short
