@@ -407,6 +407,8 @@ finish_slot(struct nursery *nursery, struct slot *slot, int status,
         child_stop(call->page);
     }
 done:
+    /* Reaped: from now on the number may be anybody's. */
+    call->hands[slot - call->slots].pid = 0;
     *slot = (struct slot){0, 0};
     nursery->running--;
     nursery->starved = false;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from tep_parallel import _counting, _raised
@@ -36,15 +37,8 @@ class Ended:
         former = _counting.without_child.set(True)
         try:
             self._hook(setup, rebuild=rebuild)
-            self._process_all(
-                worker,
-                process,
-                items,
-                stop_on_failure=stop_on_failure,
-                discard=discard,
-                codec=codec,
-                rebuild=rebuild,
-            )
+            run = partial(_process, worker, process, discard=discard, codec=codec, rebuild=rebuild)
+            self._process_all(run, items, stop_on_failure=stop_on_failure)
             self._hook(teardown, rebuild=rebuild)
         finally:
             _counting.without_child.reset(former)
@@ -63,20 +57,14 @@ class Ended:
 
     def _process_all(
         self,
-        worker: ParallelWorker | Process,
-        process: Process,
+        run: Callable[[int, Any], tuple[Any, Exception | None]],
         items: list[Any],
         *,
         stop_on_failure: bool,
-        discard: bool,
-        codec: Codec[Any] | None,
-        rebuild: bool,
     ) -> None:
         for index, item in enumerate(items):
             started = time.monotonic()
-            value, error = _process(
-                worker, process, index, item, discard=discard, codec=codec, rebuild=rebuild
-            )
+            value, error = run(index, item)
             self._outcomes.append(
                 Outcome(
                     index,
