@@ -38,16 +38,17 @@ begin(void)
 
 /* --- Open and free ----------------------------------------------------------- */
 
-/* Lay page, reports and state words out in one shared mapping. 0 or -errno. */
+/* Lay page, hands, state words and reports out in one shared mapping: what is
+ * taken from several sides begins with a cache line. 0 or -errno. */
 static int
 map_page(struct sphttp_call *call)
 {
     size_t hands = (sizeof(struct page) + 63) / 64 * 64;
-    size_t reports = hands + sizeof(struct hand) * call->alive;
+    size_t states = hands + sizeof(struct hand) * call->alive;
     /* One more than there are items: the call itself. */
     size_t count = (size_t)call->count + 1;
-    size_t states = reports + sizeof(struct report) * count;
-    call->page_size = states + sizeof(uint64_t) * count;
+    size_t reports = states + sizeof(uint64_t) * count;
+    call->page_size = reports + sizeof(struct report) * count;
     char *page = mmap(NULL, call->page_size, PROT_READ | PROT_WRITE,
                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (page == MAP_FAILED) {
@@ -290,19 +291,36 @@ poll_until(int fd, short events, int64_t end)
     return n > 0;
 }
 
-/* See the nursery off: `goodbye` when all went well, else it kills what is
- * below it. One that does not answer is killed itself. */
+/* Let the nursery end: by itself after a goodbye, when all went well; else it
+ * kills what is below it. */
 static void
-end_nursery(struct sphttp_call *call, bool goodbye)
+dismiss_nursery(struct sphttp_call *call, bool goodbye)
 {
     if (call->nursery == 0) {
-        socket_close(call);
         return;
     }
     if (goodbye) {
         (void)send(call->host_end, "", 1, MSG_NOSIGNAL);
     }
     (void)shutdown(call->host_end, SHUT_WR);
+}
+
+bool
+call_lingers(const struct sphttp_call *call)
+{
+    return call->nursery != 0 &&
+           !(call->ended && call->nursery_fd >= 0 &&
+             poll_until(call->nursery_fd, POLLIN, 0));
+}
+
+/* See the dismissed nursery off. One that does not end is killed. */
+static void
+end_nursery(struct sphttp_call *call)
+{
+    if (call->nursery == 0) {
+        socket_close(call);
+        return;
+    }
     /* Its end of the socket closes early in its exit: to wait for that would be
      * to wake up once more. Where there is no pidfd, it must do. */
     int64_t end = now_ns() + ANSWER;
@@ -441,14 +459,10 @@ await_orphans(struct sphttp_call *call)
     for (uint32_t i = 0; i < call->alive; i++) {
         struct hand *hand = &call->hands[i];
         await_orphan(hand->pid, end);
-        uint32_t index = hand->item - 1;
-        if (call->pool && hand->item != 0 && index < call->count &&
-            call->state[index] == item_running(i)) {
-            call->report[index].pid = hand->pid;
-            call->report[index].attempts++;
+        if (call->pool) {
+            (void)hand_drop(call, i, hand->pid);
         }
-        hand->pid = 0;
-        hand->item = 0;
+        *hand = (struct hand){0};
     }
 }
 
@@ -457,10 +471,12 @@ await_orphans(struct sphttp_call *call)
 static int
 nursery_lost(struct sphttp_call *call)
 {
-    end_nursery(call, false);
+    dismiss_nursery(call, false);
+    end_nursery(call);
     await_orphans(call);
     remove_stillborn_scratch(call);
     call->nurseries_lost++;
+    call->page->next = 0; /* what had been set aside for them is free again */
     bool left = false;
     for (uint32_t i = 0; i < call->count; i++) {
         uint64_t word = call->state[i];
@@ -519,7 +535,8 @@ call_finish(struct sphttp_call *call)
         err = collect(call);
     }
     if (err == 0) {
-        end_nursery(call, true);
+        /* It ends while the results are looked at: call_close waits for it. */
+        dismiss_nursery(call, true);
         call->ended = true;
     }
     /* The nursery of a failed call is ended by call_close. EINTR would mean to
@@ -531,7 +548,10 @@ void
 call_close(struct sphttp_call *call)
 {
     bool removed_by_nursery = call->ended || call->page == NULL;
-    end_nursery(call, call->ended);
+    if (!call->ended) {
+        dismiss_nursery(call, false);
+    }
+    end_nursery(call);
     call->ended = true;
     /* Where the nursery was lost, or did not answer, the directory is ours. */
     if (!removed_by_nursery && !call->pool && call->owner == getpid()) {

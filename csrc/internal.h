@@ -2,7 +2,7 @@
  *
  *   call.c  host: open, fork, wait, collect, close        (socket.c, result.c)
  *     -> sphttp_fork.c  nursery: fork the children, wait    (kill.c)
- *          -> child.c  child: take, write, commit
+ *          -> child.c  child: take, write, commit           (hand.c)
  *               -> record.c  one record: write; host: read  (hmac.c)
  *               -> pool.c  the memory that a pool's records are in */
 #ifndef TEP_INTERNAL_H
@@ -67,17 +67,19 @@ struct page {
     _Atomic int32_t trouble;   /* ...which of enum trouble */
     _Atomic uint64_t stamp; /* in the scratch directory's name; 0: not tried */
     _Atomic uint64_t device, inode; /* of that directory; 0: not made */
-    _Atomic uint32_t next;      /* pool: no item below it is free */
+    _Atomic uint32_t next;      /* pool: items from here on are nobody's */
     _Atomic uint32_t watermark; /* pool: items from here on must wait */
     _Atomic uint64_t used;      /* pool: bytes of its memory handed out */
 };
 
-/* Pool: what the child of a slot has in hand. On a cache line of its own: each
- * child writes here for every item. */
+/* Pool: what the child of a slot has in hand, and which items have been set
+ * aside for it. On a cache line of its own: each child writes here for every
+ * item. */
 struct hand {
     _Alignas(64) _Atomic int64_t since_ns;
     _Atomic uint32_t item; /* 1 + its index; 0: it has not taken one yet */
     _Atomic int32_t pid;
+    _Atomic uint32_t from, to; /* a hint: those that are free are anybody's */
 };
 
 /* A pool child's window on the pool's memory. */
@@ -118,7 +120,7 @@ struct sphttp_call {
     size_t page_size;
     _Atomic uint64_t *state; /* count + 1 of them, behind the page */
     struct report *report;   /* likewise */
-    struct hand *hands;      /* alive of them, likewise */
+    struct hand *hands;      /* alive of them, there too */
     int memory;              /* pool: a memory file that cannot shrink; or -1 */
     uint32_t *mark;          /* pool: a page that every fork empties; or NULL */
     struct slot *slots;      /* alive of them */
@@ -163,6 +165,9 @@ int call_fork(struct sphttp_call *call);
  * CALL_FORK_AGAIN: the nursery was lost, and items are left. */
 enum { CALL_FORK_AGAIN = 1 };
 int call_finish(struct sphttp_call *call);
+
+/* Would call_close have to wait? */
+bool call_lingers(const struct sphttp_call *call);
 
 /* See py_call_close and py_call_free in sphttp_fork.cdef.h. */
 void call_close(struct sphttp_call *call);
@@ -276,17 +281,28 @@ void payload_fail(struct payload *payload, int err);
 void record_read(const struct sphttp_call *call, uint32_t index,
                  struct payload *payload);
 
-/* child.c */
+/* hand.c */
 
 /* Let the items below `mark` be taken: wake the children that wait for that. */
-void child_raise_watermark(struct page *page, uint32_t mark);
+void hand_raise_watermark(struct page *page, uint32_t mark);
 
 /* Begin no new item. */
-void child_stop(struct page *page);
+void hand_stop(struct page *page);
 
-/* Pool: take the next free item; wait until one may be taken. Its index; -1:
- * there is none. */
-int64_t child_take(struct sphttp_call *call);
+/* Pool: take the next free item; wait until one may be taken. With `quick`,
+ * some may be set aside for this child. Its index; -1: there is none. */
+int64_t hand_take(struct sphttp_call *call, bool quick);
+
+/* Move an item of this child's from running to `state`; false: it has been
+ * given up. */
+bool hand_commit(struct sphttp_call *call, uint32_t index, uint64_t state);
+
+/* Pool: give up what the dead child `pid` of `slot` had in hand. Its index; -1:
+ * that was nothing. */
+int64_t hand_drop(struct sphttp_call *call, uint32_t slot, pid_t pid);
+
+/* Pool, nursery: is there a free item among those set aside for `slot`? */
+bool hand_left(const struct sphttp_call *call, uint32_t slot);
 
 /* pool.c */
 

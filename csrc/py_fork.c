@@ -84,8 +84,8 @@ py_call_run(sphttp_call *call)
 void
 py_call_close(sphttp_call *call)
 {
-    if (call->nursery == 0) {
-        call_close(call); /* nothing to wait for */
+    if (!call_lingers(call)) {
+        call_close(call); /* the GIL is not given away for nothing */
         return;
     }
     PyThreadState *thread = PyEval_SaveThread();

@@ -210,7 +210,7 @@ fail_call(struct sphttp_call *call, int trouble, int error)
 {
     call->page->trouble = trouble;
     call->page->error = error;
-    child_stop(call->page);
+    hand_stop(call->page);
     return -error;
 }
 
@@ -345,6 +345,10 @@ static int64_t
 slot_to_fill(struct nursery *nursery)
 {
     const struct sphttp_call *call = nursery->call;
+    if (call->page->stop || nursery->starved ||
+        nursery->running >= call->alive) {
+        return -1;
+    }
     if (call->pool) {
         nursery->next = call->page->next;
     }
@@ -353,36 +357,16 @@ slot_to_fill(struct nursery *nursery)
            call->state[nursery->next] != ITEM_FREE) {
         nursery->next++;
     }
-    if (call->page->stop || nursery->starved ||
-        nursery->next >= call->count || nursery->running >= call->alive) {
-        return -1;
-    }
     uint32_t slot = nursery->next % call->alive; /* most often the free one */
-    while (call->slots[slot].pid != 0) {
+    for (uint32_t i = 0; i < call->alive; i++) {
+        bool wanted = nursery->next < call->count ||
+                      (call->pool && hand_left(call, slot));
+        if (call->slots[slot].pid == 0 && wanted) {
+            return slot;
+        }
         slot = (slot + 1) % call->alive;
     }
-    return slot;
-}
-
-/* A pool's child has ended: what it had in hand is lost. False: nothing was. */
-static bool
-drop_hand(struct sphttp_call *call, struct slot *slot)
-{
-    uint32_t number = (uint32_t)(slot - call->slots);
-    const struct hand *hand = &call->hands[number];
-    uint32_t index = hand->item - 1;
-    uint64_t mine = item_running(number);
-    if (hand->item == 0 || index >= call->count ||
-        !atomic_compare_exchange_strong(
-            &call->state[index], &mine, ITEM_LOST)) {
-        return false;
-    }
-    struct report *report = &call->report[index];
-    report->pid = slot->pid;
-    report->started_ns = hand->since_ns;
-    report->attempts++;
-    slot->index = index;
-    return true;
+    return -1;
 }
 
 static void
@@ -390,25 +374,28 @@ finish_slot(struct nursery *nursery, struct slot *slot, int status,
             const struct rusage *usage)
 {
     struct sphttp_call *call = nursery->call;
-    if (call->pool && !drop_hand(call, slot)) {
+    uint32_t number = (uint32_t)(slot - call->slots);
+    int64_t index = call->pool ? hand_drop(call, number, slot->pid)
+                               : (int64_t)slot->index;
+    if (index < 0) {
         goto done; /* it had nothing in hand */
     }
-    struct report *report = &call->report[slot->index];
+    struct report *report = &call->report[index];
     report->ended_ns = now_ns();
     report->wait_status = status;
     report->max_rss = (int64_t)usage->ru_maxrss * 1024;
     report->cpu_ns =
         (int64_t)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * SECOND +
         (int64_t)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) * 1000;
-    uint64_t kind = call->state[slot->index] & ITEM_KIND;
+    uint64_t kind = call->state[index] & ITEM_KIND;
     bool committed = kind == ITEM_DONE || kind == ITEM_DISCARDED ||
                      kind == ITEM_UNWRITTEN;
     if (!committed && call->stop_on_failure) {
-        child_stop(call->page);
+        hand_stop(call->page);
     }
 done:
     /* Reaped: from now on the number may be anybody's. */
-    call->hands[slot - call->slots].pid = 0;
+    call->hands[number].pid = 0;
     *slot = (struct slot){0, 0};
     nursery->running--;
     nursery->starved = false;
@@ -535,7 +522,7 @@ nursery_run(struct sphttp_call *call)
         int64_t slot = slot_to_fill(&nursery);
         uint32_t index = nursery.next;
         if (slot >= 0 && fork_child(&nursery, index, (uint32_t)slot)) {
-            int64_t taken = call->pool ? child_take(call) : index;
+            int64_t taken = call->pool ? hand_take(call, false) : index;
             if (taken < 0) {
                 _exit(0); /* others have taken all there was */
             }

@@ -76,9 +76,9 @@ void sphttp_call_unwatch(sphttp_call *call);
  * SPHTTP_NOT_MAIN; -ECHILD: the call is another process's. */
 int py_call_start(sphttp_call *call);
 
-/* Start what py_call_start has not, wait for the end, collect the results, see
+/* Start what py_call_start has not, wait for the end, collect the results, send
  * the nursery off. One call, which takes the GIL once, to come back. Returns 0
- * at the end; in a child as above; -EINTR: signals are due, call again; other
+ * at the end, when every child has ended; in a child as above; -EINTR: signals are due, call again; other
  * -errno: the call failed while sphttp_call_doing. Close it in any case. */
 int py_call_run(sphttp_call *call);
 

@@ -135,11 +135,11 @@ class Call:
             fail(code, doing)
         return code
 
-    def texts(self, count: int) -> tuple[list[Any], int]:
-        """The text of each of the `count` items, None for one that has another fate, or no
-        text; and how many of these there are that were not discarded."""
-        texts: list[Any] = [None] * count
-        return texts, lib.py_call_texts(self.handle, id(texts))
+    def fill(self, texts: list[Any]) -> int:
+        """Put the text of each item that returned one in its place; how many items there are
+        that returned something else or nothing, and were not discarded."""
+        left: int = lib.py_call_texts(self.handle, id(texts))
+        return left
 
     def result(self, index: int) -> Any:
         """What became of item `index`: an sphttp_result, good until the next is asked for."""

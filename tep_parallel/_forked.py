@@ -85,6 +85,9 @@ class Ended:
                     codec,
                     rebuild,
                 )
+            # While the nursery ends.
+            self._values: list[Any] = [None] * count
+            self._left = count if codec is not None else self._call.fill(self._values)
         # What failed all children stands behind the last item.
         failure = self._call.result(count)
         if failure.fate != _NOT_BEGUN:
@@ -92,12 +95,11 @@ class Ended:
 
     def results(self) -> tuple[list[Any], list[Failure]]:
         """What the items returned, None for those that did not; and the failures."""
-        count = len(self._items)
-        values, left = self._call.texts(count) if self._codec is None else ([None] * count, count)
+        values = self._values
         failures: list[Failure] = []
         skipped = []
         for index, item in enumerate(self._items):
-            if left == 0:
+            if self._left == 0:
                 break
             if values[index] is not None:
                 continue
@@ -120,7 +122,9 @@ class Ended:
         ]
 
     def _outcome(self, index: int, item: object, result: Any) -> Outcome[Any]:
-        value, error = self._found(index, item, result)
+        value, error = self._values[index], None
+        if value is None:
+            value, error = self._found(index, item, result)
         if result.fate == _NOT_BEGUN:
             error = dead(index, item, None, -1)
         exit_code = signal = None

@@ -1,0 +1,159 @@
+/* Who has which item in hand: protocol B. An item's state word is moved by
+ * compare and swap only, so that its commit, and the end of one that was given
+ * up, exclude each other. Whatever else stands in the page is a hint. */
+#include "internal.h"
+
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* So many quick items are set aside at once. Children that took them in turn
+ * would wait for each other's cache lines, and would each copy every page that
+ * has items on it: a page has some 70 short strings. */
+enum { RUN_LENGTH = 64 };
+
+/* Sleep until the watermark is another than `mark`, or a signal arrives. */
+static void
+await_watermark(struct page *page, uint32_t mark)
+{
+    (void)syscall(SYS_futex, &page->watermark, FUTEX_WAIT, mark, NULL, NULL,
+                  0);
+}
+
+void
+hand_raise_watermark(struct page *page, uint32_t mark)
+{
+    page->watermark = mark;
+    (void)syscall(SYS_futex, &page->watermark, FUTEX_WAKE, INT_MAX, NULL,
+                  NULL, 0);
+}
+
+void
+hand_stop(struct page *page)
+{
+    page->stop = 1;
+    /* Those who sleep look at the word no more: give them another mark. */
+    hand_raise_watermark(page, UINT32_MAX);
+}
+
+/* The first free item of those set aside for `slot`, or -1. */
+static int64_t
+first_left(const struct sphttp_call *call, uint32_t slot)
+{
+    uint32_t from = call->hands[slot].from, to = call->hands[slot].to;
+    if (to > call->count) {
+        return -1;
+    }
+    for (uint32_t i = from; i < to && i - from < RUN_LENGTH; i++) {
+        if (call->state[i] == ITEM_FREE) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+bool
+hand_left(const struct sphttp_call *call, uint32_t slot)
+{
+    return first_left(call, slot) >= 0;
+}
+
+/* Set items [from, to) aside for the child of this process. */
+static void
+set_aside(struct sphttp_call *call, uint32_t from, uint32_t to)
+{
+    struct hand *hand = &call->hands[call->slot];
+    hand->from = from;
+    hand->to = to;
+}
+
+/* Take item `index` into this child's hand. False: it was not free. */
+static bool
+take(struct sphttp_call *call, uint32_t index)
+{
+    struct hand *hand = &call->hands[call->slot];
+    hand->from = index;
+    /* First what is in hand, then that it is taken: one that dies in between
+     * has begun nothing, and another takes the item. */
+    hand->item = index + 1;
+    uint64_t free = ITEM_FREE;
+    return atomic_compare_exchange_strong(&call->state[index], &free,
+                                          item_running(call->slot));
+}
+
+/* An item that was set aside for another child, who may be long in coming to
+ * it; -1: there is none. */
+static int64_t
+left_to_others(const struct sphttp_call *call)
+{
+    int64_t index = -1;
+    for (uint32_t slot = 0; slot < call->alive && index < 0; slot++) {
+        index = first_left(call, slot);
+    }
+    return index;
+}
+
+int64_t
+hand_take(struct sphttp_call *call, bool quick)
+{
+    struct page *page = call->page;
+    while (!page->stop) {
+        /* Also what a child that died in this place has left. */
+        int64_t index = first_left(call, call->slot);
+        uint32_t mark = page->watermark;
+        uint32_t next = page->next;
+        if (index >= 0) {
+            if (take(call, (uint32_t)index)) {
+                return index;
+            }
+        }
+        else if (next >= call->count) {
+            index = left_to_others(call);
+            if (index < 0) {
+                break;
+            }
+            set_aside(call, (uint32_t)index, (uint32_t)index + 1);
+        }
+        else if (next >= mark) {
+            call->hands[call->slot].item = 0;
+            await_watermark(page, mark);
+        }
+        else {
+            uint32_t end = quick ? (next | (RUN_LENGTH - 1)) + 1 : next + 1;
+            end = end < mark ? end : mark;
+            end = end < call->count ? end : call->count;
+            /* First told, then done: if this child dies now, no item is
+             * forgotten. */
+            set_aside(call, next, end);
+            (void)atomic_compare_exchange_strong(&page->next, &next, end);
+        }
+    }
+    call->hands[call->slot].item = 0;
+    return -1;
+}
+
+bool
+hand_commit(struct sphttp_call *call, uint32_t index, uint64_t state)
+{
+    uint64_t running = item_running(call->slot);
+    return atomic_compare_exchange_strong(&call->state[index], &running,
+                                          state);
+}
+
+int64_t
+hand_drop(struct sphttp_call *call, uint32_t slot, pid_t pid)
+{
+    const struct hand *hand = &call->hands[slot];
+    uint32_t index = hand->item - 1;
+    uint64_t running = item_running(slot);
+    if (index >= call->count ||
+        !atomic_compare_exchange_strong(&call->state[index], &running,
+                                        ITEM_LOST)) {
+        return -1;
+    }
+    struct report *report = &call->report[index];
+    report->pid = pid;
+    report->started_ns = hand->since_ns;
+    report->attempts++;
+    return index;
+}
