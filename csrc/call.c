@@ -48,7 +48,8 @@ map_page(struct sphttp_call *call)
     /* One more than there are items: the call itself. */
     size_t count = (size_t)call->count + 1;
     size_t reports = states + sizeof(uint64_t) * count;
-    call->page_size = reports + sizeof(struct report) * count;
+    size_t links = reports + sizeof(struct report) * count;
+    call->page_size = links + (call->tell ? sizeof(uint32_t) * count : 0);
     char *page = mmap(NULL, call->page_size, PROT_READ | PROT_WRITE,
                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (page == MAP_FAILED) {
@@ -58,6 +59,7 @@ map_page(struct sphttp_call *call)
     call->report = (void *)(page + reports);
     call->hands = (void *)(page + hands);
     call->state = (void *)(page + states);
+    call->link = call->tell ? (void *)(page + links) : NULL;
     call->page->watermark = call->count;
     return 0;
 }
@@ -80,11 +82,15 @@ sphttp_call_open(uint32_t count, uint32_t alive, int how, const char *root,
     }
     call->count = count;
     call->alive = alive < count ? alive : count;
-    call->stop_on_failure = (how & SPHTTP_STOP) != 0;
+    call->stop_at_failure = (how & SPHTTP_CUT_SHORT) != 0 ? STOP_ALL
+                            : (how & SPHTTP_STOP) != 0    ? STOP_NEW
+                                                          : 0;
+    call->setup = (how & SPHTTP_SETUP) != 0;
+    call->tell = (how & SPHTTP_TELL) != 0;
     call->pool = (how & SPHTTP_POOL) != 0;
     call->linger = (how & SPHTTP_LINGER) != 0;
     call->host_end = call->nursery_end = call->directory = -1;
-    call->memory = -1;
+    call->memory = call->bell = call->both = -1;
     call->nursery_fd = -1;
     call->wake[0] = call->wake[1] = call->forward = -1;
     call->owner = getpid();
@@ -102,6 +108,10 @@ sphttp_call_open(uint32_t count, uint32_t alive, int how, const char *root,
         goto fail;
     }
     err = call->pool ? pool_open(call) : 0;
+    if (err != 0) {
+        goto fail;
+    }
+    err = call->tell ? news_open(call) : 0;
     if (err != 0) {
         goto fail;
     }
@@ -140,8 +150,32 @@ call_free(struct sphttp_call *call)
     }
     free(call->payloads);
     free(call->slots);
+    free(call->lives);
     explicit_bzero(call->key, sizeof(call->key));
     free(call);
+}
+
+int
+sphttp_call_limit(sphttp_call *call, int64_t timeout_ns, int64_t deadline_ns,
+                  uint32_t retries)
+{
+    call->timeout_ns = timeout_ns;
+    call->deadline_ns = deadline_ns > 0 ? now_ns() + deadline_ns : 0;
+    call->retries = retries;
+    if (retries > 0) {
+        call->lives = calloc(call->count, sizeof(*call->lives));
+    }
+    return retries > 0 && call->lives == NULL ? -ENOMEM : 0;
+}
+
+void
+sphttp_call_allow(sphttp_call *call, uint32_t mark)
+{
+    hand_raise_watermark(call->page, mark);
+    if (call->nursery != 0) {
+        (void)send(call->host_end, &(char){BYTE_LOOK}, 1,
+                   MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
 }
 
 /* --- Signals --------------------------------------------------------------- */
@@ -241,17 +275,18 @@ call_fork(struct sphttp_call *call)
     return 0;
 }
 
-/* Sleep until the nursery has something to say. 0; -EPIPE: it is gone;
- * -EINTR: signals are due in Python. */
+/* Sleep until the nursery has something to say. 0; CALL_NEWS; -EPIPE: it is
+ * gone; -EINTR: signals are due in Python. */
 static int
 wait_for_word(struct sphttp_call *call)
 {
     struct pollfd fds[] = {
         {.fd = call->host_end, .events = POLLIN},
         {.fd = call->wake[0], .events = POLLIN},
+        {.fd = call->bell, .events = POLLIN},
     };
     for (;;) {
-        if (poll(fds, 2, -1) < 0) {
+        if (poll(fds, 3, -1) < 0) {
             if (errno != EINTR) {
                 return -errno;
             }
@@ -273,6 +308,11 @@ wait_for_word(struct sphttp_call *call)
         if (fds[1].revents != 0) {
             forward_signals(call);
             return -EINTR;
+        }
+        if (fds[2].revents != 0) {
+            uint64_t times;
+            (void)read(call->bell, &times, sizeof(times));
+            return CALL_NEWS;
         }
     }
 }
@@ -300,7 +340,7 @@ dismiss_nursery(struct sphttp_call *call, bool goodbye)
         return;
     }
     if (goodbye) {
-        (void)send(call->host_end, "", 1, MSG_NOSIGNAL);
+        (void)send(call->host_end, &(char){BYTE_GOODBYE}, 1, MSG_NOSIGNAL);
     }
     (void)shutdown(call->host_end, SHUT_WR);
 }
@@ -343,95 +383,7 @@ end_nursery(struct sphttp_call *call)
     socket_close(call);
 }
 
-/* --- Collect ---------------------------------------------------------------- */
-
-/* Open the scratch directory that the nursery made. 0 or -errno. */
-static int
-open_scratch(struct sphttp_call *call)
-{
-    if (call->directory >= 0) {
-        return 0;
-    }
-    call->stamp = call->page->stamp;
-    char path[SCRATCH_SIZE];
-    scratch_path(call, path);
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0) {
-        return -errno;
-    }
-    struct stat st;
-    if (fstat(fd, &st) != 0 || (uint64_t)st.st_dev != call->page->device ||
-        (uint64_t)st.st_ino != call->page->inode) {
-        (void)close(fd);
-        return -ESTALE;
-    }
-    call->directory = fd;
-    return 0;
-}
-
-/* Where a nursery was killed before it could say more than the stamp. */
-static void
-remove_stillborn_scratch(struct sphttp_call *call)
-{
-    if (call->page->inode == 0 && call->page->stamp != 0) {
-        call->stamp = call->page->stamp;
-        char path[SCRATCH_SIZE];
-        scratch_path(call, path);
-        (void)rmdir(path);
-        call->page->stamp = 0;
-    }
-}
-
-/* Remove it, also from under children that are just dying with a nursery that
- * was lost. 0 or -errno. */
-static int
-remove_scratch(struct sphttp_call *call)
-{
-    int err = scratch_remove(call);
-    for (int tries = 0; err == -ENOTEMPTY && tries < 1000; tries++) {
-        (void)nanosleep(&(struct timespec){0, 1000000}, NULL);
-        err = scratch_remove(call);
-    }
-    close_end(&call->directory);
-    return err;
-}
-
-static void
-collect_item(struct sphttp_call *call, uint32_t index)
-{
-    struct payload *payload = payload_of(call, index);
-    payload->fate = call_fate(call, index);
-    if (payload->fate == SPHTTP_RETURNED) {
-        record_read(call, index, payload);
-    }
-    if (payload->fate != SPHTTP_NOT_BEGUN &&
-        payload->fate != SPHTTP_DISCARDED) {
-        char name[NAME_SIZE];
-        (void)put_decimal(name, index);
-        (void)unlinkat(call->directory, name, 0);
-    }
-}
-
-/* Read every record, and remove the scratch directory. 0 or -errno. */
-static int
-collect(struct sphttp_call *call)
-{
-    if (call->pool) {
-        call->doing = "mapping the results";
-        return pool_map(call);
-    }
-    call->doing = "reading the scratch directory";
-    bool made = call->page->inode != 0; /* else nothing was ever begun */
-    int err = made ? open_scratch(call) : 0;
-    if (err != 0) {
-        return err;
-    }
-    for (uint32_t i = 0; i <= call->count; i++) {
-        collect_item(call, i);
-    }
-    call->doing = "removing the scratch directory";
-    return made ? remove_scratch(call) : 0;
-}
+/* --- The end ---------------------------------------------------------------- */
 
 /* A child whose nursery was killed: it has a SIGKILL under way. Wait until it is
  * gone; it is ours to reap where this process adopts orphans. */
@@ -460,7 +412,7 @@ await_orphans(struct sphttp_call *call)
         struct hand *hand = &call->hands[i];
         await_orphan(hand->pid, end);
         if (call->pool) {
-            (void)hand_drop(call, i, hand->pid);
+            (void)hand_give_up(call, i, hand_item(call, i), ITEM_LOST);
         }
         *hand = (struct hand){0};
     }
@@ -474,7 +426,7 @@ nursery_lost(struct sphttp_call *call)
     dismiss_nursery(call, false);
     end_nursery(call);
     await_orphans(call);
-    remove_stillborn_scratch(call);
+    scratch_remove_stillborn(call);
     call->nurseries_lost++;
     call->page->next = 0; /* what had been set aside for them is free again */
     bool left = false;
@@ -492,7 +444,7 @@ nursery_lost(struct sphttp_call *call)
     }
     call->doing = "reading the scratch directory";
     bool made = !call->pool && call->page->inode != 0;
-    int err = made ? open_scratch(call) : 0;
+    int err = made ? scratch_open(call) : 0;
     return err == 0 ? CALL_FORK_AGAIN : err;
 }
 
@@ -522,6 +474,11 @@ call_finish(struct sphttp_call *call)
     }
     call->doing = "waiting for the nursery";
     int err = wait_for_word(call);
+    if (err == CALL_NEWS) {
+        news_drain(call, false);
+        err = collect_fresh(call);
+        return err == 0 ? CALL_NEWS : err;
+    }
     if (err == -EPIPE) {
         err = nursery_lost(call);
     }
@@ -555,21 +512,28 @@ call_close(struct sphttp_call *call)
     call->ended = true;
     /* Where the nursery was lost, or did not answer, the directory is ours. */
     if (!removed_by_nursery && !call->pool && call->owner == getpid()) {
-        remove_stillborn_scratch(call);
-        if (call->page->inode != 0 && open_scratch(call) == 0) {
-            (void)remove_scratch(call);
+        scratch_remove_stillborn(call);
+        if (call->page->inode != 0 && scratch_open(call) == 0) {
+            (void)scratch_clear(call);
         }
     }
     close_end(&call->directory);
     close_end(&call->memory);
+    news_close(call);
 }
 
 /* --- What Python asks for ----------------------------------------------------- */
 
 int
-sphttp_call_descriptor(const sphttp_call *call)
+sphttp_call_descriptor(sphttp_call *call)
 {
-    return call->host_end;
+    return call->tell ? news_descriptor(call) : call->host_end;
+}
+
+int
+sphttp_call_overdue(const sphttp_call *call)
+{
+    return call->deadline_ns != 0 && call->page->overdue != 0;
 }
 
 const char *

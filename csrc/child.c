@@ -39,20 +39,33 @@ sphttp_child_commit(sphttp_call *call, uint32_t index, int status,
     int64_t now = now_ns();
     bool failed = status == SPHTTP_RAISED || status == SPHTTP_RAISED_AS ||
                   status == SPHTTP_NOT_TEXT;
+    uint32_t stop = 0;
     uint64_t state = ITEM_DISCARDED;
     if (status != SPHTTP_DISCARDED) {
         state = write_record(call, index, status, payload, size, now);
         failed = failed || state == ITEM_UNWRITTEN;
     }
-    /* Before the commit: who sees this item ended must not begin another. */
-    if (failed && call->stop_on_failure) {
-        hand_stop(call->page);
+    if (failed) {
+        stop = call->stop_at_failure;
+    }
+    else if (status >= SPHTTP_BREAK) {
+        stop = status >= SPHTTP_KILL ? STOP_ALL : STOP_NEW;
+    }
+    /* Before the commit: who sees this item ended must not begin another. But
+     * what is killed must not be this one. */
+    if (stop != 0) {
+        hand_stop(call->page, STOP_NEW);
     }
     if (!hand_commit(call, index, state)) {
         _exit(1);
     }
+    if (stop == STOP_ALL) {
+        hand_stop(call->page, STOP_ALL);
+        (void)kill(getppid(), SIGCHLD); /* it looks at the page then */
+    }
     int64_t next = failed ? -2 : -1;
     if (call->pool) {
+        news_push(call, index);
         bool quick = now - hand->since_ns < QUICK_NS;
         hand->since_ns = now;
         int64_t taken = hand_take(call, quick);
@@ -68,7 +81,7 @@ void
 sphttp_child_fail(sphttp_call *call, int status, const char *payload,
                   size_t size)
 {
-    hand_stop(call->page);
+    hand_stop(call->page, STOP_NEW);
     uint32_t index = call->count;
     uint64_t free = ITEM_FREE;
     /* The first to fail tells why. */
@@ -78,6 +91,12 @@ sphttp_child_fail(sphttp_call *call, int status, const char *payload,
                           write_record(call, index, status, payload, size, 0));
     }
     _exit(1);
+}
+
+void
+sphttp_child_begin(sphttp_call *call)
+{
+    call->hands[call->slot].since_ns = now_ns();
 }
 
 uint32_t

@@ -29,9 +29,12 @@ hand_raise_watermark(struct page *page, uint32_t mark)
 }
 
 void
-hand_stop(struct page *page)
+hand_stop(struct page *page, uint32_t how)
 {
-    page->stop = 1;
+    uint32_t now = page->stop;
+    while (now < how &&
+           !atomic_compare_exchange_weak(&page->stop, &now, how)) {
+    }
     /* Those who sleep look at the word no more: give them another mark. */
     hand_raise_watermark(page, UINT32_MAX);
 }
@@ -117,6 +120,7 @@ hand_take(struct sphttp_call *call, bool quick)
         else if (next >= mark) {
             call->hands[call->slot].item = 0;
             await_watermark(page, mark);
+            call->hands[call->slot].since_ns = now_ns();
         }
         else {
             uint32_t end = quick ? (next | (RUN_LENGTH - 1)) + 1 : next + 1;
@@ -140,20 +144,39 @@ hand_commit(struct sphttp_call *call, uint32_t index, uint64_t state)
                                           state);
 }
 
-int64_t
-hand_drop(struct sphttp_call *call, uint32_t slot, pid_t pid)
+uint32_t
+hand_item(const struct sphttp_call *call, uint32_t slot)
 {
-    const struct hand *hand = &call->hands[slot];
-    uint32_t index = hand->item - 1;
+    if (!call->pool) {
+        return (uint32_t)(call->slots[slot].index + 1);
+    }
+    uint32_t item = call->hands[slot].item;
+    return item <= call->count ? item : 0;
+}
+
+int64_t
+hand_give_up(struct sphttp_call *call, uint32_t slot, uint32_t item,
+             uint64_t kind)
+{
     uint64_t running = item_running(slot);
-    if (index >= call->count ||
-        !atomic_compare_exchange_strong(&call->state[index], &running,
-                                        ITEM_LOST)) {
+    if (item == 0 ||
+        !atomic_compare_exchange_strong(&call->state[item - 1], &running,
+                                        kind)) {
         return -1;
     }
-    struct report *report = &call->report[index];
-    report->pid = pid;
-    report->started_ns = hand->since_ns;
-    report->attempts++;
-    return index;
+    if (call->pool) { /* what is noted at the fork where that is for one item */
+        struct report *report = &call->report[item - 1];
+        report->pid = call->hands[slot].pid;
+        report->started_ns = call->hands[slot].since_ns;
+        report->attempts++;
+    }
+    return (int64_t)item - 1;
+}
+
+uint64_t
+hand_kind_of_lost(const struct sphttp_call *call, uint32_t item)
+{
+    bool again = call->page->stop == 0 && item != 0 && call->retries > 0 &&
+                 call->lives[item - 1] < call->retries;
+    return again ? ITEM_FREE : ITEM_LOST;
 }

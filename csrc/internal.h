@@ -1,8 +1,8 @@
 /* What the C files tell each other. Data flows one way:
  *
- *   call.c  host: open, fork, wait, collect, close        (socket.c, result.c)
- *     -> sphttp_fork.c  nursery: fork the children, wait    (kill.c)
- *          -> child.c  child: take, write, commit           (hand.c)
+ *   call.c  host: open, fork, wait, close   (socket.c, collect.c, result.c)
+ *     -> sphttp_fork.c  nursery: fork the children, wait  (limits.c, kill.c)
+ *          -> child.c  child: take, write, commit         (hand.c, news.c)
  *               -> record.c  one record: write; host: read  (hmac.c)
  *               -> pool.c  the memory that a pool's records are in */
 #ifndef TEP_INTERNAL_H
@@ -40,7 +40,15 @@ enum {
     ITEM_DONE = 3,      /* committed; the record is in its file */
     ITEM_DISCARDED = 4, /* committed; there is no record */
     ITEM_UNWRITTEN = 5, /* committed; the record could not be written */
+    ITEM_LATE = 6,      /* given up at its limit; its child is being killed */
+    ITEM_CUT = 7,       /* likewise, for the whole call is cut short */
     ITEM_KIND = 7
+};
+
+/* What the page's stop word says. */
+enum {
+    STOP_NEW = 1, /* no new item starts */
+    STOP_ALL = 2  /* and what runs is killed */
 };
 
 static inline uint64_t
@@ -61,22 +69,25 @@ struct report {
 /* Shared by host, nursery and children. A child can write here whatever it
  * likes: nothing read from it may index, size or name anything unchecked. */
 struct page {
-    _Atomic uint32_t stop;     /* no new item starts */
+    _Atomic uint32_t stop;     /* 0, STOP_NEW or STOP_ALL */
+    _Atomic uint32_t overdue;  /* stopped at the deadline */
     _Atomic uint32_t finished; /* nothing runs, nothing will start */
     _Atomic int32_t error;     /* errno of the nursery, and... */
     _Atomic int32_t trouble;   /* ...which of enum trouble */
     _Atomic uint64_t stamp; /* in the scratch directory's name; 0: not tried */
     _Atomic uint64_t device, inode; /* of that directory; 0: not made */
     _Atomic uint32_t next;      /* pool: items from here on are nobody's */
-    _Atomic uint32_t watermark; /* pool: items from here on must wait */
+    _Atomic uint32_t watermark; /* items from here on must wait */
     _Atomic uint64_t used;      /* pool: bytes of its memory handed out */
+    _Atomic uint32_t news;      /* 1 + the last item that has ended; see link */
+    _Atomic uint32_t missed;    /* there may be some that are not told of */
 };
 
-/* Pool: what the child of a slot has in hand, and which items have been set
+/* What the child of a slot has in hand, and which items of a pool have been set
  * aside for it. On a cache line of its own: each child writes here for every
  * item. */
 struct hand {
-    _Alignas(64) _Atomic int64_t since_ns;
+    _Alignas(64) _Atomic int64_t since_ns; /* 0: its clock does not run yet */
     _Atomic uint32_t item; /* 1 + its index; 0: it has not taken one yet */
     _Atomic int32_t pid;
     _Atomic uint32_t from, to; /* a hint: those that are free are anybody's */
@@ -99,8 +110,8 @@ enum trouble {
 
 /* A place for one child; the nursery's. */
 struct slot {
-    pid_t pid; /* 0: free */
-    uint32_t index;
+    pid_t pid;      /* 0: free */
+    int64_t index;  /* of the item it will be asked about; -1: of none yet */
 };
 
 struct payload {
@@ -113,7 +124,11 @@ struct payload {
 struct sphttp_call {
     /* Set before the fork, inherited by all. */
     uint32_t count, alive;
-    bool stop_on_failure, pool, linger;
+    bool pool, linger, setup, tell;
+    uint32_t stop_at_failure; /* 0, STOP_NEW or STOP_ALL */
+    uint32_t retries;
+    int64_t timeout_ns;  /* of an item; 0: none */
+    int64_t deadline_ns; /* of the call, by now_ns; 0: none */
     unsigned char key[KEY_SIZE];
     char root[PATH_MAX];
     struct page *page;
@@ -121,9 +136,12 @@ struct sphttp_call {
     _Atomic uint64_t *state; /* count + 1 of them, behind the page */
     struct report *report;   /* likewise */
     struct hand *hands;      /* alive of them, there too */
+    _Atomic uint32_t *link;  /* tell: 1 + the item that ended before; or NULL */
+    int bell;                /* tell: an eventfd, to wake the host; or -1 */
     int memory;              /* pool: a memory file that cannot shrink; or -1 */
     uint32_t *mark;          /* pool: a page that every fork empties; or NULL */
     struct slot *slots;      /* alive of them */
+    uint32_t *lives;         /* retries: how often each item's child died */
 
     /* The host's. */
     pid_t owner;   /* the host's number */
@@ -139,6 +157,10 @@ struct sphttp_call {
     const char *pool_map; /* the pool's memory, after the end */
     uint64_t pool_size;
     bool pool_sealed; /* nobody can write to it any more */
+    bool *told;       /* tell: which items are among... */
+    uint32_t *fresh;  /* ...those that have ended, in that order... */
+    uint32_t fresh_from, fresh_to; /* ...and these are yet to be told of */
+    int both;         /* tell: an epoll of socket and bell; or -1 */
     struct sphttp_call *next_open, **open_link; /* every open call */
 
     /* The scratch directory, to whom has opened it. */
@@ -152,6 +174,9 @@ struct sphttp_call {
     sigset_t mask; /* the forking thread's; its children's in the end */
 };
 
+/* What the host says to the nursery. */
+enum { BYTE_GOODBYE, BYTE_LOOK };
+
 /* call.c */
 
 /* fork() that runs no at-fork handlers, where libc has one. */
@@ -161,9 +186,10 @@ extern pid_t (*bare_fork)(void);
  * at-fork hooks of the interpreter are the caller's business. */
 int call_fork(struct sphttp_call *call);
 
-/* Wait for the end, collect, see the nursery off. 0, -EINTR, -errno; or
- * CALL_FORK_AGAIN: the nursery was lost, and items are left. */
-enum { CALL_FORK_AGAIN = 1 };
+/* Wait for the end, collect, send the nursery off. 0, -EINTR, -errno; or
+ * CALL_FORK_AGAIN: the nursery was lost, and items are left; or CALL_NEWS: an
+ * item has ended. */
+enum { CALL_FORK_AGAIN = 1, CALL_NEWS = 2 };
 int call_finish(struct sphttp_call *call);
 
 /* Would call_close have to wait? */
@@ -172,6 +198,25 @@ bool call_lingers(const struct sphttp_call *call);
 /* See py_call_close and py_call_free in sphttp_fork.cdef.h. */
 void call_close(struct sphttp_call *call);
 void call_free(struct sphttp_call *call);
+
+/* collect.c */
+
+/* Open the scratch directory that the nursery made. 0 or -errno. */
+int scratch_open(struct sphttp_call *call);
+
+/* Remove one of a nursery that was killed before it could say more than its
+ * stamp. */
+void scratch_remove_stillborn(struct sphttp_call *call);
+
+/* Remove it, also from under children that are just dying with a nursery that
+ * was lost. 0 or -errno. */
+int scratch_clear(struct sphttp_call *call);
+
+/* Gather the records of the items in `call->fresh`. 0 or -errno. */
+int collect_fresh(struct sphttp_call *call);
+
+/* Gather every record, and remove the scratch directory. 0 or -errno. */
+int collect(struct sphttp_call *call);
 
 /* result.c */
 
@@ -217,6 +262,8 @@ void scratch_path(const struct sphttp_call *call, char path[SCRATCH_SIZE]);
  * good as removed. 0 or -errno. Async-signal-safe. */
 int scratch_remove(const struct sphttp_call *call);
 
+/* safe.c */
+
 /* Decimal digits of `value`, or `text`, and a NUL; returns the end.
  * Async-signal-safe. */
 char *put_decimal(char *to, uint64_t value);
@@ -224,15 +271,40 @@ char *put_text(char *to, const char *text);
 
 int64_t now_ns(void);
 
+/* Signals the host handles get their default action: their handlers are
+ * Python's. A handler for a fault, faulthandler's, works in any process. */
+void reset_handlers(void);
+
+/* limits.c */
+
+/* Kill the children whose items are over their time; at the deadline, stop the
+ * call. */
+void limits_enforce(struct sphttp_call *call);
+
+/* When there may be something to enforce, by now_ns; INT64_MAX: never. */
+int64_t limits_next(const struct sphttp_call *call);
+
+/* The call is cut short: give up what is in hand, and kill every child, with
+ * what it started; nurseries below them not while `patient`. False: /proc does
+ * not say whether these were all. */
+bool limits_cut(struct sphttp_call *call, bool patient);
+
 /* kill.c */
 
 #define SECOND INT64_C(1000000000)
 #define NURSERY_NAME "tep-nursery" /* in /proc: nurseries know each other by it */
 
+/* Kill a child of this process that has not been reaped, so that the number is
+ * nobody else's, with the group of that number, which only it can have made. */
+void kill_with_group(pid_t pid);
+
 /* Kill, with its group, each child of this process that `whom` says. Returns how
  * many nurseries are left, or -errno: children cannot be listed. */
 enum { KILL_NURSERIES = 1, KILL_OTHERS = 2 };
 int kill_children(int whom);
+
+/* The same where /proc does not list them: the children that we forked. */
+void kill_slots(const struct sphttp_call *call);
 
 /* Protocol A: kill everything below this process, reap it, remove the scratch
  * directory, and end. */
@@ -286,8 +358,8 @@ void record_read(const struct sphttp_call *call, uint32_t index,
 /* Let the items below `mark` be taken: wake the children that wait for that. */
 void hand_raise_watermark(struct page *page, uint32_t mark);
 
-/* Begin no new item. */
-void hand_stop(struct page *page);
+/* Begin no new item; at STOP_ALL, let the nursery kill what runs. */
+void hand_stop(struct page *page, uint32_t how);
 
 /* Pool: take the next free item; wait until one may be taken. With `quick`,
  * some may be set aside for this child. Its index; -1: there is none. */
@@ -297,12 +369,40 @@ int64_t hand_take(struct sphttp_call *call, bool quick);
  * given up. */
 bool hand_commit(struct sphttp_call *call, uint32_t index, uint64_t state);
 
-/* Pool: give up what the dead child `pid` of `slot` had in hand. Its index; -1:
- * that was nothing. */
-int64_t hand_drop(struct sphttp_call *call, uint32_t slot, pid_t pid);
+/* What the child of `slot` has in hand: 1 + its index, or 0. */
+uint32_t hand_item(const struct sphttp_call *call, uint32_t slot);
+
+/* Take `item`, of hand_item, out of its hand: it becomes ITEM_LOST, _LATE, _CUT,
+ * or _FREE again. Its index; -1: it had it in hand no longer. */
+int64_t hand_give_up(struct sphttp_call *call, uint32_t slot, uint32_t item,
+                     uint64_t kind);
+
+/* What becomes of `item`, of hand_item, whose child has died: ITEM_LOST, or
+ * _FREE where it is to be tried again. */
+uint64_t hand_kind_of_lost(const struct sphttp_call *call, uint32_t item);
 
 /* Pool, nursery: is there a free item among those set aside for `slot`? */
 bool hand_left(const struct sphttp_call *call, uint32_t slot);
+
+/* news.c */
+
+/* Host: make what it takes to tell. 0 or -errno; closing twice is once. */
+int news_open(struct sphttp_call *call);
+void news_close(struct sphttp_call *call);
+
+/* One that can be read when there is news or the nursery has a word to say; -1:
+ * there is no nursery. -errno. */
+int news_descriptor(struct sphttp_call *call);
+
+/* Item `index` has ended: tell the host, if it wants to know. */
+void news_push(struct sphttp_call *call, uint32_t index);
+
+/* There may be some that nobody told of: let the host look for them. */
+void news_missed(struct sphttp_call *call);
+
+/* Host: note which items have ended since the last time; with `all`, look at
+ * every one. */
+void news_drain(struct sphttp_call *call, bool all);
 
 /* pool.c */
 
@@ -319,8 +419,9 @@ bool pool_entered(const struct sphttp_call *call);
 int64_t pool_write(struct sphttp_call *call, struct header *header,
                const void *payload);
 
-/* In the host, after the end: have a look at it. 0 or -errno. */
-int pool_map(struct sphttp_call *call);
+/* In the host: have a look at what has been written to it; with `seal`, after
+ * the end, let nobody write to it any more. 0 or -errno. */
+int pool_map(struct sphttp_call *call, bool seal);
 
 /* Find item `index`'s record there; all of `payload` and `header` is set. */
 void pool_read(struct sphttp_call *call, uint32_t index,

@@ -28,9 +28,7 @@ is_nursery(pid_t pid)
            memcmp(name, NURSERY_NAME, sizeof(name) - 1) == 0;
 }
 
-/* A child of ours, not reaped: the number is nobody else's, nor is the group
- * of that number, which only it can have made. */
-static void
+void
 kill_with_group(pid_t pid)
 {
     (void)kill(-pid, SIGKILL);
@@ -67,8 +65,7 @@ kill_children(int whom)
     return nurseries;
 }
 
-/* The same where /proc does not list them: the children that we forked. */
-static void
+void
 kill_slots(const struct sphttp_call *call)
 {
     for (uint32_t i = 0; i < call->alive; i++) {

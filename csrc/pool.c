@@ -170,8 +170,18 @@ pool_write(struct sphttp_call *call, struct header *header,
     return (int64_t)offset;
 }
 
+static void
+unmap(struct sphttp_call *call)
+{
+    if (call->pool_map != NULL) {
+        (void)munmap((void *)(uintptr_t)call->pool_map, call->pool_size);
+        call->pool_map = NULL;
+        call->pool_size = 0;
+    }
+}
+
 int
-pool_map(struct sphttp_call *call)
+pool_map(struct sphttp_call *call, bool seal)
 {
     struct stat st;
     if (fstat(call->memory, &st) != 0) {
@@ -179,11 +189,13 @@ pool_map(struct sphttp_call *call)
     }
     /* Refused while somebody, a process that a child has left behind, has it
      * mapped: then each record is copied before it is looked at. */
-    call->pool_sealed = fcntl(call->memory, F_ADD_SEALS, F_SEAL_WRITE) == 0;
-    call->pool_size = (uint64_t)st.st_size;
-    if (call->pool_size == 0) {
-        return 0;
+    call->pool_sealed =
+        seal && fcntl(call->memory, F_ADD_SEALS, F_SEAL_WRITE) == 0;
+    if (call->pool_size == (uint64_t)st.st_size) {
+        return 0; /* it has not grown */
     }
+    unmap(call);
+    call->pool_size = (uint64_t)st.st_size;
     char *map = mmap(NULL, call->pool_size, PROT_READ,
                      MAP_SHARED | MAP_POPULATE, call->memory, 0);
     if (map == MAP_FAILED) {
@@ -238,11 +250,7 @@ pool_read(struct sphttp_call *call, uint32_t index, struct header *header,
 void
 pool_close(struct sphttp_call *call)
 {
-    if (call->pool_map != NULL) {
-        (void)munmap((void *)(uintptr_t)call->pool_map, call->pool_size);
-        call->pool_map = NULL;
-        call->pool_size = 0;
-    }
+    unmap(call);
     if (call->mark != NULL) {
         (void)munmap(call->mark, PAGES);
         call->mark = NULL;

@@ -76,7 +76,7 @@ py_call_run(sphttp_call *call)
         int err = call_finish(call);
         PyEval_RestoreThread(thread);
         if (err != CALL_FORK_AGAIN) {
-            return err;
+            return err == CALL_NEWS ? SPHTTP_NEWS : err;
         }
     }
 }

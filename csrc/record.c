@@ -15,8 +15,9 @@
 static uint32_t
 mac_size(uint32_t status)
 {
-    return status == SPHTTP_RAISED_AS || status == SPHTTP_ENCODED ||
-                   status == SPHTTP_ENCODED_TEXT
+    uint32_t kind = status & (SPHTTP_BREAK - 1);
+    return kind == SPHTTP_RAISED_AS || kind == SPHTTP_ENCODED ||
+                   kind == SPHTTP_ENCODED_TEXT
                ? MAC_SIZE
                : 0;
 }
@@ -87,7 +88,7 @@ bool
 record_plausible(const struct header *header, uint32_t index, uint64_t room)
 {
     return header->index == index && header->status >= SPHTTP_RETURNED &&
-           header->status <= SPHTTP_NOT_TEXT &&
+           header->status < 2 * SPHTTP_KILL &&
            header->mac_size == mac_size(header->status) &&
            header->length <= room &&
            sizeof(*header) + header->length + header->mac_size <= room;

@@ -23,6 +23,10 @@ call_fate(const struct sphttp_call *call, uint32_t index)
         return SPHTTP_RETURNED;
     case ITEM_UNWRITTEN:
         return SPHTTP_UNWRITTEN;
+    case ITEM_LATE:
+        return SPHTTP_LATE;
+    case ITEM_CUT:
+        return SPHTTP_CUT;
     default:
         return SPHTTP_DIED;
     }
@@ -72,9 +76,12 @@ sphttp_call_result(sphttp_call *call, uint32_t index, sphttp_result *result)
     }
     if (call->pool && fate == SPHTTP_RETURNED) {
         result_in_pool(call, index, payload, result);
+        if (call->retries > 0) {
+            result->attempts += call->report[index].attempts;
+        }
     }
     else if (call->pool && fate == SPHTTP_DISCARDED) {
-        *result = (sphttp_result){.wait_status = -1};
+        *result = (sphttp_result){.wait_status = -1, .attempts = 1};
     }
     else {
         result_in_report(&call->report[index], result);

@@ -120,6 +120,7 @@ done:
 void
 socket_close(struct sphttp_call *call)
 {
+    close_end(&call->both); /* it is of this socket */
     (void)pthread_mutex_lock(&open_calls_lock);
     close_end(&call->host_end);
     close_end(&call->nursery_end);

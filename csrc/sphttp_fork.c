@@ -19,52 +19,6 @@
 #include <time.h>
 #include <unistd.h>
 
-int64_t
-now_ns(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * SECOND + now.tv_nsec;
-}
-
-char *
-put_decimal(char *to, uint64_t value)
-{
-    char digits[20];
-    int n = 0;
-    do {
-        digits[n++] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value > 0);
-    while (n > 0) {
-        *to++ = digits[--n];
-    }
-    *to = '\0';
-    return to;
-}
-
-char *
-put_text(char *to, const char *text)
-{
-    while (*text != '\0') {
-        *to++ = *text++;
-    }
-    *to = '\0';
-    return to;
-}
-
-int
-sphttp_thread_count(void)
-{
-    /* The link count of the folder: two, and one for each thread. Counting
-     * its entries would take three more system calls. */
-    struct stat st;
-    if (stat("/proc/self/task", &st) != 0 || st.st_nlink < 3) {
-        return 0;
-    }
-    return (int)st.st_nlink - 2;
-}
-
 /* --- The scratch directory ---------------------------------------------- */
 
 void
@@ -185,32 +139,13 @@ scratch_remove(const struct sphttp_call *call)
 
 /* --- The nursery ---------------------------------------------------------- */
 
-/* Signals the host handles get their default action: their handlers are
- * Python's. A handler for a fault, faulthandler's, works in any process. */
-static void
-settle_signals(void)
-{
-    for (int number = 1; number < NSIG; number++) {
-        struct sigaction action;
-        if (number == SIGSEGV || number == SIGBUS || number == SIGILL ||
-            number == SIGFPE || number == SIGABRT ||
-            sigaction(number, NULL, &action) != 0 ||
-            action.sa_handler == SIG_DFL || action.sa_handler == SIG_IGN) {
-            continue;
-        }
-        memset(&action, 0, sizeof(action));
-        action.sa_handler = SIG_DFL;
-        (void)sigaction(number, &action, NULL);
-    }
-}
-
 /* Note what could not be done, and begin no new item. Returns -error. */
 static int
 fail_call(struct sphttp_call *call, int trouble, int error)
 {
     call->page->trouble = trouble;
     call->page->error = error;
-    hand_stop(call->page);
+    hand_stop(call->page, STOP_NEW);
     return -error;
 }
 
@@ -245,11 +180,11 @@ struct nursery {
     int host;         /* our end of the socket */
     int child_ends;   /* a signalfd: SIGCHLD */
     bool deaf;        /* the host ignores SIGCHLD, and so shall its children */
-    uint32_t next;    /* the first index that may still be free */
+    uint32_t next;    /* no item below it is free */
     uint32_t running; /* children */
     bool starved;     /* no fork succeeds until a child has ended */
     bool told;        /* the host knows that it is all over */
-    int64_t patience_ns; /* until when nested nurseries are waited for */
+    int64_t patience_ns; /* until when nested nurseries are waited for; or 0 */
 };
 
 /* A child's first steps, before it is Python's. Its signals stay blocked. It
@@ -267,7 +202,7 @@ be_child(const struct nursery *nursery, uint32_t index)
     struct sphttp_call *call = nursery->call;
     struct hand *hand = &call->hands[call->slot];
     hand->pid = getpid();
-    hand->since_ns = now_ns();
+    hand->since_ns = call->setup ? 0 : now_ns();
     if (!call->pool) {
         /* The nursery notes it too, and may be killed before it has. */
         call->report[index].pid = hand->pid;
@@ -307,6 +242,7 @@ fork_child(struct nursery *nursery, uint32_t index, uint32_t slot)
 {
     struct sphttp_call *call = nursery->call;
     call->slot = slot;
+    call->hands[slot].since_ns = 0;
     if (call->pool) {
         call->hands[slot].item = 0;
     }
@@ -335,7 +271,7 @@ fork_child(struct nursery *nursery, uint32_t index, uint32_t slot)
         call->report[index].pid = pid;
         nursery->next = index + 1;
     }
-    call->slots[slot] = (struct slot){pid, index};
+    call->slots[slot] = (struct slot){pid, call->pool ? -1 : (int64_t)index};
     nursery->running++;
     return false;
 }
@@ -357,10 +293,11 @@ slot_to_fill(struct nursery *nursery)
            call->state[nursery->next] != ITEM_FREE) {
         nursery->next++;
     }
+    bool any = nursery->next < call->count &&
+               nursery->next < call->page->watermark;
     uint32_t slot = nursery->next % call->alive; /* most often the free one */
     for (uint32_t i = 0; i < call->alive; i++) {
-        bool wanted = nursery->next < call->count ||
-                      (call->pool && hand_left(call, slot));
+        bool wanted = any || (call->pool && hand_left(call, slot));
         if (call->slots[slot].pid == 0 && wanted) {
             return slot;
         }
@@ -369,31 +306,47 @@ slot_to_fill(struct nursery *nursery)
     return -1;
 }
 
+/* The child in `slot` has ended. */
 static void
-finish_slot(struct nursery *nursery, struct slot *slot, int status,
+finish_slot(struct nursery *nursery, uint32_t number, int status,
             const struct rusage *usage)
 {
     struct sphttp_call *call = nursery->call;
-    uint32_t number = (uint32_t)(slot - call->slots);
-    int64_t index = call->pool ? hand_drop(call, number, slot->pid)
-                               : (int64_t)slot->index;
+    struct slot *slot = &call->slots[number];
+    uint32_t item = hand_item(call, number);
+    uint64_t kind = hand_kind_of_lost(call, item);
+    int64_t lost = hand_give_up(call, number, item, kind);
+    if (lost >= 0) {
+        slot->index = lost;
+    }
+    int64_t index = slot->index;
     if (index < 0) {
-        goto done; /* it had nothing in hand */
+        goto done; /* a pool's, and it had nothing in hand */
     }
     struct report *report = &call->report[index];
-    report->ended_ns = now_ns();
+    report->pid = slot->pid;
     report->wait_status = status;
     report->max_rss = (int64_t)usage->ru_maxrss * 1024;
     report->cpu_ns =
         (int64_t)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * SECOND +
         (int64_t)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) * 1000;
-    uint64_t kind = call->state[index] & ITEM_KIND;
-    bool committed = kind == ITEM_DONE || kind == ITEM_DISCARDED ||
-                     kind == ITEM_UNWRITTEN;
-    if (!committed && call->stop_on_failure) {
-        hand_stop(call->page);
+    report->ended_ns = now_ns();
+    if (lost >= 0 && kind == ITEM_FREE) {
+        call->lives[index]++;
+        nursery->next = index < nursery->next ? (uint32_t)index : nursery->next;
+        goto done;
     }
+    kind = call->state[index] & ITEM_KIND;
+    bool given_up = kind != ITEM_DONE && kind != ITEM_DISCARDED &&
+                    kind != ITEM_UNWRITTEN;
+    if (given_up && call->stop_at_failure != 0) {
+        hand_stop(call->page, call->stop_at_failure);
+    }
+    news_push(call, (uint32_t)index);
 done:
+    if (call->pool) {
+        news_missed(call);
+    }
     /* Reaped: from now on the number may be anybody's. */
     call->hands[number].pid = 0;
     *slot = (struct slot){0, 0};
@@ -402,7 +355,7 @@ done:
 }
 
 /* Take note of every child that has ended. Any may be waited for here: what
- * is not in a slot was left to us by one that is gone. True: strangers live. */
+ * is not in a slot was left to us by one that is gone. True: others live. */
 static bool
 reap_ended(struct nursery *nursery)
 {
@@ -416,23 +369,28 @@ reap_ended(struct nursery *nursery)
         }
         for (uint32_t i = 0; i < call->alive; i++) {
             if (call->slots[i].pid == pid) {
-                finish_slot(nursery, &call->slots[i], status, &usage);
+                finish_slot(nursery, i, status, &usage);
                 break;
             }
         }
     }
 }
 
-/* Sleep until a child ends, the host speaks, or `timeout` is over (NULL:
- * never). Leaves at a goodbye, ends everything where the host is gone. */
+/* Sleep until a child ends, the host speaks, or it is `end`, by now_ns. Leaves at
+ * a goodbye, ends everything where the host is gone. */
 static void
-wait_for_event(struct nursery *nursery, const struct timespec *timeout)
+wait_for_event(struct nursery *nursery, int64_t end)
 {
     struct pollfd fds[] = {
         {.fd = nursery->host, .events = POLLIN},
         {.fd = nursery->child_ends, .events = POLLIN},
     };
-    if (ppoll(fds, 2, timeout, NULL) <= 0) {
+    struct timespec left = {0, 0};
+    if (end != INT64_MAX && end > now_ns()) {
+        int64_t ns = end - now_ns();
+        left = (struct timespec){ns / SECOND, ns > 0 ? ns % SECOND : 0};
+    }
+    if (ppoll(fds, 2, end == INT64_MAX ? NULL : &left, NULL) <= 0) {
         return;
     }
     if (fds[1].revents != 0) {
@@ -442,12 +400,12 @@ wait_for_event(struct nursery *nursery, const struct timespec *timeout)
     if (fds[0].revents == 0) {
         return;
     }
-    char byte;
+    char byte = BYTE_LOOK;
     ssize_t n = recv(nursery->host, &byte, 1, MSG_DONTWAIT);
-    if (n > 0) {
-        _exit(0); /* goodbye: the host has removed the scratch directory */
+    if (n > 0 && byte == BYTE_GOODBYE) {
+        _exit(0); /* the host has removed the scratch directory */
     }
-    if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
         end_everything(nursery->call);
     }
 }
@@ -462,15 +420,42 @@ tell_host(struct nursery *nursery)
     (void)send(nursery->host, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-/* Nurseries of calls that our children made and did not live to see the end
- * of: they clean up after themselves, and this call ends after they have. */
+/* May nurseries of calls that our children made, and did not live to see the end
+ * of, still clean up after themselves? This call ends after they have. */
 static bool
-nested_left(struct nursery *nursery)
+patient(struct nursery *nursery)
 {
     if (nursery->patience_ns == 0) {
         nursery->patience_ns = now_ns() + SECOND;
     }
-    return now_ns() < nursery->patience_ns && kill_children(0) > 0;
+    return now_ns() < nursery->patience_ns;
+}
+
+/* What there is to do when no child can be forked. Until when there is nothing
+ * more, by now_ns. `left`: there are processes below this one. */
+static int64_t
+tend(struct nursery *nursery, bool left)
+{
+    struct sphttp_call *call = nursery->call;
+    limits_enforce(call);
+    if (call->page->stop == STOP_ALL && left) {
+        bool wait = patient(nursery);
+        if (limits_cut(call, wait) || wait || nursery->running > 0) {
+            return now_ns() + 5000000;
+        }
+    }
+    bool over = nursery->running == 0 &&
+                (call->page->stop != 0 || nursery->next >= call->count);
+    if (!over) {
+        return limits_next(call);
+    }
+    if (!nursery->told && left && patient(nursery) && kill_children(0) > 0) {
+        return now_ns() + 2000000;
+    }
+    if (!nursery->told) {
+        tell_host(nursery);
+    }
+    return INT64_MAX;
 }
 
 /* What has to be done once, before the first child. 0 or -errno. */
@@ -484,7 +469,7 @@ settle(struct nursery *nursery)
     nursery->host = call->nursery_end;
     call->nursery_end = -1;
     call->in_child = true;
-    settle_signals();
+    reset_handlers();
     /* A host that ignores SIGCHLD would cost us every exit status. */
     nursery->deaf = signal(SIGCHLD, SIG_DFL) == SIG_IGN;
     /* First: where the host has closed it, the next descriptor would be 0. */
@@ -531,22 +516,9 @@ nursery_run(struct sphttp_call *call)
             }
             return (uint32_t)taken;
         }
-        bool strangers = reap_ended(&nursery);
-        struct timespec soon = {0, 0};
-        struct timespec *timeout = NULL;
-        if (slot_to_fill(&nursery) >= 0) {
-            timeout = &soon;
-        }
-        else if (nursery.running == 0 && !nursery.told) {
-            if (strangers && nested_left(&nursery)) {
-                soon.tv_nsec = 2000000;
-                timeout = &soon;
-            }
-            else {
-                tell_host(&nursery);
-            }
-        }
-        wait_for_event(&nursery, timeout);
+        bool left = reap_ended(&nursery);
+        int64_t until = slot_to_fill(&nursery) >= 0 ? 0 : tend(&nursery, left);
+        wait_for_event(&nursery, until);
     }
 }
 

@@ -9,6 +9,7 @@ typedef struct sphttp_call sphttp_call;
 
 enum { SPHTTP_NOT_MAIN = -100000 }; /* this is not the main interpreter */
 enum { SPHTTP_NO_UTF8 = -100001 };  /* a str without a UTF-8 form */
+enum { SPHTTP_NEWS = -100002 };     /* see py_call_run */
 
 /* How a child says that it is through with its item. */
 enum sphttp_status {
@@ -18,7 +19,11 @@ enum sphttp_status {
     SPHTTP_RAISED = 4,       /* an exception as text; never unpickled */
     SPHTTP_RAISED_AS = 5,    /* the same and its pickle; authenticated */
     SPHTTP_NOT_TEXT = 6,     /* the name of the type that process returned */
-    SPHTTP_DISCARDED = 7     /* it returned, and nobody wants to know what */
+    SPHTTP_DISCARDED = 7,    /* it returned, and nobody wants to know what */
+    /* Or'ed to one of these, it is what the child gave with Break: no new item
+     * starts; or with Kill: and what runs is killed. */
+    SPHTTP_BREAK = 16,
+    SPHTTP_KILL = 32
 };
 
 /* What became of an item; a status above, or one of these. */
@@ -27,7 +32,9 @@ enum sphttp_fate {
     SPHTTP_DIED = -1,      /* its child ended without a result */
     SPHTTP_UNWRITTEN = -2, /* the result could not be written: see error */
     SPHTTP_UNREAD = -3,    /* the result could not be read: see error */
-    SPHTTP_TAMPERED = -4   /* the record is not the one that was written */
+    SPHTTP_TAMPERED = -4,  /* the record is not the one that was written */
+    SPHTTP_LATE = -5,      /* its child was killed at the item's limit */
+    SPHTTP_CUT = -6        /* its child was killed with the whole call */
 };
 
 typedef struct {
@@ -48,7 +55,10 @@ typedef struct {
 enum sphttp_how {
     SPHTTP_STOP = 1,  /* no item starts after one failed */
     SPHTTP_POOL = 2,  /* a child takes item after item; else one */
-    SPHTTP_LINGER = 4 /* a child has something to do after its last item */
+    SPHTTP_LINGER = 4, /* a child has something to do after its last item */
+    SPHTTP_CUT_SHORT = 8, /* after one failed, what runs is killed */
+    SPHTTP_SETUP = 16, /* an item's clock starts at sphttp_child_begin only */
+    SPHTTP_TELL = 32  /* py_call_run returns whenever items have ended */
 };
 
 /* Prepare a call of `count` items (at least 1), at most `alive` children (at
@@ -58,6 +68,15 @@ enum sphttp_how {
  * -ENAMETOOLONG, -ENOMEM, -EMFILE, -EOVERFLOW, -EIO (libcrypto). */
 int sphttp_call_open(uint32_t count, uint32_t alive, int how,
                      const char *root, sphttp_call **call);
+
+/* Before the fork. An item may run `timeout_ns`, the call `deadline_ns` from now,
+ * 0: for ever; and an item whose child died is tried `retries` times again.
+ * 0 or -ENOMEM. */
+int sphttp_call_limit(sphttp_call *call, int64_t timeout_ns,
+                      int64_t deadline_ns, uint32_t retries);
+
+/* Let the items below `mark` start; without it all may. */
+void sphttp_call_allow(sphttp_call *call, uint32_t mark);
 
 /* In the main thread: the descriptor, never blocking, that wakes py_call_run
  * when a byte is written to it, and from now on EINTR is not retried. Elsewhere
@@ -78,12 +97,22 @@ int py_call_start(sphttp_call *call);
 
 /* Start what py_call_start has not, wait for the end, collect the results, send
  * the nursery off. One call, which takes the GIL once, to come back. Returns 0
- * at the end, when every child has ended; in a child as above; -EINTR: signals are due, call again; other
- * -errno: the call failed while sphttp_call_doing. Close it in any case. */
+ * at the end, when every child has ended; in a child as above; SPHTTP_NEWS:
+ * items have ended, see sphttp_call_next, then call again; -EINTR: signals are
+ * due, call again; other -errno: the call failed while sphttp_call_doing. Close
+ * it in any case. */
 int py_call_run(sphttp_call *call);
 
-/* The descriptor to wait on, for reading; -1 while the call is not under way. */
-int sphttp_call_descriptor(const sphttp_call *call);
+/* With SPHTTP_TELL: the next of the items that have ended, in the order in which
+ * they did; -1: there is none yet. After the end, all are told of. */
+int64_t sphttp_call_next(sphttp_call *call);
+
+/* Was the call cut short at its deadline? */
+int sphttp_call_overdue(const sphttp_call *call);
+
+/* The descriptor to wait on, for reading, before py_call_run; -1 while the call
+ * is not under way; -errno. It is the call's. */
+int sphttp_call_descriptor(sphttp_call *call);
 
 /* After a failure: what was being done, a constant string. */
 const char *sphttp_call_doing(const sphttp_call *call);
@@ -127,6 +156,9 @@ int64_t py_child_commit_text(sphttp_call *call, uint32_t index,
  * the record for the call, and end this process. */
 void sphttp_child_fail(sphttp_call *call, int status, const char *payload,
                        size_t size);
+
+/* In a child, with SPHTTP_SETUP: its first item begins now. */
+void sphttp_child_begin(sphttp_call *call);
 
 /* In a child: the number of its place among those alive, from 0. */
 uint32_t sphttp_child_slot(const sphttp_call *call);

@@ -486,7 +486,7 @@ commit_below_watermark(sphttp_call *call, uint32_t index)
         }
         next = sphttp_child_commit(call, (uint32_t)next, SPHTTP_RETURNED, "", 0);
         if (next == 59) {
-            hand_stop(call->page);
+            hand_stop(call->page, STOP_NEW);
         }
     }
     _exit(0);

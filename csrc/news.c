@@ -1,0 +1,153 @@
+/* How a host that wants to know hears of each item that has ended: whoever ends it
+ * puts it at the head of a list in the page, and rings where that was empty.
+ * Of one that was killed in between the host is not told: it looks for itself
+ * when it hears that a child has ended. */
+#include "internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+int
+news_open(struct sphttp_call *call)
+{
+    call->told = calloc(call->count, sizeof(*call->told));
+    call->fresh = calloc(call->count, sizeof(*call->fresh));
+    if (call->told == NULL || call->fresh == NULL) {
+        return -ENOMEM;
+    }
+    int bell = above_streams(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (bell < 0) {
+        return bell;
+    }
+    call->bell = bell;
+    return 0;
+}
+
+void
+news_close(struct sphttp_call *call)
+{
+    free(call->told);
+    free(call->fresh);
+    call->told = NULL;
+    call->fresh = NULL;
+    close_end(&call->bell);
+    close_end(&call->both);
+}
+
+int
+news_descriptor(struct sphttp_call *call)
+{
+    if (call->host_end < 0 || call->both >= 0) {
+        return call->host_end < 0 ? -1 : call->both;
+    }
+    int both = above_streams(epoll_create1(EPOLL_CLOEXEC));
+    struct epoll_event event = {.events = EPOLLIN};
+    if (both < 0) {
+        return both;
+    }
+    if (epoll_ctl(both, EPOLL_CTL_ADD, call->host_end, &event) != 0 ||
+        epoll_ctl(both, EPOLL_CTL_ADD, call->bell, &event) != 0) {
+        int err = -errno;
+        close_end(&both);
+        return err;
+    }
+    call->both = both;
+    return both;
+}
+
+static void
+ring(const struct sphttp_call *call)
+{
+    uint64_t one = 1;
+    (void)write(call->bell, &one, sizeof(one)); /* full: it has been rung */
+}
+
+void
+news_push(struct sphttp_call *call, uint32_t index)
+{
+    if (!call->tell) {
+        return;
+    }
+    uint32_t head = call->page->news;
+    do {
+        call->link[index] = head;
+    } while (!atomic_compare_exchange_weak(&call->page->news, &head,
+                                           index + 1));
+    if (head == 0) {
+        ring(call);
+    }
+}
+
+void
+news_missed(struct sphttp_call *call)
+{
+    if (call->tell) {
+        call->page->missed = 1;
+        ring(call);
+    }
+}
+
+/* Has it ended, and with `report`, is all known of how? */
+static bool
+has_ended(const struct sphttp_call *call, uint32_t index, bool report)
+{
+    switch (call->state[index] & ITEM_KIND) {
+    case ITEM_FREE:
+    case ITEM_RUN:
+        return false;
+    case ITEM_LOST:
+    case ITEM_LATE:
+    case ITEM_CUT:
+        return !report || call->report[index].ended_ns != 0;
+    default:
+        return !report || call->pool || call->report[index].ended_ns != 0;
+    }
+}
+
+static void
+note(struct sphttp_call *call, uint32_t index, bool report)
+{
+    if (!call->told[index] && has_ended(call, index, report)) {
+        call->told[index] = true;
+        call->fresh[call->fresh_to++] = index;
+    }
+}
+
+void
+news_drain(struct sphttp_call *call, bool all)
+{
+    if (!call->tell) {
+        return;
+    }
+    uint32_t first = call->fresh_to;
+    uint32_t item = atomic_exchange(&call->page->news, 0);
+    /* A list that a child has scribbled on may go round in circles. */
+    for (uint32_t i = 0; i < call->count && item != 0 && item <= call->count;
+         i++) {
+        note(call, item - 1, false);
+        item = call->link[item - 1];
+    }
+    /* The head was the last to end. */
+    for (uint32_t last = call->fresh_to; first + 1 < last; first++) {
+        uint32_t index = call->fresh[--last];
+        call->fresh[last] = call->fresh[first];
+        call->fresh[first] = index;
+    }
+    if (atomic_exchange(&call->page->missed, 0) != 0 || all) {
+        for (uint32_t i = 0; i < call->count; i++) {
+            note(call, i, !all);
+        }
+    }
+}
+
+int64_t
+sphttp_call_next(sphttp_call *call)
+{
+    if (call->fresh_from == call->fresh_to) {
+        return -1;
+    }
+    return call->fresh[call->fresh_from++];
+}
