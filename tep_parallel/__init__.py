@@ -1,8 +1,11 @@
 """Fork-based fan-out: each item in a child process of its own, results in input order."""
 
+from tep_parallel._control import Break, Kill
 from tep_parallel._counting import processor_count, worker_number
 from tep_parallel._errors import (
+    DeadlineError,
     DeadWorkerError,
+    ItemTimeoutError,
     ParallelError,
     TamperedResultError,
     WorkerError,
@@ -14,7 +17,11 @@ from tep_parallel._version import __version__
 from tep_parallel._worker import ParallelWorker
 
 __all__ = [
+    "Break",
     "DeadWorkerError",
+    "DeadlineError",
+    "ItemTimeoutError",
+    "Kill",
     "Outcome",
     "Parallel",
     "ParallelError",

@@ -18,7 +18,8 @@ from typing import Any, NoReturn
 
 from tep_parallel import _counting, _raised, _streams
 from tep_parallel._codec import Codec, encoded
-from tep_parallel._engine import commit, commit_text, fail_call, leave
+from tep_parallel._control import Break, Kill
+from tep_parallel._engine import begin, commit, commit_text, fail_call, leave
 from tep_parallel._native import lib
 from tep_parallel._worker import Hooks, Process
 
@@ -30,6 +31,8 @@ _DISCARDED = lib.SPHTTP_DISCARDED
 _NOT_TEXT = lib.SPHTTP_NOT_TEXT
 _RAISED = lib.SPHTTP_RAISED
 _RAISED_AS = lib.SPHTTP_RAISED_AS
+_BREAK = lib.SPHTTP_BREAK
+_KILL = lib.SPHTTP_KILL
 
 # Their handlers survive the fork where they are a C library's (faulthandler), not Python's.
 _FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT)
@@ -97,6 +100,7 @@ def serve(
                 gc.freeze()  # what is inherited is not looked through, and so not copied
             if setup is not None:
                 setup()
+                begin(handle)
         except SystemExit as end:
             leave(_exit_status(end))
         except BaseException as error:  # noqa: BLE001  # it travels to the caller
@@ -123,6 +127,9 @@ def serve(
                     _flush()
             except SystemExit as end:
                 leave(_exit_status(end))
+            except Break as end:
+                status, payload = _given(end, codec, rebuild=rebuild)
+                _flush_after_failure()
             except BaseException as error:  # noqa: BLE001  # it travels to the caller
                 payload, pickled = _raised.pack(error, rebuild=rebuild)
                 status = _RAISED_AS if pickled else _RAISED
@@ -139,6 +146,24 @@ def serve(
         leave(0 if index == -1 else 1)
     finally:
         leave(1)  # not even a MemoryError gets from here into the caller's program
+
+
+def _given(end: Break, codec: Codec[Any] | None, *, rebuild: bool) -> tuple[int, bytes]:
+    """The status and the payload for what Break or Kill gave."""
+    how = _KILL if isinstance(end, Kill) else _BREAK
+    value = end.value
+    if codec is not None:
+        try:
+            payload, is_text = encoded(codec, value)
+        except BaseException as error:  # noqa: BLE001  # it travels to the caller
+            payload, pickled = _raised.pack(error, rebuild=rebuild)
+            return _RAISED_AS if pickled else _RAISED, payload
+        return how | (_ENCODED_TEXT if is_text else _ENCODED), payload
+    if value is None:
+        return how | _DISCARDED, b""
+    if isinstance(value, str):
+        return how | _RETURNED, str.encode(value, "utf-8", "surrogatepass")
+    return _NOT_TEXT, type(value).__qualname__.encode()
 
 
 def _fail(handle: object, error: BaseException, *, rebuild: bool) -> NoReturn:

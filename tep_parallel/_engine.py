@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from signal import set_wakeup_fd
 from types import TracebackType
 from typing import Any, NoReturn
@@ -15,9 +15,12 @@ from tep_parallel._native import fail, ffi, lib
 # cffi makes a function when it is first asked for: here, and not anew in every child.
 commit: Callable[[Any, int, int, bytes, int], int] = lib.sphttp_child_commit
 commit_text: Callable[[Any, int, int], int] = lib.py_child_commit_text
+begin: Callable[[Any], None] = lib.sphttp_child_begin
 fail_call: Callable[[Any, int, bytes, int], NoReturn] = lib.sphttp_child_fail
 slot: Callable[[Any], int] = lib.sphttp_child_slot
 leave: Callable[[int], NoReturn] = lib.sphttp_exit
+
+NEWS: int = lib.SPHTTP_NEWS
 
 _buffer = ffi.buffer
 _drop = lib.sphttp_call_drop
@@ -30,9 +33,7 @@ class Call:
     Args:
         count: How many items there are, at least 1.
         alive: How many children may be alive at once, at least 1.
-        stop_on_failure: Whether no item is begun after one has failed.
-        pool: Whether a child takes item after item; else each has one.
-        linger: Whether a child has something to do after its last item.
+        how: Of sphttp_how, or'ed.
         root: Where the scratch directory is made, an absolute path.
 
     Raises:
@@ -44,20 +45,18 @@ class Call:
         count: int,
         *,
         alive: int,
-        stop_on_failure: bool,
-        pool: bool,
-        linger: bool,
+        how: int,
         root: str,
     ) -> None:
         box = ffi.new("sphttp_call **")
-        how = stop_on_failure * lib.SPHTTP_STOP
-        how |= pool * lib.SPHTTP_POOL | linger * lib.SPHTTP_LINGER
         code = lib.sphttp_call_open(count, alive, how, os.fsencode(root), box)
         if code != 0:
             fail(code, f"preparing a call of {count} items below {root!r}")
         self.handle = ffi.gc(box[0], lib.py_call_free)
         self._root = root
         self._result = ffi.new("sphttp_result *")
+        self._begun = False
+        self._wait_read: Callable[[int], None] | None = None
         self._wakeup = 0  # ours, while it is Python's wake-up descriptor
         self._host_wakeup = -1
 
@@ -108,32 +107,73 @@ class Call:
         self._wakeup = 0
         lib.sphttp_call_unwatch(self.handle)
 
+    def limit(self, timeout: float | None, deadline: float | None, retries: int) -> None:
+        """Before the fork: seconds that an item and the call may take, and how often an item
+        whose child died is tried again.
+
+        Raises:
+            OSError: No memory.
+        """
+        code = lib.sphttp_call_limit(
+            self.handle,
+            max(1, int(timeout * 1e9)) if timeout else 0,
+            max(1, int(deadline * 1e9)) if deadline else 0,
+            min(retries, 0xFFFFFFFF),
+        )
+        if code != 0:
+            fail(code, "preparing to count retries")
+
+    def allow(self, mark: int) -> None:
+        """Let the items below `mark` start; without it all may."""
+        lib.sphttp_call_allow(self.handle, mark)
+
     def run(self) -> int:
         """Fork, and return 0 once every child has ended; in a child, at once, 1 + its index.
 
-        A child must end in `commit` or in `leave`, whatever happens.
+        With SPHTTP_TELL it also returns SPHTTP_NEWS, whenever items have ended: see fresh,
+        and call it again. A child must end in `commit` or in `leave`, whatever happens.
 
         Raises:
             OSError: The system refused processes, memory, or the scratch directory.
             RuntimeError: This is not the main interpreter.
         """
-        wait_read = _gevents_waiter()
-        if wait_read is None:
-            code = self._watch_signals()
-        else:
-            code = lib.py_call_start(self.handle)
+        code = 0
+        if not self._begun:
+            self._begun = True
+            self._wait_read = _gevents_waiter()
+            if self._wait_read is None:
+                code = self._watch_signals()
+            else:
+                code = lib.py_call_start(self.handle)
+        while code in (0, -errno.EINTR):  # Python has run the handlers on the way here
+            if self._wait_read is not None:
+                self._wait(self._wait_read)
+            code = lib.py_call_run(self.handle)
             if code == 0:
-                wait_read(lib.sphttp_call_descriptor(self.handle))
-        if code == 0:
-            code = lib.py_call_run(self.handle)
-        while code == -errno.EINTR:  # Python has run the handlers on the way here
-            code = lib.py_call_run(self.handle)
-        if code < 0:
+                break
+        if code < 0 and code != NEWS:
             doing = ffi.string(lib.sphttp_call_doing(self.handle)).decode("ascii")
             if "scratch" in doing:
                 doing += f" below {self._root!r} (scratch_root= names another place)"
             fail(code, doing)
         return code
+
+    def _wait(self, wait_read: Callable[[int], None]) -> None:
+        descriptor = lib.sphttp_call_descriptor(self.handle)
+        if descriptor >= 0:
+            wait_read(descriptor)
+        elif descriptor != -1:
+            fail(descriptor, "preparing to wait")
+
+    def fresh(self) -> Iterator[int]:
+        """The items that have ended since the last time, in the order in which they did."""
+        while (index := lib.sphttp_call_next(self.handle)) >= 0:
+            yield index
+
+    @property
+    def overdue(self) -> bool:
+        """Whether it was cut short at its deadline."""
+        return bool(lib.sphttp_call_overdue(self.handle))
 
     def fill(self, texts: list[Any]) -> int:
         """Put the text of each item that returned one in its place; how many items there are

@@ -3,12 +3,18 @@
 ParallelError
 ├── WorkerError          process() raised what cannot be rebuilt here
 ├── DeadWorkerError      the child ended without a result
+├── ItemTimeoutError     it was killed at its limit (also a TimeoutError)
+├── DeadlineError        the call was (also a TimeoutError)
 └── TamperedResultError  a record is not the one that was written
 """
 
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tep_parallel._outcome import Outcome
 
 
 class ParallelError(Exception):
@@ -89,6 +95,22 @@ class DeadWorkerError(ParallelError):
         self.signal = signal
 
 
+class ItemTimeoutError(ParallelError, TimeoutError):
+    """The item was still running at its `timeout`, and its child was killed."""
+
+
+class DeadlineError(ParallelError, TimeoutError):
+    """The call was not over at its `deadline`, and everything was killed.
+
+    Args:
+        outcomes: The Outcome of each item that had ended, in input order.
+    """
+
+    def __init__(self, message: str, *, outcomes: list[Outcome[Any]]) -> None:
+        super().__init__(message)
+        self.outcomes = outcomes
+
+
 class TamperedResultError(ParallelError):
     """A record failed its authenticity check: somebody else wrote to the scratch directory."""
 
@@ -112,8 +134,16 @@ def message_of(error: BaseException) -> str:
         return f"<its __str__ raised {type(broken).__name__}>"
 
 
+_SIGKILL = 9  # importing signal takes its time
+
 # An item that failed: its index, the item, and what is raised for it.
 Failure = tuple[int, object, BaseException]
+
+
+def cut_short(index: int, item: object, pid: int | None) -> DeadWorkerError:
+    """The error for a child that was killed because the whole call was cut short."""
+    message = f"item {index} ({shown(item)}): child {pid} was killed, for the call was cut short"
+    return DeadWorkerError(message, index=index, item=item, pid=pid, signal=_SIGKILL)
 
 
 def dead(index: int, item: object, pid: int | None, wait_status: int) -> DeadWorkerError:

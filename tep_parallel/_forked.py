@@ -5,19 +5,20 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from tep_parallel import _child, _raised
-from tep_parallel._codec import Codec, decoded
-from tep_parallel._engine import Call
-from tep_parallel._errors import Failure, ParallelError, TamperedResultError, dead, shown
+from tep_parallel import _child
+from tep_parallel._engine import NEWS, Call
+from tep_parallel._errors import DeadlineError, Failure
+from tep_parallel._found import Finder
 from tep_parallel._native import lib
+from tep_parallel._options import Options
 from tep_parallel._outcome import Outcome
-from tep_parallel._worker import ParallelWorker, Process, hooks_of, not_text
+from tep_parallel._watch import Watch
+from tep_parallel._worker import Hooks, ParallelWorker, Process, hooks_of
 
-_RETURNED = lib.SPHTTP_RETURNED
-_ENCODED = lib.SPHTTP_ENCODED
-_ENCODED_TEXT = lib.SPHTTP_ENCODED_TEXT
-_DISCARDED = lib.SPHTTP_DISCARDED
 _NOT_BEGUN = lib.SPHTTP_NOT_BEGUN
+_CUT = lib.SPHTTP_CUT
+
+_MOST_ALIVE = 512  # children, where the caller names no number
 
 
 class Ended:
@@ -27,17 +28,14 @@ class Ended:
         worker: For messages.
         process: Its function of one item.
         items: At least one.
-        alive: How many children may be alive at once.
-        pool: Whether each takes item after item; else it has one.
-        stop_on_failure: Whether no item is begun after one has failed; else all are.
+        options: The caller's.
+        on_error: What a failure does: "stop", "finish" or "kill".
         discard: Nobody wants to know what `process` returns.
-        codec: How results travel; None: as text.
-        rebuild: Whether exceptions may be unpickled.
-        root: Where the scratch directory is made.
 
     Raises:
         OSError, RuntimeError: See Call.run.
-        Exception: What setup or teardown raised.
+        DeadlineError: It was cut short at its deadline.
+        Exception: What setup, teardown, on_start, on_finish or progress raised.
     """
 
     def __init__(
@@ -45,33 +43,25 @@ class Ended:
         worker: ParallelWorker | Process,
         process: Process,
         items: list[Any],
+        options: Options,
         *,
-        alive: int,
-        pool: bool,
-        stop_on_failure: bool,
+        on_error: str,
         discard: bool,
-        codec: Codec[Any] | None,
-        rebuild: bool,
-        root: str,
     ) -> None:
-        self._worker = worker
         self._items = items
-        self._stop_on_failure = stop_on_failure
-        self._codec = codec
-        self._rebuild = rebuild
-        self._pool = pool
-        count = len(items)
+        self._options = options
+        self._on_error = on_error
+        self._pool = options.in_processes is not None and not options.isolation
+        self._told: dict[int, Outcome[Any]] = {}
         hooks = hooks_of(worker)
-        with Call(
-            count,
-            alive=min(alive, count),
-            stop_on_failure=stop_on_failure,
-            pool=pool,
-            linger=pool or hooks[1] is not None,
-            root=root,
-        ) as self._call:
+        alive = min(options.in_processes or _MOST_ALIVE, len(items))
+        root = options.scratch_root or os.path.abspath(os.environ.get("TMPDIR") or "/tmp")
+        with Call(len(items), alive=alive, how=self._how(hooks), root=root) as self._call:
+            self._finder = Finder(self._call, items, worker, options, pool=self._pool)
+            if options.timeout or options.deadline or options.retries:
+                self._call.limit(options.timeout, options.deadline, options.retries)
             prepared = _child.prepare()
-            event = self._call.run()
+            event = self._watch(alive) if options.watched else self._call.run()
             if event != 0:
                 _child.serve(
                     self._call.handle,
@@ -80,122 +70,110 @@ class Ended:
                     items,
                     prepared,
                     hooks,
-                    pool,
+                    self._pool,
                     discard,
-                    codec,
-                    rebuild,
+                    options.codec,
+                    options.rebuild,
                 )
             # While the nursery ends.
-            self._values: list[Any] = [None] * count
-            self._left = count if codec is not None else self._call.fill(self._values)
-        # What failed all children stands behind the last item.
-        failure = self._call.result(count)
-        if failure.fate != _NOT_BEGUN:
-            raise self._call_error(failure)
+            self._values: list[Any] = [None] * len(items)
+            self._left = len(items)
+            if options.codec is None and not options.watched:
+                self._left = self._call.fill(self._values)
+        error = self._finder.call_error()
+        if error is not None:
+            raise error
+        if self._call.overdue:
+            self._raise_overdue()
+
+    def _how(self, hooks: Hooks) -> int:
+        setup, teardown = hooks
+        how: int = {"stop": lib.SPHTTP_STOP, "kill": lib.SPHTTP_CUT_SHORT}.get(self._on_error, 0)
+        if self._pool:
+            how |= lib.SPHTTP_POOL
+        if self._pool or teardown is not None:
+            how |= lib.SPHTTP_LINGER
+        if setup is not None:
+            how |= lib.SPHTTP_SETUP
+        if self._options.watched:
+            how |= lib.SPHTTP_TELL
+        return how
+
+    def _watch(self, alive: int) -> int:
+        """Run the call, and tell of each item as it ends; in a child as Call.run."""
+        with Watch(self._options, self._items) as watch:
+            mark = watch.start(alive)
+            if mark is not None:
+                self._call.allow(mark)
+            stopping = False
+            event = NEWS
+            while event == NEWS:
+                event = self._call.run()
+                if event > 0:
+                    break  # a child
+                for index in self._call.fresh():
+                    outcome = self._told[index] = self._finder.outcome(index)
+                    watch.finish(outcome)
+                    failed = outcome.error is not None and self._on_error in ("stop", "kill")
+                    stopping = stopping or failed or bool(self._finder.given)
+                    mark = None if stopping else watch.start(1)
+                    if mark is not None:
+                        self._call.allow(mark)
+        return event
 
     def results(self) -> tuple[list[Any], list[Failure]]:
         """What the items returned, None for those that did not; and the failures."""
         values = self._values
         failures: list[Failure] = []
-        skipped = []
+        others: list[int] = []
         for index, item in enumerate(self._items):
             if self._left == 0:
                 break
             if values[index] is not None:
                 continue
             result = self._call.result(index)
-            values[index], error = self._found(index, item, result)
+            error: BaseException | None
+            if result.fate in (_NOT_BEGUN, _CUT):
+                others.append(index)
+                continue
+            if index in self._told:
+                values[index], error = self._told[index].result, self._told[index].error
+            else:
+                values[index], error = self._finder.value(index, result)
             if error is not None:
                 failures.append((index, item, error))
-            elif result.fate == _NOT_BEGUN:
-                skipped.append((index, item))
-        # Not begun because another had failed; unless none has, and there is more amiss.
-        if not failures:
-            failures += [(index, item, dead(index, item, None, -1)) for index, item in skipped]
+        # Because of another that failed, or of a Break; unless there is neither, and more amiss.
+        if others and not failures and not self.given:
+            for index in others:
+                error = self._finder.outcome(index).error
+                assert error is not None
+                failures.append((index, self._items[index], error))
         return values, failures
 
+    @property
+    def given(self) -> dict[int, Any]:
+        """What Break and Kill gave, by index; after results or outcomes."""
+        return self._finder.given
+
     def outcomes(self) -> list[Outcome[Any]]:
-        """What became of each item that was begun, in input order."""
-        return [
-            self._outcome(index, item, self._call.result(index))
-            for index, item in enumerate(self._items)
+        """What became of each item, in input order; after a Break of those that were begun."""
+        outcomes = [
+            self._told.get(index) or self._finder.outcome(index, self._values[index])
+            for index in range(len(self._items))
         ]
+        if self.given:
+            return [outcome for outcome in outcomes if outcome.attempts > 0]
+        return outcomes
 
-    def _outcome(self, index: int, item: object, result: Any) -> Outcome[Any]:
-        value, error = self._values[index], None
-        if value is None:
-            value, error = self._found(index, item, result)
-        if result.fate == _NOT_BEGUN:
-            error = dead(index, item, None, -1)
-        exit_code = signal = None
-        status = result.wait_status
-        seen = status >= 0 and not self._pool
-        if seen and os.WIFSIGNALED(status):
-            signal = os.WTERMSIG(status)
-        elif seen:
-            exit_code = os.WEXITSTATUS(status)
-        return Outcome(
-            index,
-            item,
-            result=value,
-            error=error,
-            pid=result.pid or None,
-            exit_code=exit_code,
-            signal=signal,
-            attempts=result.attempts,
-            started=result.started_ns / 1e9 if result.attempts > 0 else None,
-            seconds=(result.ended_ns - result.started_ns) / 1e9,
-            cpu_seconds=result.cpu_ns / 1e9 if seen else None,
-            max_rss=result.max_rss if seen else None,
-        )
-
-    def _found(self, index: int, item: object, result: Any) -> tuple[Any, Exception | None]:
-        """The value, or the exception; neither for an item without a result or not begun."""
-        fate = result.fate
-        codec = self._codec
-        if fate == _RETURNED and codec is None:
-            try:
-                return self._call.text(index, result), None
-            except UnicodeDecodeError:
-                fate = lib.SPHTTP_TAMPERED
-        if fate in (_ENCODED, _ENCODED_TEXT) and codec is not None:
-            payload = self._call.payload(index, result)
-            is_text = fate == _ENCODED_TEXT
-            return decoded(codec, payload, is_text=is_text, index=index, item=item)
-        if fate in (_DISCARDED, _NOT_BEGUN):
-            return None, None
-        return None, self._error(index, item, result, fate)
-
-    def _call_error(self, result: Any) -> Exception:
-        """The exception for what is wrong with every child."""
-        error: Exception
-        if result.fate in (lib.SPHTTP_RAISED, lib.SPHTTP_RAISED_AS):
-            rebuild = self._rebuild and result.fate == lib.SPHTTP_RAISED_AS
-            payload = self._call.payload(len(self._items), result)
-            error = _raised.unpack(payload, rebuild=rebuild, where="setup or teardown")
-        else:
-            error = ParallelError("setup or teardown failed in a child, which could not say why")
-        _raised.add_note(error, "tep_parallel: raised by setup or teardown, not for an item")
-        return error
-
-    def _error(self, index: int, item: object, result: Any, fate: int) -> Exception:
-        """The exception for an item that was begun and whose value is not there."""
-        where = f"item {index} ({shown(item)})"
-        if fate == lib.SPHTTP_RAISED or fate == lib.SPHTTP_RAISED_AS:
-            rebuild = self._rebuild and fate == lib.SPHTTP_RAISED_AS
-            try:
-                payload = self._call.payload(index, result)
-                return _raised.unpack(payload, rebuild=rebuild, index=index, item=item)
-            except UnicodeDecodeError:
-                fate = lib.SPHTTP_TAMPERED
-        if fate == lib.SPHTTP_NOT_TEXT:
-            kind = self._call.payload(index, result).decode(errors="replace")
-            return not_text(self._worker, index, item, kind)
-        if fate in (lib.SPHTTP_TAMPERED, _RETURNED, _ENCODED, _ENCODED_TEXT):
-            msg = f"{where}: the record in the scratch directory is not the one its child wrote"
-            return TamperedResultError(msg, index=index, item=item)
-        if fate == lib.SPHTTP_DIED:
-            return dead(index, item, result.pid or None, result.wait_status)
-        verb = "writing" if fate == lib.SPHTTP_UNWRITTEN else "reading"
-        reason = os.strerror(result.error)
-        return OSError(result.error, f"{reason}, while {verb} the result of {where}")
+    def _raise_overdue(self) -> None:
+        ended, cut = [], 0
+        for outcome in self.outcomes():
+            fate = self._call.result(outcome.index).fate
+            if fate in (_CUT, _NOT_BEGUN):
+                cut += 1
+            else:
+                ended.append(outcome)
+        if cut > 0:  # else it was the children's teardown that took so long
+            msg = f"the call was not over after {self._options.deadline} s: {cut} of "
+            msg += f"{len(self._items)} items had not ended"
+            raise DeadlineError(msg, outcomes=ended)

@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Generic, Protocol
 
-from tep_parallel._codec import Codec, check_codec
-from tep_parallel._counting import processor_count
+from tep_parallel._codec import Codec
 from tep_parallel._errors import Failure, shown
+from tep_parallel._options import OnFinish, OnStart, Options, Progress
 from tep_parallel._outcome import Outcome
 from tep_parallel._worker import ParallelWorker, Process, process_of
 
@@ -21,8 +21,6 @@ else:
 
     T = TypeVar("T")
 
-_MOST_ALIVE = 512  # children, where the caller names no number
-
 
 class Ended(Protocol):
     """A call that has ended, with children (_forked) or without (_serial)."""
@@ -30,6 +28,9 @@ class Ended(Protocol):
     def results(self) -> tuple[list[Any], list[Failure]]: ...
 
     def outcomes(self) -> list[Outcome[Any]]: ...
+
+    @property
+    def given(self) -> dict[int, Any]: ...
 
 
 class Parallel(Generic[T]):
@@ -43,6 +44,16 @@ class Parallel(Generic[T]):
             more than 512 alive. 0: no fork, every item is processed here, for debugging and
             tests.
         isolation: Whether every item gets a fresh child, with in_processes at most alive.
+        timeout: Seconds that an item may run; then its child is killed, with its process
+            group, and the item fails with ItemTimeoutError. None: for ever. A child's
+            `setup` does not count.
+        deadline: Seconds that the whole call may take; then all that it started is killed,
+            and DeadlineError is raised. None: for ever.
+        retries: How often an item whose child died is tried again; not one that raised, nor
+            one that was killed at its limit.
+        on_error: What a failure does to the others in map_processes and each_process.
+            "stop": no new item is begun, those that run are left to end; "finish": every
+            item is processed first; "kill": what runs is killed at once.
         codec: Any module or object with `dumps` and `loads` (json, pickle, orjson...), which
             turns results into objects: `dumps` in the child, `loads` here, of what bears the
             call's own MAC. None: results are text.
@@ -52,10 +63,20 @@ class Parallel(Generic[T]):
             the worker itself.
         scratch_root: The directory below which a call makes its scratch directory. None:
             TMPDIR of the environment, or /tmp.
+        progress: True: a bar of tqdm's on standard error; or an object whose `update(n)` is
+            called when n more items have ended.
+        on_start: Called here with index and item, before the item may start.
+        on_finish: Called here with the Outcome of each item that has ended, failed ones
+            too, in the order in which they do; one call at a time. What on_start, on_finish
+            or `update` raises ends the call: what runs is killed.
+
+    With in_processes=0 nothing can be killed: `timeout`, `deadline` and `retries` are not
+    enforced.
 
     Raises:
         TypeError: An argument of the wrong kind, or a worker class in place of an instance.
-        ValueError: A negative number.
+        ValueError: A number out of range, or an `on_error` that there is not.
+        ImportError: progress=True without tqdm, which is in tep-parallel[progress].
 
     Source: `Parallel.map` of grosser/parallel, lib/parallel.rb.
     """
@@ -66,38 +87,39 @@ class Parallel(Generic[T]):
         *,
         in_processes: int | bool | None = None,
         isolation: bool = False,
+        timeout: float | None = None,
+        deadline: float | None = None,
+        retries: int = 0,
+        on_error: str = "stop",
         codec: Codec[T] | None = None,
         rebuild_exceptions: bool = True,
         scratch_root: str | os.PathLike[str] | None = None,
+        progress: Progress | bool | None = None,
+        on_start: OnStart | None = None,
+        on_finish: OnFinish | None = None,
     ) -> None:
         process_of(worker)  # refused here, where the caller sees why
-        if in_processes is True:
-            in_processes = processor_count()
-        if in_processes is not None:
-            if isinstance(in_processes, bool) or not isinstance(in_processes, int):
-                got = "False" if in_processes is False else type(in_processes).__name__
-                msg = f"in_processes: expected an int, True or None, got {got}"
-                raise TypeError(msg)
-            if in_processes < 0:
-                msg = f"in_processes: expected 0 or more, got {in_processes}"
-                raise ValueError(msg)
-        for name, value in (("isolation", isolation), ("rebuild_exceptions", rebuild_exceptions)):
-            if not isinstance(value, bool):
-                msg = f"{name}: expected a bool, got {type(value).__name__}"
-                raise TypeError(msg)
-        if codec is not None:
-            check_codec(codec)
         self.worker = worker
-        self._codec = codec
-        self._in_processes = in_processes
-        self._isolation = isolation
-        self._rebuild = rebuild_exceptions
-        self._scratch_root = None if scratch_root is None else _path(scratch_root)
+        self._options = Options(
+            in_processes=in_processes,
+            isolation=isolation,
+            timeout=timeout,
+            deadline=deadline,
+            retries=retries,
+            on_error=on_error,
+            codec=codec,
+            rebuild_exceptions=rebuild_exceptions,
+            scratch_root=scratch_root,
+            progress=progress,
+            on_start=on_start,
+            on_finish=on_finish,
+        )
 
     def map_processes(self, items: Iterable[Any]) -> list[T]:
         """Return every item's result, in input order, once every child has ended.
 
-        After a failure no new item is begun; those that run are left to end.
+        A failure does what `on_error` says. Where an item raised Break or Kill, its value is
+        returned instead.
 
         Args:
             items: The items; of any kind, since children inherit them.
@@ -106,22 +128,27 @@ class Parallel(Generic[T]):
             TypeError: `items` is one str or bytes, or no iterable (nothing was forked); or
                 `process` returned something else than a str, and there is no codec.
             Exception: What `process`, or the codec, raised, the first by input order, as
-                itself, with the child's traceback as its cause.
+                itself, with the child's traceback as its cause. Its `other_failures` are
+                index, item and exception of each other item that failed.
             ParallelError: What became of an item without such an exception.
+            DeadlineError: The call was not over at its deadline.
             OSError: The system refused processes, memory, descriptors or a file.
             RuntimeError: This is not the main interpreter; nothing was forked.
         """
-        ended = self._run(items, stop_on_failure=True)
+        ended = self._run(items, self._options.on_error)
         if ended is None:
             return []
         values, failures = ended.results()
+        if ended.given:
+            return _first(ended.given)  # type: ignore[no-any-return]
         _raise_first(failures)
         return values
 
     def each_process(self, items: Iterable[Any]) -> int:
         """Process every item for its side effects; return 0 once every child has ended.
 
-        What `process` returns is neither checked nor sent, and no codec is asked.
+        What `process` returns is neither checked nor sent, and no codec is asked; what Break
+        or Kill gave is, and is returned.
 
         Args:
             items: As of map_processes.
@@ -129,31 +156,34 @@ class Parallel(Generic[T]):
         Raises:
             Exception: As map_processes, but for what is wrong with a result.
         """
-        ended = self._run(items, stop_on_failure=True, discard=True)
-        if ended is not None:
-            _raise_first(ended.results()[1])
+        ended = self._run(items, self._options.on_error, discard=True)
+        if ended is None:
+            return 0
+        failures = ended.results()[1]
+        if ended.given:
+            return _first(ended.given)  # type: ignore[no-any-return]
+        _raise_first(failures)
         return 0
 
     def outcomes(self, items: Iterable[Any]) -> list[Outcome[T]]:
         """Return what became of each item, in input order, once every child has ended.
 
         Every item is processed, and an item's failure never raises: it stands in its
-        Outcome.
+        Outcome. After a Break or Kill there are those of the items that had been begun.
 
         Args:
             items: As of map_processes.
 
         Raises:
             TypeError: `items` is one str or bytes, or no iterable; nothing was forked.
+            DeadlineError: The call was not over at its deadline.
             OSError: The system refused processes, memory, descriptors or a file.
             RuntimeError: This is not the main interpreter; nothing was forked.
         """
-        ended = self._run(items, stop_on_failure=False)
+        ended = self._run(items, "never")
         return [] if ended is None else ended.outcomes()
 
-    def _run(
-        self, items: Iterable[Any], *, stop_on_failure: bool, discard: bool = False
-    ) -> Ended | None:
+    def _run(self, items: Iterable[Any], on_error: str, *, discard: bool = False) -> Ended | None:
         """Process the items; None: there are none."""
         process = process_of(self.worker)
         if isinstance(items, str | bytes | bytearray):  # list("abc") would fork three children
@@ -170,53 +200,33 @@ class Parallel(Generic[T]):
         if not listed:
             return None
         # Loaded now: a child of a busy host cannot import what another thread is importing.
-        if self._in_processes == 0:
-            from tep_parallel import _serial
+        if self._options.in_processes == 0:
+            from tep_parallel._serial import Ended as EndedHere
 
-            return _serial.Ended(
-                self.worker,
-                process,
-                listed,
-                stop_on_failure=stop_on_failure,
-                discard=discard,
-                codec=self._codec,
-                rebuild=self._rebuild,
+            return EndedHere(
+                self.worker, process, listed, self._options, on_error=on_error, discard=discard
             )
-        from tep_parallel import _forked
+        from tep_parallel._forked import Ended as EndedThere
 
-        return _forked.Ended(
-            self.worker,
-            process,
-            listed,
-            alive=self._in_processes or _MOST_ALIVE,
-            pool=self._in_processes is not None and not self._isolation,
-            stop_on_failure=stop_on_failure,
-            discard=discard,
-            codec=self._codec,
-            rebuild=self._rebuild,
-            root=self._scratch_root or os.path.abspath(os.environ.get("TMPDIR") or "/tmp"),
+        return EndedThere(
+            self.worker, process, listed, self._options, on_error=on_error, discard=discard
         )
 
 
-def _path(given: str | os.PathLike[str]) -> str:
-    path = os.fspath(given) if isinstance(given, str | os.PathLike) else given
-    if not isinstance(path, str):
-        msg = f"scratch_root: expected a str or a path of str, got {type(path).__name__}"
-        raise TypeError(msg)
-    if not path or "\0" in path:
-        msg = f"scratch_root: expected a path, got {path!r}"
-        raise ValueError(msg)
-    return os.path.abspath(path)
+def _first(given: dict[int, Any]) -> Any:
+    """What was given first, by input order."""
+    return given[min(given)]
 
 
 def _raise_first(failures: list[Failure]) -> None:
     """Raise the first failure by input order, saying what it was and how many others failed."""
     if not failures:
         return
-    from tep_parallel._raised import add_note
+    from tep_parallel._raised import add_note, add_others
 
     index, item, error = failures[0]
     others = len(failures) - 1
     more = "no other failed" if others == 0 else f"{others} more failed"
     add_note(error, f"tep_parallel: item {index} ({shown(item)}); {more}")
+    add_others(error, failures[1:])
     raise error

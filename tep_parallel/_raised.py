@@ -6,7 +6,7 @@ import contextlib
 import pickle
 import traceback
 
-from tep_parallel._errors import WorkerError, message_of, shown
+from tep_parallel._errors import Failure, WorkerError, message_of, shown
 
 _LENGTH = 8  # bytes of the number before each of the three texts
 
@@ -113,3 +113,17 @@ def add_note(error: BaseException, note: str) -> None:
     """BaseException.add_note; before 3.11 the note only stands in __notes__ (PEP 678)."""
     with contextlib.suppress(Exception):  # a class may forbid it, and the error matters more
         error.__notes__ = [*getattr(error, "__notes__", []), note]
+
+
+class OtherFailures(list[Failure]):
+    """The failures of a call beside the one that is raised; they stay in this process."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Items and exceptions may not survive a pickle, and would keep the one raised from it.
+        return OtherFailures, ()
+
+
+def add_others(error: BaseException, others: list[Failure]) -> None:
+    """Let the failures that are not raised be reached from the one that is."""
+    with contextlib.suppress(Exception):  # as above
+        error.other_failures = OtherFailures(others)  # type: ignore[attr-defined]

@@ -9,16 +9,23 @@ from functools import partial
 from typing import Any
 
 from tep_parallel import _counting, _raised
-from tep_parallel._codec import Codec, decoded, encoded
+from tep_parallel._codec import decoded, encoded
+from tep_parallel._control import Break
 from tep_parallel._errors import Failure, dead
+from tep_parallel._options import Options
 from tep_parallel._outcome import Outcome
+from tep_parallel._watch import Watch
 from tep_parallel._worker import ParallelWorker, Process, hooks_of, not_text
+
+# The value, the exception, and whether the value was given with Break.
+_Found = tuple[Any, Exception | None, bool]
 
 
 class Ended:
     """A call whose items have all been processed in this process.
 
-    Arguments as of _forked.Ended. KeyboardInterrupt gets through: here it is the caller's.
+    Arguments and attributes as of _forked.Ended. KeyboardInterrupt gets through: here it is
+    the caller's.
     """
 
     def __init__(
@@ -26,20 +33,20 @@ class Ended:
         worker: ParallelWorker | Process,
         process: Process,
         items: list[Any],
+        options: Options,
         *,
-        stop_on_failure: bool,
+        on_error: str,
         discard: bool,
-        codec: Codec[Any] | None,
-        rebuild: bool,
     ) -> None:
+        self.given: dict[int, Any] = {}
         self._outcomes: list[Outcome[Any]] = []
         setup, teardown = hooks_of(worker)
         former = _counting.without_child.set(True)
         try:
-            self._hook(setup, rebuild=rebuild)
-            run = partial(_process, worker, process, discard=discard, codec=codec, rebuild=rebuild)
-            self._process_all(run, items, stop_on_failure=stop_on_failure)
-            self._hook(teardown, rebuild=rebuild)
+            self._hook(setup, rebuild=options.rebuild)
+            run = partial(_process, worker, process, options, discard=discard)
+            self._process_all(run, items, options, stop=on_error in ("stop", "kill"))
+            self._hook(teardown, rebuild=options.rebuild)
         finally:
             _counting.without_child.reset(former)
 
@@ -56,17 +63,14 @@ class Ended:
             raise failure from failure.__cause__
 
     def _process_all(
-        self,
-        run: Callable[[int, Any], tuple[Any, Exception | None]],
-        items: list[Any],
-        *,
-        stop_on_failure: bool,
+        self, run: Callable[[int, Any], _Found], items: list[Any], options: Options, *, stop: bool
     ) -> None:
-        for index, item in enumerate(items):
-            started = time.monotonic()
-            value, error = run(index, item)
-            self._outcomes.append(
-                Outcome(
+        with Watch(options, items) as watch:
+            for index, item in enumerate(items):
+                watch.start(1)
+                started = time.monotonic()
+                value, error, broke = run(index, item)
+                outcome = Outcome(
                     index,
                     item,
                     result=value,
@@ -76,9 +80,12 @@ class Ended:
                     started=started,
                     seconds=time.monotonic() - started,
                 )
-            )
-            if error is not None and stop_on_failure:
-                break
+                self._outcomes.append(outcome)
+                watch.finish(outcome)
+                if broke:
+                    self.given[index] = value
+                if broke or (error is not None and stop):
+                    break
 
     def results(self) -> tuple[list[Any], list[Failure]]:
         """As _forked.Ended.results."""
@@ -97,28 +104,35 @@ class Ended:
 def _process(
     worker: ParallelWorker | Process,
     process: Process,
+    options: Options,
     index: int,
     item: object,
     *,
     discard: bool,
-    codec: Codec[Any] | None,
-    rebuild: bool,
-) -> tuple[Any, Exception | None]:
+) -> _Found:
+    codec = options.codec
+    broke = False
     try:
-        result = process(item)
-        if codec is not None and not discard:
+        try:
+            result = process(item)
+        except Break as end:
+            result, broke = end.value, True
+        wanted = broke or not discard
+        if codec is not None and wanted:
             payload, is_text = encoded(codec, result)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
-        return None, dead(index, item, os.getpid(), (code & 0xFF) << 8)
+        return None, dead(index, item, os.getpid(), (code & 0xFF) << 8), False
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001  # it is the item's outcome
-        return None, _raised.as_if_sent(error, rebuild=rebuild, index=index, item=item)
-    if discard:
-        return None, None
+        failure = _raised.as_if_sent(error, rebuild=options.rebuild, index=index, item=item)
+        return None, failure, False
+    if not wanted or (broke and result is None and codec is None):
+        return None, None, broke
     if codec is not None:
-        return decoded(codec, payload, is_text=is_text, index=index, item=item)
+        value, failed = decoded(codec, payload, is_text=is_text, index=index, item=item)
+        return value, failed, broke and failed is None
     if not isinstance(result, str):
-        return None, not_text(worker, index, item, type(result).__qualname__)
-    return str.__str__(result), None  # of a subclass: the text, as from a child
+        return None, not_text(worker, index, item, type(result).__qualname__), False
+    return str.__str__(result), None, broke  # of a subclass: the text, as from a child

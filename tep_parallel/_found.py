@@ -1,0 +1,175 @@
+"""What C found of an item, made a value, an exception or an Outcome."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from tep_parallel import _raised
+from tep_parallel._codec import decoded
+from tep_parallel._engine import Call
+from tep_parallel._errors import (
+    ItemTimeoutError,
+    ParallelError,
+    TamperedResultError,
+    cut_short,
+    dead,
+    shown,
+)
+from tep_parallel._native import lib
+from tep_parallel._options import Options
+from tep_parallel._outcome import Outcome
+from tep_parallel._worker import ParallelWorker, Process, not_text
+
+_RETURNED = lib.SPHTTP_RETURNED
+_ENCODED = lib.SPHTTP_ENCODED
+_ENCODED_TEXT = lib.SPHTTP_ENCODED_TEXT
+_RAISED = lib.SPHTTP_RAISED
+_RAISED_AS = lib.SPHTTP_RAISED_AS
+_DISCARDED = lib.SPHTTP_DISCARDED
+_NOT_BEGUN = lib.SPHTTP_NOT_BEGUN
+_BREAK = lib.SPHTTP_BREAK
+_KINDS = (_RETURNED, _ENCODED, _ENCODED_TEXT, _DISCARDED)
+
+Found = tuple[Any, Exception | None]
+
+
+class Finder:
+    """Of one call.
+
+    Args:
+        call: It.
+        items: Its items.
+        worker: For messages.
+        options: What it was made with.
+        pool: Whether a child served several items.
+
+    Attributes:
+        given: The values of Break and Kill that were found, by index.
+    """
+
+    def __init__(
+        self,
+        call: Call,
+        items: list[Any],
+        worker: ParallelWorker | Process,
+        options: Options,
+        *,
+        pool: bool,
+    ) -> None:
+        self.given: dict[int, Any] = {}
+        self._call = call
+        self._items = items
+        self._worker = worker
+        self._options = options
+        self._pool = pool
+
+    def outcome(self, index: int, value: Any = None) -> Outcome[Any]:
+        """The Outcome of an item; `value`, if not None, has been fetched already."""
+        item = self._items[index]
+        result = self._call.result(index)
+        error: BaseException | None = None
+        if value is None:
+            value, error = self.value(index, result)
+        if result.fate == _NOT_BEGUN:
+            error = dead(index, item, None, -1)
+        exit_code = signal = None
+        status = result.wait_status
+        seen = status >= 0 and not self._pool
+        if seen and os.WIFSIGNALED(status):
+            signal = os.WTERMSIG(status)
+        elif seen:
+            exit_code = os.WEXITSTATUS(status)
+        return Outcome(
+            index,
+            item,
+            result=value,
+            error=error,
+            pid=result.pid or None,
+            exit_code=exit_code,
+            signal=signal,
+            attempts=result.attempts,
+            started=result.started_ns / 1e9 if result.attempts > 0 else None,
+            seconds=(result.ended_ns - result.started_ns) / 1e9,
+            cpu_seconds=result.cpu_ns / 1e9 if seen else None,
+            max_rss=result.max_rss if seen else None,
+        )
+
+    def value(self, index: int, result: Any) -> Found:
+        """The value, or the exception; neither for an item without a result or not begun."""
+        fate = result.fate
+        kind = fate % _BREAK if fate >= _BREAK else fate
+        if kind in _KINDS:
+            value, error = self._decoded(index, result, kind)
+            if fate != kind and error is None:
+                self.given[index] = value
+            return value, error
+        if fate == _NOT_BEGUN:
+            return None, None
+        return None, self._error(index, result, fate)
+
+    def _decoded(self, index: int, result: Any, kind: int) -> Found:
+        codec = self._options.codec
+        if kind == _DISCARDED and (codec is None or result.fate == kind):
+            return None, None
+        if kind == _RETURNED and codec is None:
+            try:
+                return self._call.text(index, result), None
+            except UnicodeDecodeError:
+                return None, self._tampered(index)
+        if kind in (_ENCODED, _ENCODED_TEXT) and codec is not None:
+            payload = self._call.payload(index, result)
+            is_text = kind == _ENCODED_TEXT
+            return decoded(codec, payload, is_text=is_text, index=index, item=self._items[index])
+        return None, self._tampered(index)  # not what this call's children write
+
+    def call_error(self) -> Exception | None:
+        """The exception for what is wrong with every child, if anything."""
+        # It stands behind the last item.
+        index = len(self._items)
+        result = self._call.result(index)
+        error: Exception
+        if result.fate == _NOT_BEGUN:
+            return None
+        if result.fate in (_RAISED, _RAISED_AS):
+            rebuild = self._options.rebuild and result.fate == _RAISED_AS
+            payload = self._call.payload(index, result)
+            error = _raised.unpack(payload, rebuild=rebuild, where="setup or teardown")
+        else:
+            error = ParallelError("setup or teardown failed in a child, which could not say why")
+        _raised.add_note(error, "tep_parallel: raised by setup or teardown, not for an item")
+        return error
+
+    def _tampered(self, index: int) -> TamperedResultError:
+        item = self._items[index]
+        msg = f"item {index} ({shown(item)}): the record in the scratch directory is not the one"
+        return TamperedResultError(f"{msg} its child wrote", index=index, item=item)
+
+    def _error(self, index: int, result: Any, fate: int) -> Exception:
+        """The exception for an item that was begun and whose value is not there."""
+        item = self._items[index]
+        where = f"item {index} ({shown(item)})"
+        if fate in (_RAISED, _RAISED_AS):
+            rebuild = self._options.rebuild and fate == _RAISED_AS
+            try:
+                payload = self._call.payload(index, result)
+                return _raised.unpack(payload, rebuild=rebuild, index=index, item=item)
+            except UnicodeDecodeError:
+                return self._tampered(index)
+        if fate == lib.SPHTTP_NOT_TEXT:
+            kind = self._call.payload(index, result).decode(errors="replace")
+            return not_text(self._worker, index, item, kind)
+        if fate == lib.SPHTTP_TAMPERED:
+            return self._tampered(index)
+        pid = result.pid or None
+        if fate == lib.SPHTTP_DIED:
+            return dead(index, item, pid, result.wait_status)
+        if fate == lib.SPHTTP_CUT:
+            return cut_short(index, item, pid)
+        if fate == lib.SPHTTP_LATE:
+            msg = f"{where}: child {pid} was killed, for it still ran after"
+            msg += f" {self._options.timeout} s"
+            return ItemTimeoutError(msg, index=index, item=item)
+        verb = "writing" if fate == lib.SPHTTP_UNWRITTEN else "reading"
+        reason = os.strerror(result.error)
+        return OSError(result.error, f"{reason}, while {verb} the result of {where}")
