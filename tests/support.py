@@ -10,9 +10,22 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 CASES = Path(__file__).parent / "cases"
 LIMIT = 60.0  # seconds; against hanging only
+
+# The shapes that a call can have, as options; a parameter of tests.
+FORKED: dict[str, dict[str, Any]] = {
+    "a child an item": {},
+    "pool": {"in_processes": 2},
+    "isolated": {"in_processes": 2, "isolation": True},
+}
+_SHAPES = {**FORKED, "no fork": {"in_processes": 0}}
+forked = pytest.mark.parametrize("shape", FORKED.values(), ids=FORKED)
+every = pytest.mark.parametrize("shape", _SHAPES.values(), ids=_SHAPES)
 
 
 def until(condition: Callable[[], object], limit: float = LIMIT) -> None:
