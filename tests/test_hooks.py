@@ -64,15 +64,15 @@ def test_on_finish_is_called_while_others_run_in_the_order_in_which_they_end(
 ) -> None:
     def work(item: int) -> str:
         if item == 0:
-            until((tmp_path / "3 is told").exists)
+            until((tmp_path / "three are told of").exists)
         return str(item)
 
     order: list[int] = []
 
     def finished(outcome: Outcome[str]) -> None:
         order.append(outcome.index)
-        if outcome.index == 3:
-            (tmp_path / "3 is told").touch()
+        if len(order) == 3:
+            (tmp_path / "three are told of").touch()
 
     Parallel(work, on_finish=finished, **shape).map_processes(range(4))
     assert order[-1] == 0
