@@ -135,7 +135,17 @@ class Trap:
         return (os.mkdir, (str(self.path),))
 
 
-@pytest.mark.parametrize("how", ["another payload", "a text's record", "a wrong mac", "no mac"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        "another payload",
+        "a text's record",
+        "a wrong mac",
+        "no mac",
+        "a break's record",
+        "an empty break's record",
+    ],
+)
 def test_what_somebody_else_wrote_never_gets_to_the_codec(
     how: str, scratch_root: Path, tmp_path: Path
 ) -> None:
@@ -156,6 +166,12 @@ def test_what_somebody_else_wrote_never_gets_to_the_codec(
             payload, mac = b"text", b""
             returned = (1).to_bytes(4, sys.byteorder)
             header = (4).to_bytes(8, sys.byteorder) + bytes(20) + returned + bytes(8)
+        elif how.endswith("break's record"):
+            empty = how.startswith("an empty")
+            status = (7 if empty else 2) | 16
+            payload, mac = b"" if empty else pickle.dumps(Trap(tmp_path / "sprung")), b""
+            header = len(payload).to_bytes(8, sys.byteorder) + bytes(20)
+            header += status.to_bytes(4, sys.byteorder) + bytes(8)
         elif how == "a wrong mac":
             mac = bytes(MAC)
         else:

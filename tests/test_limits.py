@@ -314,6 +314,30 @@ def test_after_a_failure_what_runs_may_be_killed(shape: dict[str, Any], tmp_path
 
 
 @forked
+def test_the_others_are_killed_before_the_one_that_failed_has_left(
+    shape: dict[str, Any], tmp_path: Path
+) -> None:
+    """Which may take its time: it runs its teardown, or is killed in it."""
+
+    class Lingers(ParallelWorker):
+        def process(self, item: int) -> str:
+            mark(tmp_path)
+            if item == 1:
+                until(lambda: len(list(tmp_path.iterdir())) >= 2)
+                raise ValueError
+            time.sleep(LIMIT)
+            return ""
+
+        def teardown(self) -> None:
+            time.sleep(LIMIT)
+
+    begun = time.monotonic()
+    with pytest.raises(ValueError):
+        Parallel(Lingers(), on_error="kill", **shape).map_processes([0, 1])
+    assert time.monotonic() - begun < LIMIT / 4
+
+
+@forked
 def test_also_after_a_death_or_a_limit_what_runs_may_be_killed(shape: dict[str, Any]) -> None:
     def dies(item: int) -> str:
         if item == 1:

@@ -668,6 +668,150 @@ a_root_that_is_not_there_is_an_error_with_errno(void)
     end(call);
 }
 
+/* --- News and limits ------------------------------------------------------------ */
+
+static void
+items_are_told_of_in_the_order_in_which_they_ended(void)
+{
+    sphttp_call *call = open_call(5, 1, SPHTTP_POOL | SPHTTP_TELL);
+    static const uint32_t order[] = {3, 0, 4};
+    for (int i = 0; i < 3; i++) {
+        call->state[order[i]] = ITEM_DONE;
+        news_push(call, order[i]);
+    }
+    news_drain(call, false);
+    for (int i = 0; i < 3; i++) {
+        CHECK(sphttp_call_next(call) == order[i]);
+    }
+    CHECK(sphttp_call_next(call) == -1);
+    end(call);
+}
+
+static void
+a_list_that_goes_round_in_circles_tells_of_each_item_once(void)
+{
+    sphttp_call *call = open_call(3, 1, SPHTTP_POOL | SPHTTP_TELL);
+    call->state[1] = ITEM_DONE;
+    call->page->news = 2;
+    call->link[1] = 3; /* an item that has not ended, and back */
+    call->link[2] = 2;
+    news_drain(call, false);
+    CHECK(sphttp_call_next(call) == 1 && sphttp_call_next(call) == -1);
+    call->page->news = UINT32_MAX; /* of no item at all */
+    news_drain(call, false);
+    CHECK(sphttp_call_next(call) == -1);
+    end(call);
+}
+
+/* It is told of when the nursery has noted how it ended, and not before. */
+static void
+an_item_that_was_lost_is_told_of_with_its_report(void)
+{
+    sphttp_call *call = open_call(2, 1, SPHTTP_POOL | SPHTTP_TELL);
+    call->state[0] = ITEM_LOST;
+    news_missed(call);
+    news_drain(call, false);
+    CHECK(sphttp_call_next(call) == -1);
+    call->report[0].ended_ns = 1;
+    news_missed(call);
+    news_drain(call, false);
+    CHECK(sphttp_call_next(call) == 0);
+    end(call);
+}
+
+/* Item 0 is committed by a child that dies before it can tell; item 1 waits until
+ * the host has been told all the same. */
+static void
+commit_and_die(sphttp_call *call, uint32_t index)
+{
+    if (index == 0) {
+        CHECK(hand_commit(call, 0, ITEM_DISCARDED));
+        _exit(1);
+    }
+    for (int tries = 0; !call->page->overdue && tries < 5000; tries++) {
+        (void)nanosleep(&(struct timespec){0, 1000000}, NULL);
+    }
+    CHECK(call->page->overdue);
+    sphttp_child_commit(call, index, SPHTTP_DISCARDED, "", 0);
+}
+
+static void
+an_item_of_a_child_that_died_before_it_could_tell_is_told_of(void)
+{
+    sphttp_call *call = open_call(2, 2, SPHTTP_POOL | SPHTTP_TELL);
+    int64_t told[2] = {-1, -1};
+    int err = run(call, commit_and_die);
+    for (int i = 0; i < 2;) {
+        told[i] = sphttp_call_next(call);
+        if (told[i] >= 0) {
+            i++;
+            call->page->overdue = 1; /* a word that is free in this call */
+            continue;
+        }
+        CHECK(err == CALL_NEWS);
+        err = call_finish(call);
+    }
+    CHECK(told[0] == 0 && told[1] == 1);
+    while (err == CALL_NEWS) {
+        err = call_finish(call);
+    }
+    CHECK(err == 0);
+    end(call);
+}
+
+/* The slot's child has committed the item that was late, and has another. */
+static void
+a_late_item_that_was_committed_costs_no_other(void)
+{
+    sphttp_call *call = open_call(2, 1, SPHTTP_POOL);
+    CHECK(sphttp_call_limit(call, SECOND, 0, 0) == 0);
+    pid_t child = fork();
+    if (child == 0) {
+        (void)pause();
+        _exit(0);
+    }
+    call->slots[0] = (struct slot){child, -1};
+    call->hands[0].since_ns = 1;
+    call->hands[0].item = 1;
+    call->state[0] = ITEM_DONE;
+    call->state[1] = item_running(0);
+    limits_enforce(call);
+    CHECK(hand_give_up(call, 0, 1, ITEM_LATE) == -1);
+    CHECK(call->state[0] == ITEM_DONE && call->state[1] == item_running(0));
+    siginfo_t info = {0};
+    CHECK(waitid(P_PID, (id_t)child, &info, WEXITED | WNOHANG | WNOWAIT) == 0);
+    CHECK(info.si_pid == 0); /* it lives */
+    call->hands[0].item = 2;
+    limits_enforce(call);
+    CHECK(call->state[1] == ITEM_LATE);
+    CHECK(waitpid(child, NULL, 0) == child);
+    call->slots[0].pid = 0;
+    end(call);
+}
+
+static void
+the_nearest_limit_is_that_of_the_oldest_item(void)
+{
+    sphttp_call *call = open_call(3, 3, SPHTTP_POOL);
+    CHECK(limits_next(call) == INT64_MAX);
+    CHECK(sphttp_call_limit(call, 100 * SECOND, 0, 0) == 0);
+    CHECK(limits_next(call) == INT64_MAX); /* no child, no clock */
+    int64_t now = now_ns();
+    for (uint32_t slot = 0; slot < 3; slot++) {
+        call->slots[slot] = (struct slot){getpid(), -1};
+        call->hands[slot].item = slot + 1;
+        call->hands[slot].since_ns = now - slot * SECOND;
+        call->state[slot] = item_running(slot);
+    }
+    CHECK(limits_next(call) == now + 98 * SECOND);
+    call->state[2] = ITEM_DONE; /* its child will have another */
+    CHECK(limits_next(call) == now + 99 * SECOND);
+    CHECK(sphttp_call_limit(call, 100 * SECOND, 10 * SECOND, 0) == 0);
+    CHECK(limits_next(call) == call->deadline_ns);
+    memset(call->slots, 0, 3 * sizeof(*call->slots));
+    end(call);
+}
+
 static void
 arguments_are_checked(void)
 {
@@ -726,6 +870,12 @@ main(void)
         TEST(the_directory_is_named_after_the_caller),
         TEST(a_lost_directory_is_an_error_with_errno),
         TEST(a_root_that_is_not_there_is_an_error_with_errno),
+        TEST(items_are_told_of_in_the_order_in_which_they_ended),
+        TEST(a_list_that_goes_round_in_circles_tells_of_each_item_once),
+        TEST(an_item_that_was_lost_is_told_of_with_its_report),
+        TEST(an_item_of_a_child_that_died_before_it_could_tell_is_told_of),
+        TEST(a_late_item_that_was_committed_costs_no_other),
+        TEST(the_nearest_limit_is_that_of_the_oldest_item),
         TEST(arguments_are_checked),
         TEST(hmac_is_that_of_rfc_4231),
     };
