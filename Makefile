@@ -2,10 +2,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+SECONDS ?= 60
 SOURCES = $(wildcard csrc/*) $(wildcard tep_parallel/*.py) build_ext.py pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help run example test test-peers test-pythons lint bench wheel clean
+.PHONY: help run example test test-long test-peers test-pythons lint bench wheel clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -18,6 +19,10 @@ example: $(VENV)/examples ## Set up, and run one of examples/: make example RUN=
 
 test: $(VENV)/test ## Set up, and run the tests
 	$(BIN)/pytest tests
+
+test-long: $(VENV)/test ## Chaos for a minute, then 20,000 calls; SECONDS=600 for longer
+	$(BIN)/python tests/long/chaos.py --seconds $(SECONDS)
+	$(BIN)/python tests/long/soak.py
 
 test-peers: $(VENV)/peers ## Run the tests beside gevent, gRPC and numpy
 	$(BIN)/pytest tests -m peers

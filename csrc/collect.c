@@ -68,9 +68,7 @@ collect_item(struct sphttp_call *call, uint32_t index)
     }
     if (payload->fate != SPHTTP_NOT_BEGUN &&
         payload->fate != SPHTTP_DISCARDED) {
-        char name[NAME_SIZE];
-        (void)put_decimal(name, index);
-        (void)unlinkat(call->directory, name, 0);
+        record_remove(call, index);
     }
 }
 

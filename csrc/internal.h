@@ -299,7 +299,8 @@ bool limits_cut(struct sphttp_call *call, bool patient);
 void kill_with_group(pid_t pid);
 
 /* Kill, with its group, each child of this process that `whom` says. Returns how
- * many nurseries are left, or -errno: children cannot be listed. */
+ * many nurseries are left, or -errno: children cannot be listed. For a call of
+ * which no more children will be forked. */
 enum { KILL_NURSERIES = 1, KILL_OTHERS = 2 };
 int kill_children(int whom);
 
@@ -345,6 +346,9 @@ int record_check(const struct sphttp_call *call, const struct header *header,
 /* Write a record to its file. 0 or -errno, and then there is no file. */
 int record_write(const struct sphttp_call *call, struct header *header,
                  const void *payload);
+
+/* Remove its file, if there is one. Async-signal-safe. */
+void record_remove(const struct sphttp_call *call, uint32_t index);
 
 /* There is none: -errno, or -EBADMSG, it is not the one that was written. */
 void payload_fail(struct payload *payload, int err);

@@ -5,21 +5,38 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+/* Open for reading; also where the last descriptor is gone: no child will be
+ * forked any more that could inherit the higher limit. */
+static int
+open_by_all_means(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct rlimit limit;
+    if (fd < 0 && errno == EMFILE && getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+    }
+    return fd;
+}
+
 /* Is this child of ours the nursery of a call that one of our children made?
- * It sees that its host is dead, and cleans up after itself. */
+ * It sees that its host is dead, and cleans up after itself. Also where that
+ * cannot be told. */
 static bool
 is_nursery(pid_t pid)
 {
     char path[40];
     char *end = put_decimal(put_text(path, "/proc/"), (uint64_t)pid);
     (void)put_text(end, "/comm");
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open_by_all_means(path);
     if (fd < 0) {
-        return false;
+        return errno != ENOENT && errno != ESRCH;
     }
     char name[sizeof(NURSERY_NAME)];
     ssize_t n = read(fd, name, sizeof(name));
@@ -38,7 +55,7 @@ kill_with_group(pid_t pid)
 int
 kill_children(int whom)
 {
-    int fd = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
+    int fd = open_by_all_means("/proc/thread-self/children");
     if (fd < 0) {
         return -errno;
     }

@@ -209,6 +209,14 @@ record_read(const struct sphttp_call *call, uint32_t index,
 }
 
 void
+record_remove(const struct sphttp_call *call, uint32_t index)
+{
+    char name[NAME_SIZE];
+    (void)put_decimal(name, index);
+    (void)unlinkat(call->directory, name, 0);
+}
+
+void
 payload_fail(struct payload *payload, int err)
 {
     free(payload->record);

@@ -333,6 +333,7 @@ finish_slot(struct nursery *nursery, uint32_t number, int status,
     report->ended_ns = now_ns();
     if (lost >= 0 && kind == ITEM_FREE) {
         call->lives[index]++;
+        record_remove(call, (uint32_t)index); /* half a one, or not committed */
         nursery->next = index < nursery->next ? (uint32_t)index : nursery->next;
         goto done;
     }

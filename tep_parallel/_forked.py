@@ -52,7 +52,7 @@ class Ended:
         self._options = options
         self._on_error = on_error
         self._pool = options.in_processes is not None and not options.isolation
-        self._told: dict[int, Outcome[Any]] = {}
+        self._known: dict[int, Outcome[Any]] = {}  # what has been fetched from C
         hooks = hooks_of(worker)
         alive = min(options.in_processes or _MOST_ALIVE, len(items))
         root = options.scratch_root or os.path.abspath(os.environ.get("TMPDIR") or "/tmp")
@@ -112,7 +112,7 @@ class Ended:
                 if event > 0:
                     break  # a child
                 for index in self._call.fresh():
-                    outcome = self._told[index] = self._finder.outcome(index)
+                    outcome = self._known[index] = self._finder.outcome(index)
                     watch.finish(outcome)
                     failed = outcome.error is not None and self._on_error in ("stop", "kill")
                     stopping = stopping or failed or bool(self._finder.given)
@@ -136,8 +136,8 @@ class Ended:
             if result.fate in (_NOT_BEGUN, _CUT):
                 others.append(index)
                 continue
-            if index in self._told:
-                values[index], error = self._told[index].result, self._told[index].error
+            if index in self._known:
+                values[index], error = self._known[index].result, self._known[index].error
             else:
                 values[index], error = self._finder.value(index, result)
             if error is not None:
@@ -157,10 +157,10 @@ class Ended:
 
     def outcomes(self) -> list[Outcome[Any]]:
         """What became of each item, in input order; after a Break of those that were begun."""
-        outcomes = [
-            self._told.get(index) or self._finder.outcome(index, self._values[index])
-            for index in range(len(self._items))
-        ]
+        for index in range(len(self._items)):
+            if index not in self._known:
+                self._known[index] = self._finder.outcome(index, self._values[index])
+        outcomes = [self._known[index] for index in range(len(self._items))]
         if self.given:
             return [outcome for outcome in outcomes if outcome.attempts > 0]
         return outcomes

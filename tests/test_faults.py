@@ -98,6 +98,10 @@ def test_no_descriptors_is_a_clear_error_and_nothing_leaks() -> None:
     run_case("no_descriptors")
 
 
+def test_without_descriptors_an_inner_call_is_cleaned_up_all_the_same() -> None:
+    run_case("nested_few_descriptors")
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="a limit of one's own needs a user of one's own")
 def test_too_few_processes_slow_a_call_down_and_none_is_an_error(scratch_root: Path) -> None:
     scratch_root.chmod(0o777)

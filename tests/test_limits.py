@@ -227,6 +227,23 @@ def test_the_deadline_holds_while_the_host_is_busy_with_something_else(
 
 
 @forked
+@pytest.mark.parametrize("codec", [None, json])
+def test_a_deadline_that_is_missed_in_teardown_only_costs_nothing(
+    shape: dict[str, Any], codec: Any
+) -> None:
+    class Lingers(ParallelWorker):
+        def process(self, item: int) -> str:
+            return str(item)
+
+        def teardown(self) -> None:
+            time.sleep(LIMIT)
+
+    fan_out = Parallel(Lingers(), deadline=0.5, codec=codec, **shape)
+    assert [outcome.result for outcome in fan_out.outcomes(range(2))] == ["0", "1"]
+    assert fan_out.map_processes(range(2)) == ["0", "1"]
+
+
+@forked
 def test_a_deadline_that_is_kept_is_none(shape: dict[str, Any]) -> None:
     assert Parallel(str, deadline=LIMIT, **shape).map_processes(range(3)) == ["0", "1", "2"]
 

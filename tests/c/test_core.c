@@ -668,6 +668,33 @@ a_root_that_is_not_there_is_an_error_with_errno(void)
     end(call);
 }
 
+/* The first child is killed between the writing of its record and the commit. */
+static void
+write_and_die_once(sphttp_call *call, uint32_t index)
+{
+    if (call->report[index].attempts == 1) {
+        struct header header = {
+            .length = 4, .index = index, .status = SPHTTP_RETURNED};
+        CHECK(record_write(call, &header, "half") == 0);
+        (void)kill(getpid(), SIGKILL);
+    }
+    commit_number(call, index);
+}
+
+static void
+a_record_that_was_not_committed_is_in_nobodys_way(void)
+{
+    sphttp_call *call = open_call(2, 1, 0);
+    CHECK(sphttp_call_limit(call, 0, 0, 1) == 0);
+    CHECK(run(call, write_and_die_once) == 0);
+    for (uint32_t i = 0; i < 2; i++) {
+        sphttp_result result = result_of(call, i);
+        CHECK(result.fate == SPHTTP_RETURNED && result.attempts == 2);
+        CHECK(result.size == 6 && memcmp(result.payload, "item", 4) == 0);
+    }
+    end(call);
+}
+
 /* --- News and limits ------------------------------------------------------------ */
 
 static void
@@ -870,6 +897,7 @@ main(void)
         TEST(the_directory_is_named_after_the_caller),
         TEST(a_lost_directory_is_an_error_with_errno),
         TEST(a_root_that_is_not_there_is_an_error_with_errno),
+        TEST(a_record_that_was_not_committed_is_in_nobodys_way),
         TEST(items_are_told_of_in_the_order_in_which_they_ended),
         TEST(a_list_that_goes_round_in_circles_tells_of_each_item_once),
         TEST(an_item_that_was_lost_is_told_of_with_its_report),

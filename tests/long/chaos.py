@@ -1,0 +1,296 @@
+"""Random calls of random shapes, while somebody kills, stops, floods, fills and takes.
+
+    python tests/long/chaos.py [--seconds 600] [--seed N]
+
+Host processes make calls and check each: every result is right, or its error is one that
+what is done here can cause. Meanwhile this process torments them: it kills children,
+nurseries and hosts, stops and continues processes, floods them with signals, fills the disk
+and takes descriptors away. In the end no process and no scratch directory is left. A failing
+host is named with its seed, and `--seed` makes its calls again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import errno
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from tep_parallel import (
+    Break,
+    DeadlineError,
+    DeadWorkerError,
+    ItemTimeoutError,
+    Outcome,
+    Parallel,
+    WorkerError,
+)
+
+HOSTS = 2
+CALLS = 40  # a host
+LIMIT = 60.0  # seconds; against hanging only
+# What a full disk, few descriptors and few processes may be told as.
+SHORTAGES = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.EAGAIN,
+    errno.ENOMEM,
+    errno.EFBIG,
+}
+
+
+class Planned(Exception):
+    """What an item raises on purpose."""
+
+
+def expected(item: int) -> str:
+    """The result of an item that returns one."""
+    return f"{item}:" + "x" * (item % 7 * 300)
+
+
+def work(item: int) -> str:
+    """An item: what it does follows from its number."""
+    kind = item % 23
+    if kind == 3:
+        raise Planned(item)
+    if kind == 5:
+        os._exit(7)
+    if kind == 7:
+        time.sleep(0.02)
+    if kind == 11:
+        subprocess.run(["true"], check=False)
+    if kind == 13:
+        return Parallel(lambda inner: f"{inner}").map_processes([expected(item)])[0]
+    if kind == 17 and os.fork() == 0:
+        os.setsid()  # a daemon
+        time.sleep(0.05)
+        os._exit(0)
+    return expected(item)
+
+
+def check(outcome: Outcome[str], options: dict[str, Any], signals: set[int]) -> None:
+    """Is it right, or its error true?"""
+    item, error = outcome.item, outcome.error
+    assert isinstance(item, int)
+    if error is None:
+        assert item % 23 not in (3, 5), outcome
+        assert outcome.result == expected(item), outcome
+    elif isinstance(error, Planned):
+        assert (item % 23, error.args) == (3, (item,)), outcome
+    elif isinstance(error, DeadWorkerError):
+        left = error.exit_code == 7 and item % 23 == 5
+        nobody_saw = error.exit_code is None and error.signal is None
+        assert left or nobody_saw or error.signal in signals, (outcome, error)
+    elif isinstance(error, ItemTimeoutError):
+        assert "timeout" in options, outcome
+    elif isinstance(error, OSError):
+        assert error.errno in SHORTAGES, (outcome, error)
+    else:  # the inner call's, as text or as itself
+        assert item % 23 in (11, 13), (outcome, error)
+        assert isinstance(error, WorkerError), (outcome, error)
+
+
+def one_call(chance: random.Random) -> None:
+    """Make a call of some shape, and check what comes of it."""
+    options: dict[str, Any] = {}
+    if chance.random() < 0.7:
+        options["in_processes"] = chance.randint(1, 4)
+        options["isolation"] = chance.random() < 0.4
+    if chance.random() < 0.3:
+        options["timeout"] = chance.choice([0.01, 0.1, LIMIT])
+    if chance.random() < 0.2:
+        options["deadline"] = chance.choice([0.05, LIMIT])
+    if chance.random() < 0.3:
+        options["retries"] = chance.randint(1, 3)
+    if chance.random() < 0.2:
+        options["codec"] = json
+    told: list[int] = []
+    if chance.random() < 0.3:
+        options["on_finish"] = lambda outcome: told.append(outcome.index)
+    items = [chance.randrange(10_000) for _ in range(chance.choice([1, 2, 10, 60]))]
+    try:
+        outcomes = Parallel(work, **options).outcomes(items)
+    except DeadlineError as over:
+        assert "deadline" in options
+        outcomes = over.outcomes
+    except OSError as error:
+        assert error.errno in SHORTAGES, error
+        return
+    for outcome in outcomes:
+        check(outcome, options, {signal.SIGKILL})
+    if "on_finish" in options and "deadline" not in options:
+        begun = [outcome.index for outcome in outcomes if outcome.attempts > 0]
+        assert sorted(told) == begun
+    if chance.random() < 0.1:
+        with contextlib.suppress(OSError, DeadWorkerError):
+            assert Parallel(give, in_processes=2).map_processes(range(50)) == "given"
+
+
+def give(item: int) -> str:
+    """Ends its call with a value."""
+    if item == 20:
+        raise Break("given")
+    return str(item)
+
+
+def host(seed: int) -> None:
+    """Make calls, and see that they leave nothing."""
+    chance = random.Random(seed)
+    signal.signal(signal.SIGUSR1, lambda number, frame: None)
+    before = set(os.listdir("/proc/self/fd"))
+    print("ready", flush=True)
+    for number in range(CALLS):
+        try:
+            one_call(chance)
+        except AssertionError as error:
+            sys.exit(f"seed {seed}, call {number}: {error!r} {error.__traceback__}")
+        assert set(os.listdir("/proc/self/fd")) == before, (
+            f"seed {seed}, call {number}: descriptors"
+        )
+        children = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
+        assert children == "", f"seed {seed}, call {number}: children {children}"
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # also when there is no Python any more
+
+
+def below(pid: int) -> list[int]:
+    """The processes below `pid`, as far as they can be seen."""
+    found = []
+    with contextlib.suppress(OSError):
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            found += [int(child), *below(int(child))]
+    return found
+
+
+def torment(victim: int, scratch: Path, chance: random.Random, orphaned: set[int]) -> None:
+    """Do one thing to a host and what is below it.
+
+    `orphaned` gets each process whose nursery is killed: where it dies too before it can do
+    so, nobody is left to remove its scratch directory.
+    """
+    what = chance.random()
+    processes = below(victim)
+    with contextlib.suppress(OSError):  # it has just ended; or the disk is full already
+        if what < 0.35 and processes:
+            unlucky = chance.choice(processes)
+            stat = Path(f"/proc/{unlucky}/stat").read_text()
+            if "(tep-nursery)" in stat:
+                orphaned.add(int(stat.rpartition(")")[2].split()[1]))
+            os.kill(unlucky, signal.SIGKILL)
+        elif what < 0.45 and processes:
+            stopped = chance.choice(processes)
+            os.kill(stopped, signal.SIGSTOP)
+            time.sleep(chance.random() * 0.05)
+            os.kill(stopped, signal.SIGCONT)
+        elif what < 0.65:
+            for _ in range(50):
+                os.kill(victim, signal.SIGUSR1)
+        elif what < 0.75:
+            (scratch / "filler").write_bytes(bytes(64 << 20))
+            time.sleep(0.02)
+        elif what < 0.85:
+            (scratch / "filler").unlink()
+        elif what < 0.95:
+            few = chance.choice([12, 20, 1024])
+            resource.prlimit(victim, resource.RLIMIT_NOFILE, (few, 4096))
+        elif what < 0.96:
+            os.kill(victim, signal.SIGKILL)
+    if what >= 0.75:
+        with contextlib.suppress(FileNotFoundError):
+            (scratch / "filler").unlink()
+
+
+def left_over(scratch: Path, orphaned: set[int]) -> list[str]:
+    """The scratch directories that somebody should have removed."""
+    names = [path.name for path in scratch.glob("tep_par_*")]
+    return [name for name in names if int(name.split("_")[2]) not in orphaned]
+
+
+def start(seed: int, scratch: Path) -> subprocess.Popen[str]:
+    """A host, ready to make its calls."""
+    process = subprocess.Popen(
+        [sys.executable, "-X", "faulthandler", __file__, "--host", str(seed)],
+        env={**os.environ, "TMPDIR": str(scratch)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process
+
+
+def main() -> None:
+    """Torment hosts until the time is over, or one of them has failed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=600)
+    parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
+    parser.add_argument("--host", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.host is not None:
+        host(options.host)
+        return
+    print(f"--seed {options.seed}", flush=True)
+    chance = random.Random(options.seed)
+    scratch = Path(tempfile.mkdtemp())
+    small = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", scratch],
+        capture_output=True,
+        check=False,
+    )
+    print("the disk can be filled" if small.returncode == 0 else "the disk stays as it is")
+    seed, ended, killed = options.seed, 0, 0
+    orphaned: set[int] = set()
+    hosts: dict[subprocess.Popen[str], float] = {}
+    end = time.monotonic() + options.seconds
+    failed = False
+    try:
+        while not failed and (time.monotonic() < end or hosts):
+            while len(hosts) < HOSTS and time.monotonic() < end:
+                hosts[start(seed, scratch)] = time.monotonic()
+                seed += 1
+            for process, begun in list(hosts.items()):
+                disk = scratch if small.returncode == 0 else Path("/nowhere")
+                torment(process.pid, disk, chance, orphaned)
+                if process.poll() is not None:
+                    del hosts[process]
+                    ended += process.returncode == 0
+                    killed += process.returncode == -signal.SIGKILL
+                    if process.returncode == 0:
+                        orphaned.discard(process.pid)
+                    if process.returncode not in (0, -signal.SIGKILL):
+                        print(f"{process.args} ended with {process.returncode}")
+                        failed = True
+                elif time.monotonic() - begun > LIMIT + options.seconds:
+                    print(f"host {process.args} hangs: {below(process.pid)}")
+                    failed = True
+            time.sleep(chance.random() * 0.02)
+        end = time.monotonic() + LIMIT / 6
+        while (left := left_over(scratch, orphaned)) and time.monotonic() < end:
+            time.sleep(0.01)
+        print(f"{ended} hosts of {CALLS} calls, {killed} killed; left: {left}")
+        failed = failed or bool(left)
+    finally:
+        for process in hosts:
+            process.kill()
+            process.wait()
+        if small.returncode == 0:
+            subprocess.run(["umount", "-l", scratch], check=True)
+        shutil.rmtree(scratch)
+    if failed:
+        sys.exit("failed")
+
+
+if __name__ == "__main__":
+    main()
