@@ -95,6 +95,7 @@ sphttp_call_open(uint32_t count, uint32_t alive, int how, const char *root,
     call->wake[0] = call->wake[1] = call->forward = -1;
     call->owner = getpid();
     call->doing = "preparing the call";
+    call->await_mark = hand_await_mark;
     (void)strcpy(call->root, root);
     int err = map_page(call);
     if (err != 0) {
@@ -442,6 +443,10 @@ nursery_lost(struct sphttp_call *call)
     if (!left || call->page->stop || call->nurseries_lost == NURSERIES_MOST) {
         return 0;
     }
+    /* The host may be what the next one waits for: it hears of those that are
+     * lost, and lets others start. */
+    news_drain(call, true);
+    news_missed(call);
     call->doing = "reading the scratch directory";
     bool made = !call->pool && call->page->inode != 0;
     int err = made ? scratch_open(call) : 0;
@@ -528,6 +533,12 @@ int
 sphttp_call_descriptor(sphttp_call *call)
 {
     return call->tell ? news_descriptor(call) : call->host_end;
+}
+
+int
+sphttp_call_stopping(const sphttp_call *call)
+{
+    return call->page->stop != 0;
 }
 
 int

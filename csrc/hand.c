@@ -1,6 +1,6 @@
-/* Who has which item in hand: protocol B. An item's state word is moved by
- * compare and swap only, so that its commit, and the end of one that was given
- * up, exclude each other. Whatever else stands in the page is a hint. */
+/* Who has which item in hand: protocol B. Out of ITEM_RUN an item's state word is
+ * moved by compare and swap only, so that its commit, and the end of one that
+ * was given up, exclude each other. Whatever else stands in the page is a hint. */
 #include "internal.h"
 
 #include <linux/futex.h>
@@ -12,9 +12,8 @@
  * has items on it: a page has some 70 short strings. */
 enum { RUN_LENGTH = 64 };
 
-/* Sleep until the watermark is another than `mark`, or a signal arrives. */
-static void
-await_watermark(struct page *page, uint32_t mark)
+void
+hand_await_mark(struct page *page, uint32_t mark)
 {
     (void)syscall(SYS_futex, &page->watermark, FUTEX_WAIT, mark, NULL, NULL,
                   0);
@@ -118,9 +117,12 @@ hand_take(struct sphttp_call *call, bool quick)
             set_aside(call, (uint32_t)index, (uint32_t)index + 1);
         }
         else if (next >= mark) {
-            call->hands[call->slot].item = 0;
-            await_watermark(page, mark);
-            call->hands[call->slot].since_ns = now_ns();
+            struct hand *hand = &call->hands[call->slot];
+            hand->item = 0;
+            call->await_mark(page, mark);
+            if (hand->since_ns != 0) { /* else before its setup */
+                hand->since_ns = now_ns();
+            }
         }
         else {
             uint32_t end = quick ? (next | (RUN_LENGTH - 1)) + 1 : next + 1;
@@ -176,7 +178,11 @@ hand_give_up(struct sphttp_call *call, uint32_t slot, uint32_t item,
 uint64_t
 hand_kind_of_lost(const struct sphttp_call *call, uint32_t item)
 {
-    bool again = call->page->stop == 0 && item != 0 && call->retries > 0 &&
+    uint32_t stop = call->page->stop;
+    if (stop == STOP_ALL) {
+        return ITEM_CUT; /* taken in the last moment before all were killed */
+    }
+    bool again = stop == 0 && item != 0 && call->retries > 0 &&
                  call->lives[item - 1] < call->retries;
     return again ? ITEM_FREE : ITEM_LOST;
 }

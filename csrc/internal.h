@@ -154,8 +154,8 @@ struct sphttp_call {
     uint32_t nurseries_lost;
     doing_t doing;
     struct payload *payloads;
-    const char *pool_map; /* the pool's memory, after the end */
-    uint64_t pool_size;
+    const char *pool_map; /* the pool's memory, or NULL */
+    uint64_t pool_size, pool_mapped; /* what there is of it; what is mapped */
     bool pool_sealed; /* nobody can write to it any more */
     bool *told;       /* tell: which items are among... */
     uint32_t *fresh;  /* ...those that have ended, in that order... */
@@ -170,6 +170,8 @@ struct sphttp_call {
     bool in_child; /* also in the nursery, whose copy the children inherit */
     uint32_t slot; /* the child's */
     struct window window; /* the pool child's */
+    /* The pool child's way to sleep: hand_await_mark, or round that. */
+    void (*await_mark)(struct page *page, uint32_t mark);
 
     sigset_t mask; /* the forking thread's; its children's in the end */
 };
@@ -362,6 +364,9 @@ void record_read(const struct sphttp_call *call, uint32_t index,
 /* Let the items below `mark` be taken: wake the children that wait for that. */
 void hand_raise_watermark(struct page *page, uint32_t mark);
 
+/* Sleep until the watermark is another than `mark`, or a signal arrives. */
+void hand_await_mark(struct page *page, uint32_t mark);
+
 /* Begin no new item; at STOP_ALL, let the nursery kill what runs. */
 void hand_stop(struct page *page, uint32_t how);
 
@@ -381,8 +386,8 @@ uint32_t hand_item(const struct sphttp_call *call, uint32_t slot);
 int64_t hand_give_up(struct sphttp_call *call, uint32_t slot, uint32_t item,
                      uint64_t kind);
 
-/* What becomes of `item`, of hand_item, whose child has died: ITEM_LOST, or
- * _FREE where it is to be tried again. */
+/* What becomes of `item`, of hand_item, whose child has died: ITEM_LOST, _FREE
+ * where it is to be tried again, _CUT in a call that is cut short. */
 uint64_t hand_kind_of_lost(const struct sphttp_call *call, uint32_t item);
 
 /* Pool, nursery: is there a free item among those set aside for `slot`? */

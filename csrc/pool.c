@@ -174,9 +174,9 @@ static void
 unmap(struct sphttp_call *call)
 {
     if (call->pool_map != NULL) {
-        (void)munmap((void *)(uintptr_t)call->pool_map, call->pool_size);
+        (void)munmap((void *)(uintptr_t)call->pool_map, call->pool_mapped);
         call->pool_map = NULL;
-        call->pool_size = 0;
+        call->pool_size = call->pool_mapped = 0;
     }
 }
 
@@ -187,22 +187,34 @@ pool_map(struct sphttp_call *call, bool seal)
     if (fstat(call->memory, &st) != 0) {
         return -errno;
     }
-    /* Refused while somebody, a process that a child has left behind, has it
-     * mapped: then each record is copied before it is looked at. */
-    call->pool_sealed =
-        seal && fcntl(call->memory, F_ADD_SEALS, F_SEAL_WRITE) == 0;
-    if (call->pool_size == (uint64_t)st.st_size) {
-        return 0; /* it has not grown */
+    uint64_t size = (uint64_t)st.st_size;
+    uint64_t mapped = size;
+    if (seal) {
+        unmap(call); /* what is mapped as shared cannot be sealed */
+        /* Refused while somebody, a process that a child has left behind, has
+         * it mapped: then each record is copied before it is looked at. */
+        call->pool_sealed =
+            fcntl(call->memory, F_ADD_SEALS, F_SEAL_WRITE) == 0;
     }
-    unmap(call);
-    call->pool_size = (uint64_t)st.st_size;
-    char *map = mmap(NULL, call->pool_size, PROT_READ,
-                     MAP_SHARED | MAP_POPULATE, call->memory, 0);
+    else if (size <= call->pool_mapped) {
+        call->pool_size = size;
+        return 0;
+    }
+    else {
+        unmap(call);
+        mapped = 2 * size; /* it will grow: not anew each time */
+    }
+    if (size == 0) {
+        return 0;
+    }
+    char *map = mmap(NULL, mapped, PROT_READ,
+                     MAP_SHARED | (seal ? MAP_POPULATE : 0), call->memory, 0);
     if (map == MAP_FAILED) {
-        call->pool_size = 0;
         return -errno;
     }
     call->pool_map = map;
+    call->pool_mapped = mapped;
+    call->pool_size = size;
     return 0;
 }
 

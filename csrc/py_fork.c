@@ -39,6 +39,15 @@ py_fork(void)
 
 /* --- A call --------------------------------------------------------------------- */
 
+/* A child that waits lets its other threads run. */
+static void
+py_await_mark(struct page *page, uint32_t mark)
+{
+    PyThreadState *thread = PyEval_SaveThread();
+    hand_await_mark(page, mark);
+    PyEval_RestoreThread(thread);
+}
+
 int
 py_call_start(sphttp_call *call)
 {
@@ -55,6 +64,7 @@ py_call_start(sphttp_call *call)
     int event = call_fork(call);
     if (event > 0) { /* a child */
         PyOS_AfterFork_Child();
+        call->await_mark = py_await_mark;
     }
     else {
         PyOS_AfterFork_Parent();

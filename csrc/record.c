@@ -84,11 +84,26 @@ record_head(const struct sphttp_call *call, struct header *header,
                                 : 0;
 }
 
+static bool
+status_plausible(uint32_t status)
+{
+    uint32_t kind = status & (SPHTTP_BREAK - 1);
+    switch (status - kind) {
+    case 0:
+        return kind >= SPHTTP_RETURNED && kind <= SPHTTP_NOT_TEXT;
+    case SPHTTP_BREAK:
+    case SPHTTP_KILL:
+        return kind == SPHTTP_RETURNED || kind == SPHTTP_ENCODED ||
+               kind == SPHTTP_ENCODED_TEXT || kind == SPHTTP_DISCARDED;
+    default:
+        return false;
+    }
+}
+
 bool
 record_plausible(const struct header *header, uint32_t index, uint64_t room)
 {
-    return header->index == index && header->status >= SPHTTP_RETURNED &&
-           header->status < 2 * SPHTTP_KILL &&
+    return header->index == index && status_plausible(header->status) &&
            header->mac_size == mac_size(header->status) &&
            header->length <= room &&
            sizeof(*header) + header->length + header->mac_size <= room;

@@ -53,13 +53,14 @@ result_in_pool(struct sphttp_call *call, uint32_t index,
 static void
 result_in_report(const struct report *report, sphttp_result *result)
 {
-    bool seen = report->ended_ns != 0;
+    bool seen = report->ended_ns != 0 && report->attempts > 0;
     *result = (sphttp_result){
         .pid = report->pid,
         .wait_status = seen ? report->wait_status : -1,
         .attempts = report->attempts,
         .started_ns = report->started_ns,
-        .ended_ns = seen ? report->ended_ns : report->started_ns,
+        .ended_ns = seen && report->started_ns != 0 ? report->ended_ns
+                                                    : report->started_ns,
         .cpu_ns = report->cpu_ns,
         .max_rss = report->max_rss,
     };
@@ -76,15 +77,16 @@ sphttp_call_result(sphttp_call *call, uint32_t index, sphttp_result *result)
     }
     if (call->pool && fate == SPHTTP_RETURNED) {
         result_in_pool(call, index, payload, result);
-        if (call->retries > 0) {
-            result->attempts += call->report[index].attempts;
-        }
     }
     else if (call->pool && fate == SPHTTP_DISCARDED) {
         *result = (sphttp_result){.wait_status = -1, .attempts = 1};
     }
     else {
         result_in_report(&call->report[index], result);
+    }
+    if (call->pool && call->retries > 0 &&
+        (fate == SPHTTP_RETURNED || fate == SPHTTP_DISCARDED)) {
+        result->attempts += call->report[index].attempts; /* that were lost */
     }
     result->fate = payload->fate;
     result->error = payload->error;
@@ -102,4 +104,5 @@ sphttp_call_drop(sphttp_call *call, uint32_t index)
     free(payload->record);
     payload->record = NULL;
     payload->text = NULL;
+    payload->size = 0;
 }

@@ -323,6 +323,12 @@ finish_slot(struct nursery *nursery, uint32_t number, int status,
     if (index < 0) {
         goto done; /* a pool's, and it had nothing in hand */
     }
+    if (lost >= 0 && kind == ITEM_FREE) {
+        call->lives[index]++;
+        record_remove(call, (uint32_t)index); /* half a one, or not committed */
+        nursery->next = index < nursery->next ? (uint32_t)index : nursery->next;
+        goto done;
+    }
     struct report *report = &call->report[index];
     report->pid = slot->pid;
     report->wait_status = status;
@@ -331,12 +337,6 @@ finish_slot(struct nursery *nursery, uint32_t number, int status,
         (int64_t)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * SECOND +
         (int64_t)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) * 1000;
     report->ended_ns = now_ns();
-    if (lost >= 0 && kind == ITEM_FREE) {
-        call->lives[index]++;
-        record_remove(call, (uint32_t)index); /* half a one, or not committed */
-        nursery->next = index < nursery->next ? (uint32_t)index : nursery->next;
-        goto done;
-    }
     kind = call->state[index] & ITEM_KIND;
     bool given_up = kind != ITEM_DONE && kind != ITEM_DISCARDED &&
                     kind != ITEM_UNWRITTEN;
@@ -438,10 +438,12 @@ static int64_t
 tend(struct nursery *nursery, bool left)
 {
     struct sphttp_call *call = nursery->call;
-    limits_enforce(call);
     if (call->page->stop == STOP_ALL && left) {
         bool wait = patient(nursery);
-        if (limits_cut(call, wait) || wait || nursery->running > 0) {
+        bool listed = limits_cut(call, wait);
+        /* For a stranger that must not be killed, another user's, not for ever. */
+        bool hope = listed && now_ns() < nursery->patience_ns + 2 * SECOND;
+        if (wait || hope || nursery->running > 0) {
             return now_ns() + 5000000;
         }
     }
@@ -518,6 +520,7 @@ nursery_run(struct sphttp_call *call)
             return (uint32_t)taken;
         }
         bool left = reap_ended(&nursery);
+        limits_enforce(call); /* also while there are children to fork */
         int64_t until = slot_to_fill(&nursery) >= 0 ? 0 : tend(&nursery, left);
         wait_for_event(&nursery, until);
     }

@@ -107,6 +107,9 @@ int py_call_run(sphttp_call *call);
  * they did; -1: there is none yet. After the end, all are told of. */
 int64_t sphttp_call_next(sphttp_call *call);
 
+/* Will no new item start? */
+int sphttp_call_stopping(const sphttp_call *call);
+
 /* Was the call cut short at its deadline? */
 int sphttp_call_overdue(const sphttp_call *call);
 

@@ -40,13 +40,16 @@ _FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.S
 Prepared = tuple[TextIOWrapper | None, list[Callable[[], object]]]
 
 
-def prepare() -> Prepared:
+def prepare(*, hooks: bool) -> Prepared:
     """In the host, before the fork: what makes each child a process of its own.
+
+    Args:
+        hooks: Whether the host runs code of the caller's between this and a fork.
 
     What needs no Python the nursery does. Returns the standard input that each child gets
     (None: its own is left alone), and what else it has to call.
     """
-    steps: list[Callable[[], object]] = list(_streams.prepare_writers())
+    steps: list[Callable[[], object]] = list(_streams.prepare_writers(renew=hooks))
     for number in _FAULTS:
         if callable(signal.getsignal(number)):
             steps.append(partial(signal.signal, number, signal.SIG_DFL))

@@ -171,6 +171,11 @@ class Call:
             yield index
 
     @property
+    def stopping(self) -> bool:
+        """Whether no new item will start."""
+        return bool(lib.sphttp_call_stopping(self.handle))
+
+    @property
     def overdue(self) -> bool:
         """Whether it was cut short at its deadline."""
         return bool(lib.sphttp_call_overdue(self.handle))

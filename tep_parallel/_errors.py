@@ -146,12 +146,16 @@ def cut_short(index: int, item: object, pid: int | None) -> DeadWorkerError:
     return DeadWorkerError(message, index=index, item=item, pid=pid, signal=_SIGKILL)
 
 
+def not_begun(index: int, item: object, *, stopped: bool) -> DeadWorkerError:
+    """The error for an item that no child had begun when the call was over."""
+    why = "the call was stopped" if stopped else "its nursery was killed"
+    message = f"item {index} ({shown(item)}) was not begun: {why}"
+    return DeadWorkerError(message, index=index, item=item)
+
+
 def dead(index: int, item: object, pid: int | None, wait_status: int) -> DeadWorkerError:
     """The error for a child that ended with `wait_status`; below 0: nobody saw it end."""
     where = f"item {index} ({shown(item)})"
-    if pid is None:
-        message = f"{where} was not begun: its nursery was killed"
-        return DeadWorkerError(message, index=index, item=item)
     if wait_status < 0:
         message = f"{where}: child {pid} was killed with its nursery"
         return DeadWorkerError(message, index=index, item=item, pid=pid)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NoReturn
 
 from tep_parallel import _child
 from tep_parallel._engine import NEWS, Call
@@ -60,12 +62,12 @@ class Ended:
             self._finder = Finder(self._call, items, worker, options, pool=self._pool)
             if options.timeout or options.deadline or options.retries:
                 self._call.limit(options.timeout, options.deadline, options.retries)
-            prepared = _child.prepare()
-            event = self._watch(alive) if options.watched else self._call.run()
-            if event != 0:
+            prepared = _child.prepare(hooks=options.watched)
+
+            def serve(index: int) -> NoReturn:
                 _child.serve(
                     self._call.handle,
-                    event - 1,
+                    index,
                     process,
                     items,
                     prepared,
@@ -75,10 +77,17 @@ class Ended:
                     options.codec,
                     options.rebuild,
                 )
+
+            if options.watched:
+                self._watch(alive, serve)
+            else:
+                event = self._call.run()
+                if event != 0:
+                    serve(event - 1)
             # While the nursery ends.
             self._values: list[Any] = [None] * len(items)
             self._left = len(items)
-            if options.codec is None and not options.watched:
+            if options.codec is None and options.on_finish is None:
                 self._left = self._call.fill(self._values)
         error = self._finder.call_error()
         if error is not None:
@@ -99,27 +108,27 @@ class Ended:
             how |= lib.SPHTTP_TELL
         return how
 
-    def _watch(self, alive: int) -> int:
-        """Run the call, and tell of each item as it ends; in a child as Call.run."""
+    def _watch(self, alive: int, serve: Callable[[int], NoReturn]) -> None:
+        """Run the call, and tell of each item as it ends."""
         with Watch(self._options, self._items) as watch:
-            mark = watch.start(alive)
-            if mark is not None:
-                self._call.allow(mark)
-            stopping = False
+            self._let_start(watch, alive)
             event = NEWS
             while event == NEWS:
                 event = self._call.run()
                 if event > 0:
-                    break  # a child
+                    serve(event - 1)  # here: a child must not close the host's bar
                 for index in self._call.fresh():
-                    outcome = self._known[index] = self._finder.outcome(index)
-                    watch.finish(outcome)
-                    failed = outcome.error is not None and self._on_error in ("stop", "kill")
-                    stopping = stopping or failed or bool(self._finder.given)
-                    mark = None if stopping else watch.start(1)
-                    if mark is not None:
-                        self._call.allow(mark)
-        return event
+                    watch.finish(partial(self._outcome, index))
+                    self._let_start(watch, 1)
+
+    def _let_start(self, watch: Watch, more: int) -> None:
+        mark = None if self._call.stopping else watch.start(more)
+        if mark is not None:
+            self._call.allow(mark)
+
+    def _outcome(self, index: int) -> Outcome[Any]:
+        outcome = self._known[index] = self._finder.outcome(index)
+        return outcome
 
     def results(self) -> tuple[list[Any], list[Failure]]:
         """What the items returned, None for those that did not; and the failures."""
@@ -157,23 +166,20 @@ class Ended:
 
     def outcomes(self) -> list[Outcome[Any]]:
         """What became of each item, in input order; after a Break of those that were begun."""
-        for index in range(len(self._items)):
-            if index not in self._known:
-                self._known[index] = self._finder.outcome(index, self._values[index])
-        outcomes = [self._known[index] for index in range(len(self._items))]
+        outcomes = [
+            self._known.get(index) or self._finder.outcome(index, self._values[index])
+            for index in range(len(self._items))
+        ]
         if self.given:
             return [outcome for outcome in outcomes if outcome.attempts > 0]
         return outcomes
 
     def _raise_overdue(self) -> None:
-        ended, cut = [], 0
-        for outcome in self.outcomes():
-            fate = self._call.result(outcome.index).fate
-            if fate in (_CUT, _NOT_BEGUN):
-                cut += 1
-            else:
-                ended.append(outcome)
-        if cut > 0:  # else it was the children's teardown that took so long
-            msg = f"the call was not over after {self._options.deadline} s: {cut} of "
-            msg += f"{len(self._items)} items had not ended"
-            raise DeadlineError(msg, outcomes=ended)
+        fates = [self._call.result(index).fate for index in range(len(self._items))]
+        cut = sum(fate in (_CUT, _NOT_BEGUN) for fate in fates)
+        if cut == 0:
+            return  # it was the children's teardown that took so long
+        msg = f"the call was not over after {self._options.deadline} s: {cut} of "
+        msg += f"{len(fates)} items had not ended"
+        ended = [one for one in self.outcomes() if fates[one.index] not in (_CUT, _NOT_BEGUN)]
+        raise DeadlineError(msg, outcomes=ended)

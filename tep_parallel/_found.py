@@ -14,6 +14,7 @@ from tep_parallel._errors import (
     TamperedResultError,
     cut_short,
     dead,
+    not_begun,
     shown,
 )
 from tep_parallel._native import lib
@@ -72,7 +73,7 @@ class Finder:
         if value is None:
             value, error = self.value(index, result)
         if result.fate == _NOT_BEGUN:
-            error = dead(index, item, None, -1)
+            error = not_begun(index, item, stopped=self._call.stopping)
         exit_code = signal = None
         status = result.wait_status
         seen = status >= 0 and not self._pool
@@ -89,7 +90,7 @@ class Finder:
             exit_code=exit_code,
             signal=signal,
             attempts=result.attempts,
-            started=result.started_ns / 1e9 if result.attempts > 0 else None,
+            started=result.started_ns / 1e9 if result.started_ns else None,
             seconds=(result.ended_ns - result.started_ns) / 1e9,
             cpu_seconds=result.cpu_ns / 1e9 if seen else None,
             max_rss=result.max_rss if seen else None,

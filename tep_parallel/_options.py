@@ -73,7 +73,7 @@ class Options:
         ):
             msg = f"progress: expected True, None or update(n), got {type(progress).__name__}"
             raise TypeError(msg)
-        self.progress = progress
+        self.progress = None if progress is False else progress
         for name, hook in (("on_start", on_start), ("on_finish", on_finish)):
             if hook is not None and not callable(hook):
                 msg = f"{name}: expected a callable, got {type(hook).__name__}"
@@ -84,7 +84,7 @@ class Options:
     @property
     def watched(self) -> bool:
         """Whether somebody wants to know of each item while the call runs."""
-        return bool(self.progress or self.on_start or self.on_finish)
+        return any(one is not None for one in (self.progress, self.on_start, self.on_finish))
 
 
 def _bool(name: str, value: object) -> bool:
@@ -117,10 +117,10 @@ def _seconds(name: str, value: float | None) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         msg = f"{name}: expected seconds or None, got {type(value).__name__}"
         raise TypeError(msg)
-    if not (math.isfinite(value) and value > 0):
+    if not 0 < value < math.inf:
         msg = f"{name}: expected seconds above 0, got {value}"
         raise ValueError(msg)
-    return min(float(value), _LONGEST)
+    return float(min(value, _LONGEST))
 
 
 def _path(given: str | os.PathLike[str]) -> str:

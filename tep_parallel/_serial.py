@@ -81,7 +81,7 @@ class Ended:
                     seconds=time.monotonic() - started,
                 )
                 self._outcomes.append(outcome)
-                watch.finish(outcome)
+                watch.finish(partial(self._outcomes.__getitem__, -1))
                 if broke:
                     self.given[index] = value
                 if broke or (error is not None and stop):

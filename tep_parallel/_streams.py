@@ -17,9 +17,13 @@ from collections.abc import Callable, Iterator
 from tep_parallel._native import lib
 
 
-def prepare_writers() -> Iterator[Callable[[], None]]:
-    """In the host, before the fork: flush what can be flushed; what each child must call."""
-    if not _flushed_alone():
+def prepare_writers(*, renew: bool) -> Iterator[Callable[[], None]]:
+    """In the host, before the fork: flush what can be flushed; what each child must call.
+
+    Args:
+        renew: Whether more may be written, or threads begin, before the fork.
+    """
+    if not _flushed_alone() or renew:
         for stream in _writers():
             yield _renewal(stream)
 

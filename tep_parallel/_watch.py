@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -21,7 +22,7 @@ class Watch:
         self._items = items
         self._on_start = options.on_start
         self._on_finish = options.on_finish
-        self._progress: Any = options.progress or None
+        self._progress: Any = options.progress
         self._bar: Any = None
         self._begun = 0
 
@@ -53,9 +54,9 @@ class Watch:
             self._begun += 1
         return self._begun
 
-    def finish(self, outcome: Outcome[Any]) -> None:
-        """Tell of one that has ended."""
+    def finish(self, outcome: Callable[[], Outcome[Any]]) -> None:
+        """Tell of one that has ended; its Outcome is asked for where somebody wants it."""
         if self._on_finish is not None:
-            self._on_finish(outcome)
+            self._on_finish(outcome())
         if self._progress is not None:
             self._progress.update(1)

@@ -102,3 +102,11 @@ def run_case(name: str, *arguments: object, limit: float = LIMIT) -> str:
         out, err = case.communicate(timeout=limit)
         assert (case.returncode, err) == (0, ""), f"{name}: {case.returncode}\n{out}\n{err}"
         return out
+
+
+def run_case_with_stderr(name: str, *arguments: object) -> tuple[str, str]:
+    """Run a scenario to its end; what it printed, and what it said on standard error."""
+    with started(name, *arguments) as case:
+        out, err = case.communicate(timeout=LIMIT)
+        assert case.returncode == 0, err
+        return out, err

@@ -144,6 +144,7 @@ class Trap:
         "no mac",
         "a break's record",
         "an empty break's record",
+        "a record of nothing",
     ],
 )
 def test_what_somebody_else_wrote_never_gets_to_the_codec(
@@ -172,6 +173,9 @@ def test_what_somebody_else_wrote_never_gets_to_the_codec(
             payload, mac = b"" if empty else pickle.dumps(Trap(tmp_path / "sprung")), b""
             header = len(payload).to_bytes(8, sys.byteorder) + bytes(20)
             header += status.to_bytes(4, sys.byteorder) + bytes(8)
+        elif how == "a record of nothing":
+            payload, mac = b"", b""
+            header = bytes(28) + (7).to_bytes(4, sys.byteorder) + bytes(8)
         elif how == "a wrong mac":
             mac = bytes(MAC)
         else:

@@ -11,7 +11,15 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from support import LIMIT, alive, plain_environment, run_case, started, until
+from support import (
+    LIMIT,
+    alive,
+    plain_environment,
+    run_case,
+    run_case_with_stderr,
+    started,
+    until,
+)
 
 
 def pids_in(marks: Path) -> list[int]:
@@ -144,13 +152,6 @@ def test_a_child_never_runs_on_in_the_callers_program() -> None:
         "exit handler True\n",
         "bye\n",
     )
-
-
-def run_case_with_stderr(name: str, *arguments: object) -> tuple[str, str]:
-    with started(name, *arguments) as case:
-        out, err = case.communicate(timeout=LIMIT)
-        assert case.returncode == 0, err
-        return out, err
 
 
 def test_streams_that_are_none_closed_replaced_or_unbuffered_are_left_alone() -> None:

@@ -7,13 +7,23 @@ import os
 import signal
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support import LIMIT, alive, every, forked, until
+from support import (
+    FORKED,
+    LIMIT,
+    alive,
+    every,
+    forked,
+    run_case,
+    run_case_with_stderr,
+    until,
+)
 
-from tep_parallel import DeadWorkerError, Outcome, Parallel
+from tep_parallel import DeadlineError, DeadWorkerError, Outcome, Parallel, ParallelWorker
 
 
 @every
@@ -199,10 +209,115 @@ def test_progress_counts_every_item(shape: dict[str, Any]) -> None:
     assert counter.seen == 100
 
 
+def test_a_bar_that_cannot_be_asked_for_its_truth_is_a_bar() -> None:
+    class Bar:
+        seen = 0
+
+        def __bool__(self) -> bool:
+            raise TypeError  # as tqdm's do, which have a length or none
+
+        def update(self, n: int) -> None:
+            self.seen += n
+
+    bar = Bar()
+    Parallel(str, progress=bar).map_processes(range(3))
+    assert bar.seen == 3
+    Parallel(str, progress=False).map_processes(range(3))
+
+
 @every
-def test_progress_true_is_a_bar(shape: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
-    Parallel(str, progress=True, **shape).map_processes(range(100))
-    assert "100/100" in capsys.readouterr().err
+def test_progress_true_is_a_bar_of_the_hosts_alone(shape: dict[str, Any]) -> None:
+    out, err = run_case_with_stderr("hooks", "bar", json.dumps(shape))
+    assert out == "['0', '1', '2']\n"
+    assert "3/3" in err
+    assert err.count("0/3") == 1
+
+
+@every
+def test_what_a_hook_prints_is_printed_once(shape: dict[str, Any]) -> None:
+    lines = run_case("hooks", "printing", json.dumps(shape)).splitlines()
+    assert sorted(lines) == ["finish 0", "finish 1", "finish 2", "start 0", "start 1", "start 2"]
+
+
+@forked
+def test_after_the_deadline_on_start_is_not_called(shape: dict[str, Any]) -> None:
+    begun: list[int] = []
+
+    def work(item: int) -> str:
+        time.sleep(LIMIT)
+        return ""
+
+    fan_out = Parallel(
+        work, deadline=0.3, on_start=lambda index, item: begun.append(index), **shape
+    )
+    with pytest.raises(DeadlineError):
+        fan_out.map_processes(range(520))
+    assert begun == list(range(shape.get("in_processes", 512)))
+
+
+def test_a_child_that_waits_for_on_start_lets_its_threads_run(tmp_path: Path) -> None:
+    """It has its next item when the host lets it: that may take a while."""
+
+    class Beating(ParallelWorker):
+        beats = 0
+
+        def process(self, item: int) -> str:
+            if item == 0:
+                threading.Thread(target=self.beat, daemon=True).start()
+            return str(self.beats)
+
+        def beat(self) -> None:
+            while True:
+                self.beats += 1
+                time.sleep(0.002)
+
+    def started(index: int, item: int) -> None:
+        if index == 1:
+            time.sleep(0.5)
+
+    first, second = Parallel(Beating(), in_processes=1, on_start=started).map_processes(range(2))
+    assert int(second) > int(first) + 10
+
+
+def test_attempts_are_counted_where_nobody_wants_the_result(tmp_path: Path) -> None:
+    def work(item: int) -> str:
+        if not (tmp_path / str(item)).exists():
+            (tmp_path / str(item)).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return ""
+
+    for shape in FORKED.values():
+        attempts: list[int] = []
+        fan_out = Parallel(work, retries=1, on_finish=partial(_note_attempts, attempts), **shape)
+        fan_out.each_process([1, 2])
+        assert attempts == [2, 2]
+        for path in tmp_path.iterdir():
+            path.unlink()
+
+
+def _note_attempts(attempts: list[int], outcome: Outcome[str]) -> None:
+    attempts.append(outcome.attempts)
+
+
+def test_an_item_that_died_and_then_is_late_is_told_of_with_its_last_end(tmp_path: Path) -> None:
+    def work(item: int) -> str:
+        if not (tmp_path / str(item)).exists():
+            (tmp_path / str(item)).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(LIMIT)
+        return ""
+
+    told: list[float] = []
+    fan_out = Parallel(
+        work,
+        in_processes=4,
+        retries=1,
+        timeout=0.05,
+        on_finish=lambda outcome: told.append(outcome.seconds),
+    )
+    fan_out.outcomes(range(32))
+    assert len(told) == 32
+    assert min(told) >= 0.05
 
 
 def test_progress_without_tqdm_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,10 +366,19 @@ def test_a_killed_nursery_costs_a_watched_call_what_was_in_hand(tmp_path: Path) 
     def finished(outcome: Outcome[str]) -> None:
         told.append(outcome.index)
 
+    begun: list[int] = []
     for isolation in (False, True):
         told.clear()
-        fan_out = Parallel(work, in_processes=1, isolation=isolation, on_finish=finished)
+        begun.clear()
+        fan_out = Parallel(
+            work,
+            in_processes=1,
+            isolation=isolation,
+            on_start=lambda index, item: begun.append(index),
+            on_finish=finished,
+        )
         outcomes = fan_out.outcomes(range(4))
+        assert begun == [0, 1, 2, 3]
         (tmp_path / "killed").unlink()
         assert sorted(told) == [0, 1, 2, 3]
         assert [outcome.result for outcome in outcomes] == ["0", None, "2", "3"]

@@ -148,8 +148,9 @@ def test_setup_is_not_an_items_time() -> None:
             return str(item)
 
     for shape in FORKED.values():
-        texts = Parallel(Slow(), timeout=0.3, **shape).map_processes(range(3))
-        assert texts == ["0", "1", "2"]
+        for hooks in ({}, {"on_start": lambda index, item: None}):
+            texts = Parallel(Slow(), timeout=0.3, **hooks, **shape).map_processes(range(3))
+            assert texts == ["0", "1", "2"]
 
 
 @forked
@@ -224,6 +225,18 @@ def test_the_deadline_holds_while_the_host_is_busy_with_something_else(
     with pytest.raises(DeadlineError):
         Parallel(work, deadline=0.5, on_finish=linger, **shape).map_processes([0, 1])
     assert len(gone) == 1
+
+
+@forked
+def test_limits_hold_while_children_are_forked_all_the_time(shape: dict[str, Any]) -> None:
+    def work(item: int) -> str:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return ""
+
+    begun = time.monotonic()
+    with pytest.raises(DeadlineError):
+        Parallel(work, retries=10**9, deadline=0.3, **shape).map_processes(range(100))
+    assert time.monotonic() - begun < LIMIT / 4
 
 
 @forked
@@ -529,6 +542,12 @@ def test_a_wrong_limit_is_refused_by_name(
 ) -> None:
     with pytest.raises(error, match=text):
         Parallel(str, **options)
+
+
+def test_no_limit_is_too_long() -> None:
+    assert Parallel(str, timeout=10**400, deadline=1e300, retries=10**30).map_processes([1]) == [
+        "1"
+    ]
 
 
 def test_the_errors_can_be_pickled() -> None:
