@@ -6,7 +6,7 @@ SECONDS ?= 60
 SOURCES = $(wildcard csrc/*) $(wildcard tep_parallel/*.py) build_ext.py pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help run example test test-long test-peers test-pythons lint bench wheel clean
+.PHONY: help run example test test-long fuzz test-peers test-pythons lint bench wheel clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -23,6 +23,12 @@ test: $(VENV)/test ## Set up, and run the tests
 test-long: $(VENV)/test ## Chaos for a minute, then 20,000 calls; SECONDS=600 for longer
 	$(BIN)/python tests/long/chaos.py --seconds $(SECONDS)
 	$(BIN)/python tests/long/soak.py
+
+fuzz: ## libFuzzer on the readers of records, with clang; SECONDS=600 for longer
+	mkdir -p build
+	clang -std=c11 -D_GNU_SOURCE -DWITH_LIBFUZZER -g -O1 -fsanitize=fuzzer,address,undefined -Icsrc \
+		$(filter-out csrc/py_fork.c,$(wildcard csrc/*.c)) tests/c/fuzz_records.c -lcrypto -o build/fuzz_records
+	build/fuzz_records -max_total_time=$(SECONDS) -max_len=600 -print_final_stats=1
 
 test-peers: $(VENV)/peers ## Run the tests beside gevent, gRPC and numpy
 	$(BIN)/pytest tests -m peers

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import pickle
 import traceback
+from typing import Any
 
 from tep_parallel._errors import Failure, WorkerError, message_of, shown
 
+_DEEPEST = 4  # of a chain of causes
 _LENGTH = 8  # bytes of the number before each of the three texts
 
 
@@ -31,8 +33,19 @@ def pack(error: BaseException, *, rebuild: bool) -> tuple[bytes, bool]:
     texts = [name, message_of(error), "".join(lines)]
     encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
     payload = b"".join(len(text).to_bytes(_LENGTH, "big") + text for text in encoded)
-    pickled = _pickle(error) if rebuild and isinstance(error, Exception) else None
-    return payload + (pickled or b""), pickled is not None
+    chain = _chain(error) if rebuild else None
+    return payload + (pickle.dumps(chain) if chain else b""), chain is not None
+
+
+# An exception's pickle, and the chains of its __cause__ and __context__, where they survive one.
+_Chain = tuple[bytes, Any, Any]
+
+
+def _chain(error: BaseException | None, depth: int = 0) -> _Chain | None:
+    pickled = _pickle(error) if isinstance(error, Exception) and depth < _DEEPEST else None
+    if error is None or pickled is None:
+        return None
+    return pickled, _chain(error.__cause__, depth + 1), _chain(error.__context__, depth + 1)
 
 
 def _pickle(error: Exception) -> bytes | None:
@@ -47,6 +60,17 @@ def _pickle(error: Exception) -> bytes | None:
     except Exception:  # noqa: BLE001  # a __reduce__ may raise anything; the text travels
         return None
     return pickled if survived else None
+
+
+def _rebuilt(chain: _Chain | None) -> Exception | None:
+    if chain is None:
+        return None
+    pickled, cause, context = chain
+    error = pickle.loads(pickled)  # noqa: S301  # its MAC was right
+    assert isinstance(error, Exception)
+    error.__cause__ = _rebuilt(cause)
+    error.__context__ = _rebuilt(context)
+    return error
 
 
 def unpack(
@@ -76,13 +100,15 @@ def unpack(
     kind, message, text = texts
     if rebuild:
         try:
-            error = pickle.loads(payload[start:])  # noqa: S301  # its MAC was right
-            error.__cause__ = RemoteTraceback(text)
+            error = _rebuilt(pickle.loads(payload[start:]))  # noqa: S301  # its MAC was right
+            assert error is not None
+            remote = RemoteTraceback(text)
+            remote.__cause__ = error.__cause__
+            error.__cause__ = remote
         except Exception as failed:  # noqa: BLE001  # as above; the text tells it all
             text += f"\nIt could not be rebuilt here: {failed!r}\n"
         else:
-            if isinstance(error, Exception):
-                return error
+            return error
     summary = f"{where or f'item {index} ({shown(item)})'} raised {kind}: {message}"
     failure = WorkerError(summary, index=index, item=item, remote_type=kind, remote_traceback=text)
     failure.__cause__ = RemoteTraceback(text)

@@ -1,8 +1,7 @@
-"""The pure C without Python, under ASan and UBSan: tests/c/test_core.c."""
+"""The pure C without Python, under ASan and UBSan: the programs of tests/c."""
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -14,18 +13,42 @@ from support import LIMIT
 HERE = Path(__file__).parent
 CSRC = HERE.parent / "csrc"
 PURE = sorted(set(CSRC.glob("*.c")) - {CSRC / "py_fork.c"})
+FLAGS = "-std=c11 -D_GNU_SOURCE -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all"
+WRAPS = "-Wl,--wrap=write,--wrap=writev,--wrap=clock_gettime"
+
+compiles = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
 
 
-@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
-def test_the_core_is_right_and_the_sanitizers_have_nothing_to_say(tmp_path: Path) -> None:
-    program = tmp_path / "core"
-    source = HERE / "c" / "test_core.c"
-    flags = "-std=c11 -D_GNU_SOURCE -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all"
-    wraps = "-Wl,--wrap=write,--wrap=writev,--wrap=clock_gettime"
-    command = ["cc", *flags.split(), f"-I{CSRC}", wraps, *PURE, source, "-lcrypto", "-o", program]
+def run(source: Path, to: Path, *options: str, argument: str = "") -> str:
+    """Build the program and run it; what it printed."""
+    program = to / source.stem
+    command = [
+        "cc",
+        *FLAGS.split(),
+        f"-I{CSRC}",
+        *options,
+        *PURE,
+        source,
+        "-lcrypto",
+        "-o",
+        program,
+    ]
     subprocess.run(command, check=True, timeout=LIMIT)
-    run = subprocess.run(
-        [program], capture_output=True, text=True, timeout=LIMIT, env=dict(os.environ), check=False
+    ended = subprocess.run(
+        [program, argument], capture_output=True, text=True, timeout=LIMIT, check=False
     )
-    assert (run.returncode, run.stderr) == (0, "")
-    assert run.stdout.split() == re.findall(r"^ +TEST\((\w+)\),$", source.read_text(), re.MULTILINE)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    return ended.stdout
+
+
+@compiles
+def test_the_core_is_right_and_the_sanitizers_have_nothing_to_say(tmp_path: Path) -> None:
+    source = HERE / "c" / "test_core.c"
+    tests = re.findall(r"^ +TEST\((\w+)\),$", source.read_text(), re.MULTILINE)
+    assert run(source, tmp_path, WRAPS).split() == tests
+
+
+@compiles
+def test_no_record_that_a_child_could_leave_crashes_the_host(tmp_path: Path) -> None:
+    """The target of `make fuzz`, with random input."""
+    run(HERE / "c" / "fuzz_records.c", tmp_path, argument="5000")

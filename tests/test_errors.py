@@ -13,8 +13,10 @@ import sys
 import time
 import types
 from pathlib import Path
+from typing import Any
 
 import pytest
+from support import forked
 
 from tep_parallel import (
     DeadWorkerError,
@@ -93,6 +95,44 @@ def test_an_exception_is_raised_as_itself_with_traceback_and_note(tmp_path: Path
     assert "in work" in text
     assert "raise ValueError(msg)" in text
     assert caught.value.__notes__ == ["tep_parallel: item 0 ('value'); 1 more failed"]
+
+
+@forked
+def test_an_exceptions_cause_context_and_attributes_travel_with_it(shape: dict[str, Any]) -> None:
+    """Behind the remote traceback, which is the first cause."""
+
+    def work(item: str) -> str:
+        try:
+            try:
+                raise KeyError("deep")
+            except KeyError:
+                raise LookupError("middle")  # noqa: B904
+        except LookupError as middle:
+            error = OSError(5, "outer", item)
+            error.extra = [1]  # type: ignore[attr-defined]
+            error.__notes__ = ["a note"]
+            raise error from middle
+
+    error = Parallel(work, **shape).outcomes(["path"])[0].error
+    assert isinstance(error, OSError)
+    assert (error.errno, error.filename, error.extra) == (5, "path", [1])  # type: ignore[attr-defined]
+    assert error.__notes__[0] == "a note"
+    remote = error.__cause__
+    assert "outer" in str(remote)
+    for middle in (remote.__cause__, error.__context__):  # type: ignore[union-attr]
+        assert isinstance(middle, LookupError)
+        assert middle.args == ("middle",)
+        assert isinstance(middle.__context__, KeyError)
+
+
+def test_a_cause_that_cannot_travel_keeps_nothing_else_back() -> None:
+    def work(item: str) -> str:
+        raise ValueError("outer") from Unpicklable()
+
+    error = Parallel(work).outcomes(["a"])[0].error
+    assert isinstance(error, ValueError)
+    assert "with a lambda" in str(error.__cause__)
+    assert error.__cause__.__cause__ is None  # type: ignore[union-attr]
 
 
 def test_each_process_raises_the_same() -> None:

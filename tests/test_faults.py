@@ -51,6 +51,57 @@ def test_a_killed_host_takes_the_whole_tree_with_it(
         until(lambda: list(scratch_root.iterdir()) == [], limit=10)
 
 
+@pytest.mark.parametrize("shape", ["flat", "pool"])
+@pytest.mark.parametrize("how", ["daemon", "stopped", "running", "many"])
+def test_whatever_a_child_does_to_stay_goes_at_the_deadline(
+    how: str, shape: str, tmp_path: Path, scratch_root: Path
+) -> None:
+    assert run_case("wild", how, tmp_path, "deadline", shape) == "over\n"
+    assert pids_in(tmp_path)
+    until(lambda: not any(map(alive, pids_in(tmp_path))))
+    assert list(scratch_root.iterdir()) == []
+
+
+@pytest.mark.parametrize("how", ["daemon", "stopped", "running", "many"])
+def test_whatever_a_child_does_to_stay_goes_with_the_host(
+    how: str, tmp_path: Path, scratch_root: Path
+) -> None:
+    with started("wild", how, tmp_path) as case:
+        until(lambda: len(pids_in(tmp_path)) >= {"many": 100}.get(how, 2))
+        case.kill()
+        until(lambda: not any(map(alive, pids_in(tmp_path))), limit=10)
+        until(lambda: list(scratch_root.iterdir()) == [], limit=10)
+
+
+@pytest.mark.parametrize("how", ["exit", "SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGSEGV"])
+def test_however_the_host_ends_its_children_do(
+    how: str, tmp_path: Path, scratch_root: Path
+) -> None:
+    with started("host_ends", how, tmp_path) as case:
+        until(lambda: len(pids_in(tmp_path)) == 2)
+        if how != "exit":
+            case.send_signal(signal.Signals[how])
+        until(lambda: case.poll() is not None)
+        until(lambda: not any(map(alive, pids_in(tmp_path))), limit=10)
+        until(lambda: list(scratch_root.iterdir()) == [], limit=10)
+
+
+def test_a_stopped_nursery_delays_no_call_that_is_given_up() -> None:
+    run_case("stopped_nursery")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can mount a small disk")
+def test_a_full_disk_is_the_items_oserror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", tmp_path]
+    if subprocess.run(command, capture_output=True, check=False).returncode != 0:
+        pytest.skip("nothing can be mounted here")
+    try:
+        monkeypatch.setenv("TMPDIR", str(tmp_path))
+        run_case("full_disk")
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+
+
 def test_a_process_that_the_host_forked_meanwhile_keeps_no_tree_alive(
     tmp_path: Path, scratch_root: Path
 ) -> None:

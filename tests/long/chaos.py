@@ -24,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -174,20 +175,30 @@ def below(pid: int) -> list[int]:
     return found
 
 
-def torment(victim: int, scratch: Path, chance: random.Random, orphaned: set[int]) -> None:
+def belongings(pid: int) -> set[str]:
+    """The scratch directories of a nursery: that of its host, and what it has open."""
+    stat = Path(f"/proc/{pid}/stat").read_text()
+    if "(tep-nursery)" not in stat:
+        return set()
+    names = {f"tep_par_{stat.rpartition(')')[2].split()[1]}_*"}
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            names.add(descriptor.readlink().name)
+    return names
+
+
+def torment(victim: int, scratch: Path, chance: random.Random, orphaned: set[str]) -> None:
     """Do one thing to a host and what is below it.
 
-    `orphaned` gets each process whose nursery is killed: where it dies too before it can do
-    so, nobody is left to remove its scratch directory.
+    `orphaned` gets the directories of each nursery that is killed: where its host dies too
+    before it can do so, nobody is left to remove them.
     """
     what = chance.random()
     processes = below(victim)
     with contextlib.suppress(OSError):  # it has just ended; or the disk is full already
         if what < 0.35 and processes:
             unlucky = chance.choice(processes)
-            stat = Path(f"/proc/{unlucky}/stat").read_text()
-            if "(tep-nursery)" in stat:
-                orphaned.add(int(stat.rpartition(")")[2].split()[1]))
+            orphaned |= belongings(unlucky)
             os.kill(unlucky, signal.SIGKILL)
         elif what < 0.45 and processes:
             stopped = chance.choice(processes)
@@ -212,10 +223,10 @@ def torment(victim: int, scratch: Path, chance: random.Random, orphaned: set[int
             (scratch / "filler").unlink()
 
 
-def left_over(scratch: Path, orphaned: set[int]) -> list[str]:
+def left_over(scratch: Path, orphaned: set[str]) -> list[str]:
     """The scratch directories that somebody should have removed."""
     names = [path.name for path in scratch.glob("tep_par_*")]
-    return [name for name in names if int(name.split("_")[2]) not in orphaned]
+    return [name for name in names if not any(fnmatch(name, orphan) for orphan in orphaned)]
 
 
 def start(seed: int, scratch: Path) -> subprocess.Popen[str]:
@@ -251,7 +262,7 @@ def main() -> None:
     )
     print("the disk can be filled" if small.returncode == 0 else "the disk stays as it is")
     seed, ended, killed = options.seed, 0, 0
-    orphaned: set[int] = set()
+    orphaned: set[str] = set()
     hosts: dict[subprocess.Popen[str], float] = {}
     end = time.monotonic() + options.seconds
     failed = False
@@ -268,7 +279,7 @@ def main() -> None:
                     ended += process.returncode == 0
                     killed += process.returncode == -signal.SIGKILL
                     if process.returncode == 0:
-                        orphaned.discard(process.pid)
+                        orphaned.discard(f"tep_par_{process.pid}_*")
                     if process.returncode not in (0, -signal.SIGKILL):
                         print(f"{process.args} ended with {process.returncode}")
                         failed = True

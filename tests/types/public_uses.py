@@ -8,7 +8,11 @@ from typing import Any
 from typing_extensions import assert_type
 
 from tep_parallel import (
+    Break,
+    DeadlineError,
     DeadWorkerError,
+    ItemTimeoutError,
+    Kill,
     Outcome,
     Parallel,
     ParallelError,
@@ -105,6 +109,13 @@ Parallel(
     Doubler(),
     in_processes=2,
     isolation=True,
+    timeout=1,
+    deadline=1.5,
+    retries=2,
+    on_error="kill",
+    progress=True,
+    on_start=lambda index, item: print(index + 1, item),
+    on_finish=lambda outcome: print(outcome.index, outcome.ok),
     codec=json,
     rebuild_exceptions=False,
     scratch_root=Path("/tmp"),
@@ -119,6 +130,10 @@ except WorkerError as failed:
 except DeadWorkerError as died:
     assert_type(died.exit_code, int | None)
     assert_type(died.signal, int | None)
+except ItemTimeoutError as late:
+    assert_type(late.index, int | None)
+except DeadlineError as over:
+    assert_type(over.outcomes, list[Outcome[Any]])
 except (TamperedResultError, ParallelError) as other:
     assert_type(other.index, int | None)
 
@@ -139,3 +154,18 @@ Parallel(Maker(), codec=Broken())  # type: ignore[arg-type]
 Parallel(Doubler()).map_processes(3)  # type: ignore[arg-type]
 Parallel(Doubler(), in_proceses=2)  # type: ignore[call-arg]
 Sock.sphttp_hmac_sha256_hex(3, b"")  # type: ignore[arg-type]
+
+
+# Ways to end a call early.
+def give(item: str) -> str:
+    raise Kill(item) if item else Break
+
+
+class Counter:
+    """Progress of one's own."""
+
+    def update(self, n: int) -> None:
+        pass
+
+
+Parallel(give, progress=Counter())

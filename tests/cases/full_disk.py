@@ -1,0 +1,32 @@
+"""A scratch root without space: the items that need some fail, the others are kept."""
+
+import errno
+import os
+from pathlib import Path
+
+from tep_parallel import Parallel
+
+root = Path(os.environ["TMPDIR"])
+for options in ({}, {"in_processes": 1, "isolation": True}):
+    outcomes = Parallel(lambda item: "x" * item, **options).outcomes([10, 4_000_000, 20])
+    assert [outcome.ok for outcome in outcomes] == [True, False, True]
+    error = outcomes[1].error
+    assert isinstance(error, OSError), error
+    assert error.errno == errno.ENOSPC
+    assert "item 1" in str(error)
+    assert list(root.iterdir()) == []
+(root / "filler").write_bytes(b"")
+try:
+    with (root / "filler").open("wb") as file:
+        while True:
+            file.write(bytes(4096))
+except OSError as full:
+    assert full.errno == errno.ENOSPC
+for options in ({}, {"in_processes": 1}):
+    try:
+        texts = Parallel(lambda item: "x" * item, **options).map_processes([1, 2])
+    except OSError as error:
+        assert error.errno == errno.ENOSPC, error
+    else:
+        assert texts == ["x", "xx"]
+assert [path.name for path in root.iterdir()] == ["filler"]
