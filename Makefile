@@ -6,7 +6,7 @@ SECONDS ?= 60
 SOURCES = $(wildcard csrc/*) $(wildcard tep_parallel/*.py) build_ext.py pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help run example test test-long fuzz test-peers test-pythons lint bench wheel clean
+.PHONY: help run example test test-long test-sanitized fuzz test-peers test-pythons lint bench wheel clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -23,6 +23,9 @@ test: $(VENV)/test ## Set up, and run the tests
 test-long: $(VENV)/test ## Chaos for a minute, then 20,000 calls; SECONDS=600 for longer
 	$(BIN)/python tests/long/chaos.py --seconds $(SECONDS)
 	$(BIN)/python tests/long/soak.py
+
+test-sanitized: $(VENV)/test ## Run the tests with the extension under ASan and UBSan
+	.ci/test-sanitized $(BIN)/python
 
 fuzz: ## libFuzzer on the readers of records, with clang; SECONDS=600 for longer
 	mkdir -p build
@@ -43,9 +46,10 @@ lint: $(VENV)/lint ## Format, style and types; C with every warning an error
 	$(BIN)/pyright
 	.ci/lint-c $(BIN)/python
 
-bench: $(VENV)/bench ## Side by side with os.fork and the peers; draws docs/pools.svg and .png
-	$(BIN)/python -W ignore benchmarks/one_child_an_item.py
-	$(BIN)/python -W ignore benchmarks/pools.py --plot docs/pools
+bench: $(VENV)/bench ## Side by side with os.fork and the peers: docs/figures.txt, docs/pools.svg and .png
+	{ $(BIN)/python -W ignore benchmarks/one_child_an_item.py && \
+	  $(BIN)/python -W ignore benchmarks/pools.py --plot docs/pools; } > docs/figures.txt
+	cat docs/figures.txt
 
 wheel: $(VENV)/bare ## Build the wheel and the sdist into dist/
 	rm -rf dist build

@@ -17,12 +17,12 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
 from typing import Any
+
+import trial
 
 from tep_parallel import DeadWorkerError, Parallel
 
-LIMIT = 8.0  # seconds for an answer
 SOON = 2.0  # seconds; what takes longer was not done at once
 ITEMS = list(range(8))
 
@@ -183,95 +183,41 @@ IN_THE_HOST = [
 
 def ctrl_c(name: str) -> str:
     """Ctrl-C, while children would run for 20 s"""
-    host = _host("linger", name)
+    host = trial.start("linger", name)
     try:
-        _wait_for_children(host)
+        trial.wait_for_children(host)
         begun = time.monotonic()
         os.killpg(host.pid, signal.SIGINT)
         try:
-            host.wait(LIMIT)
+            host.wait(trial.LIMIT)
         except subprocess.TimeoutExpired:
             return "waits for them"
         return "ends at once" if time.monotonic() - begun < SOON else "ends after a while"
     finally:
-        _sweep(host)
+        trial.sweep(host)
 
 
 def host_killed(name: str) -> str:
     """The host is killed with SIGKILL"""
-    host = _host("linger", name)
+    host = trial.start("linger", name)
     try:
-        _wait_for_children(host)
+        trial.wait_for_children(host)
         host.kill()
         host.wait()
         time.sleep(SOON)
-        return "they run on" if _lingering(host) else "children and theirs are gone"
+        return "they run on" if trial.lingering(host) else "children and theirs are gone"
     finally:
-        _sweep(host)
+        trial.sweep(host)
 
 
 FROM_OUTSIDE = [ctrl_c, host_killed]
-
-
-def _host(case: str, name: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, __file__, case, name],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
-        env={**os.environ, "PROMISE": str(os.getpid())},
-        # A shell may have started us in the background, deaf to it.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-
-
-def _lingering(host: subprocess.Popen[str]) -> list[int]:
-    """The `sleep`s below the host's children, wherever they are now."""
-    mark = f"PROMISE={os.getpid()}\0".encode()
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            ours = mark in (folder / "environ").read_bytes()
-            if ours and int(folder.name) != host.pid:
-                found.append(int(folder.name))
-        except OSError:
-            continue  # it has ended, or is not ours to look at
-    return found
-
-
-def _wait_for_children(host: subprocess.Popen[str]) -> None:
-    end = time.monotonic() + LIMIT
-    while len(_lingering(host)) < 4:  # two children, and a sleep below each
-        if time.monotonic() > end:
-            raise TimeoutError
-        time.sleep(0.05)
-
-
-def _sweep(host: subprocess.Popen[str]) -> None:
-    for pid in (*_lingering(host), host.pid):
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
-    host.communicate()
-
-
-def _answer(question: Callable[[Fan], str], name: str) -> str:
-    host = _host(question.__name__, name)
-    try:
-        return host.communicate(timeout=LIMIT)[0].strip() or "the host dies"
-    except subprocess.TimeoutExpired:
-        return "the call never returns"
-    finally:
-        _sweep(host)
 
 
 def table() -> str:
     """The table, in Markdown."""
     lines = ["| | " + " | ".join(f"`{name}`" for name in FANS) + " |", "| --- " * 4 + "|"]
     for asked in IN_THE_HOST:
-        lines.append(_row(asked.__doc__, [_answer(asked, name) for name in FANS]))
+        lines.append(_row(asked.__doc__, [trial.answer(asked.__name__, name) for name in FANS]))
     for seen in FROM_OUTSIDE:
         lines.append(_row(seen.__doc__, [seen(name) for name in FANS]))
     return "\n".join(lines)

@@ -96,6 +96,13 @@ def test_links_and_files_that_a_page_names_are_there(page: Path) -> None:
         assert (ROOT / name).exists() or (PACKAGE.parent / name).exists(), name
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_tests_that_a_page_names_are_there(page: Path) -> None:
+    sources = "".join(path.read_text() for path in (ROOT / "tests").glob("test_*.py"))
+    there = set(re.findall(r"^def (test_\w+)\(", sources, re.MULTILINE))
+    assert set(re.findall(r"`(test_\w+)`", page.read_text())) <= there
+
+
 def test_written_pages_are_as_their_scripts_write_them() -> None:
     code = (
         "import sys; sys.path.insert(0, 'docs'); import picture, reference;"
