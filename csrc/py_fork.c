@@ -155,6 +155,66 @@ py_child_commit_text(sphttp_call *call, uint32_t index, uintptr_t text)
                                (size_t)size);
 }
 
+/* What the interpreter does between two functions of Python, for functions that
+ * are none: handle signals, and now and then let other threads run. False: a
+ * handler has raised. */
+static bool
+pause_between_items(unsigned int done)
+{
+    if (done % 64 == 63) {
+        PyEval_RestoreThread(PyEval_SaveThread());
+    }
+    return PyErr_CheckSignals() == 0;
+}
+
+/* The exception that is raised, which then is no more, as an object. */
+static PyObject *
+take_exception(void)
+{
+    PyObject *type, *error, *frames;
+    PyErr_Fetch(&type, &error, &frames);
+    PyErr_NormalizeException(&type, &error, &frames);
+    if (frames != NULL && error != NULL) {
+        (void)PyException_SetTraceback(error, frames);
+    }
+    Py_XDECREF(type);
+    Py_XDECREF(frames);
+    return error;
+}
+
+int64_t
+py_child_work(sphttp_call *call, uint32_t index, uintptr_t process,
+              uintptr_t items, int discard, uintptr_t box)
+{
+    int64_t next = index;
+    for (unsigned int done = 0; next >= 0; done++) {
+        PyObject *item = PyList_GetItem((PyObject *)items, (Py_ssize_t)next);
+        PyObject *result = NULL;
+        if (item != NULL && pause_between_items(done)) {
+            result = PyObject_CallFunctionObjArgs((PyObject *)process, item,
+                                                  NULL);
+        }
+        int64_t after = SPHTTP_NO_UTF8;
+        if (result != NULL && discard) {
+            after = sphttp_child_commit(call, (uint32_t)next,
+                                        SPHTTP_DISCARDED, "", 0);
+        }
+        else if (result != NULL && PyUnicode_Check(result)) {
+            after = py_child_commit_text(call, (uint32_t)next,
+                                         (uintptr_t)result);
+        }
+        if (after == SPHTTP_NO_UTF8) {
+            Py_ssize_t place = result != NULL ? 0 : 1;
+            (void)PyList_SetItem((PyObject *)box, place,
+                                 result != NULL ? result : take_exception());
+            return next;
+        }
+        Py_DECREF(result);
+        next = after;
+    }
+    return next;
+}
+
 /* --- HMAC ------------------------------------------------------------------------ */
 
 int

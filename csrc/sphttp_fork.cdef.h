@@ -155,6 +155,14 @@ int64_t sphttp_child_commit(sphttp_call *call, uint32_t index, int status,
 int64_t py_child_commit_text(sphttp_call *call, uint32_t index,
                              uintptr_t text);
 
+/* In a pool's child: call `process` with one of `items` after another, both id()s,
+ * beginning with `index`, and commit the texts; with `discard` whatever it
+ * returns. As sphttp_child_commit, when there is no item left. Else the index of
+ * one that is not committed, and in `box`, the id() of a list of two, stands
+ * what it returned, no text with a UTF-8 form, or what it raised. */
+int64_t py_child_work(sphttp_call *call, uint32_t index, uintptr_t process,
+                      uintptr_t items, int discard, uintptr_t box);
+
 /* In a child: what is wrong is wrong with all children. Begin no new item, keep
  * the record for the call, and end this process. */
 void sphttp_child_fail(sphttp_call *call, int status, const char *payload,

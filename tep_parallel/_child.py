@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 from tep_parallel import _counting, _raised, _streams
 from tep_parallel._codec import Codec, encoded
 from tep_parallel._control import Break, Kill
-from tep_parallel._engine import begin, commit, commit_text, fail_call, leave
+from tep_parallel._engine import begin, commit, commit_text, fail_call, leave, work
 from tep_parallel._native import lib
 from tep_parallel._worker import Hooks, Process
 
@@ -108,9 +108,20 @@ def serve(
             leave(_exit_status(end))
         except BaseException as error:  # noqa: BLE001  # it travels to the caller
             _fail(handle, error, rebuild=rebuild)
+        box: list[Any] = [None, None]
         while index >= 0:
             try:
-                result = process(items[index])
+                if pool and codec is None:
+                    # The same in C, until there is more to do than to commit a text.
+                    index = work(handle, index, id(process), id(items), discard, id(box))
+                    if index < 0:
+                        break
+                    result, raised = box
+                    box[:] = None, None
+                    if raised is not None:
+                        raise raised
+                else:
+                    result = process(items[index])
                 if discard:
                     status, payload = _DISCARDED, b""
                 elif codec is not None:

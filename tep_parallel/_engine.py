@@ -15,6 +15,7 @@ from tep_parallel._native import fail, ffi, lib
 # cffi makes a function when it is first asked for: here, and not anew in every child.
 commit: Callable[[Any, int, int, bytes, int], int] = lib.sphttp_child_commit
 commit_text: Callable[[Any, int, int], int] = lib.py_child_commit_text
+work: Callable[[Any, int, int, int, bool, int], int] = lib.py_child_work
 begin: Callable[[Any], None] = lib.sphttp_child_begin
 fail_call: Callable[[Any, int, bytes, int], NoReturn] = lib.sphttp_child_fail
 slot: Callable[[Any], int] = lib.sphttp_child_slot

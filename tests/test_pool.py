@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -43,6 +44,39 @@ def test_results_come_in_input_order_from_so_many_children(count: int) -> None:
     assert [number for number, _ in lines] == [str(number) for number in range(500)]
     assert 1 <= len({pid for _, pid in lines}) <= count
     assert str(os.getpid()) not in {pid for _, pid in lines}
+
+
+def test_a_worker_that_is_no_python_lets_signals_and_threads_have_their_turn(
+    tmp_path: Path,
+) -> None:
+    class Counted(ParallelWorker):
+        process = staticmethod(str)  # type: ignore[assignment]
+
+        def setup(self) -> None:
+            self.beats = self.signals = 0
+            signal.signal(signal.SIGALRM, self.note)
+            signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+            threading.Thread(target=self.beat, daemon=True).start()
+
+        def note(self, number: int, frame: object) -> None:
+            self.signals += 1
+
+        def beat(self) -> None:
+            while True:
+                self.beats += 1
+                time.sleep(0.01)
+
+        def teardown(self) -> None:
+            (tmp_path / "counts").write_text(f"{self.beats} {self.signals}")
+
+    for count in (100_000, 1_000_000):  # enough for some of each
+        begun = time.monotonic()
+        Parallel(Counted(), in_processes=1).each_process(range(count))
+        if time.monotonic() - begun > 0.2:
+            break
+    beats, signals = map(int, (tmp_path / "counts").read_text().split())
+    assert beats > 2
+    assert signals > 2
 
 
 def test_there_are_never_more_children_than_items() -> None:
