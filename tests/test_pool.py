@@ -46,37 +46,24 @@ def test_results_come_in_input_order_from_so_many_children(count: int) -> None:
     assert str(os.getpid()) not in {pid for _, pid in lines}
 
 
-def test_a_worker_that_is_no_python_lets_signals_and_threads_have_their_turn(
-    tmp_path: Path,
-) -> None:
+def test_a_worker_that_is_no_python_lets_other_threads_have_their_turn(tmp_path: Path) -> None:
     class Counted(ParallelWorker):
         process = staticmethod(str)  # type: ignore[assignment]
 
         def setup(self) -> None:
-            self.beats = self.signals = 0
-            signal.signal(signal.SIGALRM, self.note)
-            signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+            self.beats = 0
             threading.Thread(target=self.beat, daemon=True).start()
-
-        def note(self, number: int, frame: object) -> None:
-            self.signals += 1
 
         def beat(self) -> None:
             while True:
                 self.beats += 1
-                time.sleep(0.01)
+                time.sleep(0.002)
 
         def teardown(self) -> None:
-            (tmp_path / "counts").write_text(f"{self.beats} {self.signals}")
+            (tmp_path / "beats").write_text(str(self.beats))
 
-    for count in (100_000, 1_000_000):  # enough for some of each
-        begun = time.monotonic()
-        Parallel(Counted(), in_processes=1).each_process(range(count))
-        if time.monotonic() - begun > 0.2:
-            break
-    beats, signals = map(int, (tmp_path / "counts").read_text().split())
-    assert beats > 2
-    assert signals > 2
+    Parallel(Counted(), in_processes=1).each_process(range(1_000_000))
+    assert int((tmp_path / "beats").read_text()) > 4  # else one at each end
 
 
 def test_there_are_never_more_children_than_items() -> None:
