@@ -42,20 +42,20 @@ def by_tep_parallel(work: Work, limit: float | None) -> list[Any]:
 def by_pool(work: Work, limit: float | None) -> list[Any]:
     with multiprocessing.get_context("fork").Pool(2) as pool:
         handles = [pool.apply_async(work, (item,)) for item in ITEMS]
-        return [_result(lambda handle=handle: handle.get(limit)) for handle in handles]
+        return [trial.result(lambda handle=handle: handle.get(limit)) for handle in handles]
 
 
 def by_executor(work: Work, limit: float | None) -> list[Any]:
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("fork")) as pool:
         futures = [pool.submit(work, item) for item in ITEMS]
-        return [_result(lambda future=future: future.result(limit)) for future in futures]
+        return [trial.result(lambda future=future: future.result(limit)) for future in futures]
 
 
 def by_joblib(work: Work, limit: float | None) -> list[Any]:
     import joblib
 
     jobs = [joblib.delayed(work)(item) for item in ITEMS]
-    found = _result(lambda: joblib.Parallel(2, timeout=limit)(jobs))
+    found = trial.result(lambda: joblib.Parallel(2, timeout=limit)(jobs))
     return [found] * len(ITEMS) if isinstance(found, Exception) else found
 
 
@@ -63,7 +63,7 @@ def by_mpire(work: Work, limit: float | None) -> list[Any]:
     import mpire
 
     with mpire.WorkerPool(2, start_method="fork") as pool:
-        found = _result(lambda: pool.map(work, ITEMS, task_timeout=limit, chunk_size=1))
+        found = trial.result(lambda: pool.map(work, ITEMS, task_timeout=limit, chunk_size=1))
     return [found] * len(ITEMS) if isinstance(found, Exception) else found
 
 
@@ -72,14 +72,7 @@ def by_pebble(work: Work, limit: float | None) -> list[Any]:
 
     with pebble.ProcessPool(2, context=multiprocessing.get_context("fork")) as pool:
         futures = [pool.schedule(work, args=(item,), timeout=limit) for item in ITEMS]
-        return [_result(future.result) for future in futures]
-
-
-def _result(get: Callable[[], Any]) -> Any:
-    try:
-        return get()
-    except Exception as error:  # noqa: BLE001  # it is what is asked for
-        return error
+        return [trial.result(future.result) for future in futures]
 
 
 FANS: dict[str, Fan] = {
@@ -93,13 +86,6 @@ FANS: dict[str, Fan] = {
 
 
 # --- Items, number 0 of which is in trouble ------------------------------------------
-
-
-class Keyed(Exception):  # noqa: N818
-    """Can be pickled, and cannot be unpickled: two arguments, one in args."""
-
-    def __init__(self, key: str, value: str) -> None:
-        super().__init__(f"{key}={value}")
 
 
 class Holding(Exception):  # noqa: N818
@@ -127,7 +113,7 @@ def exits(item: int) -> str:
 def does_not_unpickle(item: int) -> str:
     """An exception does not unpickle"""
     if item == 0:
-        raise Keyed(*"kv")
+        raise trial.Keyed(*"kv")
     return _done()
 
 

@@ -36,19 +36,14 @@ def by_tep_parallel(work: Callable[[int], Any]) -> list[Any]:
 
 def by_pool(work: Callable[[int], Any]) -> list[Any]:
     with multiprocessing.get_context("fork").Pool(2) as pool:
-        return [_result(handle.get) for handle in [pool.apply_async(work, (i,)) for i in ITEMS]]
+        return [
+            trial.result(handle.get) for handle in [pool.apply_async(work, (i,)) for i in ITEMS]
+        ]
 
 
 def by_executor(work: Callable[[int], Any]) -> list[Any]:
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("fork")) as pool:
-        return [_result(future.result) for future in [pool.submit(work, i) for i in ITEMS]]
-
-
-def _result(get: Callable[[], Any]) -> Any:
-    try:
-        return get()
-    except Exception as error:  # noqa: BLE001  # it is what is asked for
-        return error
+        return [trial.result(future.result) for future in [pool.submit(work, i) for i in ITEMS]]
 
 
 FANS: dict[str, Fan] = {
@@ -59,13 +54,6 @@ FANS: dict[str, Fan] = {
 
 
 # --- Workers, with item 0 in trouble ----------------------------------------------
-
-
-class Keyed(Exception):  # noqa: N818
-    """Can be pickled, and cannot be unpickled: two arguments, one in args."""
-
-    def __init__(self, key: str, value: str) -> None:
-        super().__init__(f"{key}={value}")
 
 
 def die(item: int) -> str:
@@ -84,7 +72,7 @@ def leave(item: int) -> str:
 def fail(item: int) -> str:
     if item == 0:
         key = "key"
-        raise Keyed(key, "value")
+        raise trial.Keyed(key, "value")
     time.sleep(0.2)
     return "done"
 

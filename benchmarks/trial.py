@@ -8,9 +8,26 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 LIMIT = 8.0  # seconds for an answer
+
+
+class Keyed(Exception):  # noqa: N818
+    """Can be pickled, and cannot be unpickled: two arguments, one in args."""
+
+    def __init__(self, key: str, value: str) -> None:
+        super().__init__(f"{key}={value}")
+
+
+def result(get: Callable[[], Any]) -> Any:
+    """What it returns, or raises."""
+    try:
+        return get()
+    except Exception as error:  # noqa: BLE001  # it is what is asked for
+        return error
 
 
 def start(case: str, name: str) -> subprocess.Popen[str]:
