@@ -180,7 +180,7 @@ class Parallel(Generic[T]):
             OSError: The system refused processes, memory, descriptors or a file.
             RuntimeError: This is not the main interpreter; nothing was forked.
         """
-        ended = self._run(items, "never")
+        ended = self._run(items, "finish")
         return [] if ended is None else ended.outcomes()
 
     def _run(self, items: Iterable[Any], on_error: str, *, discard: bool = False) -> Ended | None:
