@@ -149,6 +149,10 @@ def test_a_signal_in_the_first_moments_of_a_call_is_answered_at_once() -> None:
     run_case("signals_to_host", 400)
 
 
+def test_an_asyncio_host_hears_its_own_signals_and_no_childs() -> None:
+    run_case("asyncio_host")
+
+
 def test_300_children_need_no_more_than_64_descriptors() -> None:
     run_case("few_descriptors")
 

@@ -695,6 +695,50 @@ a_record_that_was_not_committed_is_in_nobodys_way(void)
     end(call);
 }
 
+static uint32_t forks_left;
+static int fork_error;
+
+/* Succeeds so many times, and fails once. */
+static pid_t
+refuse_to_fork(void)
+{
+    if (forks_left-- == 0) {
+        errno = fork_error;
+        return -1;
+    }
+    return fork();
+}
+
+static void
+commit_after_a_while(sphttp_call *call, uint32_t index)
+{
+    (void)nanosleep(&(struct timespec){0, 50000000}, NULL);
+    commit_number(call, index);
+}
+
+static void
+a_refused_fork_is_made_up_for_later(void)
+{
+    static const int errors[] = {EAGAIN, ENOMEM};
+    pid_t (*real_fork)(void) = bare_fork;
+    for (int i = 0; i < 2; i++) {
+        fork_error = errors[i];
+        sphttp_call *call = open_call(20, 20, 0);
+        bare_fork = refuse_to_fork;
+        forks_left = 3; /* those who run go on */
+        CHECK(run(call, commit_after_a_while) == 0);
+        check_numbers(call, 20);
+        end(call);
+        call = open_call(2, 2, 0);
+        bare_fork = refuse_to_fork;
+        forks_left = 0; /* not even one child */
+        CHECK(run(call, commit_number) == -errors[i]);
+        CHECK(strcmp(sphttp_call_doing(call), "forking a child") == 0);
+        end(call);
+    }
+    bare_fork = real_fork;
+}
+
 /* --- News and limits ------------------------------------------------------------ */
 
 static void
@@ -898,6 +942,7 @@ main(void)
         TEST(a_lost_directory_is_an_error_with_errno),
         TEST(a_root_that_is_not_there_is_an_error_with_errno),
         TEST(a_record_that_was_not_committed_is_in_nobodys_way),
+        TEST(a_refused_fork_is_made_up_for_later),
         TEST(items_are_told_of_in_the_order_in_which_they_ended),
         TEST(a_list_that_goes_round_in_circles_tells_of_each_item_once),
         TEST(an_item_that_was_lost_is_told_of_with_its_report),
