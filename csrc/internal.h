@@ -45,6 +45,15 @@ enum {
     ITEM_KIND = 7
 };
 
+/* Has its child said how it ended? Else, where it did end, it was given up. */
+static inline bool
+item_committed(uint64_t word)
+{
+    uint64_t kind = word & ITEM_KIND;
+    return kind == ITEM_DONE || kind == ITEM_DISCARDED ||
+           kind == ITEM_UNWRITTEN;
+}
+
 /* What the page's stop word says. */
 enum {
     STOP_NEW = 1, /* no new item starts */

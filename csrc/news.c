@@ -94,17 +94,13 @@ news_missed(struct sphttp_call *call)
 static bool
 has_ended(const struct sphttp_call *call, uint32_t index, bool report)
 {
-    switch (call->state[index] & ITEM_KIND) {
-    case ITEM_FREE:
-    case ITEM_RUN:
+    uint64_t word = call->state[index];
+    if ((word & ITEM_KIND) == ITEM_FREE || (word & ITEM_KIND) == ITEM_RUN) {
         return false;
-    case ITEM_LOST:
-    case ITEM_LATE:
-    case ITEM_CUT:
-        return !report || call->report[index].ended_ns != 0;
-    default:
-        return !report || call->pool || call->report[index].ended_ns != 0;
     }
+    /* A pool's child leaves no report of what it commits. */
+    return !report || (call->pool && item_committed(word)) ||
+           call->report[index].ended_ns != 0;
 }
 
 static void

@@ -337,10 +337,7 @@ finish_slot(struct nursery *nursery, uint32_t number, int status,
         (int64_t)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * SECOND +
         (int64_t)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) * 1000;
     report->ended_ns = now_ns();
-    kind = call->state[index] & ITEM_KIND;
-    bool given_up = kind != ITEM_DONE && kind != ITEM_DISCARDED &&
-                    kind != ITEM_UNWRITTEN;
-    if (given_up && call->stop_at_failure != 0) {
+    if (!item_committed(call->state[index]) && call->stop_at_failure != 0) {
         hand_stop(call->page, call->stop_at_failure);
     }
     news_push(call, (uint32_t)index);
@@ -386,11 +383,9 @@ wait_for_event(struct nursery *nursery, int64_t end)
         {.fd = nursery->host, .events = POLLIN},
         {.fd = nursery->child_ends, .events = POLLIN},
     };
-    struct timespec left = {0, 0};
-    if (end != INT64_MAX && end > now_ns()) {
-        int64_t ns = end - now_ns();
-        left = (struct timespec){ns / SECOND, ns > 0 ? ns % SECOND : 0};
-    }
+    int64_t ns = end - now_ns();
+    ns = ns > 0 ? ns : 0;
+    struct timespec left = {ns / SECOND, ns % SECOND};
     if (ppoll(fds, 2, end == INT64_MAX ? NULL : &left, NULL) <= 0) {
         return;
     }

@@ -145,8 +145,7 @@ def serve(
                 status, payload = _given(end, codec, rebuild=rebuild)
                 _flush_after_failure()
             except BaseException as error:  # noqa: BLE001  # it travels to the caller
-                payload, pickled = _raised.pack(error, rebuild=rebuild)
-                status = _RAISED_AS if pickled else _RAISED
+                status, payload = _packed(error, rebuild=rebuild)
                 _flush_after_failure()
             index = commit(handle, index, status, payload, len(payload))
         try:
@@ -170,8 +169,7 @@ def _given(end: Break, codec: Codec[Any] | None, *, rebuild: bool) -> tuple[int,
         try:
             payload, is_text = encoded(codec, value)
         except BaseException as error:  # noqa: BLE001  # it travels to the caller
-            payload, pickled = _raised.pack(error, rebuild=rebuild)
-            return _RAISED_AS if pickled else _RAISED, payload
+            return _packed(error, rebuild=rebuild)
         return how | (_ENCODED_TEXT if is_text else _ENCODED), payload
     if value is None:
         return how | _DISCARDED, b""
@@ -182,9 +180,15 @@ def _given(end: Break, codec: Codec[Any] | None, *, rebuild: bool) -> tuple[int,
 
 def _fail(handle: object, error: BaseException, *, rebuild: bool) -> NoReturn:
     """End this child, and let the call fail with `error`."""
-    payload, pickled = _raised.pack(error, rebuild=rebuild)
+    status, payload = _packed(error, rebuild=rebuild)
     _flush_after_failure()
-    fail_call(handle, _RAISED_AS if pickled else _RAISED, payload, len(payload))
+    fail_call(handle, status, payload, len(payload))
+
+
+def _packed(error: BaseException, *, rebuild: bool) -> tuple[int, bytes]:
+    """The status and the payload for what was raised."""
+    payload, pickled = _raised.pack(error, rebuild=rebuild)
+    return _RAISED_AS if pickled else _RAISED, payload
 
 
 def _flush() -> None:

@@ -45,7 +45,10 @@ def _chain(error: BaseException | None, depth: int = 0) -> _Chain | None:
     pickled = _pickle(error) if isinstance(error, Exception) and depth < _DEEPEST else None
     if error is None or pickled is None:
         return None
-    return pickled, _chain(error.__cause__, depth + 1), _chain(error.__context__, depth + 1)
+    cause, context = error.__cause__, error.__context__
+    causes = _chain(cause, depth + 1)
+    # After `raise ... from` in an except clause they are one.
+    return pickled, causes, causes if context is cause else _chain(context, depth + 1)
 
 
 def _pickle(error: Exception) -> bytes | None:
@@ -69,7 +72,7 @@ def _rebuilt(chain: _Chain | None) -> Exception | None:
     error = pickle.loads(pickled)  # noqa: S301  # its MAC was right
     assert isinstance(error, Exception)
     error.__cause__ = _rebuilt(cause)
-    error.__context__ = _rebuilt(context)
+    error.__context__ = error.__cause__ if context is cause else _rebuilt(context)
     return error
 
 
