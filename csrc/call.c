@@ -44,12 +44,17 @@ static int
 map_page(struct sphttp_call *call)
 {
     size_t hands = (sizeof(struct page) + 63) / 64 * 64;
-    size_t states = hands + sizeof(struct hand) * call->alive;
+    size_t states = hands + sizeof(struct hand) * call->alive * call->lanes;
     /* One more than there are items: the call itself. */
     size_t count = (size_t)call->count + 1;
     size_t reports = states + sizeof(uint64_t) * count;
     size_t links = reports + sizeof(struct report) * count;
-    call->page_size = links + (call->tell ? sizeof(uint32_t) * count : 0);
+    size_t larges = links + (call->tell ? sizeof(uint32_t) * count : 0);
+    larges = (larges + 7) / 8 * 8;
+    call->page_size = larges;
+    if (call->lanes > 1) {
+        call->page_size += sizeof(struct large) * count;
+    }
     char *page = mmap(NULL, call->page_size, PROT_READ | PROT_WRITE,
                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (page == MAP_FAILED) {
@@ -60,6 +65,7 @@ map_page(struct sphttp_call *call)
     call->hands = (void *)(page + hands);
     call->state = (void *)(page + states);
     call->link = call->tell ? (void *)(page + links) : NULL;
+    call->larges = call->lanes > 1 ? (void *)(page + larges) : NULL;
     call->page->watermark = call->count;
     return 0;
 }
@@ -89,6 +95,7 @@ sphttp_call_open(uint32_t count, uint32_t alive, int how, const char *root,
     call->tell = (how & SPHTTP_TELL) != 0;
     call->pool = (how & SPHTTP_POOL) != 0;
     call->linger = (how & SPHTTP_LINGER) != 0;
+    call->lanes = call->pool && (how & SPHTTP_LANES) != 0 ? LANES_MOST : 1;
     call->host_end = call->nursery_end = call->directory = -1;
     call->memory = call->bell = call->both = -1;
     call->nursery_fd = -1;
@@ -102,9 +109,12 @@ sphttp_call_open(uint32_t count, uint32_t alive, int how, const char *root,
         goto fail;
     }
     call->slots = calloc(call->alive, sizeof(*call->slots));
+    call->asked = calloc((size_t)call->alive * call->lanes,
+                         sizeof(*call->asked));
     call->payloads = calloc(call->pool ? 1 : (size_t)count + 1,
                             sizeof(*call->payloads));
-    if (call->slots == NULL || call->payloads == NULL) {
+    if (call->slots == NULL || call->asked == NULL ||
+        call->payloads == NULL) {
         err = -ENOMEM;
         goto fail;
     }
@@ -151,6 +161,8 @@ call_free(struct sphttp_call *call)
     }
     free(call->payloads);
     free(call->slots);
+    free(call->asked);
+    digest_free(call->digest);
     free(call->lives);
     explicit_bzero(call->key, sizeof(call->key));
     free(call);
@@ -184,7 +196,7 @@ sphttp_call_allow(sphttp_call *call, uint32_t mark)
 int
 sphttp_call_watch(sphttp_call *call)
 {
-    if (syscall(SYS_gettid) != getpid()) {
+    if (!in_main_thread()) {
         return 0;
     }
     int ends[2];
@@ -409,7 +421,7 @@ static void
 await_orphans(struct sphttp_call *call)
 {
     int64_t end = now_ns() + ANSWER;
-    for (uint32_t i = 0; i < call->alive; i++) {
+    for (uint32_t i = 0; i < call->alive * call->lanes; i++) {
         struct hand *hand = &call->hands[i];
         await_orphan(hand->pid, end);
         if (call->pool) {

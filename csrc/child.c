@@ -10,11 +10,11 @@ enum { QUICK_NS = 20000 };
 /* Write its record. Its state from then on. */
 static uint64_t
 write_record(struct sphttp_call *call, uint32_t index, int status,
-             const char *payload, size_t size, int64_t now)
+             const void *payload, size_t size, int64_t now)
 {
     struct header header = {
         .length = size,
-        .started_ns = call->hands[call->slot].since_ns,
+        .started_ns = call->hands[call->hand].since_ns,
         .ended_ns = now,
         .index = index,
         .status = (uint32_t)status,
@@ -28,17 +28,12 @@ write_record(struct sphttp_call *call, uint32_t index, int status,
     return (uint64_t)offset | ITEM_DONE;
 }
 
-int64_t
-sphttp_child_commit(sphttp_call *call, uint32_t index, int status,
-                    const char *payload, size_t size)
+bool
+child_commit(struct sphttp_call *call, uint32_t index, int status,
+             const void *payload, size_t size, int64_t now)
 {
-    struct hand *hand = &call->hands[call->slot];
-    if (call->pool ? !pool_entered(call) : hand->pid != getpid()) {
-        _exit(1); /* forked by the worker, and come back with it */
-    }
-    int64_t now = now_ns();
     bool failed = status == SPHTTP_RAISED || status == SPHTTP_RAISED_AS ||
-                  status == SPHTTP_NOT_TEXT;
+                  status == SPHTTP_NOT_TEXT || status == SPHTTP_NO_DIGEST;
     uint32_t stop = 0;
     uint64_t state = ITEM_DISCARDED;
     if (status != SPHTTP_DISCARDED) {
@@ -63,12 +58,34 @@ sphttp_child_commit(sphttp_call *call, uint32_t index, int status,
         hand_stop(call->page, STOP_ALL);
         (void)kill(getppid(), SIGCHLD); /* it looks at the page then */
     }
-    int64_t next = failed ? -2 : -1;
     if (call->pool) {
         news_push(call, index);
-        bool quick = now - hand->since_ns < QUICK_NS;
-        hand->since_ns = now;
-        int64_t taken = hand_take(call, quick);
+    }
+    return failed;
+}
+
+int
+child_turn(struct sphttp_call *call, int64_t now)
+{
+    struct hand *hand = &call->hands[call->hand];
+    bool quick = now - hand->since_ns < QUICK_NS;
+    hand->since_ns = now;
+    return quick ? TAKE_QUICK : 0;
+}
+
+int64_t
+sphttp_child_commit(sphttp_call *call, uint32_t index, int status,
+                    const char *payload, size_t size)
+{
+    struct hand *hand = &call->hands[call->hand];
+    if (call->pool ? !pool_entered(call) : hand->pid != getpid()) {
+        _exit(1); /* forked by the worker, and come back with it */
+    }
+    int64_t now = now_ns();
+    bool failed = child_commit(call, index, status, payload, size, now);
+    int64_t next = failed ? -2 : -1;
+    if (call->pool) {
+        int64_t taken = hand_take(call, child_turn(call, now));
         next = taken >= 0 ? taken : next;
     }
     if (next < 0 && !call->linger) {
@@ -86,7 +103,7 @@ sphttp_child_fail(sphttp_call *call, int status, const char *payload,
     uint64_t free = ITEM_FREE;
     /* The first to fail tells why. */
     if (atomic_compare_exchange_strong(&call->state[index], &free,
-                                       item_running(call->slot))) {
+                                       item_running(call->hand))) {
         (void)hand_commit(call, index,
                           write_record(call, index, status, payload, size, 0));
     }
@@ -96,7 +113,7 @@ sphttp_child_fail(sphttp_call *call, int status, const char *payload,
 void
 sphttp_child_begin(sphttp_call *call)
 {
-    call->hands[call->slot].since_ns = now_ns();
+    call->hands[call->hand].since_ns = now_ns();
 }
 
 uint32_t

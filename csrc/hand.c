@@ -38,11 +38,11 @@ hand_stop(struct page *page, uint32_t how)
     hand_raise_watermark(page, UINT32_MAX);
 }
 
-/* The first free item of those set aside for `slot`, or -1. */
+/* The first free item of those set aside for a hand, or -1. */
 static int64_t
-first_left(const struct sphttp_call *call, uint32_t slot)
+first_left(const struct sphttp_call *call, uint32_t hand)
 {
-    uint32_t from = call->hands[slot].from, to = call->hands[slot].to;
+    uint32_t from = call->hands[hand].from, to = call->hands[hand].to;
     if (to > call->count) {
         return -1;
     }
@@ -55,53 +55,54 @@ first_left(const struct sphttp_call *call, uint32_t slot)
 }
 
 bool
-hand_left(const struct sphttp_call *call, uint32_t slot)
+hand_left(const struct sphttp_call *call, uint32_t hand)
 {
-    return first_left(call, slot) >= 0;
+    return first_left(call, hand) >= 0;
 }
 
-/* Set items [from, to) aside for the child of this process. */
+/* Set items [from, to) aside for this hand. */
 static void
 set_aside(struct sphttp_call *call, uint32_t from, uint32_t to)
 {
-    struct hand *hand = &call->hands[call->slot];
+    struct hand *hand = &call->hands[call->hand];
     hand->from = from;
     hand->to = to;
 }
 
-/* Take item `index` into this child's hand. False: it was not free. */
+/* Take item `index` into this hand. False: it was not free. */
 static bool
 take(struct sphttp_call *call, uint32_t index)
 {
-    struct hand *hand = &call->hands[call->slot];
+    struct hand *hand = &call->hands[call->hand];
     hand->from = index;
     /* First what is in hand, then that it is taken: one that dies in between
      * has begun nothing, and another takes the item. */
     hand->item = index + 1;
     uint64_t free = ITEM_FREE;
     return atomic_compare_exchange_strong(&call->state[index], &free,
-                                          item_running(call->slot));
+                                          item_running(call->hand));
 }
 
-/* An item that was set aside for another child, who may be long in coming to
- * it; -1: there is none. */
+/* An item that was set aside for another hand, whose child may be long in coming
+ * to it; -1: there is none. */
 static int64_t
 left_to_others(const struct sphttp_call *call)
 {
     int64_t index = -1;
-    for (uint32_t slot = 0; slot < call->alive && index < 0; slot++) {
-        index = first_left(call, slot);
+    uint32_t hands = call->alive * call->lanes;
+    for (uint32_t hand = 0; hand < hands && index < 0; hand++) {
+        index = first_left(call, hand);
     }
     return index;
 }
 
 int64_t
-hand_take(struct sphttp_call *call, bool quick)
+hand_take(struct sphttp_call *call, int how)
 {
     struct page *page = call->page;
     while (!page->stop) {
         /* Also what a child that died in this place has left. */
-        int64_t index = first_left(call, call->slot);
+        int64_t index = first_left(call, call->hand);
         uint32_t mark = page->watermark;
         uint32_t next = page->next;
         if (index >= 0) {
@@ -117,7 +118,10 @@ hand_take(struct sphttp_call *call, bool quick)
             set_aside(call, (uint32_t)index, (uint32_t)index + 1);
         }
         else if (next >= mark) {
-            struct hand *hand = &call->hands[call->slot];
+            if ((how & TAKE_NOW) != 0) {
+                break;
+            }
+            struct hand *hand = &call->hands[call->hand];
             hand->item = 0;
             call->await_mark(page, mark);
             if (hand->since_ns != 0) { /* else before its setup */
@@ -125,6 +129,7 @@ hand_take(struct sphttp_call *call, bool quick)
             }
         }
         else {
+            bool quick = (how & TAKE_QUICK) != 0;
             uint32_t end = quick ? (next | (RUN_LENGTH - 1)) + 1 : next + 1;
             end = end < mark ? end : mark;
             end = end < call->count ? end : call->count;
@@ -134,33 +139,43 @@ hand_take(struct sphttp_call *call, bool quick)
             (void)atomic_compare_exchange_strong(&page->next, &next, end);
         }
     }
-    call->hands[call->slot].item = 0;
+    call->hands[call->hand].item = 0;
     return -1;
+}
+
+bool
+hand_take_this(struct sphttp_call *call, uint32_t index)
+{
+    if (call->page->stop || call->state[index] != ITEM_FREE) {
+        return false;
+    }
+    set_aside(call, index, index + 1);
+    return take(call, index);
 }
 
 bool
 hand_commit(struct sphttp_call *call, uint32_t index, uint64_t state)
 {
-    uint64_t running = item_running(call->slot);
+    uint64_t running = item_running(call->hand);
     return atomic_compare_exchange_strong(&call->state[index], &running,
                                           state);
 }
 
 uint32_t
-hand_item(const struct sphttp_call *call, uint32_t slot)
+hand_item(const struct sphttp_call *call, uint32_t hand)
 {
     if (!call->pool) {
-        return (uint32_t)(call->slots[slot].index + 1);
+        return (uint32_t)(call->asked[hand] + 1);
     }
-    uint32_t item = call->hands[slot].item;
+    uint32_t item = call->hands[hand].item;
     return item <= call->count ? item : 0;
 }
 
 int64_t
-hand_give_up(struct sphttp_call *call, uint32_t slot, uint32_t item,
+hand_give_up(struct sphttp_call *call, uint32_t hand, uint32_t item,
              uint64_t kind)
 {
-    uint64_t running = item_running(slot);
+    uint64_t running = item_running(hand);
     if (item == 0 ||
         !atomic_compare_exchange_strong(&call->state[item - 1], &running,
                                         kind)) {
@@ -168,8 +183,8 @@ hand_give_up(struct sphttp_call *call, uint32_t slot, uint32_t item,
     }
     if (call->pool) { /* what is noted at the fork where that is for one item */
         struct report *report = &call->report[item - 1];
-        report->pid = call->hands[slot].pid;
-        report->started_ns = call->hands[slot].since_ns;
+        report->pid = call->hands[hand].pid;
+        report->started_ns = call->hands[hand].since_ns;
         report->attempts++;
     }
     return (int64_t)item - 1;

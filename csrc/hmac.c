@@ -84,3 +84,12 @@ hmac_sha256(const void *key, size_t key_size, const struct iovec *parts,
     size_t size = MAC_SIZE;
     return EVP_MAC_final(context, mac, &size, MAC_SIZE) == 1 ? 0 : -EIO;
 }
+
+int
+sha256_digest(const void *message, size_t size,
+              unsigned char digest[SHA256_SIZE])
+{
+    return EVP_Digest(message, size, digest, NULL, EVP_sha256(), NULL) == 1
+               ? 0
+               : -EIO;
+}

@@ -4,7 +4,8 @@
  *     -> sphttp_fork.c  nursery: fork the children, wait  (limits.c, kill.c)
  *          -> child.c  child: take, write, commit         (hand.c, news.c)
  *               -> record.c  one record: write; host: read  (hmac.c)
- *               -> pool.c  the memory that a pool's records are in */
+ *               -> pool.c  the memory that a pool's records are in
+ *          -> digest.c  a child that digests files in C   (sha256_lanes.c) */
 #ifndef TEP_INTERNAL_H
 #define TEP_INTERNAL_H
 
@@ -18,6 +19,7 @@
 #include <sys/uio.h>
 
 #include "sphttp_fork.cdef.h"
+#include "sha256_lanes.h"
 
 enum {
     KEY_SIZE = 32,
@@ -29,7 +31,7 @@ enum {
 /* What was being done when an errno came up; a constant string. */
 typedef const char *doing_t;
 
-/* An item's state word: a kind, and above it the slot that has it in hand, or
+/* An item's state word: a kind, and above it the hand that it is in, or
  * where its record is: one word, so that a child writes to one place.
  * Whoever moves it out of ITEM_RUN, by compare and swap, decides: the child
  * that commits, or the one that gives the item up. */
@@ -61,9 +63,9 @@ enum {
 };
 
 static inline uint64_t
-item_running(uint32_t slot)
+item_running(uint32_t hand)
 {
-    return ITEM_RUN | (uint64_t)slot << 3;
+    return ITEM_RUN | (uint64_t)hand << 3;
 }
 
 /* What the nursery knows of an item's child; of a pool's only where it died. */
@@ -90,11 +92,21 @@ struct page {
     _Atomic uint64_t used;      /* pool: bytes of its memory handed out */
     _Atomic uint32_t news;      /* 1 + the last item that has ended; see link */
     _Atomic uint32_t missed;    /* there may be some that are not told of */
+    _Atomic uint32_t surveyed;  /* files: those from here on may be large */
+    _Atomic uint32_t large;     /* so many are */
+    _Atomic uint64_t bytes;     /* of files: digested so far */
 };
 
-/* What the child of a slot has in hand, and which items of a pool have been set
- * aside for it. On a cache line of its own: each child writes here for every
- * item. */
+/* A file whose turn comes before that of the small ones. */
+struct large {
+    _Atomic uint64_t size; /* bytes; 0: not yet noted */
+    _Atomic uint32_t index;
+};
+
+/* What a child has in hand, and which items of a pool have been set aside for
+ * it. A child has as many hands as the call has lanes, one or more: hand
+ * `slot * lanes` and the next. On a cache line of its own: each child writes
+ * here for every item. */
 struct hand {
     _Alignas(64) _Atomic int64_t since_ns; /* 0: its clock does not run yet */
     _Atomic uint32_t item; /* 1 + its index; 0: it has not taken one yet */
@@ -119,8 +131,8 @@ enum trouble {
 
 /* A place for one child; the nursery's. */
 struct slot {
-    pid_t pid;      /* 0: free */
-    int64_t index;  /* of the item it will be asked about; -1: of none yet */
+    pid_t pid; /* 0: free */
+    bool late; /* it is being killed for one of its items */
 };
 
 struct payload {
@@ -132,7 +144,7 @@ struct payload {
 
 struct sphttp_call {
     /* Set before the fork, inherited by all. */
-    uint32_t count, alive;
+    uint32_t count, alive, lanes;
     bool pool, linger, setup, tell;
     uint32_t stop_at_failure; /* 0, STOP_NEW or STOP_ALL */
     uint32_t retries;
@@ -144,13 +156,16 @@ struct sphttp_call {
     size_t page_size;
     _Atomic uint64_t *state; /* count + 1 of them, behind the page */
     struct report *report;   /* likewise */
-    struct hand *hands;      /* alive of them, there too */
+    struct hand *hands;      /* alive * lanes of them, there too */
     _Atomic uint32_t *link;  /* tell: 1 + the item that ended before; or NULL */
+    struct large *larges;    /* lanes > 1: count of them, there too */
     int bell;                /* tell: an eventfd, to wake the host; or -1 */
     int memory;              /* pool: a memory file that cannot shrink; or -1 */
     uint32_t *mark;          /* pool: a page that every fork empties; or NULL */
     struct slot *slots;      /* alive of them */
+    int64_t *asked; /* a hand each: the item it will be asked about; or -1 */
     uint32_t *lives;         /* retries: how often each item's child died */
+    struct digest *digest;   /* the items are files to digest in C; or NULL */
 
     /* The host's. */
     pid_t owner;   /* the host's number */
@@ -178,6 +193,7 @@ struct sphttp_call {
 
     bool in_child; /* also in the nursery, whose copy the children inherit */
     uint32_t slot; /* the child's */
+    uint32_t hand; /* of its own, the one that it uses */
     struct window window; /* the pool child's */
     /* The pool child's way to sleep: hand_await_mark, or round that. */
     void (*await_mark)(struct page *page, uint32_t mark);
@@ -280,7 +296,13 @@ int scratch_remove(const struct sphttp_call *call);
 char *put_decimal(char *to, uint64_t value);
 char *put_text(char *to, const char *text);
 
+/* A digest in hexadecimal, and a NUL. */
+void put_hex(char *to, const unsigned char digest[SHA256_SIZE]);
+
 int64_t now_ns(void);
+
+/* Where Python handles signals. */
+bool in_main_thread(void);
 
 /* Signals the host handles get their default action: their handlers are
  * Python's. A handler for a fault, faulthandler's, works in any process. */
@@ -331,6 +353,10 @@ int hmac_prepare(void);
 int hmac_sha256(const void *key, size_t key_size, const struct iovec *parts,
                 int count, unsigned char mac[MAC_SIZE]);
 
+/* The SHA-256 of a message. 0 or -EIO. */
+int sha256_digest(const void *message, size_t size,
+                  unsigned char digest[SHA256_SIZE]);
+
 /* record.c */
 
 struct header {
@@ -368,6 +394,28 @@ void payload_fail(struct payload *payload, int err);
 void record_read(const struct sphttp_call *call, uint32_t index,
                  struct payload *payload);
 
+/* child.c */
+
+/* See sphttp_child_commit; without what follows. True: the item failed. */
+bool child_commit(struct sphttp_call *call, uint32_t index, int status,
+                  const void *payload, size_t size, int64_t now);
+
+/* This hand is through with its item, and begins the next now. How to take it. */
+int child_turn(struct sphttp_call *call, int64_t now);
+
+/* digest.c */
+
+/* See py_hmac_sha256_file_hex; -EINTR after `most` bytes more. */
+int file_go_on(sphttp_file **file, const char *key, size_t key_size,
+               const char *path, uint64_t most, char *hex);
+
+/* Be a child that digests files, of the call's pool or item `index` alone, and
+ * end this process. */
+_Noreturn void digest_serve(struct sphttp_call *call, uint32_t index);
+
+/* NULL is allowed. */
+void digest_free(struct digest *digest);
+
 /* hand.c */
 
 /* Let the items below `mark` be taken: wake the children that wait for that. */
@@ -379,28 +427,33 @@ void hand_await_mark(struct page *page, uint32_t mark);
 /* Begin no new item; at STOP_ALL, let the nursery kill what runs. */
 void hand_stop(struct page *page, uint32_t how);
 
-/* Pool: take the next free item; wait until one may be taken. With `quick`,
- * some may be set aside for this child. Its index; -1: there is none. */
-int64_t hand_take(struct sphttp_call *call, bool quick);
+/* Pool: take the next free item; wait until one may be taken, unless TAKE_NOW.
+ * At TAKE_QUICK some may be set aside for this hand. Its index; -1: none. */
+enum { TAKE_QUICK = 1, TAKE_NOW = 2 };
+int64_t hand_take(struct sphttp_call *call, int how);
+
+/* Pool: take item `index`, whoever's turn it is; false: it is not free. Only
+ * where nothing is left of what was set aside for this hand. */
+bool hand_take_this(struct sphttp_call *call, uint32_t index);
 
 /* Move an item of this child's from running to `state`; false: it has been
  * given up. */
 bool hand_commit(struct sphttp_call *call, uint32_t index, uint64_t state);
 
-/* What the child of `slot` has in hand: 1 + its index, or 0. */
-uint32_t hand_item(const struct sphttp_call *call, uint32_t slot);
+/* What is in a hand: 1 + its index, or 0. */
+uint32_t hand_item(const struct sphttp_call *call, uint32_t hand);
 
-/* Take `item`, of hand_item, out of its hand: it becomes ITEM_LOST, _LATE, _CUT,
- * or _FREE again. Its index; -1: it had it in hand no longer. */
-int64_t hand_give_up(struct sphttp_call *call, uint32_t slot, uint32_t item,
+/* Take `item`, of hand_item, out of that hand: it becomes ITEM_LOST, _LATE, _CUT,
+ * or _FREE again. Its index; -1: it was there no longer. */
+int64_t hand_give_up(struct sphttp_call *call, uint32_t hand, uint32_t item,
                      uint64_t kind);
 
 /* What becomes of `item`, of hand_item, whose child has died: ITEM_LOST, _FREE
  * where it is to be tried again, _CUT in a call that is cut short. */
 uint64_t hand_kind_of_lost(const struct sphttp_call *call, uint32_t item);
 
-/* Pool, nursery: is there a free item among those set aside for `slot`? */
-bool hand_left(const struct sphttp_call *call, uint32_t slot);
+/* Pool: is there a free item among those set aside for this hand? */
+bool hand_left(const struct sphttp_call *call, uint32_t hand);
 
 /* news.c */
 
@@ -414,6 +467,9 @@ int news_descriptor(struct sphttp_call *call);
 
 /* Item `index` has ended: tell the host, if it wants to know. */
 void news_push(struct sphttp_call *call, uint32_t index);
+
+/* Wake the host, if it wants to know. */
+void news_ring(const struct sphttp_call *call);
 
 /* There may be some that nobody told of: let the host look for them. */
 void news_missed(struct sphttp_call *call);

@@ -1,31 +1,39 @@
 /* What the nursery does about time, and about a call that is cut short. */
 #include "internal.h"
 
-/* What the child in `slot` has in hand, 1 + its index, and since when, by
- * now_ns. False: nothing, or its clock does not run yet. */
+/* The place of the child whose hand it is. */
+static struct slot *
+slot_of(const struct sphttp_call *call, uint32_t hand)
+{
+    return &call->slots[hand / call->lanes];
+}
+
+/* What is in a hand, 1 + its index, and since when, by now_ns. False: nothing, or
+ * its clock does not run yet. */
 static bool
-in_hand(const struct sphttp_call *call, uint32_t slot, uint32_t *item,
+in_hand(const struct sphttp_call *call, uint32_t hand, uint32_t *item,
         int64_t *since_ns)
 {
-    if (call->slots[slot].pid == 0) {
+    if (slot_of(call, hand)->pid == 0) {
         return false;
     }
     /* In this order: of an item that is taken meanwhile the clock is younger. */
-    *item = hand_item(call, slot);
-    *since_ns = call->hands[slot].since_ns;
+    *item = hand_item(call, hand);
+    *since_ns = call->hands[hand].since_ns;
     return *item != 0 && *since_ns != 0 &&
-           call->state[*item - 1] == item_running(slot);
+           call->state[*item - 1] == item_running(hand);
 }
 
-/* Give up item 1 + `item` of `slot`, and kill its child. */
+/* Give up item 1 + `item` of a hand, and kill its child. */
 static void
-kill_item(struct sphttp_call *call, uint32_t slot, uint32_t item,
+kill_item(struct sphttp_call *call, uint32_t hand, uint32_t item,
           uint64_t kind)
 {
-    int64_t index = hand_give_up(call, slot, item, kind);
+    int64_t index = hand_give_up(call, hand, item, kind);
     if (index >= 0) { /* else it has just been committed */
-        call->slots[slot].index = index;
-        kill_with_group(call->slots[slot].pid);
+        call->asked[hand] = index;
+        slot_of(call, hand)->late = kind == ITEM_LATE;
+        kill_with_group(slot_of(call, hand)->pid);
     }
 }
 
@@ -41,13 +49,13 @@ limits_enforce(struct sphttp_call *call)
         call->page->overdue = 1;
         hand_stop(call->page, STOP_ALL);
     }
-    for (uint32_t slot = 0; call->timeout_ns != 0 && slot < call->alive;
-         slot++) {
+    uint32_t hands = call->timeout_ns != 0 ? call->alive * call->lanes : 0;
+    for (uint32_t hand = 0; hand < hands; hand++) {
         uint32_t item;
         int64_t since;
-        if (in_hand(call, slot, &item, &since) &&
+        if (in_hand(call, hand, &item, &since) &&
             now - since >= call->timeout_ns) {
-            kill_item(call, slot, item, ITEM_LATE);
+            kill_item(call, hand, item, ITEM_LATE);
         }
     }
 }
@@ -64,14 +72,14 @@ limits_next(const struct sphttp_call *call)
     }
     /* Whatever a child takes from now on has all its time before it. */
     int64_t fresh = now_ns() + call->timeout_ns;
-    for (uint32_t slot = 0; slot < call->alive; slot++) {
+    for (uint32_t hand = 0; hand < call->alive * call->lanes; hand++) {
         uint32_t item;
         int64_t since;
         int64_t end = fresh;
-        if (in_hand(call, slot, &item, &since)) {
+        if (in_hand(call, hand, &item, &since)) {
             end = since + call->timeout_ns;
         }
-        if (call->slots[slot].pid != 0 && end < next) {
+        if (slot_of(call, hand)->pid != 0 && end < next) {
             next = end;
         }
     }
@@ -81,10 +89,10 @@ limits_next(const struct sphttp_call *call)
 bool
 limits_cut(struct sphttp_call *call, bool patient)
 {
-    for (uint32_t slot = 0; slot < call->alive; slot++) {
-        uint32_t item = hand_item(call, slot);
-        if (call->slots[slot].pid != 0 && item != 0) {
-            kill_item(call, slot, item, ITEM_CUT);
+    for (uint32_t hand = 0; hand < call->alive * call->lanes; hand++) {
+        uint32_t item = hand_item(call, hand);
+        if (slot_of(call, hand)->pid != 0 && item != 0) {
+            kill_item(call, hand, item, ITEM_CUT);
         }
     }
     int whom = patient ? KILL_OTHERS : KILL_OTHERS | KILL_NURSERIES;

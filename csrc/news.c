@@ -58,11 +58,13 @@ news_descriptor(struct sphttp_call *call)
     return both;
 }
 
-static void
-ring(const struct sphttp_call *call)
+void
+news_ring(const struct sphttp_call *call)
 {
     uint64_t one = 1;
-    (void)write(call->bell, &one, sizeof(one)); /* full: it has been rung */
+    if (call->tell) {
+        (void)write(call->bell, &one, sizeof(one)); /* full: it has been rung */
+    }
 }
 
 void
@@ -77,7 +79,7 @@ news_push(struct sphttp_call *call, uint32_t index)
     } while (!atomic_compare_exchange_weak(&call->page->news, &head,
                                            index + 1));
     if (head == 0) {
-        ring(call);
+        news_ring(call);
     }
 }
 
@@ -86,7 +88,7 @@ news_missed(struct sphttp_call *call)
 {
     if (call->tell) {
         call->page->missed = 1;
-        ring(call);
+        news_ring(call);
     }
 }
 

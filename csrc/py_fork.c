@@ -12,6 +12,9 @@
  * draws the line here too. */
 enum { LONG_MESSAGE = 2048 };
 
+/* After so many bytes of a file, some 50 ms, Python may handle its signals. */
+enum { SIGNALS_EVERY = 128 << 20 };
+
 /* Only the main interpreter may fork: the hooks know no other, and the child
  * of another hangs or dies. */
 static bool
@@ -228,6 +231,19 @@ py_hmac_sha256_hex(const char *key, size_t key_size, const char *message,
     PyThreadState *thread = PyEval_SaveThread();
     int err = sphttp_hmac_sha256_hex(key, key_size, message, message_size,
                                      hex);
+    PyEval_RestoreThread(thread);
+    return err;
+}
+
+int
+py_hmac_sha256_file_hex(sphttp_file **file, const char *key, size_t key_size,
+                        const char *path, char *hex)
+{
+    PyThreadState *thread = PyEval_SaveThread();
+    int err = file_go_on(file, key, key_size, path,
+                         in_main_thread() ? SIGNALS_EVERY
+                                              : UINT64_MAX / 2,
+                         hex);
     PyEval_RestoreThread(thread);
     return err;
 }

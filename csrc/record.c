@@ -78,7 +78,7 @@ int
 record_head(const struct sphttp_call *call, struct header *header,
             const void *payload, unsigned char mac[MAC_SIZE])
 {
-    header->pid = (uint32_t)call->hands[call->slot].pid;
+    header->pid = (uint32_t)call->hands[call->hand].pid;
     header->mac_size = mac_size(header->status);
     return header->mac_size > 0 ? authenticate(call, header, payload, mac)
                                 : 0;
@@ -90,7 +90,7 @@ status_plausible(uint32_t status)
     uint32_t kind = status & (SPHTTP_BREAK - 1);
     switch (status - kind) {
     case 0:
-        return kind >= SPHTTP_RETURNED && kind <= SPHTTP_NOT_TEXT;
+        return kind >= SPHTTP_RETURNED && kind <= SPHTTP_NO_DIGEST;
     case SPHTTP_BREAK:
     case SPHTTP_KILL:
         return kind == SPHTTP_RETURNED || kind == SPHTTP_ENCODED ||

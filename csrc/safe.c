@@ -4,7 +4,19 @@
 
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
+
+void
+put_hex(char *to, const unsigned char digest[SHA256_SIZE])
+{
+    for (int i = 0; i < SHA256_SIZE; i++) {
+        *to++ = "0123456789abcdef"[digest[i] >> 4];
+        *to++ = "0123456789abcdef"[digest[i] & 15];
+    }
+    *to = '\0';
+}
 
 int64_t
 now_ns(void)
@@ -38,6 +50,12 @@ put_text(char *to, const char *text)
     }
     *to = '\0';
     return to;
+}
+
+bool
+in_main_thread(void)
+{
+    return syscall(SYS_gettid) == getpid();
 }
 
 int

@@ -200,12 +200,14 @@ be_child(const struct nursery *nursery, uint32_t index)
         _exit(1);
     }
     struct sphttp_call *call = nursery->call;
-    struct hand *hand = &call->hands[call->slot];
-    hand->pid = getpid();
-    hand->since_ns = call->setup ? 0 : now_ns();
+    pid_t pid = getpid();
+    for (uint32_t lane = 0; lane < call->lanes; lane++) {
+        call->hands[call->hand + lane].pid = pid;
+    }
+    call->hands[call->hand].since_ns = call->setup ? 0 : now_ns();
     if (!call->pool) {
         /* The nursery notes it too, and may be killed before it has. */
-        call->report[index].pid = hand->pid;
+        call->report[index].pid = pid;
     }
     (void)setpgid(0, 0);
     char name[32];
@@ -218,13 +220,13 @@ be_child(const struct nursery *nursery, uint32_t index)
     (void)close(nursery->child_ends);
 }
 
-/* Note that item `index` is in the hands of the child in `slot`. */
+/* Note that item `index` is in that hand. */
 static void
-hand_out(struct sphttp_call *call, uint32_t index, uint32_t slot)
+hand_out(struct sphttp_call *call, uint32_t index, uint32_t hand)
 {
     call->report[index].started_ns = now_ns();
     call->report[index].attempts++;
-    call->state[index] = item_running(slot);
+    call->state[index] = item_running(hand);
 }
 
 static void
@@ -242,12 +244,14 @@ fork_child(struct nursery *nursery, uint32_t index, uint32_t slot)
 {
     struct sphttp_call *call = nursery->call;
     call->slot = slot;
-    call->hands[slot].since_ns = 0;
-    if (call->pool) {
-        call->hands[slot].item = 0;
+    call->hand = slot * call->lanes;
+    for (uint32_t lane = 0; lane < call->lanes; lane++) {
+        call->hands[call->hand + lane].since_ns = 0;
+        call->hands[call->hand + lane].item = 0;
+        call->asked[call->hand + lane] = call->pool ? -1 : (int64_t)index;
     }
-    else {
-        hand_out(call, index, slot);
+    if (!call->pool) {
+        hand_out(call, index, call->hand);
     }
     pid_t pid = bare_fork();
     if (pid == 0) {
@@ -271,9 +275,20 @@ fork_child(struct nursery *nursery, uint32_t index, uint32_t slot)
         call->report[index].pid = pid;
         nursery->next = index + 1;
     }
-    call->slots[slot] = (struct slot){pid, call->pool ? -1 : (int64_t)index};
+    call->slots[slot] = (struct slot){.pid = pid};
     nursery->running++;
     return false;
+}
+
+/* Is there a free item among those set aside for the child of this slot? */
+static bool
+slot_left(const struct sphttp_call *call, uint32_t slot)
+{
+    bool left = false;
+    for (uint32_t lane = 0; lane < call->lanes; lane++) {
+        left = left || hand_left(call, slot * call->lanes + lane);
+    }
+    return left;
 }
 
 /* A free slot while a child may be forked, else -1. */
@@ -297,7 +312,7 @@ slot_to_fill(struct nursery *nursery)
                nursery->next < call->page->watermark;
     uint32_t slot = nursery->next % call->alive; /* most often the free one */
     for (uint32_t i = 0; i < call->alive; i++) {
-        bool wanted = any || (call->pool && hand_left(call, slot));
+        bool wanted = any || (call->pool && slot_left(call, slot));
         if (call->slots[slot].pid == 0 && wanted) {
             return slot;
         }
@@ -306,28 +321,29 @@ slot_to_fill(struct nursery *nursery)
     return -1;
 }
 
-/* The child in `slot` has ended. */
+/* The child in `slot`, whose hand it is, has ended. */
 static void
-finish_slot(struct nursery *nursery, uint32_t number, int status,
-            const struct rusage *usage)
+finish_hand(struct nursery *nursery, const struct slot *slot, uint32_t hand,
+            int status, const struct rusage *usage)
 {
     struct sphttp_call *call = nursery->call;
-    struct slot *slot = &call->slots[number];
-    uint32_t item = hand_item(call, number);
+    uint32_t item = hand_item(call, hand);
     uint64_t kind = hand_kind_of_lost(call, item);
-    int64_t lost = hand_give_up(call, number, item, kind);
-    if (lost >= 0) {
-        slot->index = lost;
+    if (slot->late && kind == ITEM_LOST) {
+        kind = ITEM_FREE; /* it was killed for what was in another hand */
     }
-    int64_t index = slot->index;
+    int64_t lost = hand_give_up(call, hand, item, kind);
+    int64_t index = lost >= 0 ? lost : call->asked[hand];
     if (index < 0) {
-        goto done; /* a pool's, and it had nothing in hand */
+        return; /* a pool's, and it had nothing in hand */
     }
     if (lost >= 0 && kind == ITEM_FREE) {
-        call->lives[index]++;
+        if (!slot->late) {
+            call->lives[index]++;
+        }
         record_remove(call, (uint32_t)index); /* half a one, or not committed */
         nursery->next = index < nursery->next ? (uint32_t)index : nursery->next;
-        goto done;
+        return;
     }
     struct report *report = &call->report[index];
     report->pid = slot->pid;
@@ -341,13 +357,25 @@ finish_slot(struct nursery *nursery, uint32_t number, int status,
         hand_stop(call->page, call->stop_at_failure);
     }
     news_push(call, (uint32_t)index);
-done:
+}
+
+/* The child in slot `number` has ended. */
+static void
+finish_slot(struct nursery *nursery, uint32_t number, int status,
+            const struct rusage *usage)
+{
+    struct sphttp_call *call = nursery->call;
+    struct slot *slot = &call->slots[number];
+    for (uint32_t lane = 0; lane < call->lanes; lane++) {
+        uint32_t hand = number * call->lanes + lane;
+        finish_hand(nursery, slot, hand, status, usage);
+        /* Reaped: from now on the number may be anybody's. */
+        call->hands[hand].pid = 0;
+    }
     if (call->pool) {
         news_missed(call);
     }
-    /* Reaped: from now on the number may be anybody's. */
-    call->hands[number].pid = 0;
-    *slot = (struct slot){0, 0};
+    *slot = (struct slot){0};
     nursery->running--;
     nursery->starved = false;
 }
@@ -505,12 +533,15 @@ nursery_run(struct sphttp_call *call)
         int64_t slot = slot_to_fill(&nursery);
         uint32_t index = nursery.next;
         if (slot >= 0 && fork_child(&nursery, index, (uint32_t)slot)) {
-            int64_t taken = call->pool ? hand_take(call, false) : index;
-            if (taken < 0) {
-                _exit(0); /* others have taken all there was */
-            }
             if (call->pool) {
                 pool_enter(call);
+            }
+            if (call->digest != NULL) {
+                digest_serve(call, index); /* it never comes back */
+            }
+            int64_t taken = call->pool ? hand_take(call, 0) : index;
+            if (taken < 0) {
+                _exit(0); /* others have taken all there was */
             }
             return (uint32_t)taken;
         }
@@ -533,11 +564,7 @@ sphttp_hmac_sha256_hex(const char *key, size_t key_size, const char *message,
     if (err != 0) {
         return err;
     }
-    for (int i = 0; i < MAC_SIZE; i++) {
-        *hex++ = "0123456789abcdef"[mac[i] >> 4];
-        *hex++ = "0123456789abcdef"[mac[i] & 15];
-    }
-    *hex = '\0';
+    put_hex(hex, mac);
     return 0;
 }
 

@@ -10,6 +10,7 @@ typedef struct sphttp_call sphttp_call;
 enum { SPHTTP_NOT_MAIN = -100000 }; /* this is not the main interpreter */
 enum { SPHTTP_NO_UTF8 = -100001 };  /* a str without a UTF-8 form */
 enum { SPHTTP_NEWS = -100002 };     /* see py_call_run */
+enum { SPHTTP_NOT_A_FILE = -100003 }; /* a FIFO, a socket or a device */
 
 /* How a child says that it is through with its item. */
 enum sphttp_status {
@@ -20,6 +21,7 @@ enum sphttp_status {
     SPHTTP_RAISED_AS = 5,    /* the same and its pickle; authenticated */
     SPHTTP_NOT_TEXT = 6,     /* the name of the type that process returned */
     SPHTTP_DISCARDED = 7,    /* it returned, and nobody wants to know what */
+    SPHTTP_NO_DIGEST = 8,    /* the payload is -errno or SPHTTP_NOT_A_FILE */
     /* Or'ed to one of these, it is what the child gave with Break: no new item
      * starts; or with Kill: and what runs is killed. */
     SPHTTP_BREAK = 16,
@@ -58,7 +60,8 @@ enum sphttp_how {
     SPHTTP_LINGER = 4, /* a child has something to do after its last item */
     SPHTTP_CUT_SHORT = 8, /* after one failed, what runs is killed */
     SPHTTP_SETUP = 16, /* an item's clock starts at sphttp_child_begin only */
-    SPHTTP_TELL = 32  /* py_call_run returns whenever items have ended */
+    SPHTTP_TELL = 32, /* py_call_run returns whenever items have ended */
+    SPHTTP_LANES = 64 /* a pool's children may have several items in hand */
 };
 
 /* Prepare a call of `count` items (at least 1), at most `alive` children (at
@@ -74,6 +77,21 @@ int sphttp_call_open(uint32_t count, uint32_t alive, int how,
  * 0 or -ENOMEM. */
 int sphttp_call_limit(sphttp_call *call, int64_t timeout_ns,
                       int64_t deadline_ns, uint32_t retries);
+
+/* Before the fork: the items are files, and each is to be digested in C. `paths`
+ * are their names, NUL-terminated, one behind the other, and stay the caller's
+ * for as long as the call is open. The key as below; `kernel` as of
+ * sphttp_sha256_kernel. 0, -ENOMEM, -EIO, -EINVAL: there is no such kernel here,
+ * or not one path an item. */
+int sphttp_call_digest(sphttp_call *call, const char *paths, size_t size,
+                       const char *key, size_t key_size, const char *kernel);
+
+/* The bytes that have been digested so far. */
+uint64_t sphttp_call_bytes(const sphttp_call *call);
+
+/* The name of the kernel that is used for files of which several are in hand:
+ * `wanted`, or for "" the best that this processor has. NULL: it has no such. */
+const char *sphttp_sha256_kernel(const char *wanted);
 
 /* Let the items below `mark` start; without it all may. */
 void sphttp_call_allow(sphttp_call *call, uint32_t mark);
@@ -195,3 +213,17 @@ int sphttp_hmac_sha256_hex(const char *key, size_t key_size,
 /* The same, without the GIL where the message is long. */
 int py_hmac_sha256_hex(const char *key, size_t key_size,
                        const char *message, size_t message_size, char *hex);
+
+/* The same over what the file at `path` contains; a NULL key: its SHA-256. What
+ * is no regular file is refused before it is read. -errno; -EISDIR: a directory;
+ * SPHTTP_NOT_A_FILE. */
+int sphttp_hmac_sha256_file_hex(const char *key, size_t key_size,
+                                const char *path, char *hex);
+
+/* The same, without the GIL. In the main thread it returns -EINTR now and then,
+ * so that Python can handle signals: call it again. `*file`, first NULL, is what
+ * it goes on with; free it with sphttp_file_free in any case. */
+typedef struct sphttp_file sphttp_file;
+int py_hmac_sha256_file_hex(sphttp_file **file, const char *key,
+                            size_t key_size, const char *path, char *hex);
+void sphttp_file_free(sphttp_file *file);

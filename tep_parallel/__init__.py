@@ -2,6 +2,7 @@
 
 from tep_parallel._control import Break, Kill
 from tep_parallel._counting import processor_count, worker_number
+from tep_parallel._digest import FileDigest, digest_files
 from tep_parallel._errors import (
     DeadlineError,
     DeadWorkerError,
@@ -20,6 +21,7 @@ __all__ = [
     "Break",
     "DeadWorkerError",
     "DeadlineError",
+    "FileDigest",
     "ItemTimeoutError",
     "Kill",
     "Outcome",
@@ -30,6 +32,7 @@ __all__ = [
     "TamperedResultError",
     "WorkerError",
     "__version__",
+    "digest_files",
     "processor_count",
     "worker_number",
 ]

@@ -1,49 +1,228 @@
-"""The worker behind `tep-parallel digest`."""
+"""Digest fan-outs: the files are read and digested in C, by children that never run Python."""
 
 from __future__ import annotations
 
-import errno
-import mmap
 import os
-import stat
-from typing import BinaryIO
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Literal, overload
 
-from tep_parallel._sock import Sock
+from tep_parallel._errors import shown
+from tep_parallel._parallel import Parallel
+from tep_parallel._sock import buffer_of, file_digest, native
 from tep_parallel._worker import ParallelWorker
 
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
-class Digest(ParallelWorker):
-    """HMAC-SHA256 of a file, in 64 hexadecimal digits.
+    from tep_parallel._options import Options, Progress
+    from tep_parallel._sock import Path
+    from tep_parallel._worker import Process
+
+ALGORITHMS = ("hmac-sha256", "sha256")
+_KERNEL = "TEP_PARALLEL_SHA256"
+
+
+class FileDigest(ParallelWorker):
+    """The digest of a file, as 64 lower-case hexadecimal digits.
+
+    With children, no codec, and no subclass's own `process`, files are digested in C, and a
+    pool's children have several in hand at once where the processor is faster then: the
+    environment's TEP_PARALLEL_SHA256 names the kernel to use, and with `openssl` it is one
+    file at a time.
 
     Args:
-        key: The key; it may be empty.
+        key: Of HMAC; str is taken as UTF-8, anything bytes-like as it is; it may be empty.
+        algorithm: "hmac-sha256", or "sha256", which takes no key.
+
+    Raises:
+        TypeError: The key is neither str nor bytes-like.
+        ValueError: There is no such algorithm, or a key with "sha256".
+
+    Source: FIPS 180-4, RFC 2104.
     """
 
-    def __init__(self, key: bytes) -> None:
-        self._key = key
+    def __init__(self, key: str | Buffer = b"", *, algorithm: str = "hmac-sha256") -> None:
+        if algorithm not in ALGORITHMS:
+            expected = ", ".join(map(repr, ALGORITHMS))
+            msg = f"algorithm: expected one of {expected}, got {algorithm!r}"
+            raise ValueError(msg)
+        self._key: bytes | None = key if type(key) is bytes else bytes(buffer_of("key", key))
+        if algorithm == "sha256":
+            if self._key:
+                msg = "key: sha256 takes none; hmac-sha256 does"
+                raise ValueError(msg)
+            self._key = None
 
-    def process(self, item: str) -> str:
+    def process(self, item: Path) -> str:
         """Digest the file at the path `item`.
 
         Raises:
-            OSError: It cannot be read, or is neither a regular file nor a pipe.
+            OSError: It cannot be read, or is no regular file.
         """
-        with open(item, "rb") as file:
-            kind = os.fstat(file.fileno()).st_mode
-            if not stat.S_ISREG(kind) and not stat.S_ISFIFO(kind):
-                raise OSError(errno.EINVAL, "neither a regular file nor a pipe", item)
-            return Sock.sphttp_hmac_sha256_hex(self._key, _mapped(file) or file.read())
+        return file_digest(self._key, item)
 
 
-def _mapped(file: BinaryIO) -> mmap.mmap | None:
-    """The file, so that memory holds what is being read and no more of it.
+@overload
+def digest_files(
+    paths: Iterable[Path],
+    key: str | Buffer = b"",
+    *,
+    algorithm: str = "hmac-sha256",
+    in_processes: int | bool | None = True,
+    timeout: float | None = None,
+    deadline: float | None = None,
+    retries: int = 0,
+    on_error: str = "stop",
+    progress: Progress | bool | None = None,
+    return_exceptions: Literal[False] = False,
+) -> list[str]: ...
 
-    None where that cannot be: pipes, what is empty or says so (/proc), and what has no pages
-    of its own (/sys).
+
+@overload
+def digest_files(
+    paths: Iterable[Path],
+    key: str | Buffer = b"",
+    *,
+    algorithm: str = "hmac-sha256",
+    in_processes: int | bool | None = True,
+    timeout: float | None = None,
+    deadline: float | None = None,
+    retries: int = 0,
+    on_error: str = "stop",
+    progress: Progress | bool | None = None,
+    return_exceptions: Literal[True],
+) -> list[str | BaseException]: ...
+
+
+def digest_files(
+    paths: Iterable[Path],
+    key: str | Buffer = b"",
+    *,
+    algorithm: str = "hmac-sha256",
+    in_processes: int | bool | None = True,
+    timeout: float | None = None,
+    deadline: float | None = None,
+    retries: int = 0,
+    on_error: str = "stop",
+    progress: Progress | bool | None = None,
+    return_exceptions: bool = False,
+) -> list[str] | list[str | BaseException]:
+    """Return the digest of each file, in the order of the paths.
+
+    Args:
+        paths: Of regular files; str, bytes or os.PathLike.
+        key: As of FileDigest.
+        algorithm: Likewise.
+        in_processes: How many children there are; True: processor_count().
+        timeout: Seconds that a file may take. None: for ever.
+        deadline: Seconds that the whole call may take. None: for ever.
+        retries: How often a file whose child died is tried again.
+        on_error: As of Parallel; with return_exceptions every file is tried.
+        progress: True: a bar of tqdm's on standard error; or an object whose `update(n)` is
+            called when n more bytes have been read.
+        return_exceptions: Whether, in place of the digest of a file that failed, its
+            exception stands in the list, as with asyncio.gather.
+
+    Raises:
+        TypeError, ValueError: An argument of the wrong kind, or out of range; a path with a
+            NUL in it. Nothing was forked.
+        OSError: A file cannot be read, or is no regular file: the first by the order of the
+            paths; its `filename` is the path.
+        ParallelError: As of Parallel.map_processes.
+
+    Source: sha256sum(1), and hashlib.file_digest, which take one file after another.
     """
+    listed = _checked(paths)
+    fan_out = Parallel(
+        FileDigest(key, algorithm=algorithm),
+        in_processes=in_processes,
+        timeout=timeout,
+        deadline=deadline,
+        retries=retries,
+        on_error=on_error,
+        progress=progress,
+    )
+    if not return_exceptions:
+        return fan_out.map_processes(listed)
+    ended = fan_out._run(listed, "finish")
+    if ended is None:
+        return []
+    found, failures = ended.results(every=True)
+    for index, _, error in failures:
+        found[index] = error
+    return found
+
+
+def _checked(paths: Iterable[Path]) -> list[Path]:
+    if isinstance(paths, str | bytes | os.PathLike):
+        msg = f"paths: expected an iterable of paths, got one {type(paths).__name__}"
+        raise TypeError(msg)
+    listed = list(paths)
+    if _joined(listed) is not None:
+        return listed
+    for index, path in enumerate(listed):
+        if not isinstance(path, str | bytes | os.PathLike):
+            msg = f"paths: expected str, bytes or os.PathLike, got {type(path).__name__}"
+            msg += f" as number {index}"
+            raise TypeError(msg)
+        if _joined([path]) is None:
+            msg = f"paths: number {index} ({shown(path)}) cannot be the name of a file"
+            raise ValueError(msg)
+    raise AssertionError  # not reached: together they fail only where one does
+
+
+def _joined(paths: list[Any]) -> bytes | None:
+    """The names as the system knows them, each with a NUL behind it; None: one has no such."""
     try:
-        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except (OSError, ValueError):
+        text: str | None = "\0".join(paths)  # so quick that it may be done twice
+    except TypeError:
+        text = None  # there are others than str
+    try:
+        if text is not None:
+            joined = text.encode(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())
+        else:
+            joined = b"\0".join(map(os.fsencode, paths))
+    except (TypeError, UnicodeEncodeError):
         return None
-    content.madvise(mmap.MADV_SEQUENTIAL)
-    return content
+    return joined + b"\0" if joined.count(b"\0") == len(paths) - 1 else None
+
+
+class Job:
+    """What C needs to digest the items of a call."""
+
+    def __init__(self, paths: bytes, key: bytes | None, kernel: bytes) -> None:
+        self.paths = paths
+        self.key = key
+        self.kernel = kernel
+
+
+def job_of(worker: ParallelWorker | Process, items: list[Any], options: Options) -> Job | None:
+    """How the call is done in C; None: it is not.
+
+    Raises:
+        ValueError: TEP_PARALLEL_SHA256 names a kernel that this processor does not have.
+    """
+    if not isinstance(worker, FileDigest) or not in_bytes(worker, options):
+        return None
+    paths = _joined(items)
+    if paths is None:
+        return None  # process says of each what is wrong with it
+    kernel = os.environ.get(_KERNEL, "").encode()
+    if native().lib.sphttp_sha256_kernel(kernel) == native().ffi.NULL:
+        msg = f"{_KERNEL}: this processor has no kernel {kernel.decode()!r}; openssl is everywhere"
+        raise ValueError(msg)
+    return Job(paths, worker._key, kernel)
+
+
+def in_bytes(worker: ParallelWorker | Process, options: Options) -> bool:
+    """Whether the progress of a call is counted in bytes, not items."""
+    return type(worker) is FileDigest and options.codec is None
+
+
+def size_of(path: Path) -> int:
+    """The size of the file, bytes; 0 where that cannot be had."""
+    try:
+        return os.stat(path).st_size
+    except (OSError, ValueError):
+        return 0

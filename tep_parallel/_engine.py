@@ -8,9 +8,12 @@ import sys
 from collections.abc import Callable, Iterator
 from signal import set_wakeup_fd
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tep_parallel._native import fail, ffi, lib
+
+if TYPE_CHECKING:
+    from tep_parallel._digest import Job
 
 # cffi makes a function when it is first asked for: here, and not anew in every child.
 commit: Callable[[Any, int, int, bytes, int], int] = lib.sphttp_child_commit
@@ -123,6 +126,26 @@ class Call:
         )
         if code != 0:
             fail(code, "preparing to count retries")
+
+    def digest(self, job: Job) -> None:
+        """Before the fork: the items are files, to be digested in C.
+
+        Raises:
+            OSError: No memory, or libcrypto failed.
+        """
+        self._paths = ffi.from_buffer("char[]", job.paths)  # read there until the end
+        key = ffi.NULL if job.key is None else job.key
+        code = lib.sphttp_call_digest(
+            self.handle, self._paths, len(job.paths), key, len(job.key or b""), job.kernel
+        )
+        if code != 0:
+            fail(code, "preparing to digest files")
+
+    @property
+    def bytes_read(self) -> int:
+        """Of files that are digested, so far; counted with SPHTTP_TELL."""
+        read: int = lib.sphttp_call_bytes(self.handle)
+        return read
 
     def allow(self, mark: int) -> None:
         """Let the items below `mark` start; without it all may."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NoReturn
 
-from tep_parallel import _child
+from tep_parallel import _child, _digest
 from tep_parallel._engine import NEWS, Call
 from tep_parallel._errors import DeadlineError, Failure
 from tep_parallel._found import Finder
@@ -55,6 +55,7 @@ class Ended:
         self._on_error = on_error
         self._pool = options.in_processes is not None and not options.isolation
         self._known: dict[int, Outcome[Any]] = {}  # what has been fetched from C
+        self._job = _digest.job_of(worker, items, options)
         hooks = hooks_of(worker)
         alive = min(options.in_processes or _MOST_ALIVE, len(items))
         root = options.scratch_root or os.path.abspath(os.environ.get("TMPDIR") or "/tmp")
@@ -62,7 +63,10 @@ class Ended:
             self._finder = Finder(self._call, items, worker, options, pool=self._pool)
             if options.timeout or options.deadline or options.retries:
                 self._call.limit(options.timeout, options.deadline, options.retries)
-            prepared = _child.prepare(hooks=options.watched)
+            if self._job is not None:
+                self._call.digest(self._job)
+            in_c = self._job is not None  # and no child comes to Python
+            prepared = (None, []) if in_c else _child.prepare(hooks=options.watched)
 
             def serve(index: int) -> NoReturn:
                 _child.serve(
@@ -100,7 +104,9 @@ class Ended:
         how: int = {"stop": lib.SPHTTP_STOP, "kill": lib.SPHTTP_CUT_SHORT}.get(self._on_error, 0)
         if self._pool:
             how |= lib.SPHTTP_POOL
-        if self._pool or teardown is not None:
+        if self._job is not None:
+            how |= lib.SPHTTP_LANES
+        elif self._pool or teardown is not None:
             how |= lib.SPHTTP_LINGER
         if setup is not None:
             how |= lib.SPHTTP_SETUP
@@ -110,7 +116,8 @@ class Ended:
 
     def _watch(self, alive: int, serve: Callable[[int], NoReturn]) -> None:
         """Run the call, and tell of each item as it ends."""
-        with Watch(self._options, self._items) as watch:
+        size_of = _digest.size_of if self._job is not None else None
+        with Watch(self._options, self._items, size_of) as watch:
             self._let_start(watch, alive)
             event = NEWS
             while event == NEWS:
@@ -120,6 +127,7 @@ class Ended:
                 for index in self._call.fresh():
                     watch.finish(partial(self._outcome, index))
                     self._let_start(watch, 1)
+                watch.read(self._call.bytes_read)
 
     def _let_start(self, watch: Watch, more: int) -> None:
         mark = None if self._call.stopping else watch.start(more)
@@ -130,8 +138,12 @@ class Ended:
         outcome = self._known[index] = self._finder.outcome(index)
         return outcome
 
-    def results(self) -> tuple[list[Any], list[Failure]]:
-        """What the items returned, None for those that did not; and the failures."""
+    def results(self, *, every: bool = False) -> tuple[list[Any], list[Failure]]:
+        """What the items returned, None for those that did not; and the failures.
+
+        Args:
+            every: Whether those that were not begun are among the failures in any case.
+        """
         values = self._values
         failures: list[Failure] = []
         others: list[int] = []
@@ -152,7 +164,7 @@ class Ended:
             if error is not None:
                 failures.append((index, item, error))
         # Because of another that failed, or of a Break; unless there is neither, and more amiss.
-        if others and not failures and not self.given:
+        if every or (others and not failures and not self.given):
             for index in others:
                 error = self._finder.outcome(index).error
                 assert error is not None

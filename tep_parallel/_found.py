@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
 from tep_parallel import _raised
@@ -20,6 +21,7 @@ from tep_parallel._errors import (
 from tep_parallel._native import lib
 from tep_parallel._options import Options
 from tep_parallel._outcome import Outcome
+from tep_parallel._sock import file_error
 from tep_parallel._worker import ParallelWorker, Process, not_text
 
 _RETURNED = lib.SPHTTP_RETURNED
@@ -157,6 +159,9 @@ class Finder:
                 return _raised.unpack(payload, rebuild=rebuild, index=index, item=item)
             except UnicodeDecodeError:
                 return self._tampered(index)
+        if fate == lib.SPHTTP_NO_DIGEST:
+            code = int.from_bytes(self._call.payload(index, result), sys.byteorder, signed=True)
+            return file_error(code, item)
         if fate == lib.SPHTTP_NOT_TEXT:
             kind = self._call.payload(index, result).decode(errors="replace")
             return not_text(self._worker, index, item, kind)

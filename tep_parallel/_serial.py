@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from tep_parallel import _counting, _raised
+from tep_parallel import _counting, _digest, _raised
 from tep_parallel._codec import decoded, encoded
 from tep_parallel._control import Break
 from tep_parallel._errors import Failure, dead
@@ -45,7 +45,9 @@ class Ended:
         try:
             self._hook(setup, rebuild=options.rebuild)
             run = partial(_process, worker, process, options, discard=discard)
-            self._process_all(run, items, options, stop=on_error in ("stop", "kill"))
+            size_of = _digest.size_of if _digest.in_bytes(worker, options) else None
+            with Watch(options, items, size_of) as watch:
+                self._process_all(run, items, watch, stop=on_error in ("stop", "kill"))
             self._hook(teardown, rebuild=options.rebuild)
         finally:
             _counting.without_child.reset(former)
@@ -63,31 +65,31 @@ class Ended:
             raise failure from failure.__cause__
 
     def _process_all(
-        self, run: Callable[[int, Any], _Found], items: list[Any], options: Options, *, stop: bool
+        self, run: Callable[[int, Any], _Found], items: list[Any], watch: Watch, *, stop: bool
     ) -> None:
-        with Watch(options, items) as watch:
-            for index, item in enumerate(items):
-                watch.start(1)
-                started = time.monotonic()
-                value, error, broke = run(index, item)
-                outcome = Outcome(
-                    index,
-                    item,
-                    result=value,
-                    error=error,
-                    pid=os.getpid(),
-                    attempts=1,
-                    started=started,
-                    seconds=time.monotonic() - started,
-                )
-                self._outcomes.append(outcome)
-                watch.finish(partial(self._outcomes.__getitem__, -1))
-                if broke:
-                    self.given[index] = value
-                if broke or (error is not None and stop):
-                    break
+        for index, item in enumerate(items):
+            watch.start(1)
+            started = time.monotonic()
+            value, error, broke = run(index, item)
+            outcome = Outcome(
+                index,
+                item,
+                result=value,
+                error=error,
+                pid=os.getpid(),
+                attempts=1,
+                started=started,
+                seconds=time.monotonic() - started,
+            )
+            self._outcomes.append(outcome)
+            watch.finish(partial(self._outcomes.__getitem__, -1))
+            watch.read_item(item)
+            if broke:
+                self.given[index] = value
+            if broke or (error is not None and stop):
+                break
 
-    def results(self) -> tuple[list[Any], list[Failure]]:
+    def results(self, *, every: bool = False) -> tuple[list[Any], list[Failure]]:  # noqa: ARG002
         """As _forked.Ended.results."""
         failures: list[Failure] = [
             (found.index, found.item, found.error)

@@ -1,19 +1,23 @@
-"""The four functions of the C core that a program may call by themselves."""
+"""The functions of the C core that a program may call by themselves."""
 
 from __future__ import annotations
 
+import errno
 import functools
+import os
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
+    Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+
 _HEX_DIGITS = 64
 
 
 @functools.cache
-def _native() -> ModuleType:
+def native() -> ModuleType:
     """The extension, loaded at the first call: importing tep_parallel must stay cheap."""
     from tep_parallel import _native
 
@@ -35,9 +39,9 @@ class Sock:
 
         Source: os.fork, whose at-fork hooks run here too; POSIX fork().
         """
-        pid: int = _native().lib.py_fork()
+        pid: int = native().lib.py_fork()
         if pid < 0:
-            _native().fail(pid, "forking")
+            native().fail(pid, "forking")
         return pid
 
     @staticmethod
@@ -58,13 +62,13 @@ class Sock:
         if not 0 <= status <= 255:
             msg = f"status: expected 0 to 255, got {status}"
             raise ValueError(msg)
-        _native().lib.sphttp_exit(status)
+        native().lib.sphttp_exit(status)
         raise AssertionError  # not reached; it tells type checkers so
 
     @staticmethod
     def sphttp_getpid() -> int:
         """The number of this process. Source: POSIX getpid()."""
-        pid: int = _native().lib.sphttp_getpid()
+        pid: int = native().lib.sphttp_getpid()
         return pid
 
     @staticmethod
@@ -82,23 +86,72 @@ class Sock:
 
         Source: RFC 2104, FIPS 180-4; computed by OpenSSL, EVP_MAC(3).
         """
-        native = _native()
-        keyed: Any = key if type(key) is bytes else _buffer(native.ffi, "key", key)
-        told: Any = message if type(message) is bytes else _buffer(native.ffi, "message", message)
-        out = native.ffi.new("char[65]")
-        error = native.lib.py_hmac_sha256_hex(keyed, len(keyed), told, len(told), out)
+        lib, ffi = native().lib, native().ffi
+        keyed: Any = key if type(key) is bytes else buffer_of("key", key)
+        told: Any = message if type(message) is bytes else buffer_of("message", message)
+        out = ffi.new("char[65]")
+        error = lib.py_hmac_sha256_hex(keyed, len(keyed), told, len(told), out)
         if error != 0:
-            native.fail(error, "computing an HMAC")
-        digits: str = native.ffi.unpack(out, _HEX_DIGITS).decode("ascii")
+            native().fail(error, "computing an HMAC")
+        digits: str = ffi.unpack(out, _HEX_DIGITS).decode("ascii")
         return digits
 
+    @staticmethod
+    def sphttp_hmac_sha256_file_hex(key: str | Buffer, path: Path) -> str:
+        """HMAC-SHA256 of what a file contains, as 64 lower-case hexadecimal digits.
 
-def _buffer(ffi: Any, name: str, value: str | Buffer) -> Any:
+        It is read piece by piece, without the GIL, in memory that does not grow with it.
+
+        Args:
+            key: As of sphttp_hmac_sha256_hex.
+            path: Of a regular file: str, bytes or os.PathLike.
+
+        Raises:
+            TypeError: The key is neither str nor bytes-like, or the path none of its kinds.
+            ValueError: The path has a NUL in it.
+            OSError: The file cannot be opened or read; or it is a directory, a FIFO, a socket
+                or a device, of which nothing was read. `filename` is the path.
+
+        Source: RFC 2104, FIPS 180-4; the compression function is OpenSSL's.
+        """
+        return file_digest(key if type(key) is bytes else buffer_of("key", key), path)
+
+
+def file_digest(key: Any, path: Path) -> str:
+    """The same; without a key, its SHA-256."""
+    lib, ffi = native().lib, native().ffi
+    name = os.fsencode(path)
+    if b"\0" in name:
+        msg = f"path: a NUL in {path!r}"
+        raise ValueError(msg)
+    size, key = (0, ffi.NULL) if key is None else (len(key), key)
+    out = ffi.new("char[65]")
+    box = ffi.new("sphttp_file **")
+    try:
+        code = -errno.EINTR
+        while code == -errno.EINTR:  # Python has run its signal handlers on the way here
+            code = lib.py_hmac_sha256_file_hex(box, key, size, name, out)
+    finally:
+        lib.sphttp_file_free(box[0])
+    if code != 0:
+        raise file_error(code, path)
+    digits: str = ffi.unpack(out, _HEX_DIGITS).decode("ascii")
+    return digits
+
+
+def file_error(code: int, path: object) -> OSError:
+    """The exception for what the C core said of a file."""
+    if code == native().lib.SPHTTP_NOT_A_FILE:
+        return OSError(errno.EINVAL, "not a regular file", path)
+    return OSError(-code, os.strerror(-code), path)
+
+
+def buffer_of(name: str, value: str | Buffer) -> Any:
     """The bytes of `value`, without a copy where they are bytes already."""
     if isinstance(value, str):
         return value.encode()
     try:
-        return ffi.from_buffer("char[]", value)
+        return native().ffi.from_buffer("char[]", value)
     except TypeError:
         msg = f"{name}: expected str or a bytes-like object, got {type(value).__name__}"
         raise TypeError(msg) from None

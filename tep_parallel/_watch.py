@@ -16,21 +16,31 @@ class Watch:
     Args:
         options: With on_start, on_finish and progress.
         items: All that the call has.
+        size_of: The bytes of an item, where progress is counted in them; None: in items.
     """
 
-    def __init__(self, options: Options, items: list[Any]) -> None:
+    def __init__(
+        self, options: Options, items: list[Any], size_of: Callable[[Any], int] | None
+    ) -> None:
         self._items = items
         self._on_start = options.on_start
         self._on_finish = options.on_finish
         self._progress: Any = options.progress
+        self._size_of = size_of
         self._bar: Any = None
         self._begun = 0
+        self._read = 0  # bytes that progress has been told of
 
     def __enter__(self) -> Watch:
         if self._progress is True:
             from tqdm import tqdm
 
-            self._bar = self._progress = tqdm(total=len(self._items), unit="item")
+            if self._size_of is None:
+                self._bar = tqdm(total=len(self._items), unit="item")
+            else:
+                total = sum(map(self._size_of, self._items))
+                self._bar = tqdm(total=total, unit="B", unit_scale=True, unit_divisor=1024)
+            self._progress = self._bar
         return self
 
     def __exit__(
@@ -58,5 +68,16 @@ class Watch:
         """Tell of one that has ended; its Outcome is asked for where somebody wants it."""
         if self._on_finish is not None:
             self._on_finish(outcome())
-        if self._progress is not None:
+        if self._progress is not None and self._size_of is None:
             self._progress.update(1)
+
+    def read_item(self, item: object) -> None:
+        """Where progress is counted in bytes: those of `item` have been read."""
+        if self._progress is not None and self._size_of is not None:
+            self._progress.update(self._size_of(item))
+
+    def read(self, total: int) -> None:
+        """Likewise: so many have been read by now."""
+        more, self._read = total - self._read, total
+        if self._progress is not None and self._size_of is not None and more > 0:
+            self._progress.update(more)

@@ -68,9 +68,11 @@ def plain_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
 
 
-def hear_ctrl_c() -> None:
-    """In a new process: a shell starts what it puts into the background deaf to SIGINT."""
+def hear_keyboard() -> None:
+    """In a new process: a shell starts what it puts into the background deaf to Ctrl-C and
+    Ctrl-backslash."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 @contextlib.contextmanager
@@ -85,7 +87,7 @@ def started(name: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
         errors="replace",
         start_new_session=True,
         env=plain_environment(),
-        preexec_fn=hear_ctrl_c,
+        preexec_fn=hear_keyboard,
     )
     try:
         yield case

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import LIMIT, hear_ctrl_c, plain_environment, until
+from support import LIMIT, hear_keyboard, plain_environment, until
 
 import tep_parallel
 
@@ -483,7 +483,7 @@ def test_ctrl_c_ends_it_quietly_and_the_shells_loop_too(place: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
-        preexec_fn=hear_ctrl_c,
+        preexec_fn=hear_keyboard,
     )
     try:
         until((place / "started").exists)
@@ -500,7 +500,7 @@ def test_ctrl_c_ends_it_quietly_and_the_shells_loop_too(place: Path) -> None:
 def test_sigint_kills_it_by_sigint_and_quietly(count: str, place: Path) -> None:
     command = [COMMAND, "map", "workers:wait", "started", "--in-processes", count]
     case = subprocess.Popen(
-        command, cwd=place, stdout=-1, stderr=-1, preexec_fn=hear_ctrl_c, env=ENVIRONMENT
+        command, cwd=place, stdout=-1, stderr=-1, preexec_fn=hear_keyboard, env=ENVIRONMENT
     )
     try:
         until((place / "started").exists)
