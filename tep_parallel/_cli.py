@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import os
-import select
-import signal
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import NoReturn
 
+from tep_parallel import _cli_digest
 from tep_parallel._counting import processor_count
-from tep_parallel._outcome import Outcome
+from tep_parallel._given import (
+    RefusedError,
+    WrongUsageError,
+    all_of_standard_input,
+    asking_the_system,
+    split,
+)
 from tep_parallel._parallel import Parallel
-from tep_parallel._report import Printer, digest_line, failure, result_line
+from tep_parallel._report import Printer, failure
 from tep_parallel._version import __version__
 from tep_parallel._worker import ParallelWorker, Process
 
 _ALL_WELL, _ITEM_FAILED, _WRONG_USAGE = 0, 1, 2
-
-
-class _WrongUsageError(Exception):
-    """What was typed cannot be done; the message says why."""
 
 
 def run(arguments: list[str]) -> int:
@@ -43,9 +42,12 @@ def run(arguments: list[str]) -> int:
         command: Callable[[argparse.Namespace, Printer], int] = options.run
         status = command(options, printer)
         printer.flush()
-    except _WrongUsageError as error:
+    except WrongUsageError as error:
         printer.complain(str(error))
         return _WRONG_USAGE
+    except RefusedError as error:
+        printer.complain(str(error))
+        return _ITEM_FAILED
     except OSError as error:
         printer.abandon()
         if not isinstance(error, BrokenPipeError):  # else the reader has had enough
@@ -57,7 +59,7 @@ def run(arguments: list[str]) -> int:
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         msg = f"{message} ({self.prog} --help tells more)"
-        raise _WrongUsageError(msg)
+        raise WrongUsageError(msg)
 
 
 def _parsed(arguments: list[str]) -> argparse.Namespace:
@@ -72,19 +74,14 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
     digest = commands.add_parser(
         "digest",
         allow_abbrev=False,  # --key is not --key-file
-        help="print the HMAC-SHA256 of each file",
-        description="Print PATH and HMAC-SHA256 of each file, a line a file, in input order."
-        " A path with a newline or a backslash is escaped as sha256sum does.",
+        help="print the digest of each file, or check a list of them",
+        description="Print PATH and HMAC-SHA256 of each file, or its SHA-256 as sha256sum does,"
+        " a line a file, in input order. A PATH of - is standard input. A path with a newline"
+        " or a backslash is escaped as sha256sum does.",
         epilog="example: tep-parallel digest --key-file secret.key /etc/hosts /etc/passwd",
     )
     digest.set_defaults(run=_digest)
-    digest.add_argument("words", nargs="*", metavar="PATH")
-    digest.add_argument(
-        "--key-file", metavar="F", help="the key: every byte of this file (default: an empty key)"
-    )
-    digest.add_argument(
-        "--files-from", metavar="F", help="the paths: the lines of this file; -: standard input"
-    )
+    _cli_digest.add_arguments(digest)
 
     map_ = commands.add_parser(
         "map",
@@ -138,55 +135,26 @@ def _count(text: str) -> int:
 
 
 def _digest(options: argparse.Namespace, printer: Printer) -> int:
-    from tep_parallel._digest import Digest
-
-    items = options.words
-    if (options.files_from is None) == (not items):
-        msg = "digest: name the paths, or --files-from, and not both"
-        raise _WrongUsageError(msg)
-    if options.files_from == "-":
-        items = _split(_standard_input("--files-from"), nul=options.nul)
-    elif options.files_from is not None:
-        items = _split(_content(options.files_from, "--files-from"), nul=options.nul)
-    elif options.nul:
-        msg = "digest: -0 is for --files-from"
-        raise _WrongUsageError(msg)
-    key = b"" if options.key_file is None else _content(options.key_file, "--key-file")
-    return _fan_out(Digest(key), items, options, printer, digest_line)
+    return _ALL_WELL if _cli_digest.run(options, printer) else _ITEM_FAILED
 
 
 def _map(options: argparse.Namespace, printer: Printer) -> int:
     if not options.words:
         msg = "map: MODULE:NAME is missing (tep-parallel map --help tells more)"
-        raise _WrongUsageError(msg)
+        raise WrongUsageError(msg)
     target, *items = options.words
     if items and options.nul:
         msg = "map: -0 is for items from standard input"
-        raise _WrongUsageError(msg)
+        raise WrongUsageError(msg)
     worker = _worker(target)
-    items = items or _split(_standard_input("items"), nul=options.nul)
-    return _fan_out(worker, items, options, printer, result_line)
-
-
-def _fan_out(
-    worker: ParallelWorker | Process,
-    items: list[str],
-    options: argparse.Namespace,
-    printer: Printer,
-    line: Callable[[Outcome[str]], str],
-) -> int:
+    items = items or split(all_of_standard_input("items"), nul=options.nul)
     try:
         fan_out = Parallel(worker, in_processes=options.in_processes, isolation=True)
     except TypeError as error:
-        raise _WrongUsageError(str(error)) from error
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see __main__
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
+        raise WrongUsageError(str(error)) from error
+    with asking_the_system():
         outcomes = fan_out.outcomes(items)
-    except OSError as error:
-        printer.complain(str(error))
-        return _ITEM_FAILED
-    well = printer.outcomes(outcomes, line, as_json=options.json)
+    well = printer.outcomes(outcomes, as_json=options.json)
     return _ALL_WELL if well else _ITEM_FAILED
 
 
@@ -196,12 +164,12 @@ def _worker(target: str) -> ParallelWorker | Process:
     import json  # noqa: F401
     from importlib import import_module
 
-    from tep_parallel import _forked, _serial  # noqa: F401
+    from tep_parallel import _child, _forked, _serial  # noqa: F401
 
     module_name, _, name = target.partition(":")
     if not module_name or not name:
         msg = f"map: expected MODULE:NAME, got {target!r}"
-        raise _WrongUsageError(msg)
+        raise WrongUsageError(msg)
     sys.path.insert(0, "")  # the current directory
     doing = f"importing {module_name}"
     try:
@@ -215,44 +183,5 @@ def _worker(target: str) -> ParallelWorker | Process:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a module may raise anything, and SystemExit is usual
-        raise _WrongUsageError(failure(doing, error)) from error
+        raise WrongUsageError(failure(doing, error)) from error
     return found  # type: ignore[return-value]  # Parallel refuses what is no worker
-
-
-def _content(path: str, what: str) -> bytes:
-    """Every byte of a file."""
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        msg = f"{what}: {failure(path, error)}"
-        raise _WrongUsageError(msg) from error
-
-
-def _standard_input(what: str) -> bytes:
-    """Every byte of it, also where it never blocks."""
-    if sys.stdin is None:  # the shell's <&-
-        msg = f"{what}: standard input is closed"
-        raise _WrongUsageError(msg)
-    chunks: list[bytes] = []
-    try:
-        while True:
-            try:
-                chunk = os.read(sys.stdin.fileno(), 1 << 16)
-            except BlockingIOError:
-                select.select([sys.stdin.fileno()], [], [])
-                continue
-            if not chunk:
-                return b"".join(chunks)
-            chunks.append(chunk)
-    except OSError as error:
-        msg = f"{what}: standard input: {error.strerror}"
-        raise _WrongUsageError(msg) from error
-
-
-def _split(content: bytes, *, nul: bool) -> list[str]:
-    """The items: what newlines, or NULs, end; the last one's may be missing."""
-    separator = b"\0" if nul else b"\n"
-    items = content.split(separator)
-    if not items[-1]:
-        items.pop()
-    return [os.fsdecode(item) for item in items]

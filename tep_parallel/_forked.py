@@ -7,8 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NoReturn
 
-from tep_parallel import _child, _digest
-from tep_parallel._engine import NEWS, Call
+from tep_parallel import _digest
+from tep_parallel._engine import NEWS, Call, leave
 from tep_parallel._errors import DeadlineError, Failure
 from tep_parallel._found import Finder
 from tep_parallel._native import lib
@@ -63,25 +63,11 @@ class Ended:
             self._finder = Finder(self._call, items, worker, options, pool=self._pool)
             if options.timeout or options.deadline or options.retries:
                 self._call.limit(options.timeout, options.deadline, options.retries)
-            if self._job is not None:
+            if self._job is None:
+                serve = self._server(process, hooks, discard=discard)
+            else:
                 self._call.digest(self._job)
-            in_c = self._job is not None  # and no child comes to Python
-            prepared = (None, []) if in_c else _child.prepare(hooks=options.watched)
-
-            def serve(index: int) -> NoReturn:
-                _child.serve(
-                    self._call.handle,
-                    index,
-                    process,
-                    items,
-                    prepared,
-                    hooks,
-                    self._pool,
-                    discard,
-                    options.codec,
-                    options.rebuild,
-                )
-
+                serve = _no_child_of_ours
             if options.watched:
                 self._watch(alive, serve)
             else:
@@ -98,6 +84,32 @@ class Ended:
             raise error
         if self._call.overdue:
             self._raise_overdue()
+
+    def _server(
+        self, process: Process, hooks: Hooks, *, discard: bool
+    ) -> Callable[[int], NoReturn]:
+        """What a child does, given its first item's index."""
+        # Loaded now: a child of a busy host cannot import what another thread is importing.
+        from tep_parallel import _child
+
+        handle, items, pool, options = self._call.handle, self._items, self._pool, self._options
+        prepared = _child.prepare(hooks=options.watched)
+
+        def serve(index: int) -> NoReturn:
+            _child.serve(
+                handle,
+                index,
+                process,
+                items,
+                prepared,
+                hooks,
+                pool,
+                discard,
+                options.codec,
+                options.rebuild,
+            )
+
+        return serve
 
     def _how(self, hooks: Hooks) -> int:
         setup, teardown = hooks
@@ -195,3 +207,8 @@ class Ended:
         msg += f"{len(fates)} items had not ended"
         ended = [one for one in self.outcomes() if fates[one.index] not in (_CUT, _NOT_BEGUN)]
         raise DeadlineError(msg, outcomes=ended)
+
+
+def _no_child_of_ours(index: int) -> NoReturn:  # noqa: ARG001
+    """The children of a call that is done in C never come to Python."""
+    leave(1)

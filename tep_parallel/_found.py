@@ -6,7 +6,6 @@ import os
 import sys
 from typing import Any
 
-from tep_parallel import _raised
 from tep_parallel._codec import decoded
 from tep_parallel._engine import Call
 from tep_parallel._errors import (
@@ -134,6 +133,8 @@ class Finder:
         error: Exception
         if result.fate == _NOT_BEGUN:
             return None
+        from tep_parallel import _raised
+
         if result.fate in (_RAISED, _RAISED_AS):
             rebuild = self._options.rebuild and result.fate == _RAISED_AS
             payload = self._call.payload(index, result)
@@ -153,6 +154,8 @@ class Finder:
         item = self._items[index]
         where = f"item {index} ({shown(item)})"
         if fate in (_RAISED, _RAISED_AS):
+            from tep_parallel import _raised
+
             rebuild = self._options.rebuild and fate == _RAISED_AS
             try:
                 payload = self._call.payload(index, result)

@@ -5,15 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from tep_parallel._errors import ParallelError, message_of
 from tep_parallel._outcome import Outcome
 
 # What would end a line or move a terminal's cursor, as Python writes it in a string.
 _CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160))}
-# GNU's way to keep a name on its line, with a backslash at the line's head: sha256sum(1).
-_ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r"})
 
 
 class Printer:
@@ -26,7 +24,6 @@ class Printer:
     def outcomes(
         self,
         outcomes: Iterable[Outcome[str]],
-        line: Callable[[Outcome[str]], str],
         *,
         as_json: bool,
     ) -> bool:
@@ -34,7 +31,6 @@ class Printer:
 
         Args:
             outcomes: In the order of their lines; their items are str.
-            line: The line of one that is well, without its end.
             as_json: Whether standard output gets every outcome, as JSON, in place of that.
 
         Raises:
@@ -46,9 +42,9 @@ class Printer:
             error = outcome.error
             try:
                 if as_json:
-                    self._write(_json(outcome))
+                    self.put([_json(outcome)])
                 elif error is None:
-                    self._write(line(outcome))
+                    self.put([str(outcome.result)])
             except UnicodeEncodeError as unprintable:
                 error = unprintable
             if error is not None:
@@ -90,23 +86,16 @@ class Printer:
             if stream is not None and not stream.closed:
                 os.dup2(null, stream.fileno())
 
-    def _write(self, line: str) -> None:
+    def put(self, lines: Iterable[str]) -> None:
+        """Write them to standard output.
+
+        Raises:
+            OSError: That cannot be done.
+            UnicodeEncodeError: One has no form that a file could have.
+        """
         assert self.out is not None
         # Bytes: a path may be in no encoding at all.
-        self.out.write(os.fsencode(f"{line}\n"))
-
-
-def digest_line(outcome: Outcome[str]) -> str:
-    """PATH HEX, on one line whatever the path is."""
-    path = str(outcome.item)
-    escaped = path.translate(_ESCAPES)
-    head = "" if escaped == path else "\\"
-    return f"{head}{escaped} {outcome.result}"
-
-
-def result_line(outcome: Outcome[str]) -> str:
-    """The result, as it is."""
-    return str(outcome.result)
+        self.out.write(os.fsencode("".join([f"{line}\n" for line in lines])))
 
 
 def failure(item: str, error: BaseException) -> str:

@@ -1,0 +1,251 @@
+"""The command tep-parallel digest: print the digests of files, or check a list of them."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tep_parallel import _sums
+from tep_parallel._digest import ALGORITHMS, FileDigest, digest_files
+from tep_parallel._given import (
+    WrongUsageError,
+    all_of_standard_input,
+    asking_the_system,
+    content,
+    split,
+    standard_input,
+)
+from tep_parallel._outcome import Outcome
+from tep_parallel._parallel import Parallel
+from tep_parallel._report import Printer, failure
+
+if TYPE_CHECKING:
+    from tep_parallel._options import Progress
+
+_STANDARD_INPUT = "-"
+
+Digests = list[str | BaseException]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What may be typed after `digest`, beside what other commands take too."""
+    parser.add_argument("words", nargs="*", metavar="PATH")
+    parser.add_argument(
+        "--algorithm",
+        choices=ALGORITHMS,
+        default=ALGORITHMS[0],
+        help="hmac-sha256: PATH HEX a line (default); sha256: as sha256sum prints it",
+    )
+    parser.add_argument(
+        "--key-file", metavar="F", help="the key: every byte of this file (default: an empty key)"
+    )
+    parser.add_argument(
+        "--files-from", metavar="F", help="the paths: the lines of this file; -: standard input"
+    )
+    parser.add_argument(
+        "--recursive",
+        action="store_true",
+        help="of a directory, every regular file below it; symbolic links are not followed",
+    )
+    parser.add_argument(
+        "--check", metavar="F", help="verify the digests that are listed in this file"
+    )
+    parser.add_argument("--quiet", action="store_true", help="--check: print no OK")
+    parser.add_argument(
+        "--ignore-missing", action="store_true", help="--check: pass over files that are not there"
+    )
+
+
+def run(options: argparse.Namespace, printer: Printer) -> bool:
+    """Do it; whether all went well.
+
+    Raises:
+        WrongUsageError: What was typed cannot be done.
+        OSError: Standard output cannot be written to.
+    """
+    key = b"" if options.key_file is None else content(options.key_file, "--key-file")
+    if key and options.algorithm == "sha256":
+        msg = "digest: --key-file is for --algorithm hmac-sha256"
+        raise WrongUsageError(msg)
+    if options.check is not None:
+        return _check(options, key, printer)
+    if options.quiet or options.ignore_missing:
+        msg = "digest: --quiet and --ignore-missing are for --check"
+        raise WrongUsageError(msg)
+    paths, well = _paths(options, printer)
+    if options.json:
+        outcomes = _outcomes(paths, key, options)
+        return printer.outcomes(outcomes, as_json=True) and well
+    digests = _digests(paths, key, options)
+    return _print(paths, digests, options.algorithm, printer) and well
+
+
+def _paths(options: argparse.Namespace, printer: Printer) -> tuple[list[str], bool]:
+    """What to digest, and whether all of it could be found."""
+    paths: list[str] = options.words
+    if (options.files_from is None) == (not paths):
+        msg = "digest: name the paths, or --files-from, and not both"
+        raise WrongUsageError(msg)
+    if options.files_from == _STANDARD_INPUT:
+        paths = split(all_of_standard_input("--files-from"), nul=options.nul)
+    elif options.files_from is not None:
+        paths = split(content(options.files_from, "--files-from"), nul=options.nul)
+    elif options.nul:
+        msg = "digest: -0 is for --files-from"
+        raise WrongUsageError(msg)
+    if options.files_from is not None:
+        # There "-" is a file's name.
+        paths = [f"./{path}" if path == _STANDARD_INPUT else path for path in paths]
+    if not options.recursive:
+        return paths, True
+    from tep_parallel._tree import files_below
+
+    unlisted: list[str] = []
+
+    def failed(path: str, error: OSError) -> None:
+        unlisted.append(path)
+        printer.complain(failure(path, error))
+
+    files: list[str] = []
+    for path in paths:
+        if os.path.isdir(path):
+            files += files_below(path, failed)
+        else:
+            files.append(path)
+    return files, not unlisted
+
+
+def _digests(paths: list[str], key: bytes, options: argparse.Namespace) -> Digests:
+    """The digest of each, or its exception."""
+    ours = [place for place, path in enumerate(paths) if path == _STANDARD_INPUT]
+    with asking_the_system():
+        digests: Digests = digest_files(
+            [path for path in paths if path != _STANDARD_INPUT] if ours else paths,
+            key,
+            algorithm=options.algorithm,
+            in_processes=options.in_processes,
+            progress=_progress(),
+            return_exceptions=True,
+        )
+    for place in ours:
+        digests.insert(place, _digest_of_standard_input(key, options.algorithm))
+    return digests
+
+
+def _progress() -> Progress | bool | None:
+    """A bar, where somebody may see it and tqdm is there."""
+    watched = sys.stderr is not None and sys.stderr.isatty()
+    return True if watched and importlib.util.find_spec("tqdm") is not None else None
+
+
+def _digest_of_standard_input(key: bytes, algorithm: str) -> str | BaseException:
+    import hashlib
+    import hmac
+
+    state: Any = hashlib.sha256() if algorithm == "sha256" else hmac.new(key, digestmod="sha256")
+    try:
+        for piece in standard_input(_STANDARD_INPUT):
+            state.update(piece)
+    except OSError as error:
+        return error
+    digits: str = state.hexdigest()
+    return digits
+
+
+def _outcomes(paths: list[str], key: bytes, options: argparse.Namespace) -> list[Outcome[str]]:
+    """What became of each."""
+    worker = FileDigest(key, algorithm=options.algorithm)
+    fan_out = Parallel(worker, in_processes=options.in_processes, progress=_progress())
+    with asking_the_system():
+        found = iter(fan_out.outcomes([path for path in paths if path != _STANDARD_INPUT]))
+    outcomes = []
+    for place, path in enumerate(paths):
+        if path == _STANDARD_INPUT:
+            started = time.monotonic()
+            digest = _digest_of_standard_input(key, options.algorithm)
+            fields: dict[str, Any] = {
+                "result": digest if isinstance(digest, str) else None,
+                "error": None if isinstance(digest, str) else digest,
+                "pid": os.getpid(),
+                "attempts": 1,
+                "started": started,
+                "seconds": time.monotonic() - started,
+            }
+        else:
+            outcome = next(found)
+            fields = {name: getattr(outcome, name) for name in Outcome.__slots__}
+            del fields["index"], fields["item"]
+        outcomes.append(Outcome(place, path, **fields))
+    return outcomes
+
+
+def _print(paths: list[str], digests: Digests, algorithm: str, printer: Printer) -> bool:
+    lines: list[str] = []
+    well = True
+    for path, digest in zip(paths, digests, strict=True):
+        if isinstance(digest, str):
+            lines.append(_sums.line(path, digest, algorithm))
+        else:
+            well = False
+            printer.put(lines)
+            lines.clear()
+            printer.complain(failure(path, digest))
+    printer.put(lines)
+    return well
+
+
+# --- --check -------------------------------------------------------------------------
+
+
+def _check(options: argparse.Namespace, key: bytes, printer: Printer) -> bool:
+    """Verify a list. What is printed, and when all is well, is as of sha256sum --check."""
+    if options.words or options.files_from is not None or options.recursive or options.json:
+        msg = "digest: --check takes the paths from its list, and prints no JSON"
+        raise WrongUsageError(msg)
+    name = options.check
+    try:
+        if name == _STANDARD_INPUT:
+            listed = all_of_standard_input("--check")
+        else:
+            listed = Path(name).read_bytes()
+    except OSError as error:
+        printer.complain(failure(name, error))
+        return False
+    lines = [line for line in split(listed) if not line.startswith("#")]
+    entries = [_sums.parsed(line, options.algorithm) for line in lines]
+    expected = [entry for entry in entries if entry is not None]
+    if not expected:
+        printer.complain(f"{name}: no properly formatted checksum lines found")
+        return False
+    paths = [path for path, _ in expected]
+    unreadable = wrong = matched = 0
+    digests = _digests(paths, key, options)
+    for (path, digest), found in zip(expected, digests, strict=True):
+        if options.ignore_missing and isinstance(found, FileNotFoundError):
+            continue
+        if not isinstance(found, str):
+            unreadable += 1
+            printer.complain(failure(path, found))
+            verdict = "FAILED open or read"
+        else:
+            wrong += found != digest
+            matched += found == digest
+            verdict = "OK" if found == digest else "FAILED"
+        if verdict != "OK" or not options.quiet:
+            printer.put([f"{_sums.shown(path)}: {verdict}"])
+    _warn(printer, len(entries) - len(expected), "line is", "lines are", "improperly formatted")
+    _warn(printer, unreadable, "listed file", "listed files", "could not be read")
+    _warn(printer, wrong, "computed checksum", "computed checksums", "did NOT match")
+    if options.ignore_missing and matched == 0:
+        printer.complain(f"{name}: no file was verified")
+    return unreadable == wrong == 0 and matched > 0
+
+
+def _warn(printer: Printer, count: int, one: str, more: str, what: str) -> None:
+    if count > 0:
+        printer.complain(f"WARNING: {count} {one if count == 1 else more} {what}")

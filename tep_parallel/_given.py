@@ -1,0 +1,98 @@
+"""What the command is given to work on, and what is wrong with how."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from tep_parallel._report import failure
+
+
+class WrongUsageError(Exception):
+    """What was typed cannot be done; the message says why."""
+
+
+class RefusedError(Exception):
+    """The system refused what a call needs; the message says what."""
+
+
+@contextlib.contextmanager
+def asking_the_system() -> Iterator[None]:
+    """A block with a call of the library in it, which Ctrl-C gives up.
+
+    Raises:
+        RefusedError: What was an OSError there.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see __main__
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    except OSError as error:
+        raise RefusedError(str(error)) from error
+
+
+def content(path: str, what: str) -> bytes:
+    """Every byte of a file.
+
+    Args:
+        what: The option that names it.
+
+    Raises:
+        WrongUsageError: It cannot be read.
+    """
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        msg = f"{what}: {failure(path, error)}"
+        raise WrongUsageError(msg) from error
+
+
+def standard_input(what: str) -> Iterator[bytes]:
+    """Every byte of it, piece by piece, also where it never blocks.
+
+    Args:
+        what: What it is wanted for.
+
+    Raises:
+        WrongUsageError: It is closed.
+        OSError: It cannot be read.
+    """
+    if sys.stdin is None:  # the shell's <&-
+        msg = f"{what}: standard input is closed"
+        raise WrongUsageError(msg)
+    while True:
+        try:
+            piece = os.read(sys.stdin.fileno(), 1 << 18)
+        except BlockingIOError:
+            select.select([sys.stdin.fileno()], [], [])
+            continue
+        if not piece:
+            return
+        yield piece
+
+
+def all_of_standard_input(what: str) -> bytes:
+    """Every byte of it.
+
+    Raises:
+        WrongUsageError: It cannot be read.
+    """
+    try:
+        return b"".join(standard_input(what))
+    except OSError as error:
+        msg = f"{what}: standard input: {error.strerror}"
+        raise WrongUsageError(msg) from error
+
+
+def split(content: bytes, *, nul: bool = False) -> list[str]:
+    """The items: what newlines, or NULs, end; the last one's may be missing."""
+    separator = b"\0" if nul else b"\n"
+    items = content.split(separator)
+    if not items[-1]:
+        items.pop()
+    return [os.fsdecode(item) for item in items]

@@ -1,0 +1,590 @@
+/* SHA-256 of two messages at once, and HMAC of files by it, beside OpenSSL's.
+ * Built with ASan and UBSan by tests/test_c_core.py, for ARM by .ci/test-arm.
+ * Prints a line for each test that has passed.
+ *
+ *   test_lanes kernels    print those that this processor has, and no more
+ *   test_lanes SEED       with the random numbers of a run that has failed */
+#include "internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+enum {
+    LENGTH_SIZE = 8,  /* of what ends a padding, bytes */
+    SHORTS_END = 4096,
+    LONGS_END = 100000,
+    KEYS_END = 200,
+    LARGE = 1 << 20, /* bytes; of such a file a call's children take care */
+    FILE_END = LARGE + 4321,
+    HEX_SIZE = 2 * SHA256_SIZE + 1
+};
+
+static char root[] = "/tmp/tep_lanes_XXXXXX";
+static uint64_t seed;
+static unsigned char noise[FILE_END + KEYS_END]; /* for messages and keys */
+static const struct sha256_kernel *kernels[3];
+static size_t kernel_count;
+
+#define CHECK(condition)                                                      \
+    do {                                                                      \
+        if (!(condition)) {                                                   \
+            fprintf(stderr, "%s:%d: %s (seed %" PRIu64 ")\n", __FILE__,       \
+                    __LINE__, #condition, seed);                              \
+            _exit(1);                                                         \
+        }                                                                     \
+    } while (0)
+
+/* --- Messages ------------------------------------------------------------ */
+
+/* A number below `end`. Source: Vigna's splitmix64. */
+static size_t
+random_below(size_t end)
+{
+    static uint64_t state;
+    if (state == 0) {
+        state = seed;
+    }
+    uint64_t z = state += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return (size_t)((z ^ (z >> 31)) % end);
+}
+
+struct message {
+    unsigned char *memory;   /* malloc: whoever reads on behind it is caught */
+    const unsigned char *at; /* in it, and so many blocks are left */
+    size_t blocks;
+    struct sha256_state state;
+};
+
+/* A message with its padding, not written by digest.c. Where it begins need not
+ * be aligned: nobody has promised a kernel that.
+ * Source: FIPS 180-4, section 5.1.1. */
+static struct message
+begin(const void *data, size_t size)
+{
+    size_t skew = size % 16;
+    size_t zeros = (55 - size) % SHA256_BLOCK; /* SIZE_MAX + 1 is a multiple */
+    size_t whole = size + 1 + zeros + LENGTH_SIZE;
+    CHECK(whole % SHA256_BLOCK == 0);
+    unsigned char *memory = malloc(skew + whole);
+    CHECK(memory != NULL);
+    unsigned char *to = memory + skew;
+    memcpy(to, data, size);
+    to += size;
+    *to++ = 0x80;
+    memset(to, 0, zeros);
+    to += zeros;
+    for (int bits = 56; bits >= 0; bits -= 8) {
+        *to++ = (unsigned char)((uint64_t)size * 8 >> bits);
+    }
+    return (struct message){
+        .memory = memory,
+        .at = memory + skew,
+        .blocks = whole / SHA256_BLOCK,
+        .state = sha256_start,
+    };
+}
+
+static void
+advance(struct message *message, size_t blocks)
+{
+    message->at += blocks * SHA256_BLOCK;
+    message->blocks -= blocks;
+}
+
+/* By `most` blocks, or what there is for both; by a kernel of one lane, one
+ * after the other. */
+static void
+go_on_both(const struct sha256_kernel *kernel, struct message *first,
+           struct message *second, size_t most)
+{
+    struct sha256_state *states[] = {&first->state, &second->state};
+    const unsigned char *data[] = {first->at, second->at};
+    size_t blocks = first->blocks < most ? first->blocks : most;
+    blocks = second->blocks < blocks ? second->blocks : blocks;
+    for (uint32_t lane = 0; lane < 2; lane += kernel->lanes) {
+        kernel->go_on(states + lane, data + lane, blocks);
+    }
+    advance(first, blocks);
+    advance(second, blocks);
+}
+
+static void
+go_on_alone(struct message *message, size_t most)
+{
+    size_t blocks = message->blocks < most ? message->blocks : most;
+    sha256_alone(&message->state, message->at, blocks);
+    advance(message, blocks);
+}
+
+static void
+go_on_to_the_end(const struct sha256_kernel *kernel, struct message *first,
+                 struct message *second)
+{
+    go_on_both(kernel, first, second, SIZE_MAX);
+    go_on_alone(first, SIZE_MAX);
+    go_on_alone(second, SIZE_MAX);
+}
+
+static void
+to_hex(char hex[HEX_SIZE], const unsigned char digest[SHA256_SIZE])
+{
+    for (size_t i = 0; i < SHA256_SIZE; i++) {
+        (void)snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+    }
+}
+
+/* See that its digest is that, and let go of it. */
+static void
+end_with(struct message *message, const char *right)
+{
+    char hex[HEX_SIZE];
+    CHECK(message->blocks == 0);
+    for (size_t i = 0; i < 8; i++) {
+        (void)snprintf(hex + 8 * i, 9, "%08" PRIx32, message->state.h[i]);
+    }
+    CHECK(strcmp(hex, right) == 0);
+    free(message->memory);
+}
+
+/* OpenSSL's HMAC of the message; without a key its digest. */
+static void
+openssl_hex(char hex[HEX_SIZE], const void *key, size_t key_size,
+            const void *data, size_t size)
+{
+    unsigned char digest[SHA256_SIZE];
+    if (key == NULL) {
+        CHECK(EVP_Digest(data, size, digest, NULL, EVP_sha256(), NULL) == 1);
+    }
+    else {
+        CHECK(HMAC(EVP_sha256(), key, (int)key_size, data, size, digest,
+                   NULL) != NULL);
+    }
+    to_hex(hex, digest);
+}
+
+static void
+end_as_openssl(struct message *message, const void *data, size_t size)
+{
+    char right[HEX_SIZE];
+    openssl_hex(right, NULL, 0, data, size);
+    end_with(message, right);
+}
+
+/* --- Kernels ------------------------------------------------------------- */
+
+static void
+kernels_are_found_by_name(void)
+{
+    CHECK(sha256_kernel("nonsense") == NULL);
+    CHECK(sha256_kernel("sha-n") == NULL);
+    CHECK(sha256_kernel("openssl")->lanes == 1);
+    CHECK(sphttp_sha256_kernel("nonsense") == NULL);
+    CHECK(strcmp(sphttp_sha256_kernel(""), sha256_kernel("")->name) == 0);
+    for (size_t i = 0; i < kernel_count; i++) {
+        CHECK(kernels[i]->lanes >= 1 && kernels[i]->lanes <= LANES_MOST);
+        CHECK(kernels[i]->go_on != NULL);
+    }
+    CHECK(sha256_kernel("") == kernels[0]); /* the best stands first */
+}
+
+/* Vectors of NIST: the examples of FIPS 180-4, short messages of the SHAVS,
+ * and the additional ones beside the examples. */
+struct vector {
+    size_t size;
+    const char *text; /* of one byte: it is repeated */
+    const char *digest;
+};
+
+static const struct vector vectors[] = {
+    {0, "", "e3b0c44298fc1c149afbf4c8996fb924"
+            "27ae41e4649b934ca495991b7852b855"},
+    {3, "abc", "ba7816bf8f01cfea414140de5dae2223"
+               "b00361a396177a9cb410ff61f20015ad"},
+    {56, "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+     "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"},
+    {112,
+     "abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmn"
+     "hijklmnoijklmnopjklmnopqklmnopqrlmnopqrsmnopqrstnopqrstu",
+     "cf5b16a778af8380036ce59e7b0492370b249b11e8f07a51afac45037afee9d1"},
+    {1, "\xd3",
+     "28969cdfa74a12c82f3bad960b0b000aca2ac329deea5c2328ebc6f2ba9802c1"},
+    {2, "\x11\xaf",
+     "5ca7133fa735326081558ac312c620eeca9970d1e70a4b95533d956f072d1f98"},
+    {3, "\xb4\x19\x0e",
+     "dff2e73091f6c05e528896c4c831b9448653dc2ff043528f6769437bc7b975c2"},
+    {4, "\x74\xba\x25\x21",
+     "b16aa56be3880d18cd41e68384cf1ec8c17680c45a02b1575dc1518923ae8b0e"},
+    {1, "\xbd",
+     "68325720aabd7c82f30f554b313d0570c95accbb7dc4b5aae11204c08ffe732b"},
+    {4, "\xc9\x8c\x8e\x55",
+     "7abc22c0ae5af26ce93dbb94433a0e0b2e119d014f8e7f65bd56c61ccccd9504"},
+    {55, "\0",
+     "02779466cdec163811d078815c633f21901413081449002f24aa3e80f0b88ef7"},
+    {56, "\0",
+     "d4817aa5497628e7c77e6b606107042bbba3130888c5f47a375e6179be789fbb"},
+    {57, "\0",
+     "65a16cb7861335d5ace3c60718b5052e44660726da4cd13bb745381b235a1785"},
+    {64, "\0",
+     "f5a5fd42d16a20302798ef6ed309979b43003d2320d9f0e8ea9831a92759fb4b"},
+    {1000, "\0",
+     "541b3e9daa09b20bf85fa273e5cbd3e80185aa4ec298e765db87742b70138a53"},
+    {1000, "A",
+     "c2e686823489ced2017f6059b8b239318b6364f6dcd835d0a519105a1eadd6e4"},
+    {1005, "U",
+     "f4d62ddec0f3dd90ea1380fa16a5ff8dc4c54b21740650f24afc4120903552b0"},
+    {1000000, "a",
+     "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"},
+    {1000000, "\0",
+     "d29751f2649b32ff572b5e0a9f541ea660a50f94ff0beedfb0b692b924cc8025"},
+};
+
+static struct message
+begin_vector(const struct vector *vector)
+{
+    static unsigned char text[1000000];
+    CHECK(vector->size <= sizeof(text));
+    if (vector->size > 1 && vector->text[1] == '\0') {
+        memset(text, vector->text[0], vector->size);
+    }
+    else {
+        memcpy(text, vector->text, vector->size);
+    }
+    return begin(text, vector->size);
+}
+
+/* Every one of them beside every other and itself: so in either lane. */
+static void
+every_kernel_has_the_digests_of_nist(void)
+{
+    enum { COUNT = sizeof(vectors) / sizeof(*vectors) };
+    for (size_t i = 0; i < kernel_count * COUNT * COUNT; i++) {
+        const struct vector *one = &vectors[i % COUNT];
+        const struct vector *other = &vectors[i / COUNT % COUNT];
+        const struct sha256_kernel *kernel = kernels[i / COUNT / COUNT];
+        struct message first = begin_vector(one);
+        struct message second = begin_vector(other);
+        go_on_to_the_end(kernel, &first, &second);
+        end_with(&first, one->digest);
+        end_with(&second, other->digest);
+    }
+}
+
+/* Two parts of the noise that differ even where they are as long. */
+static void
+check_pair(const struct sha256_kernel *kernel, size_t size, size_t other)
+{
+    const unsigned char *text = noise, *beside = noise + SHORTS_END;
+    struct message first = begin(text, size);
+    struct message second = begin(beside, other);
+    go_on_to_the_end(kernel, &first, &second);
+    end_as_openssl(&first, text, size);
+    end_as_openssl(&second, beside, other);
+}
+
+/* Each is in either lane, beside one of nearly its length, so that it stays
+ * there to its end, and beside one that is long where it is short. */
+static void
+every_length_is_right_in_both_lanes(void)
+{
+    for (size_t i = 0; i < kernel_count; i++) {
+        for (size_t size = 0; size <= SHORTS_END; size++) {
+            check_pair(kernels[i], size, (size + 1) % (SHORTS_END + 1));
+            check_pair(kernels[i], size, SHORTS_END - size);
+        }
+    }
+}
+
+static void
+no_block_changes_nothing(void)
+{
+    for (size_t i = 0; i < kernel_count; i++) {
+        struct message first = begin("abc", 3), second = begin("", 0);
+        first.state.h[0] = 1;
+        go_on_both(kernels[i], &first, &second, 0);
+        CHECK(first.state.h[0] == 1 && first.blocks == 1);
+        CHECK(memcmp(first.state.h + 1, sha256_start.h + 1, 28) == 0);
+        CHECK(memcmp(second.state.h, sha256_start.h, 32) == 0);
+        free(first.memory);
+        free(second.memory);
+    }
+}
+
+/* Both lanes may go on with the same bytes: that is one message twice. */
+static void
+both_lanes_may_have_the_same_data(void)
+{
+    for (size_t i = 0; i < kernel_count; i++) {
+        struct message first = begin(noise, SHORTS_END), second = first;
+        go_on_both(kernels[i], &first, &second, SIZE_MAX);
+        CHECK(memcmp(&first.state, &second.state, sizeof(first.state)) == 0);
+        end_as_openssl(&first, noise, SHORTS_END);
+    }
+}
+
+/* In pieces: by two lanes, either way round, and alone, in any order. */
+static void
+a_message_goes_from_two_lanes_to_alone_and_back(void)
+{
+    for (size_t i = 0; i < 300 * kernel_count; i++) {
+        const struct sha256_kernel *kernel = kernels[i / 300];
+        size_t size = random_below(LONGS_END + 1);
+        size_t other = random_below(LONGS_END + 1);
+        const unsigned char *text = noise + random_below(LONGS_END);
+        const unsigned char *beside = noise + random_below(LONGS_END);
+        struct message first = begin(text, size);
+        struct message second = begin(beside, other);
+        while (first.blocks > 0 || second.blocks > 0) {
+            bool swapped = random_below(2) == 1;
+            struct message *one = swapped ? &second : &first;
+            go_on_both(kernel, one, swapped ? &first : &second,
+                       random_below(150));
+            if (random_below(2) == 1) {
+                go_on_alone(one, random_below(60));
+            }
+            if (first.blocks == 0 || second.blocks == 0) {
+                go_on_alone(&first, 1 + random_below(200));
+                go_on_alone(&second, 1 + random_below(200));
+            }
+        }
+        end_as_openssl(&first, text, size);
+        end_as_openssl(&second, beside, other);
+    }
+}
+
+/* --- Files --------------------------------------------------------------- */
+
+static const size_t sizes[] = {
+    0,      1,      54,     55,     56,     57,     63,     64,
+    65,     119,    120,    127,    128,    129,    262080, 262143,
+    262144, 262145, 262207, 262208, 262209, 524287, 524288,
+    LARGE,  FILE_END,
+};
+
+enum {
+    SIZES = sizeof(sizes) / sizeof(*sizes),
+    SHORT_SIZES = 14, /* those of them before the long ones */
+    PATH_SIZE = sizeof(root) + 8
+};
+
+static void
+path_of(char path[PATH_SIZE], size_t index)
+{
+    (void)snprintf(path, PATH_SIZE, "%s/%zu", root, index);
+}
+
+/* One for each of `sizes`, all with other contents. */
+static void
+make_files(void)
+{
+    for (size_t i = 0; i < SIZES; i++) {
+        char path[PATH_SIZE];
+        path_of(path, i);
+        FILE *file = fopen(path, "w");
+        CHECK(file != NULL);
+        CHECK(fwrite(noise + i, 1, sizes[i], file) == sizes[i]);
+        CHECK(fclose(file) == 0);
+    }
+}
+
+static void
+remove_files(void)
+{
+    for (size_t i = 0; i < SIZES; i++) {
+        char path[PATH_SIZE];
+        path_of(path, i);
+        CHECK(unlink(path) == 0);
+    }
+}
+
+static void
+check_file(size_t index, const char *key, size_t key_size)
+{
+    char path[PATH_SIZE], hex[HEX_SIZE], right[HEX_SIZE];
+    path_of(path, index);
+    CHECK(sphttp_hmac_sha256_file_hex(key, key_size, path, hex) == 0);
+    openssl_hex(right, key, key_size, noise + index, sizes[index]);
+    CHECK(strcmp(hex, right) == 0);
+}
+
+static void
+a_file_of_any_length_has_its_digest(void)
+{
+    for (size_t i = 0; i < SIZES; i++) {
+        check_file(i, NULL, 0);
+    }
+}
+
+static void
+a_key_of_any_length_is_that_of_rfc_2104(void)
+{
+    for (size_t key_size = 0; key_size <= KEYS_END; key_size++) {
+        char *key = malloc(key_size + 1);
+        CHECK(key != NULL);
+        char *at = key + 1; /* ends where the memory does; 0 bytes, too */
+        memcpy(at, noise + FILE_END - key_size, key_size);
+        for (size_t i = 0; i < SIZES; i++) {
+            /* Each key with some of the long ones: QEMU takes its time. */
+            if (i < SHORT_SIZES || i % 4 == key_size % 4) {
+                check_file(i, at, key_size);
+            }
+        }
+        free(key);
+    }
+}
+
+static void
+what_is_no_file_has_no_digest(void)
+{
+    char path[PATH_SIZE], hex[HEX_SIZE];
+    path_of(path, SIZES);
+    CHECK(sphttp_hmac_sha256_file_hex(NULL, 0, root, hex) == -EISDIR);
+    CHECK(sphttp_hmac_sha256_file_hex(NULL, 0, path, hex) == -ENOENT);
+    CHECK(mkfifo(path, 0600) == 0);
+    CHECK(sphttp_hmac_sha256_file_hex(NULL, 0, path, hex) ==
+          SPHTTP_NOT_A_FILE);
+    CHECK(unlink(path) == 0);
+}
+
+/* --- Calls --------------------------------------------------------------- */
+
+enum { ITEMS = 3 * SIZES + 2 }; /* every file thrice; none; a directory */
+
+/* Fork, and wait: the children end by themselves. */
+static void
+run(sphttp_call *call)
+{
+    int err;
+    do {
+        CHECK(call_fork(call) == 0);
+        err = call_finish(call);
+    } while (err == CALL_FORK_AGAIN);
+    CHECK(err == 0);
+}
+
+static void
+check_failure(sphttp_call *call, uint32_t index, int right)
+{
+    sphttp_result result;
+    int32_t code;
+    sphttp_call_result(call, index, &result);
+    CHECK(result.fate == SPHTTP_NO_DIGEST && result.size == sizeof(code));
+    memcpy(&code, result.payload, sizeof(code));
+    CHECK(code == right);
+}
+
+static void
+check_call(uint32_t alive, int how, const char *key, const char *kernel)
+{
+    char paths[ITEMS * PATH_SIZE], *to = paths;
+    for (size_t i = 0; i < ITEMS - 1; i++) {
+        path_of(to, i < 3 * SIZES ? i % SIZES : SIZES);
+        to += strlen(to) + 1;
+    }
+    memcpy(to, root, sizeof(root));
+    to += sizeof(root);
+    size_t key_size = key != NULL ? strlen(key) : 0;
+    sphttp_call *call;
+    CHECK(sphttp_call_open(ITEMS, alive, how, root, &call) == 0);
+    CHECK(sphttp_call_digest(call, paths, (size_t)(to - paths), key, key_size,
+                             kernel) == 0);
+    run(call);
+    for (uint32_t i = 0; i < 3 * SIZES; i++) {
+        char right[HEX_SIZE];
+        sphttp_result result;
+        size_t index = i % SIZES;
+        openssl_hex(right, key, key_size, noise + index, sizes[index]);
+        sphttp_call_result(call, i, &result);
+        CHECK(result.fate == SPHTTP_RETURNED);
+        CHECK(result.size == HEX_SIZE - 1);
+        CHECK(memcmp(result.payload, right, HEX_SIZE - 1) == 0);
+    }
+    check_failure(call, 3 * SIZES, -ENOENT);
+    check_failure(call, 3 * SIZES + 1, -EISDIR);
+    call_free(call);
+}
+
+static void
+a_call_digests_every_file_by_every_kernel(void)
+{
+    for (size_t i = 0; i < kernel_count; i++) {
+        for (uint32_t alive = 1; alive <= 3; alive++) {
+            const char *name = kernels[i]->name;
+            check_call(alive, SPHTTP_POOL | SPHTTP_LANES, NULL, name);
+            check_call(alive, SPHTTP_POOL | SPHTTP_LANES, "Jefe", name);
+            check_call(alive, SPHTTP_POOL, "Jefe", name);
+            check_call(alive, 0, "Jefe", name);
+        }
+    }
+}
+
+/* ------------------------------------------------------------------------- */
+
+static void
+find_kernels(void)
+{
+    static const char *const names[] = {"sha-ni", "armv8", "openssl"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        const struct sha256_kernel *kernel = sha256_kernel(names[i]);
+        if (kernel != NULL) {
+            CHECK(strcmp(kernel->name, names[i]) == 0);
+            kernels[kernel_count++] = kernel;
+        }
+    }
+}
+
+int
+main(int count, char **arguments)
+{
+    static const struct {
+        const char *name;
+        void (*run)(void);
+    } tests[] = {
+#define TEST(name) {#name, name}
+        TEST(kernels_are_found_by_name),
+        TEST(every_kernel_has_the_digests_of_nist),
+        TEST(every_length_is_right_in_both_lanes),
+        TEST(no_block_changes_nothing),
+        TEST(both_lanes_may_have_the_same_data),
+        TEST(a_message_goes_from_two_lanes_to_alone_and_back),
+        TEST(a_file_of_any_length_has_its_digest),
+        TEST(a_key_of_any_length_is_that_of_rfc_2104),
+        TEST(what_is_no_file_has_no_digest),
+        TEST(a_call_digests_every_file_by_every_kernel),
+    };
+    const char *argument = count > 1 ? arguments[1] : "";
+    find_kernels();
+    if (strcmp(argument, "kernels") == 0) {
+        for (size_t i = 0; i < kernel_count; i++) {
+            printf("%s\n", kernels[i]->name);
+        }
+        return 0;
+    }
+    seed = strtoull(argument, NULL, 10);
+    if (seed == 0) {
+        seed = (uint64_t)now_ns();
+    }
+    for (size_t i = 0; i < sizeof(noise); i++) {
+        noise[i] = (unsigned char)random_below(256);
+    }
+    CHECK(mkdtemp(root) != NULL);
+    make_files();
+    for (size_t i = 0; i < sizeof(tests) / sizeof(*tests); i++) {
+        tests[i].run();
+        printf("%s\n", tests[i].name);
+        (void)fflush(stdout);
+    }
+    remove_files();
+    CHECK(rmdir(root) == 0);
+    return 0;
+}
