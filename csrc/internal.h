@@ -5,7 +5,8 @@
  *          -> child.c  child: take, write, commit         (hand.c, news.c)
  *               -> record.c  one record: write; host: read  (hmac.c)
  *               -> pool.c  the memory that a pool's records are in
- *          -> digest.c  a child that digests files in C   (sha256_lanes.c) */
+ *          -> digest_child.c  child: files to digests, in C
+ *               -> digest.c  one file  (sha256_lanes.c, sha256_wide.c) */
 #ifndef TEP_INTERNAL_H
 #define TEP_INTERNAL_H
 
@@ -405,9 +406,58 @@ int child_turn(struct sphttp_call *call, int64_t now);
 
 /* digest.c */
 
+enum {
+    READ_SIZE = 64 << 10, /* bytes; what is read at once */
+    BUFFER_SIZE = READ_SIZE + 2 * SHA256_BLOCK, /* with the padding at its end */
+    WINDOW_SIZE = 1 << 20 /* bytes; what of a large file is mapped at once */
+};
+
+/* What is computed: where the inner and the outer hash of HMAC begin. */
+struct algorithm {
+    bool keyed; /* else plain SHA-256 */
+    struct sha256_state inner, outer;
+};
+
+/* A file that is being digested. */
+struct file {
+    int fd;                 /* -1: none is */
+    uint64_t size;          /* bytes, as it was opened */
+    uint64_t total;         /* bytes that have been read */
+    bool ended;             /* all is in the buffer, the padding too */
+    bool mapped;            /* it is looked at through windows, while it fills one */
+    unsigned char *window;  /* the last one, or NULL */
+    struct sha256_state state;
+    unsigned char *buffer;  /* BUFFER_SIZE bytes */
+    const unsigned char *at; /* in one of both; so many bytes are to be digested */
+    size_t left;
+};
+
+/* Without a key it is plain SHA-256. 0 or -EIO. */
+int algorithm_init(struct algorithm *algorithm, const char *key,
+                   size_t key_size);
+
+/* Open it, if it is a regular one; its `buffer` is set already. 0, -errno, or
+ * SPHTTP_NOT_A_FILE. */
+int file_open(struct file *file, const struct algorithm *algorithm,
+              const char *path);
+void file_close(struct file *file);
+
+/* Less than a block is left: read on. 0 or -errno. Then there is a block, or the
+ * file has ended and nothing is left. */
+int file_fill(struct file *file, const struct algorithm *algorithm);
+
+/* It has gone on by so many blocks. */
+void file_advance(struct file *file, size_t blocks);
+
+/* The digest of a file of which nothing is left, in hexadecimal. */
+void file_hex(const struct file *file, const struct algorithm *algorithm,
+              char *hex);
+
 /* See py_hmac_sha256_file_hex; -EINTR after `most` bytes more. */
 int file_go_on(sphttp_file **file, const char *key, size_t key_size,
                const char *path, uint64_t most, char *hex);
+
+/* digest_child.c */
 
 /* Be a child that digests files, of the call's pool or item `index` alone, and
  * end this process. */

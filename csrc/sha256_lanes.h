@@ -9,7 +9,7 @@
 enum {
     SHA256_SIZE = 32,  /* of a digest, bytes */
     SHA256_BLOCK = 64, /* of what is taken at once, bytes */
-    LANES_MOST = 2
+    LANES_MOST = 16
 };
 
 /* What SHA-256 has made of a message so far: the words H of FIPS 180-4. */
@@ -24,16 +24,26 @@ extern const struct sha256_state sha256_start;
 void sha256_alone(struct sha256_state *state, const unsigned char *data,
                   size_t blocks);
 
-/* A way to go on with `lanes` messages at once, each by as many blocks. */
+/* A way to go on with `count` messages at once, each by as many blocks. */
 struct sha256_kernel {
     const char *name;
-    uint32_t lanes; /* 1: this is sha256_alone */
+    uint32_t lanes; /* the most that `count` may be; at least 1 */
     void (*go_on)(struct sha256_state *const state[],
-                  const unsigned char *const data[], size_t blocks);
+                  const unsigned char *const data[], uint32_t count,
+                  size_t blocks);
 };
 
 /* The kernel of that name, or for "" the best there is; NULL: this processor has
  * no such. */
 const struct sha256_kernel *sha256_kernel(const char *name);
+
+/* The constants K of FIPS 180-4. */
+extern const uint32_t sha256_k[64];
+
+/* sha256_wide.c, on x86 with AVX-512: exactly eight, or sixteen. */
+void sha256_eight(struct sha256_state *const state[],
+                  const unsigned char *const data[], size_t blocks);
+void sha256_sixteen(struct sha256_state *const state[],
+                    const unsigned char *const data[], size_t blocks);
 
 #endif

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from tep_parallel._errors import shown
 from tep_parallel._parallel import Parallel
-from tep_parallel._sock import buffer_of, file_digest, native
+from tep_parallel._sock import bytes_of, file_digest, native
 from tep_parallel._worker import ParallelWorker
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class FileDigest(ParallelWorker):
             expected = ", ".join(map(repr, ALGORITHMS))
             msg = f"algorithm: expected one of {expected}, got {algorithm!r}"
             raise ValueError(msg)
-        self._key: bytes | None = key if type(key) is bytes else bytes(buffer_of("key", key))
+        self._key: bytes | None = bytes_of("key", key)
         if algorithm == "sha256":
             if self._key:
                 msg = "key: sha256 takes none; hmac-sha256 does"
@@ -185,7 +185,9 @@ def _joined(paths: list[Any]) -> bytes | None:
             joined = b"\0".join(map(os.fsencode, paths))
     except (TypeError, UnicodeEncodeError):
         return None
-    return joined + b"\0" if joined.count(b"\0") == len(paths) - 1 else None
+    if joined.count(b"\0") != max(len(paths) - 1, 0):
+        return None
+    return joined + b"\0" if paths else b""
 
 
 class Job:

@@ -1,19 +1,24 @@
-/* Two messages, cut anywhere and gone on with together or alone: whichever way
+/* Messages, cut anywhere and gone on with together or alone: whichever way
  * that was, each must have OpenSSL's digest. With clang a libFuzzer target:
  *
  *   clang -std=c11 -D_GNU_SOURCE -DWITH_LIBFUZZER -g -O1 \
- *       -fsanitize=fuzzer,address,undefined -Icsrc csrc/sha256_lanes.c \
+ *       -fsanitize=fuzzer,address,undefined -Icsrc csrc/sha256_*.c \
  *       tests/c/fuzz_lanes.c -lcrypto -o build/fuzz_lanes
  *
  * Else a program that makes so many random inputs: fuzz_lanes 20000. */
 #include "sha256_lanes.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <openssl/evp.h>
 
-enum { LENGTH_SIZE = 8 }; /* of what ends a padding, bytes */
+enum {
+    LENGTH_SIZE = 8, /* of what ends a padding, bytes */
+    HEAD_SIZE = 1 + LANES_MOST,
+    STEP_SIZE = 3
+};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -44,34 +49,31 @@ message_of(const uint8_t *data, size_t size, size_t skew)
     return (struct message){memory, at, blocks, sha256_start};
 }
 
+/* Those of the group go on by `most` blocks, or what there is for all of them.
+ * A NULL kernel: each alone. */
 static void
-advance(struct message *message, size_t blocks)
+go_on(const struct sha256_kernel *kernel, struct message *const group[],
+      uint32_t count, size_t most)
 {
-    message->at += blocks * SHA256_BLOCK;
-    message->blocks -= blocks;
-}
-
-static void
-go_on_both(const struct sha256_kernel *kernel, struct message *first,
-           struct message *second, size_t most)
-{
-    struct sha256_state *states[] = {&first->state, &second->state};
-    const unsigned char *data[] = {first->at, second->at};
-    size_t blocks = first->blocks < most ? first->blocks : most;
-    blocks = second->blocks < blocks ? second->blocks : blocks;
-    for (uint32_t lane = 0; lane < 2; lane += kernel->lanes) {
-        kernel->go_on(states + lane, data + lane, blocks);
+    struct sha256_state *states[LANES_MOST] = {0};
+    const unsigned char *data[LANES_MOST] = {0};
+    size_t blocks = most;
+    for (uint32_t i = 0; i < count; i++) {
+        size_t left = group[i]->blocks;
+        blocks = left < blocks ? left : blocks;
+        states[i] = &group[i]->state;
+        data[i] = group[i]->at;
     }
-    advance(first, blocks);
-    advance(second, blocks);
-}
-
-static void
-go_on_alone(struct message *message, size_t most)
-{
-    size_t blocks = message->blocks < most ? message->blocks : most;
-    sha256_alone(&message->state, message->at, blocks);
-    advance(message, blocks);
+    if (kernel != NULL && count > 0) {
+        kernel->go_on(states, data, count, blocks);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (kernel == NULL) {
+            sha256_alone(states[i], data[i], blocks);
+        }
+        group[i]->at += blocks * SHA256_BLOCK;
+        group[i]->blocks -= blocks;
+    }
 }
 
 /* See that it has the digest of those bytes, and let go of it. */
@@ -92,55 +94,71 @@ end(struct message *message, const uint8_t *data, size_t size)
     free(message->memory);
 }
 
-/* Each step is a byte: who goes on, and by how many blocks at most. */
-static void
-digest_both(const struct sha256_kernel *kernel, const uint8_t *steps,
-            size_t count, const uint8_t *data, size_t cut, size_t size,
-            uint8_t skews)
+/* Of the messages that `mask` names and that are not at their end, at most so
+ * many; with `backwards` the last ones, from the last. */
+static uint32_t
+pick(struct message *group[LANES_MOST], struct message messages[LANES_MOST],
+     uint32_t mask, bool backwards, uint32_t most)
 {
-    struct message left = message_of(data, cut, skews % 16);
-    struct message right = message_of(data + cut, size - cut, skews / 16);
-    for (size_t i = 0; i < count; i++) {
-        size_t most = steps[i] / 4 % 16;
-        switch (steps[i] % 4) {
-        case 0:
-            go_on_both(kernel, &left, &right, most);
-            break;
-        case 1:
-            go_on_both(kernel, &right, &left, most);
-            break;
-        case 2:
-            go_on_alone(&left, most);
-            break;
-        default:
-            go_on_alone(&right, most);
-            break;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < LANES_MOST && count < most; i++) {
+        uint32_t at = backwards ? LANES_MOST - 1 - i : i;
+        if ((mask >> at & 1) != 0 && messages[at].blocks > 0) {
+            group[count++] = &messages[at];
         }
     }
-    go_on_both(kernel, &left, &right, SIZE_MAX);
-    go_on_alone(&left, SIZE_MAX);
-    go_on_alone(&right, SIZE_MAX);
-    end(&left, data, cut);
-    end(&right, data + cut, size - cut);
+    return count;
+}
+
+/* Each step is three bytes: who goes on, by how many blocks at most, how. */
+static void
+digest_all(const struct sha256_kernel *kernel, const uint8_t *steps,
+           size_t count, const uint8_t *data, const size_t cuts[])
+{
+    struct message messages[LANES_MOST], *group[LANES_MOST];
+    for (size_t i = 0; i < LANES_MOST; i++) {
+        size_t size = cuts[i + 1] - cuts[i];
+        messages[i] = message_of(data + cuts[i], size, (i + size) % 16);
+    }
+    for (; count > 0; count--, steps += STEP_SIZE) {
+        uint32_t mask = steps[0] | (uint32_t)steps[1] << 8;
+        bool backwards = (steps[2] & 1) != 0, alone = (steps[2] & 6) == 6;
+        uint32_t n = pick(group, messages, mask, backwards, kernel->lanes);
+        go_on(alone ? NULL : kernel, group, n, steps[2] / 8);
+    }
+    uint32_t n;
+    do {
+        n = pick(group, messages, UINT32_MAX, false, kernel->lanes);
+        go_on(kernel, group, n, SIZE_MAX);
+    } while (n > 0);
+    for (size_t i = 0; i < LANES_MOST; i++) {
+        end(&messages[i], data + cuts[i], cuts[i + 1] - cuts[i]);
+    }
 }
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    enum { HEAD = 4 };
-    static const char *const names[] = {"sha-ni", "armv8", "openssl"};
-    if (size < HEAD) {
+    static const char *const names[] = {"avx512", "sha-ni", "armv8",
+                                        "openssl"};
+    if (size < HEAD_SIZE) {
         return 0;
     }
-    size_t left = size - HEAD;
-    size_t count = left < data[0] % 32u ? left : data[0] % 32u;
-    const uint8_t *steps = data + HEAD, *text = steps + count;
-    left -= count;
-    size_t cut = (data[1] * (size_t)256 + data[2]) % (left + 1);
+    size_t left = size - HEAD_SIZE;
+    size_t count = data[0] % 32u;
+    count = left / STEP_SIZE < count ? left / STEP_SIZE : count;
+    const uint8_t *steps = data + HEAD_SIZE;
+    const uint8_t *text = steps + count * STEP_SIZE;
+    left -= count * STEP_SIZE;
+    /* Each takes a part of what the ones before it have left. */
+    size_t cuts[LANES_MOST + 1] = {0};
+    for (size_t i = 0; i < LANES_MOST; i++) {
+        cuts[i + 1] = cuts[i] + (left - cuts[i]) * data[1 + i] / 255;
+    }
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
         const struct sha256_kernel *kernel = sha256_kernel(names[i]);
         if (kernel != NULL) {
-            digest_both(kernel, steps, count, text, cut, left, data[3]);
+            digest_all(kernel, steps, count, text, cuts);
         }
     }
     return 0;
@@ -156,6 +174,10 @@ main(int count, char **arguments)
         size_t size = (size_t)rand() % (sizeof(data) + 1);
         for (size_t i = 0; i < size; i++) {
             data[i] = (uint8_t)rand();
+        }
+        /* Else the first few messages would take it all. */
+        for (size_t i = 1; i < HEAD_SIZE && i < size; i++) {
+            data[i] /= 8;
         }
         (void)LLVMFuzzerTestOneInput(data, size);
     }

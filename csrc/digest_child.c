@@ -1,0 +1,413 @@
+/* A child of a call whose items are files: it digests one after another without
+ * Python, and has as many in hand as its processor can digest at once. */
+#include "internal.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    SURVEY_LENGTH = 64,   /* files whose size is asked for in one go */
+    RING_EVERY = 16 << 20 /* bytes; then a host that wants to know is woken */
+};
+
+struct digest {
+    struct algorithm algorithm;
+    const struct sha256_kernel *kernel;
+    const char **paths; /* one an item */
+    unsigned char *buffers; /* LANES_MOST of them; each child's become its own */
+};
+
+/* --- The call ----------------------------------------------------------------- */
+
+/* Find the names. 0 or -EINVAL: there is not one an item. */
+static int
+find_paths(const char **paths, uint32_t count, const char *from, size_t size)
+{
+    const char *end = from + size;
+    for (uint32_t i = 0; i < count; i++) {
+        const char *nul = memchr(from, '\0', (size_t)(end - from));
+        if (nul == NULL) {
+            return -EINVAL;
+        }
+        paths[i] = from;
+        from = nul + 1;
+    }
+    return from == end ? 0 : -EINVAL;
+}
+
+int
+sphttp_call_digest(sphttp_call *call, const char *paths, size_t size,
+                   const char *key, size_t key_size, const char *kernel)
+{
+    struct digest *digest = calloc(1, sizeof(*digest));
+    if (digest == NULL) {
+        return -ENOMEM;
+    }
+    call->digest = digest;
+    digest->kernel = sha256_kernel(kernel);
+    if (digest->kernel == NULL) {
+        return -EINVAL;
+    }
+    digest->paths = calloc(call->count, sizeof(*digest->paths));
+    void *buffers = mmap(NULL, (size_t)LANES_MOST * BUFFER_SIZE,
+                         PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                         -1, 0);
+    digest->buffers = buffers != MAP_FAILED ? buffers : NULL;
+    if (digest->paths == NULL || digest->buffers == NULL) {
+        return -ENOMEM;
+    }
+    int err = find_paths(digest->paths, call->count, paths, size);
+    return err == 0 ? algorithm_init(&digest->algorithm, key, key_size) : err;
+}
+
+void
+digest_free(struct digest *digest)
+{
+    if (digest == NULL) {
+        return;
+    }
+    if (digest->buffers != NULL) {
+        (void)munmap(digest->buffers, (size_t)LANES_MOST * BUFFER_SIZE);
+    }
+    explicit_bzero(&digest->algorithm, sizeof(digest->algorithm));
+    free(digest->paths);
+    free(digest);
+}
+
+uint64_t
+sphttp_call_bytes(const sphttp_call *call)
+{
+    return call->page->bytes;
+}
+
+const char *
+sphttp_sha256_kernel(const char *wanted)
+{
+    const struct sha256_kernel *kernel = sha256_kernel(wanted);
+    return kernel != NULL ? kernel->name : NULL;
+}
+
+/* --- A child --------------------------------------------------------------------- */
+
+struct lane {
+    struct file file;
+    uint32_t index; /* of the item, while there is a file */
+};
+
+struct child {
+    struct sphttp_call *call;
+    const struct digest *digest;
+    uint32_t lanes;
+    struct lane lane[LANES_MOST];
+    struct large *larges; /* those that were found, the largest first... */
+    uint32_t large, larges_end; /* ...and these have not been looked at */
+    int64_t only; /* not a pool's: its item, or -1 */
+    bool failed;  /* the last one */
+};
+
+/* Ask for the sizes of those files that no other child asks for, and note the
+ * large ones: the last core should not be left with the largest. */
+static void
+survey(const struct child *child)
+{
+    struct sphttp_call *call = child->call;
+    struct page *page = call->page;
+    uint32_t from;
+    while (!page->stop &&
+           (from = atomic_fetch_add(&page->surveyed, SURVEY_LENGTH)) <
+               call->count) {
+        for (uint32_t i = from; i < call->count && i - from < SURVEY_LENGTH;
+             i++) {
+            struct stat st;
+            if (stat(child->digest->paths[i], &st) != 0 ||
+                !S_ISREG(st.st_mode) || st.st_size < WINDOW_SIZE) {
+                continue; /* what is wrong with it shows when it is opened */
+            }
+            uint32_t place = atomic_fetch_add(&page->large, 1);
+            if (place < call->count) {
+                call->larges[place].index = i;
+                call->larges[place].size = (uint64_t)st.st_size;
+            }
+        }
+    }
+}
+
+static int
+larger_first(const void *left, const void *right)
+{
+    const struct large *a = left, *b = right;
+    if (a->size != b->size) {
+        return a->size > b->size ? -1 : 1;
+    }
+    return (a->index > b->index) - (a->index < b->index);
+}
+
+/* Copy what has been found so far, and sort it. Nothing depends on its being all:
+ * what is missing has its turn with the small ones. */
+static void
+list_larges(struct child *child)
+{
+    const struct sphttp_call *call = child->call;
+    uint32_t count = call->page->large;
+    count = count < call->count ? count : call->count;
+    child->larges = malloc((count + 1) * sizeof(*child->larges));
+    for (uint32_t i = 0; child->larges != NULL && i < count; i++) {
+        struct large *large = &child->larges[child->larges_end];
+        large->index = call->larges[i].index;
+        large->size = call->larges[i].size;
+        if (large->index < call->count && large->size > 0) {
+            child->larges_end++;
+        }
+    }
+    if (child->larges != NULL) {
+        qsort(child->larges, child->larges_end, sizeof(*child->larges),
+              larger_first);
+    }
+}
+
+/* May a child that has `mine` files in hand take another? Where there are not
+ * enough for all lanes of all children, each takes its share. */
+static bool
+share_left(const struct child *child, uint32_t mine)
+{
+    const struct sphttp_call *call = child->call;
+    uint32_t lanes = call->alive * child->lanes;
+    uint32_t next = call->page->next;
+    uint32_t unfinished = next < call->count ? call->count - next : 0;
+    if (child->large < child->larges_end) {
+        unfinished = 0;
+        for (uint32_t i = child->large;
+             i < child->larges_end && unfinished < lanes; i++) {
+            unfinished += call->state[child->larges[i].index] == ITEM_FREE;
+        }
+    }
+    for (uint32_t i = 0; i < call->alive * call->lanes && unfinished < lanes;
+         i++) {
+        unfinished += call->hands[i].item != 0;
+    }
+    return mine * call->alive < unfinished;
+}
+
+/* The next item for lane `i`, or -1: there is none, or none yet. */
+static int64_t
+next_item(struct child *child, uint32_t i)
+{
+    struct sphttp_call *call = child->call;
+    if (!call->pool) {
+        int64_t only = child->only;
+        child->only = -1;
+        return only;
+    }
+    uint32_t mine = 0, large = 0;
+    for (uint32_t other = 0; other < child->lanes; other++) {
+        const struct file *file = &child->lane[other].file;
+        mine += file->fd >= 0;
+        large += file->fd >= 0 && file->size >= WINDOW_SIZE;
+    }
+    call->hand = call->slot * call->lanes + i;
+    int how = child_turn(call, now_ns());
+    if (!hand_left(call, call->hand)) {
+        if (mine > 0 && !share_left(child, mine)) {
+            return -1;
+        }
+        while (child->large < child->larges_end) {
+            uint32_t index = child->larges[child->large++].index;
+            if (hand_take_this(call, index)) {
+                return index;
+            }
+        }
+        /* Small files are for those who have no large one to go on with: what
+         * it costs to open them would hold it up. */
+        if (large > 0 && call->alive > 1) {
+            return -1;
+        }
+    }
+    return hand_take(call, mine > 0 ? how | TAKE_NOW : how);
+}
+
+/* Lane `i` is through with its item: `err`, or its digest. */
+static void
+finish_item(struct child *child, uint32_t i, int err)
+{
+    struct sphttp_call *call = child->call;
+    struct lane *lane = &child->lane[i];
+    char hex[2 * SHA256_SIZE + 1];
+    int32_t code = err;
+    call->hand = call->slot * call->lanes + i;
+    file_close(&lane->file);
+    if (err == 0) {
+        file_hex(&lane->file, &child->digest->algorithm, hex);
+        child->failed = child_commit(call, lane->index, SPHTTP_RETURNED, hex,
+                                     sizeof(hex) - 1, now_ns());
+    }
+    else {
+        child->failed = child_commit(call, lane->index, SPHTTP_NO_DIGEST,
+                                     &code, sizeof(code), now_ns());
+    }
+}
+
+/* Tell a host that wants to know how many bytes more have been read. */
+static void
+count_bytes(const struct child *child, uint64_t bytes)
+{
+    const struct sphttp_call *call = child->call;
+    if (call->tell && bytes > 0) {
+        uint64_t before = atomic_fetch_add(&call->page->bytes, bytes);
+        if (before / RING_EVERY != (before + bytes) / RING_EVERY) {
+            news_ring(call);
+        }
+    }
+}
+
+/* --- A file that shrinks under a window ----------------------------------------------- */
+
+/* This child's; whoever looks through a window takes note of the way back. */
+static sigjmp_buf *volatile way_back;
+static struct child *looking;
+
+/* What the window was to show is not there any more, or cannot be read. The lane
+ * goes on from where it was, by reading; that knows what to say of it. */
+static void
+window_lost(int number, siginfo_t *info, void *context)
+{
+    (void)context;
+    const unsigned char *at = info->si_addr;
+    for (uint32_t i = 0; way_back != NULL && i < looking->lanes; i++) {
+        struct file *file = &looking->lane[i].file;
+        if (file->window != NULL && at >= file->window &&
+            at < file->window + WINDOW_SIZE) {
+            file->total -= file->left;
+            file->left = 0;
+            file->size = 0; /* no window will open again */
+            siglongjmp(*way_back, 1);
+        }
+    }
+    (void)signal(number, SIG_DFL); /* it was something else: die of it */
+}
+
+/* Let the kernel go on; false: a window was lost, and nothing has been done. */
+static bool
+look_through(struct child *child, struct sha256_state *const states[],
+             const unsigned char *const data[], uint32_t count,
+             size_t blocks)
+{
+    sigjmp_buf here;
+    struct sha256_state before[LANES_MOST];
+    for (uint32_t i = 0; i < count; i++) {
+        before[i] = *states[i];
+    }
+    if (sigsetjmp(here, 0) != 0) {
+        way_back = NULL;
+        for (uint32_t i = 0; i < count; i++) { /* some may have gone on */
+            *states[i] = before[i];
+        }
+        return false;
+    }
+    looking = child;
+    way_back = &here;
+    child->digest->kernel->go_on(states, data, count, blocks);
+    way_back = NULL;
+    return true;
+}
+
+static void
+expect_lost_windows(void)
+{
+    struct sigaction action = {
+        .sa_sigaction = window_lost,
+        .sa_flags = SA_SIGINFO | SA_NODEFER,
+    };
+    (void)sigaction(SIGBUS, &action, NULL);
+}
+
+/* See that lane `i` has a block to go on with: of its file, or of the next. False:
+ * there is none. */
+static bool
+get_ready(struct child *child, uint32_t i)
+{
+    struct lane *lane = &child->lane[i];
+    const struct algorithm *algorithm = &child->digest->algorithm;
+    for (;;) {
+        int err = 0;
+        if (lane->file.fd < 0) {
+            int64_t index = next_item(child, i);
+            if (index < 0) {
+                return false;
+            }
+            lane->index = (uint32_t)index;
+            err = file_open(&lane->file, algorithm,
+                            child->digest->paths[index]);
+            lane->file.mapped = lane->file.size >= WINDOW_SIZE;
+        }
+        if (err == 0 && lane->file.left < SHA256_BLOCK) {
+            uint64_t before = lane->file.total;
+            err = file_fill(&lane->file, algorithm);
+            count_bytes(child, lane->file.total - before);
+        }
+        if (err == 0 && lane->file.left >= SHA256_BLOCK) {
+            return true;
+        }
+        finish_item(child, i, err);
+    }
+}
+
+/* Go on with every lane that has a block. False: none has. */
+static bool
+go_on(struct child *child)
+{
+    struct file *ready[LANES_MOST];
+    struct sha256_state *states[LANES_MOST];
+    const unsigned char *data[LANES_MOST];
+    uint32_t count = 0;
+    size_t blocks = SIZE_MAX;
+    for (uint32_t i = 0; i < child->lanes; i++) {
+        if (get_ready(child, i)) {
+            struct file *file = &child->lane[i].file;
+            size_t left = file->left / SHA256_BLOCK;
+            blocks = left < blocks ? left : blocks;
+            states[count] = &file->state;
+            data[count] = file->at;
+            ready[count++] = file;
+        }
+    }
+    if (count == 0) {
+        return false;
+    }
+    if (look_through(child, states, data, count, blocks)) {
+        for (uint32_t i = 0; i < count; i++) {
+            file_advance(ready[i], blocks);
+        }
+    }
+    return true;
+}
+
+_Noreturn void
+digest_serve(struct sphttp_call *call, uint32_t index)
+{
+    const struct digest *digest = call->digest;
+    struct child child = {
+        .call = call,
+        .digest = digest,
+        .lanes = call->lanes > 1 ? digest->kernel->lanes : 1,
+        .only = index,
+    };
+    expect_lost_windows();
+    (void)pthread_sigmask(SIG_SETMASK, &call->mask, NULL);
+    for (uint32_t i = 0; i < LANES_MOST; i++) {
+        child.lane[i].file.fd = -1;
+        child.lane[i].file.buffer =
+            digest->buffers + (size_t)i * BUFFER_SIZE;
+    }
+    if (call->larges != NULL && call->page->watermark >= call->count) {
+        survey(&child);
+        list_larges(&child);
+    }
+    while (go_on(&child)) {
+    }
+    _exit(child.failed ? 1 : 0);
+}
