@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 SECONDS ?= 60
+FUZZ = fuzz_records fuzz_lanes
 SOURCES = $(wildcard csrc/*) $(wildcard tep_parallel/*.py) build_ext.py pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help run example test test-long test-sanitized fuzz test-peers test-pythons lint bench wheel clean
+.PHONY: help run example test test-long test-sanitized fuzz test-arm test-peers test-pythons lint bench wheel clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -27,11 +28,17 @@ test-long: $(VENV)/test ## Chaos for a minute, then 20,000 calls; SECONDS=600 fo
 test-sanitized: $(VENV)/test ## Run the tests with the extension under ASan and UBSan
 	.ci/test-sanitized $(BIN)/python
 
-fuzz: ## libFuzzer on the readers of records, with clang; SECONDS=600 for longer
+fuzz: $(FUZZ:%=build/%) ## libFuzzer on records and digests, with clang; SECONDS=600 for longer
+	build/fuzz_records -max_total_time=$(SECONDS) -max_len=600 -print_final_stats=1
+	build/fuzz_lanes -max_total_time=$(SECONDS) -max_len=9000 -print_final_stats=1
+
+build/fuzz_%: tests/c/fuzz_%.c $(wildcard csrc/*)
 	mkdir -p build
 	clang -std=c11 -D_GNU_SOURCE -DWITH_LIBFUZZER -g -O1 -fsanitize=fuzzer,address,undefined -Icsrc \
-		$(filter-out csrc/py_fork.c,$(wildcard csrc/*.c)) tests/c/fuzz_records.c -lcrypto -o build/fuzz_records
-	build/fuzz_records -max_total_time=$(SECONDS) -max_len=600 -print_final_stats=1
+		$(filter-out csrc/py_fork.c,$(wildcard csrc/*.c)) $< -lcrypto -o $@
+
+test-arm: ## Run the C tests of digests for ARM, in QEMU
+	.ci/test-arm
 
 test-peers: $(VENV)/peers ## Run the tests beside gevent, gRPC and numpy
 	$(BIN)/pytest tests -m peers

@@ -131,7 +131,27 @@ def compare(
     finally:
         for host in hosts.values():
             host.close()
-    ours = times[names[0]]
+    return _rows(times)
+
+
+def interleave(calls: dict[str, Callable[[], object]], rounds: int) -> list[Row]:
+    """Time calls that need no host of their own, for `rounds` rounds after one warm-up.
+
+    In turn, as compare does; the first is ours.
+    """
+    names = list(calls)
+    times: dict[str, list[float]] = {name: [] for name in names}
+    for turn in range(rounds + 1):
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            begun = time.perf_counter()
+            calls[name]()
+            if turn > 0:
+                times[name].append(time.perf_counter() - begun)
+    return _rows(times)
+
+
+def _rows(times: dict[str, list[float]]) -> list[Row]:
+    ours = next(iter(times.values()))
     return [
         Row(
             name,

@@ -112,75 +112,100 @@ fail:
     return err;
 }
 
-static void
-close_window(struct file *file)
+/* Let go of the window, and go on by reading: behind it, or with `again` from where
+ * it began. 0 or -errno. */
+static int
+leave_window(struct file *file, bool again)
 {
-    if (file->window != NULL) {
-        (void)munmap(file->window, WINDOW_SIZE);
-        file->window = NULL;
+    (void)munmap(file->window, WINDOW_SIZE);
+    file->window = NULL;
+    file->at = file->buffer;
+    if (again) {
+        file->total -= WINDOW_SIZE;
+        file->state = file->before;
+        file->size = 0; /* it is not what it was: no further window */
     }
+    return lseek(file->fd, (off_t)file->total, SEEK_SET) < 0 ? -errno : 0;
 }
 
 void
 file_close(struct file *file)
 {
-    close_window(file);
+    if (file->window != NULL) {
+        (void)munmap(file->window, WINDOW_SIZE);
+        file->window = NULL;
+    }
     close_end(&file->fd);
 }
 
-/* Map the next window of a file; false: from here on it has to be read. */
+/* Map what comes next, if a window has room for no more than is left. */
 static bool
 open_window(struct file *file)
 {
-    close_window(file);
-    if (file->mapped && file->total <= file->size &&
-        file->size - file->total >= WINDOW_SIZE) {
-        void *window = mmap(NULL, WINDOW_SIZE, PROT_READ,
-                            MAP_SHARED | MAP_POPULATE, file->fd,
-                            (off_t)file->total);
-        if (window != MAP_FAILED) {
-            file->window = window;
-            file->at = window;
-            file->left = WINDOW_SIZE;
-            file->total += WINDOW_SIZE;
-            return true;
-        }
+    if (file->left > 0 || file->total % READ_SIZE != 0 ||
+        file->size < WINDOW_SIZE || file->total > file->size - WINDOW_SIZE) {
+        return false;
     }
-    file->mapped = false;
-    return false;
+    void *window = mmap(NULL, WINDOW_SIZE, PROT_READ,
+                        MAP_SHARED | MAP_POPULATE, file->fd,
+                        (off_t)file->total);
+    if (window == MAP_FAILED) {
+        return false;
+    }
+    file->before = file->state;
+    file->window = window;
+    file->at = window;
+    file->left = WINDOW_SIZE;
+    file->total += WINDOW_SIZE;
+    return true;
+}
+
+/* The file's next bytes to the end of the buffer. 0 or -errno. */
+static int
+read_on(struct file *file)
+{
+    size_t room = READ_SIZE - file->left;
+    ssize_t n = read(file->fd, file->buffer + file->left, room);
+    if (n < 0) {
+        return -errno;
+    }
+    file->left += (size_t)n;
+    file->total += (size_t)n;
+    /* Less than was asked for, and all that it had when it was opened: one read
+     * the less. What says that it has nothing, in /proc, is read until there is
+     * nothing. */
+    file->ended = n == 0 || ((size_t)n < room && file->size > 0 &&
+                             file->total >= file->size);
+    return 0;
 }
 
 int
-file_fill(struct file *file, const struct algorithm *algorithm)
+file_fill(struct file *file, const struct algorithm *algorithm, bool map)
 {
     if (file->ended) {
         return 0;
     }
-    if (file->mapped) {
-        if (open_window(file)) {
-            return 0;
-        }
-        file->at = file->buffer;
-        if (lseek(file->fd, (off_t)file->total, SEEK_SET) < 0) {
+    if (file->window != NULL) {
+        struct stat st;
+        if (fstat(file->fd, &st) != 0) {
             return -errno;
         }
+        /* Behind a new end within its page there were zeros to be seen. */
+        bool shrunk = (uint64_t)st.st_size < file->total;
+        int err = leave_window(file, shrunk || file->lost);
+        if (err != 0) {
+            return err;
+        }
+    }
+    if (map && open_window(file)) {
+        return 0;
     }
     memmove(file->buffer, file->at, file->left);
     file->at = file->buffer;
     while (!file->ended && file->left < READ_SIZE) {
-        size_t room = READ_SIZE - file->left;
-        ssize_t n = read(file->fd, file->buffer + file->left, room);
-        if (n < 0 && errno != EINTR) {
-            return -errno;
-        }
-        if (n >= 0) {
-            file->left += (size_t)n;
-            file->total += (size_t)n;
-            /* Less than was asked for, and all that it had when it was opened:
-             * one read the less. What says that it has nothing, in /proc, is
-             * read until there is nothing. */
-            file->ended = n == 0 || ((size_t)n < room && file->size > 0 &&
-                                     file->total >= file->size);
+        int err = read_on(file);
+        if (err != 0) {
+            return err;
         }
     }
     if (file->ended) {
@@ -229,19 +254,27 @@ sphttp_file_free(sphttp_file *file)
     }
 }
 
-/* 0 or -errno, and `*result` is the caller's to free in any case. */
+/* 0, and `*result` is the caller's to free, or -errno. */
 static int
 begin(sphttp_file **result, const char *key, size_t key_size, const char *path)
 {
-    sphttp_file *file = malloc(sizeof(*file));
-    *result = file;
+    sphttp_file *file = calloc(1, sizeof(*file));
     if (file == NULL) {
         return -ENOMEM;
     }
     file->file.fd = -1;
     file->file.buffer = file->buffer;
     int err = algorithm_init(&file->algorithm, key, key_size);
-    return err == 0 ? file_open(&file->file, &file->algorithm, path) : err;
+    if (err == 0) {
+        err = file_open(&file->file, &file->algorithm, path);
+    }
+    if (err == 0) {
+        *result = file;
+    }
+    else {
+        sphttp_file_free(file);
+    }
+    return err;
 }
 
 int
@@ -255,7 +288,8 @@ file_go_on(sphttp_file **result, const char *key, size_t key_size,
     struct file *file = &(*result)->file;
     uint64_t end = file->total + most;
     for (;;) {
-        err = file_fill(file, &(*result)->algorithm);
+        /* Not through windows: a host must not die with a file that shrinks. */
+        err = file_fill(file, &(*result)->algorithm, false);
         if (err != 0) {
             return err;
         }
@@ -277,7 +311,10 @@ sphttp_hmac_sha256_file_hex(const char *key, size_t key_size,
                             const char *path, char *hex)
 {
     sphttp_file *file = NULL;
-    int err = file_go_on(&file, key, key_size, path, UINT64_MAX / 2, hex);
+    int err;
+    do {
+        err = file_go_on(&file, key, key_size, path, UINT64_MAX / 2, hex);
+    } while (err == -EINTR);
     sphttp_file_free(file);
     return err;
 }

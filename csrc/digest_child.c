@@ -97,12 +97,14 @@ sphttp_sha256_kernel(const char *wanted)
 struct lane {
     struct file file;
     uint32_t index; /* of the item, while there is a file */
+    int how;        /* to take the next */
 };
 
 struct child {
     struct sphttp_call *call;
     const struct digest *digest;
     uint32_t lanes;
+    uint32_t busy; /* lanes that went on at once, the last time */
     struct lane lane[LANES_MOST];
     struct large *larges; /* those that were found, the largest first... */
     uint32_t large, larges_end; /* ...and these have not been looked at */
@@ -158,8 +160,8 @@ list_larges(struct child *child)
     child->larges = malloc((count + 1) * sizeof(*child->larges));
     for (uint32_t i = 0; child->larges != NULL && i < count; i++) {
         struct large *large = &child->larges[child->larges_end];
+        large->size = call->larges[i].size; /* it is written last */
         large->index = call->larges[i].index;
-        large->size = call->larges[i].size;
         if (large->index < call->count && large->size > 0) {
             child->larges_end++;
         }
@@ -210,7 +212,8 @@ next_item(struct child *child, uint32_t i)
         large += file->fd >= 0 && file->size >= WINDOW_SIZE;
     }
     call->hand = call->slot * call->lanes + i;
-    int how = child_turn(call, now_ns());
+    call->hands[call->hand].item = 0;
+    call->hands[call->hand].since_ns = now_ns();
     if (!hand_left(call, call->hand)) {
         if (mine > 0 && !share_left(child, mine)) {
             return -1;
@@ -227,6 +230,7 @@ next_item(struct child *child, uint32_t i)
             return -1;
         }
     }
+    int how = child->lane[i].how;
     return hand_take(call, mine > 0 ? how | TAKE_NOW : how);
 }
 
@@ -238,17 +242,19 @@ finish_item(struct child *child, uint32_t i, int err)
     struct lane *lane = &child->lane[i];
     char hex[2 * SHA256_SIZE + 1];
     int32_t code = err;
+    int64_t now = now_ns();
     call->hand = call->slot * call->lanes + i;
     file_close(&lane->file);
     if (err == 0) {
         file_hex(&lane->file, &child->digest->algorithm, hex);
         child->failed = child_commit(call, lane->index, SPHTTP_RETURNED, hex,
-                                     sizeof(hex) - 1, now_ns());
+                                     sizeof(hex) - 1, now);
     }
     else {
         child->failed = child_commit(call, lane->index, SPHTTP_NO_DIGEST,
-                                     &code, sizeof(code), now_ns());
+                                     &code, sizeof(code), now);
     }
+    lane->how = child_turn(call, now);
 }
 
 /* Tell a host that wants to know how many bytes more have been read. */
@@ -271,7 +277,7 @@ static sigjmp_buf *volatile way_back;
 static struct child *looking;
 
 /* What the window was to show is not there any more, or cannot be read. The lane
- * goes on from where it was, by reading; that knows what to say of it. */
+ * goes back to where it began, and reads; that knows what to say of it. */
 static void
 window_lost(int number, siginfo_t *info, void *context)
 {
@@ -281,9 +287,8 @@ window_lost(int number, siginfo_t *info, void *context)
         struct file *file = &looking->lane[i].file;
         if (file->window != NULL && at >= file->window &&
             at < file->window + WINDOW_SIZE) {
-            file->total -= file->left;
             file->left = 0;
-            file->size = 0; /* no window will open again */
+            file->lost = true;
             siglongjmp(*way_back, 1);
         }
     }
@@ -322,7 +327,11 @@ expect_lost_windows(void)
         .sa_sigaction = window_lost,
         .sa_flags = SA_SIGINFO | SA_NODEFER,
     };
+    sigset_t bus; /* where it is blocked, the kernel kills at once */
+    (void)sigemptyset(&bus);
+    (void)sigaddset(&bus, SIGBUS);
     (void)sigaction(SIGBUS, &action, NULL);
+    (void)pthread_sigmask(SIG_UNBLOCK, &bus, NULL);
 }
 
 /* See that lane `i` has a block to go on with: of its file, or of the next. False:
@@ -340,13 +349,20 @@ get_ready(struct child *child, uint32_t i)
                 return false;
             }
             lane->index = (uint32_t)index;
-            err = file_open(&lane->file, algorithm,
-                            child->digest->paths[index]);
-            lane->file.mapped = lane->file.size >= WINDOW_SIZE;
+            do {
+                err = file_open(&lane->file, algorithm,
+                                child->digest->paths[index]);
+            } while (err == -EINTR);
         }
-        if (err == 0 && lane->file.left < SHA256_BLOCK) {
-            uint64_t before = lane->file.total;
-            err = file_fill(&lane->file, algorithm);
+        uint64_t before = lane->file.total;
+        while (err == 0 && lane->file.left < SHA256_BLOCK &&
+               !lane->file.ended) {
+            /* What one lane alone digests is faster read: nothing else is done
+             * there while a page is waited for. */
+            err = file_fill(&lane->file, algorithm, child->busy > 1);
+            err = err == -EINTR ? 0 : err;
+        }
+        if (lane->file.total > before) {
             count_bytes(child, lane->file.total - before);
         }
         if (err == 0 && lane->file.left >= SHA256_BLOCK) {
@@ -365,8 +381,13 @@ go_on(struct child *child)
     const unsigned char *data[LANES_MOST];
     uint32_t count = 0;
     size_t blocks = SIZE_MAX;
+    bool more = true; /* may there be an item to take? */
     for (uint32_t i = 0; i < child->lanes; i++) {
-        if (get_ready(child, i)) {
+        if (child->lane[i].file.fd < 0 && !more) {
+            continue;
+        }
+        more = get_ready(child, i) && more;
+        if (child->lane[i].file.fd >= 0) {
             struct file *file = &child->lane[i].file;
             size_t left = file->left / SHA256_BLOCK;
             blocks = left < blocks ? left : blocks;
@@ -375,6 +396,7 @@ go_on(struct child *child)
             ready[count++] = file;
         }
     }
+    child->busy = count;
     if (count == 0) {
         return false;
     }
@@ -396,8 +418,8 @@ digest_serve(struct sphttp_call *call, uint32_t index)
         .lanes = call->lanes > 1 ? digest->kernel->lanes : 1,
         .only = index,
     };
-    expect_lost_windows();
     (void)pthread_sigmask(SIG_SETMASK, &call->mask, NULL);
+    expect_lost_windows();
     for (uint32_t i = 0; i < LANES_MOST; i++) {
         child.lane[i].file.fd = -1;
         child.lane[i].file.buffer =

@@ -424,9 +424,9 @@ struct file {
     uint64_t size;          /* bytes, as it was opened */
     uint64_t total;         /* bytes that have been read */
     bool ended;             /* all is in the buffer, the padding too */
-    bool mapped;            /* it is looked at through windows, while it fills one */
-    unsigned char *window;  /* the last one, or NULL */
-    struct sha256_state state;
+    unsigned char *window;  /* what is mapped of it; or NULL */
+    bool lost;              /* of which something could not be had */
+    struct sha256_state state, before; /* now, and where the window began */
     unsigned char *buffer;  /* BUFFER_SIZE bytes */
     const unsigned char *at; /* in one of both; so many bytes are to be digested */
     size_t left;
@@ -442,9 +442,10 @@ int file_open(struct file *file, const struct algorithm *algorithm,
               const char *path);
 void file_close(struct file *file);
 
-/* Less than a block is left: read on. 0 or -errno. Then there is a block, or the
- * file has ended and nothing is left. */
-int file_fill(struct file *file, const struct algorithm *algorithm);
+/* Less than a block is left: read on, or with `map`, where that can be, look through
+ * a window. 0, -EINTR: once more, or -errno. Then there is a block, or the file
+ * has ended and nothing is left. */
+int file_fill(struct file *file, const struct algorithm *algorithm, bool map);
 
 /* It has gone on by so many blocks. */
 void file_advance(struct file *file, size_t blocks);

@@ -18,6 +18,14 @@
 #include <stdbool.h>
 #include <string.h>
 
+/* Clang hides the instructions in its header, before version 16. */
+#if defined(__aarch64__) && !defined(__AARCH64EB__) &&                        \
+    (!defined(__clang__) || __clang_major__ >= 16)
+#define HAS_ARM_NEON 1
+#else
+#define HAS_ARM_NEON 0
+#endif
+
 /* Deprecated, not removed in OpenSSL 4, and the one way to go on from a state that
  * was reached elsewhere: EVP keeps its own to itself. */
 #define OPENSSL_SUPPRESS_DEPRECATED
@@ -231,7 +239,7 @@ vectors_or_alone(struct sha256_state *const state[],
     }
 }
 
-#elif defined(__aarch64__)
+#elif HAS_ARM_NEON
 #include <arm_neon.h>
 #include <sys/auxv.h>
 
@@ -315,7 +323,7 @@ sha256_kernel(const char *name)
         {{"avx512", 16, vectors_or_pairs}, has_both},
         {{"avx512", 16, vectors_or_alone}, has_avx512},
         {{"sha-ni", 2, pairs}, has_sha_ni},
-#elif defined(__aarch64__)
+#elif HAS_ARM_NEON
         {{"armv8", 2, pairs}, has_sha2},
 #endif
         {{"openssl", 1, each_alone}, always},

@@ -220,9 +220,9 @@ int py_hmac_sha256_hex(const char *key, size_t key_size,
 int sphttp_hmac_sha256_file_hex(const char *key, size_t key_size,
                                 const char *path, char *hex);
 
-/* The same, without the GIL. In the main thread it returns -EINTR now and then,
- * so that Python can handle signals: call it again. `*file`, first NULL, is what
- * it goes on with; free it with sphttp_file_free in any case. */
+/* The same, without the GIL. It returns -EINTR when signals are due in Python, and
+ * in the main thread now and then: call it again. `*file`, first NULL, is what it
+ * goes on with; free it with sphttp_file_free in any case. */
 typedef struct sphttp_file sphttp_file;
 int py_hmac_sha256_file_hex(sphttp_file **file, const char *key,
                             size_t key_size, const char *path, char *hex);

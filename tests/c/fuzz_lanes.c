@@ -1,9 +1,7 @@
 /* Messages, cut anywhere and gone on with together or alone: whichever way
- * that was, each must have OpenSSL's digest. With clang a libFuzzer target:
+ * that was, each must have OpenSSL's digest. With clang a target for libFuzzer:
  *
- *   clang -std=c11 -D_GNU_SOURCE -DWITH_LIBFUZZER -g -O1 \
- *       -fsanitize=fuzzer,address,undefined -Icsrc csrc/sha256_*.c \
- *       tests/c/fuzz_lanes.c -lcrypto -o build/fuzz_lanes
+ *   make fuzz
  *
  * Else a program that makes so many random inputs: fuzz_lanes 20000. */
 #include "sha256_lanes.h"

@@ -9,9 +9,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -41,6 +43,46 @@ static size_t kernel_count;
             _exit(1);                                                         \
         }                                                                     \
     } while (0)
+
+/* --- What the linker puts in the place of libc's -------------------------- */
+
+static bool interrupted;        /* the next open is, by a signal */
+static const char *to_cut = ""; /* a file that is cut when it is mapped... */
+static off_t cut_to;            /* ...to so many bytes */
+
+int __real_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...);
+void *__real_mmap(void *at, size_t size, int rights, int flags, int fd,
+                  off_t offset);
+void *__wrap_mmap(void *at, size_t size, int rights, int flags, int fd,
+                  off_t offset);
+
+int
+__wrap_open(const char *path, int flags, ...)
+{
+    va_list more;
+    va_start(more, flags);
+    int mode = (flags & O_CREAT) != 0 ? va_arg(more, int) : 0;
+    va_end(more);
+    if (interrupted) {
+        interrupted = false;
+        errno = EINTR;
+        return -1;
+    }
+    return __real_open(path, flags, mode);
+}
+
+void *
+__wrap_mmap(void *at, size_t size, int rights, int flags, int fd, off_t offset)
+{
+    char link[64], path[PATH_MAX] = "";
+    (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    if (fd >= 0 && readlink(link, path, sizeof(path) - 1) > 0 &&
+        strcmp(path, to_cut) == 0) {
+        CHECK(truncate(path, cut_to) == 0);
+    }
+    return __real_mmap(at, size, rights, flags, fd, offset);
+}
 
 /* --- Messages ------------------------------------------------------------ */
 
@@ -601,6 +643,92 @@ a_call_digests_every_file_by_every_kernel(void)
     }
 }
 
+/* One of `count` large files is cut when it is first mapped: what counts is what
+ * had been read of it by then, and what is left of it. */
+static void
+check_cut(uint32_t count, const char *kernel, size_t to)
+{
+    char paths[LANES_MOST * PATH_SIZE], *end = paths, victim[PATH_SIZE];
+    path_of(victim, SIZES - 1);
+    for (size_t i = SIZES - count; i < SIZES; i++) {
+        path_of(end, i < SIZES - 1 ? SIZES - 2 : i);
+        end += strlen(end) + 1;
+    }
+    CHECK(sizes[SIZES - 2] > WINDOW_SIZE + READ_SIZE);
+    sphttp_call *call;
+    CHECK(sphttp_call_open(count, 1, SPHTTP_POOL | SPHTTP_LANES, root,
+                           &call) == 0);
+    CHECK(sphttp_call_digest(call, paths, (size_t)(end - paths), NULL, 0,
+                             kernel) == 0);
+    to_cut = victim;
+    cut_to = (off_t)to;
+    run(call);
+    to_cut = "";
+    for (uint32_t i = 0; i < count; i++) {
+        char right[HEX_SIZE];
+        sphttp_result result;
+        size_t file = i == count - 1 ? SIZES - 1 : SIZES - 2;
+        size_t size = file == SIZES - 2 ? sizes[file]
+                      : to > READ_SIZE  ? to
+                                        : READ_SIZE;
+        openssl_hex(right, NULL, 0, noise + file, size);
+        sphttp_call_result(call, i, &result);
+        CHECK(result.fate == SPHTTP_RETURNED);
+        CHECK(memcmp(result.payload, right, HEX_SIZE - 1) == 0);
+    }
+    call_free(call);
+    remove_files();
+    make_files();
+}
+
+static void
+a_file_that_shrinks_under_a_window_spoils_no_other(void)
+{
+    static const size_t cuts[] = {0,          READ_SIZE - 1,   READ_SIZE + 1,
+                                  500000,     WINDOW_SIZE,     WINDOW_SIZE + 1,
+                                  WINDOW_SIZE + READ_SIZE - 100};
+    for (size_t i = 0; i < kernel_count; i++) {
+        for (uint32_t count = 2; count <= kernels[i]->lanes; count++) {
+            for (size_t k = 0; k < sizeof(cuts) / sizeof(*cuts); k++) {
+                check_cut(count, kernels[i]->name, cuts[k]);
+            }
+        }
+    }
+}
+
+static void
+an_interrupted_open_is_gone_on_with(void)
+{
+    char path[PATH_SIZE], hex[HEX_SIZE], right[HEX_SIZE];
+    path_of(path, 5);
+    openssl_hex(right, NULL, 0, noise + 5, sizes[5]);
+    sphttp_file *file = NULL;
+    interrupted = true;
+    CHECK(file_go_on(&file, NULL, 0, path, 1, hex) == -EINTR);
+    CHECK(file == NULL);
+    CHECK(file_go_on(&file, NULL, 0, path, SIZE_MAX / 2, hex) == 0);
+    CHECK(strcmp(hex, right) == 0);
+    sphttp_file_free(file);
+    interrupted = true;
+    CHECK(sphttp_hmac_sha256_file_hex(NULL, 0, path, hex) == 0);
+    CHECK(strcmp(hex, right) == 0);
+}
+
+static void
+a_long_file_is_left_now_and_then(void)
+{
+    char path[PATH_SIZE], hex[HEX_SIZE], right[HEX_SIZE];
+    path_of(path, SIZES - 1);
+    openssl_hex(right, NULL, 0, noise + SIZES - 1, FILE_END);
+    sphttp_file *file = NULL;
+    int times = 0;
+    while (file_go_on(&file, NULL, 0, path, 100000, hex) == -EINTR) {
+        times++;
+    }
+    CHECK(times == 16 && strcmp(hex, right) == 0);
+    sphttp_file_free(file);
+}
+
 /* ------------------------------------------------------------------------- */
 
 static void
@@ -636,6 +764,9 @@ main(int count, char **arguments)
         TEST(a_key_of_any_length_is_that_of_rfc_2104),
         TEST(what_is_no_file_has_no_digest),
         TEST(a_call_digests_every_file_by_every_kernel),
+        TEST(a_file_that_shrinks_under_a_window_spoils_no_other),
+        TEST(an_interrupted_open_is_gone_on_with),
+        TEST(a_long_file_is_left_now_and_then),
     };
     const char *argument = count > 1 ? arguments[1] : "";
     find_kernels();
