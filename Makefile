@@ -53,10 +53,18 @@ lint: $(VENV)/lint ## Format, style and types; C with every warning an error
 	$(BIN)/pyright
 	.ci/lint-c $(BIN)/python
 
-bench: $(VENV)/bench ## Side by side with os.fork and the peers: docs/figures.txt, docs/pools.svg and .png
-	{ $(BIN)/python -W ignore benchmarks/one_child_an_item.py && \
-	  $(BIN)/python -W ignore benchmarks/pools.py --plot docs/pools; } > docs/figures.txt
+bench: build/bench/installed ## Side by side with os.fork, the peers and sha256sum: docs/figures.txt and the plots
+	{ build/bench/bin/python -W ignore benchmarks/one_child_an_item.py && \
+	  build/bench/bin/python -W ignore benchmarks/pools.py --plot docs/pools && \
+	  build/bench/bin/python -W ignore benchmarks/digests.py --plot docs/digests; } > docs/figures.txt
 	cat docs/figures.txt
+
+# As a user has it: from a wheel, whose command does not look for a checkout first.
+build/bench/installed: $(SOURCES)
+	.ci/setup $(PYTHON)
+	$(PYTHON) -m venv build/bench
+	build/bench/bin/pip install --quiet '.[bench]'
+	touch $@
 
 wheel: $(VENV)/bare ## Build the wheel and the sdist into dist/
 	rm -rf dist build
@@ -75,7 +83,7 @@ $(VENV)/installed: $(VENV)/bare $(SOURCES)
 	$(BIN)/pip install --quiet --editable .
 	touch $@
 
-$(VENV)/examples $(VENV)/bench: $(VENV)/%: $(VENV)/installed
+$(VENV)/examples: $(VENV)/%: $(VENV)/installed
 	$(BIN)/pip install --quiet --editable '.[$*]'
 	touch $@
 

@@ -108,6 +108,7 @@ struct child {
     struct lane lane[LANES_MOST];
     struct large *larges; /* those that were found, the largest first... */
     uint32_t large, larges_end; /* ...and these have not been looked at */
+    uint32_t found; /* so many had been by then */
     int64_t only; /* not a pool's: its item, or -1 */
     bool failed;  /* the last one */
 };
@@ -149,15 +150,22 @@ larger_first(const void *left, const void *right)
     return (a->index > b->index) - (a->index < b->index);
 }
 
-/* Copy what has been found so far, and sort it. Nothing depends on its being all:
- * what is missing has its turn with the small ones. */
+/* Copy what has been found so far, and sort it; again where more has been found.
+ * Nothing depends on its being all: what is missing has its turn with the small
+ * ones. */
 static void
 list_larges(struct child *child)
 {
     const struct sphttp_call *call = child->call;
     uint32_t count = call->page->large;
     count = count < call->count ? count : call->count;
-    child->larges = malloc((count + 1) * sizeof(*child->larges));
+    if (count == child->found) {
+        return;
+    }
+    free(child->larges);
+    child->found = count;
+    child->large = child->larges_end = 0;
+    child->larges = malloc(count * sizeof(*child->larges));
     for (uint32_t i = 0; child->larges != NULL && i < count; i++) {
         struct large *large = &child->larges[child->larges_end];
         large->size = call->larges[i].size; /* it is written last */
@@ -215,6 +223,7 @@ next_item(struct child *child, uint32_t i)
     call->hands[call->hand].item = 0;
     call->hands[call->hand].since_ns = now_ns();
     if (!hand_left(call, call->hand)) {
+        list_larges(child);
         if (mine > 0 && !share_left(child, mine)) {
             return -1;
         }
@@ -427,7 +436,6 @@ digest_serve(struct sphttp_call *call, uint32_t index)
     }
     if (call->larges != NULL && call->page->watermark >= call->count) {
         survey(&child);
-        list_larges(&child);
     }
     while (go_on(&child)) {
     }
