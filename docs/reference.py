@@ -25,7 +25,10 @@ def reference() -> str:
         if isinstance(target, griffe.Class):
             parts += _class(target)
         else:
-            parts.append(f"## {name}\n\n{_texts(target)}")
+            call = (
+                f"`{name}{_arguments(target)}`\n\n" if isinstance(target, griffe.Function) else ""
+            )
+            parts.append(f"## {name}\n\n{call}{_texts(target)}")
     return "\n".join(parts)
 
 

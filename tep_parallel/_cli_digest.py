@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tep_parallel import _sums
-from tep_parallel._digest import ALGORITHMS, FileDigest, digest_files
+from tep_parallel._digest import ALGORITHMS, FileDigest, digest_files, wanted_kernel
 from tep_parallel._given import (
     WrongUsageError,
     all_of_standard_input,
@@ -68,6 +68,10 @@ def run(options: argparse.Namespace, printer: Printer) -> bool:
         WrongUsageError: What was typed cannot be done.
         OSError: Standard output cannot be written to.
     """
+    try:
+        wanted_kernel()
+    except ValueError as error:
+        raise WrongUsageError(str(error)) from error
     key = b"" if options.key_file is None else content(options.key_file, "--key-file")
     if key and options.algorithm == "sha256":
         msg = "digest: --key-file is for --algorithm hmac-sha256"
@@ -122,19 +126,26 @@ def _paths(options: argparse.Namespace, printer: Printer) -> tuple[list[str], bo
 
 def _digests(paths: list[str], key: bytes, options: argparse.Namespace) -> Digests:
     """The digest of each, or its exception."""
-    ours = [place for place, path in enumerate(paths) if path == _STANDARD_INPUT]
+    others = [place for place, path in enumerate(paths) if not _names_a_file(path)]
     with asking_the_system():
         digests: Digests = digest_files(
-            [path for path in paths if path != _STANDARD_INPUT] if ours else paths,
+            list(filter(_names_a_file, paths)) if others else paths,
             key,
             algorithm=options.algorithm,
             in_processes=options.in_processes,
             progress=_progress(),
             return_exceptions=True,
         )
-    for place in ours:
-        digests.insert(place, _digest_of_standard_input(key, options.algorithm))
+    for place in others:
+        if paths[place] == _STANDARD_INPUT:
+            digests.insert(place, _digest_of_standard_input(key, options.algorithm))
+        else:
+            digests.insert(place, ValueError("no file's name has a NUL in it"))
     return digests
+
+
+def _names_a_file(path: str) -> bool:
+    return path != _STANDARD_INPUT and "\0" not in path
 
 
 def _progress() -> Progress | bool | None:
@@ -216,7 +227,7 @@ def _check(options: argparse.Namespace, key: bytes, printer: Printer) -> bool:
     except OSError as error:
         printer.complain(failure(name, error))
         return False
-    lines = [line for line in split(listed) if not line.startswith("#")]
+    lines = [line for line in split(listed) if line and not line.startswith("#")]
     entries = [_sums.parsed(line, options.algorithm) for line in lines]
     expected = [entry for entry in entries if entry is not None]
     if not expected:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from tep_parallel._options import Options, Progress
-    from tep_parallel._sock import Path
+    from tep_parallel._sock import StrOrBytesPath
     from tep_parallel._worker import Process
 
 ALGORITHMS = ("hmac-sha256", "sha256")
@@ -54,7 +54,7 @@ class FileDigest(ParallelWorker):
                 raise ValueError(msg)
             self._key = None
 
-    def process(self, item: Path) -> str:
+    def process(self, item: StrOrBytesPath) -> str:
         """Digest the file at the path `item`.
 
         Raises:
@@ -65,7 +65,7 @@ class FileDigest(ParallelWorker):
 
 @overload
 def digest_files(
-    paths: Iterable[Path],
+    paths: Iterable[StrOrBytesPath],
     key: str | Buffer = b"",
     *,
     algorithm: str = "hmac-sha256",
@@ -81,7 +81,7 @@ def digest_files(
 
 @overload
 def digest_files(
-    paths: Iterable[Path],
+    paths: Iterable[StrOrBytesPath],
     key: str | Buffer = b"",
     *,
     algorithm: str = "hmac-sha256",
@@ -96,7 +96,7 @@ def digest_files(
 
 
 def digest_files(
-    paths: Iterable[Path],
+    paths: Iterable[StrOrBytesPath],
     key: str | Buffer = b"",
     *,
     algorithm: str = "hmac-sha256",
@@ -154,7 +154,7 @@ def digest_files(
     return found
 
 
-def _checked(paths: Iterable[Path]) -> list[Path]:
+def _checked(paths: Iterable[StrOrBytesPath]) -> list[StrOrBytesPath]:
     if isinstance(paths, str | bytes | os.PathLike):
         msg = f"paths: expected an iterable of paths, got one {type(paths).__name__}"
         raise TypeError(msg)
@@ -210,11 +210,21 @@ def job_of(worker: ParallelWorker | Process, items: list[Any], options: Options)
     paths = _joined(items)
     if paths is None:
         return None  # process says of each what is wrong with it
-    kernel = os.environ.get(_KERNEL, "").encode()
-    if native().lib.sphttp_sha256_kernel(kernel) == native().ffi.NULL:
-        msg = f"{_KERNEL}: this processor has no kernel {kernel.decode()!r}; openssl is everywhere"
+    return Job(paths, worker._key, wanted_kernel())
+
+
+def wanted_kernel() -> bytes:
+    """The name of the kernel that the environment asks for; empty: of none.
+
+    Raises:
+        ValueError: This processor has no such.
+    """
+    wanted = os.environ.get(_KERNEL, "")
+    name = os.fsencode(wanted)
+    if native().lib.sphttp_sha256_kernel(name) == native().ffi.NULL:
+        msg = f"{_KERNEL}: this processor has no kernel {wanted!r}; openssl is everywhere"
         raise ValueError(msg)
-    return Job(paths, worker._key, kernel)
+    return name
 
 
 def in_bytes(worker: ParallelWorker | Process, options: Options) -> bool:
@@ -222,7 +232,7 @@ def in_bytes(worker: ParallelWorker | Process, options: Options) -> bool:
     return type(worker) is FileDigest and options.codec is None
 
 
-def size_of(path: Path) -> int:
+def size_of(path: StrOrBytesPath) -> int:
     """The size of the file, bytes; 0 where that cannot be had."""
     try:
         return os.stat(path).st_size

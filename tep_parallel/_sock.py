@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-    Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+    StrOrBytesPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
 _HEX_DIGITS = 64
 
@@ -103,7 +103,7 @@ class Sock:
         return unpack(out, _HEX_DIGITS).decode()  # type: ignore[no-any-return]
 
     @staticmethod
-    def sphttp_hmac_sha256_file_hex(key: str | Buffer, path: Path) -> str:
+    def sphttp_hmac_sha256_file_hex(key: str | Buffer, path: StrOrBytesPath) -> str:
         """HMAC-SHA256 of what a file contains, as 64 lower-case hexadecimal digits.
 
         It is read piece by piece, without the GIL, in memory that does not grow with it.
@@ -123,7 +123,7 @@ class Sock:
         return file_digest(key if type(key) is bytes else buffer_of("key", key), path)
 
 
-def file_digest(key: Any, path: Path) -> str:
+def file_digest(key: Any, path: StrOrBytesPath) -> str:
     """The same; without a key, its SHA-256."""
     lib, ffi = native().lib, native().ffi
     name = os.fsencode(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hmac
 import os
 import signal
 import subprocess
@@ -66,6 +67,35 @@ def alive(pid: int) -> bool:
 def plain_environment() -> dict[str, str]:
     """This environment, without what changes an interpreter's streams."""
     return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+
+
+# The command, and the environment in which a shell finds it.
+COMMAND = Path(sys.executable).parent / "tep-parallel"
+COMMANDS = {
+    **plain_environment(),
+    "PATH": f"{COMMAND.parent}:{os.environ['PATH']}",
+    "LC_ALL": "C.UTF-8",
+}
+
+
+def shell(script: str, place: Path | str = "/", **options: object) -> tuple[int, bytes, bytes]:
+    """What a script of bash ends with and prints; no traceback is among it."""
+    done = subprocess.run(  # type: ignore[call-overload]
+        [b"bash", b"-c", os.fsencode(script)],
+        cwd=place,
+        env=COMMANDS,
+        capture_output=True,
+        timeout=LIMIT,
+        check=False,
+        **options,
+    )
+    assert b"Traceback" not in done.stderr
+    return done.returncode, done.stdout, done.stderr
+
+
+def hmac_hex(content: bytes, key: bytes = b"") -> bytes:
+    """The HMAC-SHA256, as the command prints it."""
+    return hmac.new(key, content, "sha256").hexdigest().encode()
 
 
 def hear_keyboard() -> None:

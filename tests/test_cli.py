@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hmac
 import json
 import os
 import signal
@@ -12,16 +11,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import LIMIT, hear_keyboard, plain_environment, until
+from support import COMMAND, COMMANDS, hear_keyboard, hmac_hex, shell, until
 
 import tep_parallel
 
-COMMAND = Path(sys.executable).parent / "tep-parallel"
-ENVIRONMENT = {
-    **plain_environment(),
-    "PATH": f"{COMMAND.parent}:{os.environ['PATH']}",
-    "LC_ALL": "C.UTF-8",
-}
 WORKERS = """
 import os, signal, time
 from pathlib import Path
@@ -61,34 +54,7 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def shell(script: str, place: Path | str = "/", **options: object) -> tuple[int, bytes, bytes]:
-    """What a script of bash ends with and prints."""
-    done = subprocess.run(  # type: ignore[call-overload]
-        [b"bash", b"-c", os.fsencode(script)],
-        cwd=place,
-        env=ENVIRONMENT,
-        capture_output=True,
-        timeout=LIMIT,
-        check=False,
-        **options,
-    )
-    assert b"Traceback" not in done.stderr
-    return done.returncode, done.stdout, done.stderr
-
-
-def digest(content: bytes, key: bytes = b"") -> bytes:
-    return hmac.new(key, content, "sha256").hexdigest().encode()
-
-
 # --- tep-parallel and python -m tep_parallel -----------------------------------
-
-
-def test_digest_prints_path_and_hmac_a_line_a_file_in_input_order() -> None:
-    paths = ["/etc/passwd", "/etc/hosts", "/etc/resolv.conf"]
-    expected = b"".join(b"%s %s\n" % (p.encode(), digest(Path(p).read_bytes())) for p in paths)
-    assert shell(f"tep-parallel digest {' '.join(paths)}") == (0, expected, b"")
-    module = f"{sys.executable} -m tep_parallel digest {' '.join(paths)}"
-    assert shell(module) == (0, expected, b"")
 
 
 def test_map_prints_a_line_a_result_in_input_order(place: Path) -> None:
@@ -156,46 +122,12 @@ def test_items_between_nuls(place: Path) -> None:
     assert [json.loads(line)["item"] for line in out.splitlines()] == ["a\nb", "c"]
 
 
-@pytest.mark.parametrize("source", ["--files-from list", "--files-from - <list"])
-def test_paths_from_a_list(source: str, place: Path) -> None:
-    for name in ("a b", "c"):
-        (place / name).write_text(name)
-    expected = b"a b %s\nc %s\n" % (digest(b"a b"), digest(b"c"))
-    (place / "list").write_text("a b\nc\n")
-    assert shell(f"tep-parallel digest {source}", place) == (0, expected, b"")
-    (place / "list").write_bytes(b"a b\0c\0")
-    assert shell(f"tep-parallel digest -0 {source}", place) == (0, expected, b"")
-
-
-def test_an_empty_list_has_no_digests() -> None:
-    assert shell("tep-parallel digest --files-from /dev/null") == (0, b"", b"")
-
-
-def test_find_print0_and_every_name_there_can_be(place: Path) -> None:
-    names = [b"a b", b"new\nline", b"back\\slash", b"\xff\xfe", b"-0", b"'\"", "ä".encode()]
-    folder = os.fsencode(place) + b"/folder"
-    os.mkdir(folder)
-    for name in names:
-        Path(os.fsdecode(folder + b"/" + name)).write_bytes(name)
-    script = "find folder -type f -print0 | tep-parallel digest -0 --files-from -"
-    status, out, err = shell(script, place)
-    assert (status, err) == (0, b"")
-    assert len(out.splitlines()) == len(names)
-    found = {}
-    for line in out.splitlines():
-        path, _, digits = line.rpartition(b" ")
-        if path.startswith(b"\\"):
-            path = path[1:].replace(b"\\n", b"\n").replace(b"\\\\", b"\\")
-        found[path] = digits
-    assert found == {b"folder/" + name: digest(name) for name in names}
-
-
 def test_names_as_arguments_and_options_after_them(place: Path) -> None:
     name = b"a b\xff\n"
     (place / os.fsdecode(name)).write_bytes(b"content")
     status, out, err = shell(r"tep-parallel digest $'a b\xff\n' no --in-processes 1 -- -x", place)
     assert status == 1
-    assert out == b"\\a b\xff\\n %s\n" % digest(b"content")
+    assert out == b"\\a b\xff\\n %s\n" % hmac_hex(b"content")
     assert err == (
         b"tep-parallel: no: No such file or directory\n"
         b"tep-parallel: -x: No such file or directory\n"
@@ -211,7 +143,7 @@ def test_after_a_double_dash_nothing_is_an_option(place: Path) -> None:
     """A file's name must not choose the key."""
     (place / "--key-file=secret").write_bytes(b"content")
     status, out, err = shell("tep-parallel digest -- *secret -- --files-from=/dev/null", place)
-    assert (status, out) == (1, b"--key-file=secret %s\n" % digest(b"content"))
+    assert (status, out) == (1, b"--key-file=secret %s\n" % hmac_hex(b"content"))
     assert err.decode().splitlines() == [
         "tep-parallel: --: No such file or directory",
         "tep-parallel: --files-from=/dev/null: No such file or directory",
@@ -282,13 +214,6 @@ def test_what_was_printed_before_comes_first(place: Path) -> None:
 # --- Keys, processes, memory ---------------------------------------------------------
 
 
-def test_digest_takes_every_byte_of_the_key_file(place: Path) -> None:
-    (place / "key").write_bytes(b"secret\n\0")
-    (place / "file").write_bytes(b"content")
-    expected = b"file %s\n" % digest(b"content", b"secret\n\0")
-    assert shell("tep-parallel digest --key-file key file", place) == (0, expected, b"")
-
-
 @pytest.mark.parametrize("count", ["0", "1", "7"])
 def test_in_any_number_of_processes(count: str, place: Path) -> None:
     script = f"seq 20 | tep-parallel map workers:Doubler --in-processes {count}"
@@ -296,43 +221,7 @@ def test_in_any_number_of_processes(count: str, place: Path) -> None:
     assert shell(script, place) == (0, expected, b"")
 
 
-def test_what_has_no_size_is_read_to_its_end() -> None:
-    version = Path("/proc/version").read_bytes()
-    assert shell("tep-parallel digest /proc/version")[1] == b"/proc/version %s\n" % digest(version)
-    assert shell("tep-parallel digest <(printf abc)")[1].split()[1] == digest(b"abc")
-
-
-PAGE = Path("/sys/kernel/mm/transparent_hugepage/enabled")
-
-
-@pytest.mark.skipif(not PAGE.exists(), reason="sysfs is not mounted")
-def test_what_has_a_size_and_cannot_be_mapped_is_read() -> None:
-    assert shell(f"tep-parallel digest {PAGE}")[1].split()[1] == digest(PAGE.read_bytes())
-
-
-def test_the_memory_of_a_digest_is_not_that_of_the_file(place: Path) -> None:
-    """300 MB are digested in less address space than that takes."""
-    with (place / "large").open("wb") as file:
-        file.truncate(300_000_000)
-    found = shell("ulimit -d 100000; tep-parallel digest large", place)
-    assert found == (0, b"large %s\n" % digest(bytes(300_000_000)), b"")
-
-
 # --- Failures ------------------------------------------------------------------------
-
-
-def test_an_unreadable_path_is_a_line_and_hides_no_other(place: Path) -> None:
-    (place / "file").write_bytes(b"content")
-    status, out, err = shell(r"tep-parallel digest no $'n\no' file . '' /dev/null", place)
-    assert status == 1
-    assert out == b"file %s\n" % digest(b"content")
-    assert err.decode().splitlines() == [
-        "tep-parallel: no: No such file or directory",
-        r"tep-parallel: n\no: No such file or directory",
-        "tep-parallel: .: Is a directory",
-        "tep-parallel: '': No such file or directory",
-        "tep-parallel: /dev/null: neither a regular file nor a pipe",
-    ]
 
 
 def test_a_failing_item_is_a_line_and_hides_no_other(place: Path) -> None:
@@ -430,13 +319,6 @@ def test_json_is_an_outcome_a_line(place: Path) -> None:
     assert err.startswith(b"tep-parallel: x: ")
 
 
-def test_json_of_a_digest(place: Path) -> None:
-    (place / "file").write_bytes(b"content")
-    status, out, _ = shell("tep-parallel digest --json file", place)
-    assert status == 0
-    assert json.loads(out)["result"] == digest(b"content").decode()
-
-
 def test_json_of_what_no_text_can_show(place: Path) -> None:
     status, out, err = shell("tep-parallel map --json workers:odd x", place)
     assert (status, err) == (0, b"")
@@ -478,7 +360,7 @@ def test_ctrl_c_ends_it_quietly_and_the_shells_loop_too(place: Path) -> None:
     case = subprocess.Popen(
         ["bash", "-c", script],
         cwd=place,
-        env=ENVIRONMENT,
+        env=COMMANDS,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -500,7 +382,7 @@ def test_ctrl_c_ends_it_quietly_and_the_shells_loop_too(place: Path) -> None:
 def test_sigint_kills_it_by_sigint_and_quietly(count: str, place: Path) -> None:
     command = [COMMAND, "map", "workers:wait", "started", "--in-processes", count]
     case = subprocess.Popen(
-        command, cwd=place, stdout=-1, stderr=-1, preexec_fn=hear_keyboard, env=ENVIRONMENT
+        command, cwd=place, stdout=-1, stderr=-1, preexec_fn=hear_keyboard, env=COMMANDS
     )
     try:
         until((place / "started").exists)

@@ -1,0 +1,440 @@
+"""The command tep-parallel digest, beside sha256sum."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import pty
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+
+import pytest
+from support import COMMAND, COMMANDS, LIMIT, hear_keyboard, hmac_hex, shell
+
+SHA256 = "tep-parallel digest --algorithm sha256"
+PAGE = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+NAMES = [b"a b", b"new\nline", b"back\\slash", b"\xff\xfe", b"-0", b"'\"", "ä".encode(), b"cr\r"]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """The current directory of the commands; it has a folder with files of every name."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name in NAMES:
+        path = os.path.join(os.fsencode(folder), name)
+        with open(path, "wb") as file:
+            file.write(name)
+    (tmp_path / "file").write_bytes(b"content")
+    return tmp_path
+
+
+# --- PATH HEX ------------------------------------------------------------------------------
+
+
+def test_digest_prints_path_and_hmac_a_line_a_file_in_input_order() -> None:
+    paths = ["/etc/passwd", "/etc/hosts", "/etc/resolv.conf"]
+    expected = b"".join(b"%s %s\n" % (p.encode(), hmac_hex(Path(p).read_bytes())) for p in paths)
+    assert shell(f"tep-parallel digest {' '.join(paths)}") == (0, expected, b"")
+    module = f"{sys.executable} -m tep_parallel digest {' '.join(paths)}"
+    assert shell(module) == (0, expected, b"")
+
+
+@pytest.mark.parametrize("source", ["--files-from list", "--files-from - <list"])
+def test_paths_from_a_list(source: str, place: Path) -> None:
+    for name in ("a b", "c"):
+        (place / name).write_text(name)
+    expected = b"a b %s\nc %s\n" % (hmac_hex(b"a b"), hmac_hex(b"c"))
+    (place / "list").write_text("a b\nc\n")
+    assert shell(f"tep-parallel digest {source}", place) == (0, expected, b"")
+    (place / "list").write_bytes(b"a b\0c\0")
+    assert shell(f"tep-parallel digest -0 {source}", place) == (0, expected, b"")
+
+
+def test_an_empty_list_has_no_digests() -> None:
+    assert shell("tep-parallel digest --files-from /dev/null") == (0, b"", b"")
+
+
+def test_find_print0_and_every_name_there_can_be(place: Path) -> None:
+    script = "find folder -type f -print0 | tep-parallel digest -0 --files-from -"
+    status, out, err = shell(script, place)
+    assert (status, err) == (0, b"")
+    assert len(out.splitlines()) == len(NAMES)
+    found = {}
+    for line in out.splitlines():
+        path, _, digits = line.rpartition(b" ")
+        if path.startswith(b"\\"):
+            path = path[1:]
+            for short, long in ((b"\\n", b"\n"), (b"\\r", b"\r"), (b"\\\\", b"\\")):
+                path = path.replace(short, long)
+        found[path] = digits
+    assert found == {b"folder/" + name: hmac_hex(name) for name in NAMES}
+
+
+def test_digest_takes_every_byte_of_the_key_file(place: Path) -> None:
+    (place / "key").write_bytes(b"secret\n\0")
+    expected = b"file %s\n" % hmac_hex(b"content", b"secret\n\0")
+    assert shell("tep-parallel digest --key-file key file", place) == (0, expected, b"")
+
+
+def test_what_has_no_size_is_read_to_its_end() -> None:
+    version = Path("/proc/version").read_bytes()
+    assert shell("tep-parallel digest /proc/version")[1] == b"/proc/version %s\n" % hmac_hex(
+        version
+    )
+
+
+@pytest.mark.skipif(not PAGE.exists(), reason="sysfs is not mounted")
+def test_what_has_a_size_and_cannot_be_mapped_is_read() -> None:
+    assert shell(f"tep-parallel digest {PAGE}")[1].split()[1] == hmac_hex(PAGE.read_bytes())
+
+
+def test_the_memory_of_a_digest_is_not_that_of_the_file(place: Path) -> None:
+    """300 MB are digested in less address space than that takes."""
+    with (place / "large").open("wb") as file:
+        file.truncate(300_000_000)
+    found = shell("ulimit -d 100000; tep-parallel digest large", place)
+    assert found == (0, b"large %s\n" % hmac_hex(bytes(300_000_000)), b"")
+
+
+def test_an_unreadable_path_is_a_line_and_hides_no_other(place: Path) -> None:
+    status, out, err = shell(r"tep-parallel digest no $'n\no' file . '' /dev/null", place)
+    assert status == 1
+    assert out == b"file %s\n" % hmac_hex(b"content")
+    assert err.decode().splitlines() == [
+        "tep-parallel: no: No such file or directory",
+        r"tep-parallel: n\no: No such file or directory",
+        "tep-parallel: .: Is a directory",
+        "tep-parallel: '': No such file or directory",
+        "tep-parallel: /dev/null: not a regular file",
+    ]
+
+
+def test_a_listed_name_with_a_nul_is_a_line_and_hides_no_other(place: Path) -> None:
+    script = r"printf 'a\0b\nfile\n' | tep-parallel digest --files-from -"
+    expected = b"file %s\n" % hmac_hex(b"content")
+    said = rb"tep-parallel: a\x00b: ValueError: no file's name has a NUL in it" + b"\n"
+    assert shell(script, place) == (1, expected, said)
+
+
+def test_json_of_a_digest(place: Path) -> None:
+    status, out, _ = shell("tep-parallel digest --json file", place)
+    assert status == 0
+    assert json.loads(out)["result"] == hmac_hex(b"content").decode()
+
+
+def test_many_files_are_printed_in_their_order(place: Path) -> None:
+    paths = [place / f"{number}.txt" for number in range(2000)]
+    for path in paths:
+        path.write_text(path.name * 20)
+    status, out, err = shell("ls *.txt | tep-parallel digest --files-from -", place)
+    assert (status, err) == (0, b"")
+    names = sorted(path.name for path in paths)
+    assert out == b"".join(
+        b"%s %s\n" % (name.encode(), hmac_hex(name.encode() * 20)) for name in names
+    )
+
+
+# --- As sha256sum prints it -----------------------------------------------------------------
+
+
+def test_sha256_is_printed_as_sha256sum_prints_it(place: Path) -> None:
+    ours = shell(f"{SHA256} folder/* file", place)
+    assert ours == shell("sha256sum folder/* file", place)
+    (place / "list").write_bytes(ours[1])
+    assert shell("sha256sum --check --quiet list", place) == (0, b"", b"")
+    assert shell(f"{SHA256} --check list --quiet", place) == (0, b"", b"")
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_standard_inputs_bytes(count: int, place: Path) -> None:
+    script = f"printf content | {SHA256} --in-processes {count} - file nowhere -"
+    status, out, err = shell(script, place)
+    expected = [hashlib.sha256(content).hexdigest() for content in (b"content", b"content", b"")]
+    assert status == 1
+    assert out.decode().splitlines() == [
+        f"{expected[0]}  -",
+        f"{expected[1]}  file",
+        f"{expected[2]}  -",
+    ]
+    assert err == b"tep-parallel: nowhere: No such file or directory\n"
+    keyed = shell("printf content | tep-parallel digest --key-file file -", place)
+    assert keyed == (0, b"- %s\n" % hmac_hex(b"content", b"content"), b"")
+
+
+def test_a_file_whose_name_is_that_of_standard_input(place: Path) -> None:
+    (place / "-").write_bytes(b"x")
+    digits = hashlib.sha256(b"x").hexdigest().encode()
+    assert shell(f"{SHA256} ./-", place) == (0, digits + b"  ./-\n", b"")
+    script = f"printf -- - | {SHA256} --files-from -"
+    assert shell(script, place) == (0, digits + b"  ./-\n", b"")
+
+
+def test_json_of_standard_input_among_others(place: Path) -> None:
+    script = "printf abc | tep-parallel digest --json file - nowhere"
+    status, out, err = shell(script, place)
+    assert status == 1
+    found = [json.loads(line) for line in out.splitlines()]
+    assert [one["index"] for one in found] == [0, 1, 2]
+    assert [one["item"] for one in found] == ["file", "-", "nowhere"]
+    assert [one["result"] for one in found] == [
+        hmac_hex(b"content").decode(),
+        hmac_hex(b"abc").decode(),
+        None,
+    ]
+    assert found[2]["error"]["type"] == "FileNotFoundError"
+    assert err == b"tep-parallel: nowhere: No such file or directory\n"
+
+
+def test_standard_input_that_is_closed_is_said(place: Path) -> None:
+    status, out, err = shell(f"{SHA256} file - <&-", place)
+    assert (status, out) == (2, b"")
+    assert err == b"tep-parallel: -: standard input is closed\n"
+
+
+# --- --recursive ------------------------------------------------------------------------------
+
+
+def test_recursive_takes_each_regular_file_below_in_a_fixed_order(place: Path) -> None:
+    (place / "folder" / "below" / "further").mkdir(parents=True)
+    (place / "folder" / "below" / "further" / "1").write_text("1")
+    (place / "folder" / "empty").mkdir()
+    (place / "folder" / "link").symlink_to("a b")
+    (place / "folder" / "loop").symlink_to("..")
+    os.mkfifo(place / "folder" / "fifo")
+    status, out, err = shell(f"{SHA256} --recursive folder file", place)
+    assert (status, err) == (0, b"")
+    expected = shell("find folder -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum", place)
+    assert sorted(out.splitlines()[:-1]) == sorted(expected[1].splitlines())
+    assert out.splitlines()[-1].endswith(b"  file")
+    names = [line.lstrip(b"\\")[66:] for line in out.splitlines()]
+    assert names[:3] == [b"folder/'\"", b"folder/-0", b"folder/a b"]
+    assert shell(f"{SHA256} --recursive folder file", place)[1] == out
+
+
+def test_recursive_follows_a_link_that_is_named(place: Path) -> None:
+    (place / "link").symlink_to("folder")
+    status, out, _ = shell(f"{SHA256} --recursive link", place)
+    assert status == 0
+    assert len(out.splitlines()) == len(NAMES)
+
+
+def test_recursive_with_a_list(place: Path) -> None:
+    script = f"printf 'folder\\0file\\0' | {SHA256} --recursive -0 --files-from -"
+    status, out, _ = shell(script, place)
+    assert status == 0
+    assert len(out.splitlines()) == len(NAMES) + 1
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+def test_a_directory_that_cannot_be_listed_is_a_line(place: Path) -> None:
+    (place / "folder" / "secret").mkdir(mode=0o700)
+    for path in (*place.parents, place):
+        if path.is_relative_to("/tmp") and path != Path("/tmp"):
+            path.chmod(0o755)
+    code = f"""if True:
+        import os, sys
+        from tep_parallel import _cli_digest, _tree
+        os.setuid(65534)
+        failed = lambda path, error: print(path, error.strerror)
+        print(len(_tree.files_below({str(place / "folder")!r}, failed)))
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{place}/folder/secret Permission denied\n{len(NAMES)}\n"
+
+
+def test_a_tree_deeper_than_a_path_may_be_long(place: Path) -> None:
+    script = (
+        "n=$(printf 'x%.0s' $(seq 200)); for i in $(seq 25); do mkdir $n; cd $n; done; echo x >f"
+    )
+    assert shell(script, place)[0] == 0
+    status, out, err = shell(f"{SHA256} --recursive .", place)
+    assert status == 1
+    assert len(out.splitlines()) == len(NAMES) + 1
+    assert b"File name too long" in err
+    assert shell("rm -r x*", place)[0] == 0
+
+
+# --- --check -----------------------------------------------------------------------------------
+
+
+def lists() -> list[bytes]:
+    """What people have in such lists."""
+    good, wrong, gone = (
+        hashlib.sha256(b"content").hexdigest().encode(),
+        b"0" * 64,
+        hashlib.sha256(b"").hexdigest().encode(),
+    )
+    return [
+        good + b"  file\n",
+        good + b"  file",
+        good + b" *file\n",
+        good + b" file\n",
+        good.upper() + b"  file\r\n",
+        b"  \t" + good + b"  file\n",
+        b"# remark\n" + good + b"  file\n\n",
+        b"SHA256 (file) = " + good + b"\n",
+        b"SHA256(file)= " + good + b"\n",
+        wrong + b"  file\n",
+        wrong + b"  file\n" + good + b"  file\n",
+        good + b"  nowhere\n",
+        good + b"  nowhere\n" + good + b"  file\n",
+        good + b"  nowhere\n" + wrong + b"  file\nnonsense\n" + good + b"  file\n",
+        good + b"  folder\n" + good + b"  file\n",
+        b"\\" + gone + b"  folder/new\\nline\n",
+        b"\\" + gone + b"  folder/back\\\\slash\n",
+        b"\\" + gone + b"  folder/bad\\escape\n" + good + b"  file\n",
+        good[:-1] + b"  file\n" + good + b"0  file\n" + good + b"  file\n",
+        good + b"  file \n",
+        good + b"   file\n",
+        good + b"\n" + good + b"  \n",
+        b"nonsense\n",
+        b"",
+        b"\n\n",
+    ]
+
+
+@pytest.mark.parametrize("options", ["", "--quiet", "--ignore-missing", "--ignore-missing --quiet"])
+@pytest.mark.parametrize("listed", lists())
+def test_check_says_what_sha256sum_says(listed: bytes, options: str, place: Path) -> None:
+    (place / "list").write_bytes(listed)
+    ours = shell(f"{SHA256} --check list {options}", place)
+    theirs = shell(f"sha256sum --check list {options}", place)
+    assert ours[:2] == theirs[:2]
+    said = theirs[2].replace(b"sha256sum: ", b"tep-parallel: ")
+    assert ours[2] == said.replace(b"'", b"")  # it quotes odd names
+
+
+def test_check_from_standard_input_and_of_it(place: Path) -> None:
+    assert shell(f"{SHA256} file | {SHA256} --check -", place) == (0, b"file: OK\n", b"")
+    digits = hashlib.sha256(b"abc").hexdigest()
+    (place / "list").write_text(f"{digits}  -\n")
+    assert shell(f"printf abc | {SHA256} --check list", place) == (0, b"-: OK\n", b"")
+
+
+def test_check_of_a_list_with_a_key(place: Path) -> None:
+    script = "tep-parallel digest --key-file file --recursive folder > list"
+    assert shell(script, place) == (0, b"", b"")
+    check = "tep-parallel digest --key-file file --check list"
+    status, out, err = shell(check, place)
+    assert (status, err) == (0, b"")
+    assert out.count(b": OK\n") == len(NAMES)
+    (place / "folder" / "a b").write_text("other")
+    status, out, err = shell(f"{check} --quiet", place)
+    assert (status, out) == (1, b"folder/a b: FAILED\n")
+    assert err == b"tep-parallel: WARNING: 1 computed checksum did NOT match\n"
+    (place / "file").write_text("another key")
+    status, out, _ = shell(f"{check} --quiet", place)
+    assert (status, out.count(b": FAILED\n")) == (1, len(NAMES))
+
+
+def test_a_list_that_cannot_be_read_is_status_1_as_of_sha256sum(place: Path) -> None:
+    status, out, err = shell(f"{SHA256} --check nowhere", place)
+    assert (status, out) == (1, b"")
+    assert err == b"tep-parallel: nowhere: No such file or directory\n"
+
+
+# --- Wrong usage -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ("", "name the paths, or --files-from, and not both"),
+        ("--recursive", "name the paths"),
+        ("--key /etc/hosts /etc/hosts", "unrecognized arguments: --key"),
+        ("--key-file /nowhere /etc/hosts", "--key-file: /nowhere: No such file"),
+        ("--key-file - --files-from - </etc/hosts", "--key-file: -: No such file"),
+        ("--files-from /nowhere", "--files-from: /nowhere: No such file"),
+        ("--files-from /etc/hosts /etc/hosts", "and not both"),
+        ("--files-from - <&-", "standard input is closed"),
+        ("-0 /etc/hosts", "-0 is for --files-from"),
+        ("--algorithm md5 /etc/hosts", "invalid choice: 'md5'"),
+        ("--algorithm sha256 --key-file /etc/hosts /etc/hosts", "--key-file is for"),
+        ("--quiet /etc/hosts", "are for --check"),
+        ("--ignore-missing /etc/hosts", "are for --check"),
+        ("--check /etc/hosts /etc/hosts", "takes the paths from its list"),
+        ("--check /etc/hosts --json", "prints no JSON"),
+        ("--check /etc/hosts --recursive", "takes the paths from its list"),
+    ],
+)
+def test_wrong_usage_is_status_2_and_one_line(arguments: str, reason: str, place: Path) -> None:
+    status, out, err = shell(f"tep-parallel digest {arguments}", place)
+    assert (status, out) == (2, b"")
+    assert err.startswith(b"tep-parallel: ")
+    assert reason in err.decode()
+    assert err.count(b"\n") == 1
+
+
+def test_a_kernel_that_there_is_not_is_wrong_usage(place: Path) -> None:
+    status, out, err = shell(f"TEP_PARALLEL_SHA256=magic {SHA256} file", place)
+    assert (status, out) == (2, b"")
+    assert b"no kernel 'magic'" in err
+    assert err.count(b"\n") == 1
+
+
+# --- Terminals, pipes, Ctrl-C -------------------------------------------------------------------
+
+
+def test_on_a_terminal_there_is_a_bar_in_bytes(place: Path) -> None:
+    with (place / "large").open("wb") as file:
+        file.truncate(3 << 30)
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
+    seen = b""
+    try:
+        command = [COMMAND, "digest", "--algorithm", "sha256", "large"]
+        case = subprocess.Popen(
+            command, cwd=place, env=COMMANDS, stdout=subprocess.PIPE, stderr=theirs
+        )
+        os.close(theirs)
+        with contextlib.suppress(OSError):  # the last has closed it
+            while piece := os.read(ours, 1 << 16):
+                seen += piece
+        out, _ = case.communicate(timeout=LIMIT)
+    finally:
+        os.close(ours)
+    assert case.returncode == 0
+    assert out.endswith(b"  large\n")
+    assert b"/3.00G" in seen
+    assert b"B/s" in seen
+
+
+def test_a_closed_pipe_ends_it_quietly(place: Path) -> None:
+    script = (
+        "for i in $(seq 20000); do echo file; done | tep-parallel digest --files-from - | head -1"
+    )
+    status, out, err = shell(f"{script}; exit ${{PIPESTATUS[1]}}", place)
+    assert (status, out.count(b"\n"), err) == (1, 1, b"")
+
+
+def test_output_that_cannot_be_written_is_said(place: Path) -> None:
+    expected = (1, b"", b"tep-parallel: standard output: No space left on device\n")
+    assert shell(f"{SHA256} file >/dev/full", place) == expected
+    assert shell(f"{SHA256} file > list; {SHA256} --check list >/dev/full", place) == expected
+
+
+@pytest.mark.parametrize("count", ["0", "2"])
+def test_sigint_kills_it_by_sigint_and_quietly(count: str, place: Path) -> None:
+    with (place / "huge").open("wb") as file:
+        file.truncate(64 << 30)
+    command = [COMMAND, "digest", "huge", "--in-processes", count]
+    case = subprocess.Popen(
+        command, cwd=place, stdout=-1, stderr=-1, preexec_fn=hear_keyboard, env=COMMANDS
+    )
+    try:
+        time.sleep(0.5)  # in the midst of it; earlier is right too
+        case.send_signal(signal.SIGINT)
+        out, err = case.communicate(timeout=20)
+        assert (case.returncode, out, err) == (-signal.SIGINT, b"", b"")
+    finally:
+        case.kill()
+        case.communicate()
