@@ -90,7 +90,8 @@ status_plausible(uint32_t status)
     uint32_t kind = status & (SPHTTP_BREAK - 1);
     switch (status - kind) {
     case 0:
-        return kind >= SPHTTP_RETURNED && kind <= SPHTTP_NO_DIGEST;
+        return (kind >= SPHTTP_RETURNED && kind <= SPHTTP_NOT_TEXT) ||
+               kind == SPHTTP_NO_DIGEST;
     case SPHTTP_BREAK:
     case SPHTTP_KILL:
         return kind == SPHTTP_RETURNED || kind == SPHTTP_ENCODED ||

@@ -11,6 +11,7 @@ from tep_parallel import (
     Break,
     DeadlineError,
     DeadWorkerError,
+    FileDigest,
     ItemTimeoutError,
     Kill,
     Outcome,
@@ -20,6 +21,7 @@ from tep_parallel import (
     Sock,
     TamperedResultError,
     WorkerError,
+    digest_files,
     processor_count,
     worker_number,
 )
@@ -143,8 +145,14 @@ assert_type(worker_number(), int | None)
 
 # Sock.
 assert_type(Sock.sphttp_hmac_sha256_hex("key", memoryview(b"")), str)
+assert_type(Sock.sphttp_hmac_sha256_file_hex(b"", Path("x")), str)
 assert_type(Sock.sphttp_fork(), int)
 assert_type(Sock.sphttp_getpid(), int)
+
+# Digests.
+assert_type(digest_files(["a", b"b", Path("c")], "key", in_processes=2), list[str])
+assert_type(digest_files(Path().iterdir(), return_exceptions=True), list[str | BaseException])
+assert_type(Parallel(FileDigest("key")).map_processes([Path("x")]), list[str])
 
 # Refused. A checker that finds nothing wrong here says that the comment is unused.
 Parallel(3)  # type: ignore[arg-type]
@@ -154,6 +162,7 @@ Parallel(Maker(), codec=Broken())  # type: ignore[arg-type]
 Parallel(Doubler()).map_processes(3)  # type: ignore[arg-type]
 Parallel(Doubler(), in_proceses=2)  # type: ignore[call-arg]
 Sock.sphttp_hmac_sha256_hex(3, b"")  # type: ignore[arg-type]
+digest_files([3])  # type: ignore[list-item]
 
 
 # Ways to end a call early.
