@@ -96,7 +96,8 @@ sphttp_sha256_kernel(const char *wanted)
 
 struct lane {
     struct file file;
-    uint32_t index; /* of the item, while there is a file */
+    bool taken;     /* there is an item in its hand... */
+    uint32_t index; /* ...this one */
     int how;        /* to take the next */
 };
 
@@ -215,9 +216,9 @@ next_item(struct child *child, uint32_t i)
     }
     uint32_t mine = 0, large = 0;
     for (uint32_t other = 0; other < child->lanes; other++) {
-        const struct file *file = &child->lane[other].file;
-        mine += file->fd >= 0;
-        large += file->fd >= 0 && file->size >= WINDOW_SIZE;
+        const struct lane *lane = &child->lane[other];
+        mine += lane->taken;
+        large += lane->file.fd >= 0 && lane->file.size >= WINDOW_SIZE;
     }
     call->hand = call->slot * call->lanes + i;
     call->hands[call->hand].item = 0;
@@ -253,6 +254,7 @@ finish_item(struct child *child, uint32_t i, int err)
     int32_t code = err;
     int64_t now = now_ns();
     call->hand = call->slot * call->lanes + i;
+    lane->taken = false;
     file_close(&lane->file);
     if (err == 0) {
         file_hex(&lane->file, &child->digest->algorithm, hex);
@@ -343,6 +345,18 @@ expect_lost_windows(void)
     (void)pthread_sigmask(SIG_UNBLOCK, &bus, NULL);
 }
 
+/* A file could not be opened: was it for want of a descriptor, and will another
+ * lane give one back? */
+static bool
+worth_waiting(const struct child *child, int err)
+{
+    bool busy = false;
+    for (uint32_t i = 0; i < child->lanes; i++) {
+        busy = busy || child->lane[i].file.fd >= 0;
+    }
+    return busy && (err == -EMFILE || err == -ENFILE);
+}
+
 /* See that lane `i` has a block to go on with: of its file, or of the next. False:
  * there is none. */
 static bool
@@ -352,16 +366,22 @@ get_ready(struct child *child, uint32_t i)
     const struct algorithm *algorithm = &child->digest->algorithm;
     for (;;) {
         int err = 0;
-        if (lane->file.fd < 0) {
+        if (!lane->taken) {
             int64_t index = next_item(child, i);
             if (index < 0) {
                 return false;
             }
             lane->index = (uint32_t)index;
+            lane->taken = true;
+        }
+        if (lane->file.fd < 0) {
             do {
                 err = file_open(&lane->file, algorithm,
-                                child->digest->paths[index]);
+                                child->digest->paths[lane->index]);
             } while (err == -EINTR);
+        }
+        if (err != 0 && worth_waiting(child, err)) {
+            return false;
         }
         uint64_t before = lane->file.total;
         while (err == 0 && lane->file.left < SHA256_BLOCK &&
@@ -392,7 +412,7 @@ go_on(struct child *child)
     size_t blocks = SIZE_MAX;
     bool more = true; /* may there be an item to take? */
     for (uint32_t i = 0; i < child->lanes; i++) {
-        if (child->lane[i].file.fd < 0 && !more) {
+        if (!child->lane[i].taken && !more) {
             continue;
         }
         more = get_ready(child, i) && more;

@@ -33,6 +33,8 @@ _NOT_BEGUN = lib.SPHTTP_NOT_BEGUN
 _BREAK = lib.SPHTTP_BREAK
 _KINDS = (_RETURNED, _ENCODED, _ENCODED_TEXT, _DISCARDED)
 
+_MOST_ERRNO = 4095  # Linux has no larger ones
+
 Found = tuple[Any, Exception | None]
 
 
@@ -163,8 +165,10 @@ class Finder:
             except UnicodeDecodeError:
                 return self._tampered(index)
         if fate == lib.SPHTTP_NO_DIGEST:
-            code = int.from_bytes(self._call.payload(index, result), sys.byteorder, signed=True)
-            return file_error(code, item)
+            payload = self._call.payload(index, result)
+            code = int.from_bytes(payload, sys.byteorder, signed=True)
+            plausible = -_MOST_ERRNO <= code < 0 or code == lib.SPHTTP_NOT_A_FILE
+            return file_error(code, item) if plausible else self._tampered(index)
         if fate == lib.SPHTTP_NOT_TEXT:
             kind = self._call.payload(index, result).decode(errors="replace")
             return not_text(self._worker, index, item, kind)

@@ -420,6 +420,11 @@ def test_several_that_take_too_long(files: list[Path], huge: Path, kernel: str) 
     assert [one.result for one in outcomes[1::2]] == [hmac_sha256(path) for path in files[:2]]
 
 
+def test_few_descriptors_are_enough(sparse: list[Path], kernel: str) -> None:
+    """A file waits until another is closed."""
+    run_case("few_descriptors_digest", *sparse)
+
+
 def test_a_deadline_ends_it(files: list[Path], huge: Path) -> None:
     with pytest.raises(DeadlineError) as raised:
         digest_files([huge, huge, *files], in_processes=2, deadline=1.0)
