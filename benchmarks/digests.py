@@ -21,7 +21,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from harness import Row, interleave
+from harness import Row, busy, interleave
 
 from tep_parallel import Sock, digest_files
 from tep_parallel._native import ffi, lib
@@ -30,6 +30,8 @@ MIB = 1 << 20
 COMMAND = Path(sys.executable).parent / "tep-parallel"
 OURS, OUR_COMMAND = "digest_files", "tep-parallel digest"
 CORES = len(os.sched_getaffinity(0))
+IN_THREADS = f"hashlib.file_digest, {CORES} threads"
+BUSY_THREADS = 4
 AN_EIGHTH = 8  # of the list for each process of xargs; else it starts one
 
 Calls = dict[str, Callable[[], object]]
@@ -59,6 +61,12 @@ def main() -> None:
             rows = interleave(calls, options.rounds) + interleave(commands, options.rounds)
             show(rows, total)
             found[title] = rows
+        print(
+            f"\n1,000 x 64 KiB in a host where {BUSY_THREADS} threads compute, medians of", end=""
+        )
+        print(f" {options.rounds} rounds")
+        with busy(BUSY_THREADS):
+            show(interleave(calls_for_busy(medium), options.rounds), 1000 << 16)
         for count, rounds in ((20_000, options.rounds), (200_000, min(options.rounds, 3))):
             sizes = random.Random(count)
             tree = Path(root, str(count))
@@ -89,9 +97,15 @@ def calls_for(paths: list[str]) -> Calls:
     return {
         OURS: lambda: digest_files(paths, algorithm="sha256"),
         "digest_files, one file at a time in each child": lambda: one_at_a_time(paths),
-        f"hashlib.file_digest, {CORES} threads": in_threads,
+        IN_THREADS: in_threads,
         "hashlib.file_digest": lambda: list(map(file_digest, paths)),
     }
+
+
+def calls_for_busy(paths: list[str]) -> Calls:
+    """Those of them that a service would make."""
+    calls = calls_for(paths)
+    return {name: calls[name] for name in (OURS, IN_THREADS)}
 
 
 def one_at_a_time(paths: list[str]) -> None:

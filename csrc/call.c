@@ -108,12 +108,12 @@ sphttp_call_open(uint32_t count, uint32_t alive, int how, const char *root,
     if (err != 0) {
         goto fail;
     }
-    call->slots = calloc(call->alive, sizeof(*call->slots));
+    call->pids = calloc(call->alive, sizeof(*call->pids));
     call->asked = calloc((size_t)call->alive * call->lanes,
                          sizeof(*call->asked));
     call->payloads = calloc(call->pool ? 1 : (size_t)count + 1,
                             sizeof(*call->payloads));
-    if (call->slots == NULL || call->asked == NULL ||
+    if (call->pids == NULL || call->asked == NULL ||
         call->payloads == NULL) {
         err = -ENOMEM;
         goto fail;
@@ -160,7 +160,7 @@ call_free(struct sphttp_call *call)
         (void)munmap(call->page, call->page_size);
     }
     free(call->payloads);
-    free(call->slots);
+    free(call->pids);
     free(call->asked);
     digest_free(call->digest);
     free(call->lives);

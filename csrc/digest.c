@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* --- What is computed ----------------------------------------------------------- */
@@ -81,12 +82,19 @@ file_open(struct file *file, const struct algorithm *algorithm,
     /* O_NONBLOCK: a FIFO without a writer, or a file of /proc that waits for
      * something to say, must not be waited for. */
     int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    struct stat st;
+    if (fd < 0 && errno == EWOULDBLOCK && stat(path, &st) == 0 &&
+        S_ISREG(st.st_mode)) {
+        /* Somebody has a lease on it, and has just been told to end that. */
+        const struct timespec soon = {0, 10000000};
+        (void)nanosleep(&soon, NULL);
+        return -EINTR;
+    }
     if (fd < 0) {
         /* What open says of a socket, and of a device that is not there. */
         return errno == ENXIO || errno == ENODEV ? SPHTTP_NOT_A_FILE : -errno;
     }
     int err = 0;
-    struct stat st;
     if (fstat(fd, &st) != 0) {
         err = -errno;
         goto fail;
@@ -138,11 +146,12 @@ file_close(struct file *file)
     close_end(&file->fd);
 }
 
-/* Map what comes next, if a window has room for no more than is left. */
+/* Map what comes next, if a window has room for no more than is left. Not the
+ * beginning: what cannot be read, such as a device's memory in /sys, shows there. */
 static bool
 open_window(struct file *file)
 {
-    if (file->left > 0 || file->total % READ_SIZE != 0 ||
+    if (file->left > 0 || file->total == 0 || file->total % READ_SIZE != 0 ||
         file->size < WINDOW_SIZE || file->total > file->size - WINDOW_SIZE) {
         return false;
     }
@@ -249,7 +258,7 @@ sphttp_file_free(sphttp_file *file)
 {
     if (file != NULL) {
         file_close(&file->file);
-        explicit_bzero(&file->algorithm, sizeof(file->algorithm));
+        explicit_bzero(file, sizeof(*file)); /* much of it follows from the key */
         free(file);
     }
 }

@@ -79,6 +79,13 @@ digest_free(struct digest *digest)
     free(digest);
 }
 
+uint32_t
+sphttp_call_hands(const sphttp_call *call)
+{
+    bool several = call->digest != NULL && call->lanes > 1;
+    return call->alive * (several ? call->digest->kernel->lanes : 1);
+}
+
 uint64_t
 sphttp_call_bytes(const sphttp_call *call)
 {
@@ -98,6 +105,7 @@ struct lane {
     struct file file;
     bool taken;     /* there is an item in its hand... */
     uint32_t index; /* ...this one */
+    uint64_t told;  /* bytes of it that progress has been told of */
     int how;        /* to take the next */
 };
 
@@ -181,15 +189,27 @@ list_larges(struct child *child)
     }
 }
 
+/* Look no more at large ones that somebody has. */
+static void
+skip_taken(struct child *child)
+{
+    while (child->large < child->larges_end &&
+           child->call->state[child->larges[child->large].index] !=
+               ITEM_FREE) {
+        child->large++;
+    }
+}
+
 /* May a child that has `mine` files in hand take another? Where there are not
  * enough for all lanes of all children, each takes its share. */
 static bool
-share_left(const struct child *child, uint32_t mine)
+share_left(struct child *child, uint32_t mine)
 {
     const struct sphttp_call *call = child->call;
     uint32_t lanes = call->alive * child->lanes;
     uint32_t next = call->page->next;
     uint32_t unfinished = next < call->count ? call->count - next : 0;
+    skip_taken(child);
     if (child->large < child->larges_end) {
         unfinished = 0;
         for (uint32_t i = child->large;
@@ -255,6 +275,7 @@ finish_item(struct child *child, uint32_t i, int err)
     int64_t now = now_ns();
     call->hand = call->slot * call->lanes + i;
     lane->taken = false;
+    lane->told = 0;
     file_close(&lane->file);
     if (err == 0) {
         file_hex(&lane->file, &child->digest->algorithm, hex);
@@ -268,12 +289,15 @@ finish_item(struct child *child, uint32_t i, int err)
     lane->how = child_turn(call, now);
 }
 
-/* Tell a host that wants to know how many bytes more have been read. */
+/* Tell a host that wants to know how much more of a file has been read. What is
+ * read again it has been told of. */
 static void
-count_bytes(const struct child *child, uint64_t bytes)
+tell_bytes(const struct child *child, struct lane *lane)
 {
     const struct sphttp_call *call = child->call;
-    if (call->tell && bytes > 0) {
+    if (call->tell && lane->file.total > lane->told) {
+        uint64_t bytes = lane->file.total - lane->told;
+        lane->told = lane->file.total;
         uint64_t before = atomic_fetch_add(&call->page->bytes, bytes);
         if (before / RING_EVERY != (before + bytes) / RING_EVERY) {
             news_ring(call);
@@ -294,7 +318,8 @@ window_lost(int number, siginfo_t *info, void *context)
 {
     (void)context;
     const unsigned char *at = info->si_addr;
-    for (uint32_t i = 0; way_back != NULL && i < looking->lanes; i++) {
+    bool fault = info->si_code > 0 && way_back != NULL;
+    for (uint32_t i = 0; fault && i < looking->lanes; i++) {
         struct file *file = &looking->lane[i].file;
         if (file->window != NULL && at >= file->window &&
             at < file->window + WINDOW_SIZE) {
@@ -304,6 +329,9 @@ window_lost(int number, siginfo_t *info, void *context)
         }
     }
     (void)signal(number, SIG_DFL); /* it was something else: die of it */
+    if (info->si_code <= 0) {      /* somebody has sent it */
+        (void)raise(number);
+    }
 }
 
 /* Let the kernel go on; false: a window was lost, and nothing has been done. */
@@ -383,7 +411,6 @@ get_ready(struct child *child, uint32_t i)
         if (err != 0 && worth_waiting(child, err)) {
             return false;
         }
-        uint64_t before = lane->file.total;
         while (err == 0 && lane->file.left < SHA256_BLOCK &&
                !lane->file.ended) {
             /* What one lane alone digests is faster read: nothing else is done
@@ -391,8 +418,8 @@ get_ready(struct child *child, uint32_t i)
             err = file_fill(&lane->file, algorithm, child->busy > 1);
             err = err == -EINTR ? 0 : err;
         }
-        if (lane->file.total > before) {
-            count_bytes(child, lane->file.total - before);
+        if (lane->file.fd >= 0) {
+            tell_bytes(child, lane);
         }
         if (err == 0 && lane->file.left >= SHA256_BLOCK) {
             return true;

@@ -118,6 +118,11 @@ hand_take(struct sphttp_call *call, int how)
             set_aside(call, (uint32_t)index, (uint32_t)index + 1);
         }
         else if (next >= mark) {
+            index = left_to_others(call);
+            if (index >= 0) { /* a death gave it back, and who sleeps sees no more */
+                set_aside(call, (uint32_t)index, (uint32_t)index + 1);
+                continue;
+            }
             if ((how & TAKE_NOW) != 0) {
                 break;
             }

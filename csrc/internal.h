@@ -130,12 +130,6 @@ enum trouble {
     TROUBLE_FORK
 };
 
-/* A place for one child; the nursery's. */
-struct slot {
-    pid_t pid; /* 0: free */
-    bool late; /* it is being killed for one of its items */
-};
-
 struct payload {
     char *record;  /* malloc; the payload, and the MAC if there is one */
     const char *text; /* the payload: there, or in the pool's memory */
@@ -163,7 +157,7 @@ struct sphttp_call {
     int bell;                /* tell: an eventfd, to wake the host; or -1 */
     int memory;              /* pool: a memory file that cannot shrink; or -1 */
     uint32_t *mark;          /* pool: a page that every fork empties; or NULL */
-    struct slot *slots;      /* alive of them */
+    pid_t *pids; /* the nursery's: who is in which slot; 0: nobody */
     int64_t *asked; /* a hand each: the item it will be asked about; or -1 */
     uint32_t *lives;         /* retries: how often each item's child died */
     struct digest *digest;   /* the items are files to digest in C; or NULL */

@@ -86,8 +86,8 @@ void
 kill_slots(const struct sphttp_call *call)
 {
     for (uint32_t i = 0; i < call->alive; i++) {
-        if (call->slots[i].pid > 0) {
-            kill_with_group(call->slots[i].pid);
+        if (call->pids[i] > 0) {
+            kill_with_group(call->pids[i]);
         }
     }
 }

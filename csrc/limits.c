@@ -1,11 +1,11 @@
 /* What the nursery does about time, and about a call that is cut short. */
 #include "internal.h"
 
-/* The place of the child whose hand it is. */
-static struct slot *
-slot_of(const struct sphttp_call *call, uint32_t hand)
+/* The child whose hand it is; 0: there is none. */
+static pid_t
+child_of(const struct sphttp_call *call, uint32_t hand)
 {
-    return &call->slots[hand / call->lanes];
+    return call->pids[hand / call->lanes];
 }
 
 /* What is in a hand, 1 + its index, and since when, by now_ns. False: nothing, or
@@ -14,7 +14,7 @@ static bool
 in_hand(const struct sphttp_call *call, uint32_t hand, uint32_t *item,
         int64_t *since_ns)
 {
-    if (slot_of(call, hand)->pid == 0) {
+    if (child_of(call, hand) == 0) {
         return false;
     }
     /* In this order: of an item that is taken meanwhile the clock is younger. */
@@ -32,8 +32,7 @@ kill_item(struct sphttp_call *call, uint32_t hand, uint32_t item,
     int64_t index = hand_give_up(call, hand, item, kind);
     if (index >= 0) { /* else it has just been committed */
         call->asked[hand] = index;
-        slot_of(call, hand)->late = kind == ITEM_LATE;
-        kill_with_group(slot_of(call, hand)->pid);
+        kill_with_group(child_of(call, hand));
     }
 }
 
@@ -79,7 +78,7 @@ limits_next(const struct sphttp_call *call)
         if (in_hand(call, hand, &item, &since)) {
             end = since + call->timeout_ns;
         }
-        if (slot_of(call, hand)->pid != 0 && end < next) {
+        if (child_of(call, hand) != 0 && end < next) {
             next = end;
         }
     }
@@ -91,7 +90,7 @@ limits_cut(struct sphttp_call *call, bool patient)
 {
     for (uint32_t hand = 0; hand < call->alive * call->lanes; hand++) {
         uint32_t item = hand_item(call, hand);
-        if (slot_of(call, hand)->pid != 0 && item != 0) {
+        if (child_of(call, hand) != 0 && item != 0) {
             kill_item(call, hand, item, ITEM_CUT);
         }
     }

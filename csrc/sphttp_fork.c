@@ -275,7 +275,7 @@ fork_child(struct nursery *nursery, uint32_t index, uint32_t slot)
         call->report[index].pid = pid;
         nursery->next = index + 1;
     }
-    call->slots[slot] = (struct slot){.pid = pid};
+    call->pids[slot] = pid;
     nursery->running++;
     return false;
 }
@@ -313,7 +313,7 @@ slot_to_fill(struct nursery *nursery)
     uint32_t slot = nursery->next % call->alive; /* most often the free one */
     for (uint32_t i = 0; i < call->alive; i++) {
         bool wanted = any || (call->pool && slot_left(call, slot));
-        if (call->slots[slot].pid == 0 && wanted) {
+        if (call->pids[slot] == 0 && wanted) {
             return slot;
         }
         slot = (slot + 1) % call->alive;
@@ -321,32 +321,27 @@ slot_to_fill(struct nursery *nursery)
     return -1;
 }
 
-/* The child in `slot`, whose hand it is, has ended. */
+/* The child whose hand it is has ended. */
 static void
-finish_hand(struct nursery *nursery, const struct slot *slot, uint32_t hand,
-            int status, const struct rusage *usage)
+finish_hand(struct nursery *nursery, uint32_t hand, int status,
+            const struct rusage *usage)
 {
     struct sphttp_call *call = nursery->call;
     uint32_t item = hand_item(call, hand);
     uint64_t kind = hand_kind_of_lost(call, item);
-    if (slot->late && kind == ITEM_LOST) {
-        kind = ITEM_FREE; /* it was killed for what was in another hand */
-    }
     int64_t lost = hand_give_up(call, hand, item, kind);
     int64_t index = lost >= 0 ? lost : call->asked[hand];
     if (index < 0) {
         return; /* a pool's, and it had nothing in hand */
     }
     if (lost >= 0 && kind == ITEM_FREE) {
-        if (!slot->late) {
-            call->lives[index]++;
-        }
+        call->lives[index]++;
         record_remove(call, (uint32_t)index); /* half a one, or not committed */
         nursery->next = index < nursery->next ? (uint32_t)index : nursery->next;
         return;
     }
     struct report *report = &call->report[index];
-    report->pid = slot->pid;
+    report->pid = call->pids[hand / call->lanes];
     report->wait_status = status;
     report->max_rss = (int64_t)usage->ru_maxrss * 1024;
     report->cpu_ns =
@@ -359,23 +354,22 @@ finish_hand(struct nursery *nursery, const struct slot *slot, uint32_t hand,
     news_push(call, (uint32_t)index);
 }
 
-/* The child in slot `number` has ended. */
+/* The child in `slot` has ended. */
 static void
-finish_slot(struct nursery *nursery, uint32_t number, int status,
+finish_slot(struct nursery *nursery, uint32_t slot, int status,
             const struct rusage *usage)
 {
     struct sphttp_call *call = nursery->call;
-    struct slot *slot = &call->slots[number];
     for (uint32_t lane = 0; lane < call->lanes; lane++) {
-        uint32_t hand = number * call->lanes + lane;
-        finish_hand(nursery, slot, hand, status, usage);
+        uint32_t hand = slot * call->lanes + lane;
+        finish_hand(nursery, hand, status, usage);
         /* Reaped: from now on the number may be anybody's. */
         call->hands[hand].pid = 0;
     }
     if (call->pool) {
         news_missed(call);
     }
-    *slot = (struct slot){0};
+    call->pids[slot] = 0;
     nursery->running--;
     nursery->starved = false;
 }
@@ -394,7 +388,7 @@ reap_ended(struct nursery *nursery)
             return pid == 0;
         }
         for (uint32_t i = 0; i < call->alive; i++) {
-            if (call->slots[i].pid == pid) {
+            if (call->pids[i] == pid) {
                 finish_slot(nursery, i, status, &usage);
                 break;
             }

@@ -61,7 +61,8 @@ enum sphttp_how {
     SPHTTP_CUT_SHORT = 8, /* after one failed, what runs is killed */
     SPHTTP_SETUP = 16, /* an item's clock starts at sphttp_child_begin only */
     SPHTTP_TELL = 32, /* py_call_run returns whenever items have ended */
-    SPHTTP_LANES = 64 /* a pool's children may have several items in hand */
+    SPHTTP_LANES = 64 /* a pool's children may have several items in hand; not for
+                       * items with a limit, which would share their time */
 };
 
 /* Prepare a call of `count` items (at least 1), at most `alive` children (at
@@ -85,6 +86,9 @@ int sphttp_call_limit(sphttp_call *call, int64_t timeout_ns,
  * or not one path an item. */
 int sphttp_call_digest(sphttp_call *call, const char *paths, size_t size,
                        const char *key, size_t key_size, const char *kernel);
+
+/* How many items the children may have in hand, all together. */
+uint32_t sphttp_call_hands(const sphttp_call *call);
 
 /* The bytes that have been digested so far. */
 uint64_t sphttp_call_bytes(const sphttp_call *call);

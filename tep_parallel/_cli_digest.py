@@ -7,7 +7,6 @@ import importlib.util
 import os
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tep_parallel import _sums
@@ -17,6 +16,7 @@ from tep_parallel._given import (
     all_of_standard_input,
     asking_the_system,
     content,
+    content_for,
     split,
     standard_input,
 )
@@ -72,7 +72,7 @@ def run(options: argparse.Namespace, printer: Printer) -> bool:
         wanted_kernel()
     except ValueError as error:
         raise WrongUsageError(str(error)) from error
-    key = b"" if options.key_file is None else content(options.key_file, "--key-file")
+    key = b"" if options.key_file is None else content_for("--key-file", options.key_file)
     if key and options.algorithm == "sha256":
         msg = "digest: --key-file is for --algorithm hmac-sha256"
         raise WrongUsageError(msg)
@@ -98,7 +98,7 @@ def _paths(options: argparse.Namespace, printer: Printer) -> tuple[list[str], bo
     if options.files_from == _STANDARD_INPUT:
         paths = split(all_of_standard_input("--files-from"), nul=options.nul)
     elif options.files_from is not None:
-        paths = split(content(options.files_from, "--files-from"), nul=options.nul)
+        paths = split(content_for("--files-from", options.files_from), nul=options.nul)
     elif options.nul:
         msg = "digest: -0 is for --files-from"
         raise WrongUsageError(msg)
@@ -117,7 +117,7 @@ def _paths(options: argparse.Namespace, printer: Printer) -> tuple[list[str], bo
 
     files: list[str] = []
     for path in paths:
-        if os.path.isdir(path):
+        if path != _STANDARD_INPUT and os.path.isdir(path):
             files += files_below(path, failed)
         else:
             files.append(path)
@@ -160,10 +160,10 @@ def _digest_of_standard_input(key: bytes, algorithm: str) -> str | BaseException
 
     state: Any = hashlib.sha256() if algorithm == "sha256" else hmac.new(key, digestmod="sha256")
     try:
-        for piece in standard_input(_STANDARD_INPUT):
+        for piece in standard_input():
             state.update(piece)
     except OSError as error:
-        return error
+        return OSError(error.errno, f"standard input: {error.strerror}", _STANDARD_INPUT)
     digits: str = state.hexdigest()
     return digits
 
@@ -220,15 +220,11 @@ def _check(options: argparse.Namespace, key: bytes, printer: Printer) -> bool:
         raise WrongUsageError(msg)
     name = options.check
     try:
-        if name == _STANDARD_INPUT:
-            listed = all_of_standard_input("--check")
-        else:
-            listed = Path(name).read_bytes()
+        listed = b"".join(standard_input()) if name == _STANDARD_INPUT else content(name)
     except OSError as error:
         printer.complain(failure(name, error))
         return False
-    lines = [line for line in split(listed) if line and not line.startswith("#")]
-    entries = [_sums.parsed(line, options.algorithm) for line in lines]
+    entries = _sums.parsed(split(listed), options.algorithm)
     expected = [entry for entry in entries if entry is not None]
     if not expected:
         printer.complain(f"{name}: no properly formatted checksum lines found")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from tep_parallel._errors import shown
 from tep_parallel._parallel import Parallel
 from tep_parallel._sock import bytes_of, file_digest, native
-from tep_parallel._worker import ParallelWorker
+from tep_parallel._worker import ParallelWorker, hooks_of
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -26,10 +26,11 @@ _KERNEL = "TEP_PARALLEL_SHA256"
 class FileDigest(ParallelWorker):
     """The digest of a file, as 64 lower-case hexadecimal digits.
 
-    With children, no codec, and no subclass's own `process`, files are digested in C, and a
-    pool's children have several in hand at once where the processor is faster then: the
-    environment's TEP_PARALLEL_SHA256 names the kernel to use, and with `openssl` it is one
-    file at a time.
+    Of this class itself, with children and no codec, files are digested in C; of a subclass,
+    by its `process`. A pool's children then have several in hand at once where the processor
+    is faster so, and no `timeout` is given, which would count the time that files take from
+    each other. The environment's TEP_PARALLEL_SHA256 names the kernel to use: with `openssl`
+    it is one file at a time.
 
     Args:
         key: Of HMAC; str is taken as UTF-8, anything bytes-like as it is; it may be empty.
@@ -91,7 +92,7 @@ def digest_files(
     retries: int = 0,
     on_error: str = "stop",
     progress: Progress | bool | None = None,
-    return_exceptions: Literal[True],
+    return_exceptions: bool,
 ) -> list[str | BaseException]: ...
 
 
@@ -115,9 +116,11 @@ def digest_files(
         key: As of FileDigest.
         algorithm: Likewise.
         in_processes: How many children there are; True: processor_count().
-        timeout: Seconds that a file may take. None: for ever.
+        timeout: Seconds that a file may take; each child then takes one after another. None:
+            for ever.
         deadline: Seconds that the whole call may take. None: for ever.
-        retries: How often a file whose child died is tried again.
+        retries: How often a file whose child died is tried again. (With in_processes=0 these
+            three are not enforced.)
         on_error: As of Parallel; with return_exceptions every file is tried.
         progress: True: a bar of tqdm's on standard error; or an object whose `update(n)` is
             called when n more bytes have been read.
@@ -155,19 +158,24 @@ def digest_files(
 
 
 def _checked(paths: Iterable[StrOrBytesPath]) -> list[StrOrBytesPath]:
-    if isinstance(paths, str | bytes | os.PathLike):
+    if isinstance(paths, str | bytes | os.PathLike) or not hasattr(type(paths), "__iter__"):
         msg = f"paths: expected an iterable of paths, got one {type(paths).__name__}"
         raise TypeError(msg)
     listed = list(paths)
     if _joined(listed) is not None:
         return listed
     for index, path in enumerate(listed):
-        if not isinstance(path, str | bytes | os.PathLike):
-            msg = f"paths: expected str, bytes or os.PathLike, got {type(path).__name__}"
-            msg += f" as number {index}"
-            raise TypeError(msg)
-        if _joined([path]) is None:
-            msg = f"paths: number {index} ({shown(path)}) cannot be the name of a file"
+        where = f"paths: number {index} ({shown(path)})"
+        try:
+            name = os.fsencode(path)
+        except TypeError as error:
+            msg = f"{where}: {error}"
+            raise TypeError(msg) from error
+        except UnicodeEncodeError as error:
+            msg = f"{where} is in no encoding of file names"
+            raise ValueError(msg) from error
+        if b"\0" in name:
+            msg = f"{where} has a NUL in it"
             raise ValueError(msg)
     raise AssertionError  # not reached: together they fail only where one does
 
@@ -205,8 +213,9 @@ def job_of(worker: ParallelWorker | Process, items: list[Any], options: Options)
     Raises:
         ValueError: TEP_PARALLEL_SHA256 names a kernel that this processor does not have.
     """
-    if not isinstance(worker, FileDigest) or not in_bytes(worker, options):
+    if not in_bytes(worker, options):
         return None
+    assert isinstance(worker, FileDigest)
     paths = _joined(items)
     if paths is None:
         return None  # process says of each what is wrong with it
@@ -229,7 +238,10 @@ def wanted_kernel() -> bytes:
 
 def in_bytes(worker: ParallelWorker | Process, options: Options) -> bool:
     """Whether the progress of a call is counted in bytes, not items."""
-    return type(worker) is FileDigest and options.codec is None
+    if type(worker) is not FileDigest or options.codec is not None:
+        return False
+    own = getattr(worker.process, "__func__", None) is FileDigest.process
+    return own and hooks_of(worker) == (None, None)
 
 
 def size_of(path: StrOrBytesPath) -> int:

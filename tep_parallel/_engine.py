@@ -147,6 +147,12 @@ class Call:
         read: int = lib.sphttp_call_bytes(self.handle)
         return read
 
+    @property
+    def hands(self) -> int:
+        """How many items the children may have in hand, all together."""
+        hands: int = lib.sphttp_call_hands(self.handle)
+        return hands
+
     def allow(self, mark: int) -> None:
         """Let the items below `mark` start; without it all may."""
         lib.sphttp_call_allow(self.handle, mark)

@@ -69,7 +69,7 @@ class Ended:
                 self._call.digest(self._job)
                 serve = _no_child_of_ours
             if options.watched:
-                self._watch(alive, serve)
+                self._watch(serve)
             else:
                 event = self._call.run()
                 if event != 0:
@@ -116,9 +116,9 @@ class Ended:
         how: int = {"stop": lib.SPHTTP_STOP, "kill": lib.SPHTTP_CUT_SHORT}.get(self._on_error, 0)
         if self._pool:
             how |= lib.SPHTTP_POOL
-        if self._job is not None:
+        if self._job is not None and self._options.timeout is None:
             how |= lib.SPHTTP_LANES
-        elif self._pool or teardown is not None:
+        if self._job is None and (self._pool or teardown is not None):
             how |= lib.SPHTTP_LINGER
         if setup is not None:
             how |= lib.SPHTTP_SETUP
@@ -126,11 +126,11 @@ class Ended:
             how |= lib.SPHTTP_TELL
         return how
 
-    def _watch(self, alive: int, serve: Callable[[int], NoReturn]) -> None:
+    def _watch(self, serve: Callable[[int], NoReturn]) -> None:
         """Run the call, and tell of each item as it ends."""
         size_of = _digest.size_of if self._job is not None else None
         with Watch(self._options, self._items, size_of) as watch:
-            self._let_start(watch, alive)
+            self._let_start(watch, self._call.hands)
             event = NEWS
             while event == NEWS:
                 event = self._call.run()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import signal
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 from tep_parallel._report import failure
 
@@ -36,35 +36,33 @@ def asking_the_system() -> Iterator[None]:
         raise RefusedError(str(error)) from error
 
 
-def content(path: str, what: str) -> bytes:
-    """Every byte of a file.
+def content(path: str) -> bytes:
+    """Every byte of a file."""
+    with open(path, "rb") as file:
+        return file.read()
 
-    Args:
-        what: The option that names it.
+
+def content_for(option: str, path: str) -> bytes:
+    """Every byte of the file that an option names.
 
     Raises:
         WrongUsageError: It cannot be read.
     """
     try:
-        return Path(path).read_bytes()
+        return content(path)
     except OSError as error:
-        msg = f"{what}: {failure(path, error)}"
+        msg = f"{option}: {failure(path, error)}"
         raise WrongUsageError(msg) from error
 
 
-def standard_input(what: str) -> Iterator[bytes]:
+def standard_input() -> Iterator[bytes]:
     """Every byte of it, piece by piece, also where it never blocks.
 
-    Args:
-        what: What it is wanted for.
-
     Raises:
-        WrongUsageError: It is closed.
-        OSError: It cannot be read.
+        OSError: It is closed, or cannot be read.
     """
     if sys.stdin is None:  # the shell's <&-
-        msg = f"{what}: standard input is closed"
-        raise WrongUsageError(msg)
+        raise OSError(errno.EBADF, "closed")
     while True:
         try:
             piece = os.read(sys.stdin.fileno(), 1 << 18)
@@ -79,11 +77,14 @@ def standard_input(what: str) -> Iterator[bytes]:
 def all_of_standard_input(what: str) -> bytes:
     """Every byte of it.
 
+    Args:
+        what: What it is wanted for.
+
     Raises:
         WrongUsageError: It cannot be read.
     """
     try:
-        return b"".join(standard_input(what))
+        return b"".join(standard_input())
     except OSError as error:
         msg = f"{what}: standard input: {error.strerror}"
         raise WrongUsageError(msg) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 # GNU's way to keep a name on its line, with a backslash at the line's head.
 _ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r"})
@@ -10,11 +11,12 @@ _ESCAPED = {"\\\\": "\\", "\\n": "\n", "\\r": "\r"}
 _TO_ESCAPE = re.compile(r"[\\\n\r]")
 
 _HEX = r"([0-9a-fA-F]{64})"
-# A space and a mark: a star for what was read as binary, which here is all the same; or the
-# one space of old BSD.
-_GNU = re.compile(rf"[ \t]*(\\?){_HEX}[ \t](?:[ *](?=.))?(.+)", re.DOTALL)
-_BSD = re.compile(rf"[ \t]*(\\?)SHA256 ?\((.*)\) ?= *{_HEX}", re.DOTALL)
+_GNU = re.compile(rf"[ \t]*(\\?){_HEX}[ \t]([ *]?)(.*)", re.DOTALL)
+_BSD = re.compile(rf"[ \t]*(\\?)SHA256 ?\((.*)\)[ \t]*=[ \t]*{_HEX}", re.DOTALL)
 _KEYED = re.compile(rf"(\\?)(.+) {_HEX}", re.DOTALL)
+
+# The path, and the digest that it shall have.
+Entry = tuple[str, str]
 
 
 def line(path: str, digest: str, algorithm: str) -> str:
@@ -27,33 +29,54 @@ def line(path: str, digest: str, algorithm: str) -> str:
 
 def shown(path: str) -> str:
     """The path before a verdict: as it is, unless it would not fit on a line."""
-    return f"\\{path.translate(_ESCAPES)}" if "\n" in path or "\r" in path else path
+    return f"\\{path.translate(_ESCAPES)}" if "\n" in path else path
 
 
-def parsed(text: str, algorithm: str) -> tuple[str, str] | None:
-    """The path and the digest of a line; None: it is not of that format.
+def parsed(lines: Iterable[str], algorithm: str) -> list[Entry | None]:
+    """What the lines of a list say; None: one is not of that format.
+
+    Empty lines and remarks are left out.
 
     Args:
-        text: The line, without its end.
+        lines: Without their ends.
         algorithm: "sha256": what `sha256sum --check` takes; else what `line` writes.
     """
-    text = text.removesuffix("\r")
-    if algorithm != "sha256":
-        found = _KEYED.fullmatch(text)
-        mark, name, digest = found.groups() if found else ("", "", "")
-    elif found := _BSD.fullmatch(text):
-        mark, name, digest = found.groups()
-    else:
-        found = _GNU.fullmatch(text)
-        mark, digest, name = found.groups() if found else ("", "", "")
+    old_bsd: bool | None = None  # not known yet
+    entries: list[Entry | None] = []
+    for full_line in lines:
+        text = full_line.removesuffix("\r")
+        if not text or text.startswith("#"):
+            continue
+        if algorithm != "sha256":
+            entries.append(_entry(_KEYED.fullmatch(text)))
+        elif found := _BSD.fullmatch(text):
+            entries.append(_entry(found))
+        elif (found := _GNU.fullmatch(text)) is None:
+            entries.append(None)
+        else:
+            # A space and a mark, or in an old list of BSD's one space: not both in one list,
+            # for there a renamed file could pass for another whose name begins with a space.
+            one_space = not found[3] or not found[4]
+            if old_bsd is None:
+                old_bsd = one_space
+            if one_space and not old_bsd:
+                entries.append(None)
+            elif old_bsd:
+                name = found[3] + found[4]
+                entries.append(_named(found[1], name, found[2]) if name else None)
+            else:
+                entries.append(_named(found[1], found[4], found[2]))
+    return entries
+
+
+def _entry(found: re.Match[str] | None) -> Entry | None:
+    return None if found is None else _named(found[1], found[2], found[3])
+
+
+def _named(mark: str, name: str, digest: str) -> Entry | None:
     if mark:
-        name = _plain(name)
-    return (name, digest.lower()) if name and "\0" not in name else None
-
-
-def _plain(name: str) -> str:
-    """The name that was escaped; an empty one where it was not, or not rightly."""
-    parts = re.split(r"(\\.?)", name, flags=re.DOTALL)
-    if any(part not in _ESCAPED for part in parts[1::2]):
-        return ""
-    return "".join(_ESCAPED.get(part, part) for part in parts)
+        parts = re.split(r"(\\.?)", name, flags=re.DOTALL)
+        if any(part not in _ESCAPED for part in parts[1::2]):
+            return None
+        name = "".join(_ESCAPED.get(part, part) for part in parts)
+    return None if "\0" in name else (name, digest.lower())

@@ -14,7 +14,7 @@ def files_below(top: str, failed: Callable[[str, OSError], object]) -> list[str]
     file is left out.
 
     Args:
-        failed: Told of each directory that cannot be listed.
+        failed: Told of what cannot be listed, or looked at.
 
     Source: find -type f, but for the order.
     """
@@ -22,9 +22,15 @@ def files_below(top: str, failed: Callable[[str, OSError], object]) -> list[str]
     levels = [_entries(top, failed)]
     while levels:
         for entry in levels[-1]:
-            if entry.is_file(follow_symlinks=False):
+            try:
+                is_file = entry.is_file(follow_symlinks=False)
+                is_directory = not is_file and entry.is_dir(follow_symlinks=False)
+            except OSError as error:  # where only its inode says what it is
+                failed(entry.path, error)
+                continue
+            if is_file:
                 files.append(entry.path)
-            elif entry.is_dir(follow_symlinks=False):
+            elif is_directory:
                 levels.append(_entries(entry.path, failed))
                 break
         else:

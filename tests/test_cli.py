@@ -257,13 +257,6 @@ def test_each_way_to_fail_is_one_line(worker: str, count: int, said: bytes, plac
         ("digest", "name the paths, or --files-from, and not both"),
         ("digest --in-processes=-1 x", "expected 0 or more"),
         ("digest --in-processes x x", "expected 0 or more"),
-        ("digest --key /etc/hosts /etc/hosts", "unrecognized arguments: --key"),
-        ("digest --key-file /nowhere /etc/hosts", "--key-file: /nowhere: No such file"),
-        ("digest --key-file - --files-from - </etc/hosts", "--key-file: -: No such file"),
-        ("digest --files-from /nowhere", "--files-from: /nowhere: No such file"),
-        ("digest --files-from /etc/hosts /etc/hosts", "and not both"),
-        ("digest --files-from - <&-", "standard input is closed"),
-        ("digest -0 /etc/hosts", "-0 is for --files-from"),
         ("map", "MODULE:NAME is missing"),
         ("map --json", "MODULE:NAME is missing"),
         ("map workers x", "expected MODULE:NAME, got 'workers'"),
@@ -279,7 +272,7 @@ def test_each_way_to_fail_is_one_line(worker: str, count: int, said: bytes, plac
         ("map workers:Needy x", "making a Needy: TypeError"),
         ("map math:pi x", "worker: expected a ParallelWorker or a callable"),
         ("map -0 workers:echo x", "-0 is for items from standard input"),
-        ("map workers:echo <&-", "standard input is closed"),
+        ("map workers:echo <&-", "standard input: closed"),
     ],
 )
 def test_wrong_usage_is_status_2_and_one_line(arguments: str, reason: str, place: Path) -> None:

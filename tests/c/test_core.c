@@ -841,7 +841,8 @@ a_late_item_that_was_committed_costs_no_other(void)
         (void)pause();
         _exit(0);
     }
-    call->slots[0] = (struct slot){child, -1};
+    call->pids[0] = child;
+    call->asked[0] = -1;
     call->hands[0].since_ns = 1;
     call->hands[0].item = 1;
     call->state[0] = ITEM_DONE;
@@ -856,7 +857,7 @@ a_late_item_that_was_committed_costs_no_other(void)
     limits_enforce(call);
     CHECK(call->state[1] == ITEM_LATE);
     CHECK(waitpid(child, NULL, 0) == child);
-    call->slots[0].pid = 0;
+    call->pids[0] = 0;
     end(call);
 }
 
@@ -869,7 +870,7 @@ the_nearest_limit_is_that_of_the_oldest_item(void)
     CHECK(limits_next(call) == INT64_MAX); /* no child, no clock */
     int64_t now = now_ns();
     for (uint32_t slot = 0; slot < 3; slot++) {
-        call->slots[slot] = (struct slot){getpid(), -1};
+        call->pids[slot] = getpid();
         call->hands[slot].item = slot + 1;
         call->hands[slot].since_ns = now - slot * SECOND;
         call->state[slot] = item_running(slot);
@@ -879,7 +880,7 @@ the_nearest_limit_is_that_of_the_oldest_item(void)
     CHECK(limits_next(call) == now + 99 * SECOND);
     CHECK(sphttp_call_limit(call, 100 * SECOND, 10 * SECOND, 0) == 0);
     CHECK(limits_next(call) == call->deadline_ns);
-    memset(call->slots, 0, 3 * sizeof(*call->slots));
+    memset(call->pids, 0, 3 * sizeof(*call->pids));
     end(call);
 }
 

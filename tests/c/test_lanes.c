@@ -49,6 +49,7 @@ static size_t kernel_count;
 static bool interrupted;        /* the next open is, by a signal */
 static const char *to_cut = ""; /* a file that is cut when it is mapped... */
 static off_t cut_to; /* ...to so many bytes; -1: nothing can be seen of it */
+static const char *hanging = ""; /* a file whose disk does not answer */
 
 int __real_open(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...);
@@ -57,9 +58,28 @@ void *__real_mmap(void *at, size_t size, int rights, int flags, int fd,
 void *__wrap_mmap(void *at, size_t size, int rights, int flags, int fd,
                   off_t offset);
 
+int __real_stat(const char *path, struct stat *st);
+int __wrap_stat(const char *path, struct stat *st);
+
+static void
+hang_with(const char *path)
+{
+    while (strcmp(path, hanging) == 0) {
+        (void)pause();
+    }
+}
+
+int
+__wrap_stat(const char *path, struct stat *st)
+{
+    hang_with(path);
+    return __real_stat(path, st);
+}
+
 int
 __wrap_open(const char *path, int flags, ...)
 {
+    hang_with(path);
     va_list more;
     va_start(more, flags);
     int mode = (flags & O_CREAT) != 0 ? va_arg(more, int) : 0;
@@ -705,6 +725,34 @@ a_file_that_shrinks_under_a_window_spoils_no_other(void)
 }
 
 static void
+a_file_whose_disk_does_not_answer_is_late(void)
+{
+    for (uint32_t alive = 1; alive <= 2; alive++) {
+        char paths[SHORT_SIZES * PATH_SIZE], *end = paths, hung[PATH_SIZE];
+        path_of(hung, 2);
+        for (uint32_t i = 0; i < SHORT_SIZES; i++) {
+            path_of(end, i);
+            end += strlen(end) + 1;
+        }
+        sphttp_call *call;
+        CHECK(sphttp_call_open(SHORT_SIZES, alive, SPHTTP_POOL, root,
+                               &call) == 0);
+        CHECK(sphttp_call_limit(call, SECOND / 5, 0, 0) == 0);
+        CHECK(sphttp_call_digest(call, paths, (size_t)(end - paths), NULL, 0,
+                                 "") == 0);
+        hanging = hung;
+        run(call);
+        hanging = "";
+        for (uint32_t i = 0; i < SHORT_SIZES; i++) {
+            sphttp_result result;
+            sphttp_call_result(call, i, &result);
+            CHECK(result.fate == (i == 2 ? SPHTTP_LATE : SPHTTP_RETURNED));
+        }
+        call_free(call);
+    }
+}
+
+static void
 an_interrupted_open_is_gone_on_with(void)
 {
     char path[PATH_SIZE], hex[HEX_SIZE], right[HEX_SIZE];
@@ -773,6 +821,7 @@ main(int count, char **arguments)
         TEST(what_is_no_file_has_no_digest),
         TEST(a_call_digests_every_file_by_every_kernel),
         TEST(a_file_that_shrinks_under_a_window_spoils_no_other),
+        TEST(a_file_whose_disk_does_not_answer_is_late),
         TEST(an_interrupted_open_is_gone_on_with),
         TEST(a_long_file_is_left_now_and_then),
     };
