@@ -93,6 +93,15 @@ def shell(script: str, place: Path | str = "/", **options: object) -> tuple[int,
     return done.returncode, done.stdout, done.stderr
 
 
+def refused(script: str, reason: str, place: Path | str) -> None:
+    """Is that wrong usage: one line that says why, and exit status 2?"""
+    status, out, err = shell(script, place)
+    assert (status, out) == (2, b"")
+    assert err.startswith(b"tep-parallel: ")
+    assert reason in err.decode()
+    assert err.count(b"\n") == 1
+
+
 def hmac_hex(content: bytes, key: bytes = b"") -> bytes:
     """The HMAC-SHA256, as the command prints it."""
     return hmac.new(key, content, "sha256").hexdigest().encode()

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import COMMAND, COMMANDS, hear_keyboard, hmac_hex, shell, until
+from support import COMMAND, COMMANDS, hear_keyboard, hmac_hex, refused, shell, until
 
 import tep_parallel
 
@@ -276,11 +276,7 @@ def test_each_way_to_fail_is_one_line(worker: str, count: int, said: bytes, plac
     ],
 )
 def test_wrong_usage_is_status_2_and_one_line(arguments: str, reason: str, place: Path) -> None:
-    status, out, err = shell(f"tep-parallel {arguments}", place)
-    assert (status, out) == (2, b"")
-    assert err.startswith(b"tep-parallel: ")
-    assert reason in err.decode()
-    assert err.count(b"\n") == 1
+    refused(f"tep-parallel {arguments}", reason, place)
 
 
 @pytest.mark.parametrize("stderr", ["2>/dev/full", "2>&-"])

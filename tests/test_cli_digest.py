@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support import COMMAND, COMMANDS, LIMIT, hear_keyboard, hmac_hex, shell
+from support import COMMAND, COMMANDS, LIMIT, hear_keyboard, hmac_hex, refused, shell
 
 SHA256 = "tep-parallel digest --algorithm sha256"
 PAGE = Path("/sys/kernel/mm/transparent_hugepage/enabled")
@@ -373,18 +373,11 @@ def test_a_list_that_cannot_be_read_is_status_1_as_of_sha256sum(place: Path) -> 
     ],
 )
 def test_wrong_usage_is_status_2_and_one_line(arguments: str, reason: str, place: Path) -> None:
-    status, out, err = shell(f"tep-parallel digest {arguments}", place)
-    assert (status, out) == (2, b"")
-    assert err.startswith(b"tep-parallel: ")
-    assert reason in err.decode()
-    assert err.count(b"\n") == 1
+    refused(f"tep-parallel digest {arguments}", reason, place)
 
 
 def test_a_kernel_that_there_is_not_is_wrong_usage(place: Path) -> None:
-    status, out, err = shell(f"TEP_PARALLEL_SHA256=magic {SHA256} file", place)
-    assert (status, out) == (2, b"")
-    assert b"no kernel 'magic'" in err
-    assert err.count(b"\n") == 1
+    refused(f"TEP_PARALLEL_SHA256=magic {SHA256} file", "no kernel 'magic'", place)
 
 
 # --- Terminals, pipes, Ctrl-C -------------------------------------------------------------------

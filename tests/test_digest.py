@@ -71,13 +71,19 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return paths
 
 
+def sparse_files(folder: Path, count: int, size: int) -> list[Path]:
+    """Files of zeros, which take no disk but time."""
+    paths = [folder / f"{size}-{number}" for number in range(count)]
+    for path in paths:
+        path.touch()
+        os.truncate(path, size)
+    return paths
+
+
 @pytest.fixture
 def huge(tmp_path: Path) -> Path:
     """A file that takes too long."""
-    path = tmp_path / "huge"
-    with path.open("wb") as file:
-        file.truncate(HUGE)
-    return path
+    return sparse_files(tmp_path, 1, HUGE)[0]
 
 
 # --- Right -------------------------------------------------------------------------------
@@ -308,12 +314,7 @@ def test_a_large_file_has_its_turn_first(tmp_path: Path, kernel: str) -> None:
 
 
 def test_each_child_has_its_share(tmp_path: Path) -> None:
-    paths = []
-    for number in range(8):
-        path = tmp_path / str(number)
-        with path.open("wb") as file:
-            file.truncate(200 << 20)
-        paths.append(path)
+    paths = sparse_files(tmp_path, 8, 200 << 20)
     outcomes = Parallel(FileDigest(), in_processes=4).outcomes(paths)
     pids = [one.pid for one in outcomes]
     assert sorted(map(pids.count, set(pids))) == [2, 2, 2, 2]
@@ -324,10 +325,7 @@ def test_each_child_has_its_share(tmp_path: Path) -> None:
 
 def test_a_file_that_shrinks_meanwhile_kills_nobody(tmp_path: Path, kernel: str) -> None:
     """Its windows show nothing then: what is left of it is what counts."""
-    paths = [tmp_path / str(number) for number in range(20)]
-    for path in paths:
-        with path.open("wb") as file:
-            file.truncate(300 << 20)
+    paths = sparse_files(tmp_path, 20, 300 << 20)
 
     class Shrink:
         def update(self, n: int) -> None:
@@ -379,13 +377,7 @@ def children_of(pid: int) -> list[int]:
 @pytest.fixture
 def sparse(tmp_path: Path) -> list[Path]:
     """Forty files that take a while each."""
-    paths = []
-    for number in range(40):
-        path = tmp_path / str(number)
-        with path.open("wb") as file:
-            file.truncate(24 << 20)
-        paths.append(path)
-    return paths
+    return sparse_files(tmp_path, 40, 24 << 20)
 
 
 def test_a_child_that_dies_costs_what_it_had_in_hand_and_no_other(
@@ -449,12 +441,7 @@ def test_a_file_that_takes_too_long_costs_no_other(
 
 def test_a_limit_is_no_less_for_files_that_share_a_child(tmp_path: Path, kernel: str) -> None:
     """Several in hand would take from each other's time."""
-    paths = []
-    for number in range(8):
-        path = tmp_path / str(number)
-        with path.open("wb") as file:
-            file.truncate(200 << 20)
-        paths.append(path)
+    paths = sparse_files(tmp_path, 8, 200 << 20)
     begun = time.monotonic()
     Sock.sphttp_hmac_sha256_file_hex(b"", paths[0])
     alone = time.monotonic() - begun
@@ -497,11 +484,9 @@ def test_ctrl_c_is_answered_at_once(how: str, huge: Path) -> None:
         assert "KeyboardInterrupt" in err
 
 
-def test_the_gil_is_free_while_a_file_is_read(huge: Path) -> None:
+def test_the_gil_is_free_while_a_file_is_read(tmp_path: Path) -> None:
     """Else no other thread would run until its end."""
-    small = huge.with_name("small")
-    with small.open("wb") as file:
-        file.truncate(1 << 30)
+    (small,) = sparse_files(tmp_path, 1, 1 << 30)
     thread = threading.Thread(target=Sock.sphttp_hmac_sha256_file_hex, args=(b"", small))
     thread.start()
     turns = 0
@@ -532,9 +517,7 @@ def test_progress_is_in_bytes(files: list[Path], count: int | None, kernel: str)
 
 
 def test_progress_of_one_large_file_does_not_wait_for_its_end(tmp_path: Path) -> None:
-    large = tmp_path / "large"
-    with large.open("wb") as file:
-        file.truncate(1 << 30)
+    (large,) = sparse_files(tmp_path, 1, 1 << 30)
     progress = Sum()
     digest_files([large], progress=progress)
     assert progress.total == 1 << 30
