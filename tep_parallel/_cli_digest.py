@@ -72,10 +72,12 @@ def run(options: argparse.Namespace, printer: Printer) -> bool:
         wanted_kernel()
     except ValueError as error:
         raise WrongUsageError(str(error)) from error
-    key = b"" if options.key_file is None else content_for("--key-file", options.key_file)
-    if key and options.algorithm == "sha256":
-        msg = "digest: --key-file is for --algorithm hmac-sha256"
-        raise WrongUsageError(msg)
+    key = b""
+    if options.key_file is not None:
+        if options.algorithm == "sha256":
+            msg = "digest: --key-file is for --algorithm hmac-sha256"
+            raise WrongUsageError(msg)
+        key = content_for("--key-file", options.key_file)
     if options.check is not None:
         return _check(options, key, printer)
     if options.quiet or options.ignore_missing:
@@ -215,7 +217,8 @@ def _print(paths: list[str], digests: Digests, algorithm: str, printer: Printer)
 
 def _check(options: argparse.Namespace, key: bytes, printer: Printer) -> bool:
     """Verify a list. What is printed, and when all is well, is as of sha256sum --check."""
-    if options.words or options.files_from is not None or options.recursive or options.json:
+    others = (options.words, options.files_from, options.recursive, options.json, options.nul)
+    if any(others):
         msg = "digest: --check takes the paths from its list, and prints no JSON"
         raise WrongUsageError(msg)
     name = options.check
