@@ -247,7 +247,7 @@ def _check(options: argparse.Namespace, key: bytes, printer: Printer) -> bool:
             matched += found == digest
             verdict = "OK" if found == digest else "FAILED"
         if verdict != "OK" or not options.quiet:
-            printer.put([f"{_sums.shown(path)}: {verdict}"])
+            printer.put([_sums.verdict(path, verdict)])
     _warn(printer, len(entries) - len(expected), "line is", "lines are", "improperly formatted")
     _warn(printer, unreadable, "listed file", "listed files", "could not be read")
     _warn(printer, wrong, "computed checksum", "computed checksums", "did NOT match")

@@ -21,15 +21,21 @@ Entry = tuple[str, str]
 
 def line(path: str, digest: str, algorithm: str) -> str:
     """The line of one file, without its end: PATH HEX, or with sha256 as sha256sum."""
-    head = ""
-    if _TO_ESCAPE.search(path) is not None:
-        head, path = "\\", path.translate(_ESCAPES)
-    return f"{head}{digest}  {path}" if algorithm == "sha256" else f"{head}{path} {digest}"
+    mark, name = _escaped(path)
+    return f"{mark}{digest}  {name}" if algorithm == "sha256" else f"{mark}{name} {digest}"
 
 
-def shown(path: str) -> str:
-    """The path before a verdict: as it is, unless it would not fit on a line."""
-    return f"\\{path.translate(_ESCAPES)}" if "\n" in path else path
+def verdict(path: str, found: str) -> str:
+    """The line of one file that was checked, as of sha256sum from coreutils 9.5 on."""
+    mark, name = _escaped(path)
+    return f"{mark}{name}: {found}"
+
+
+def _escaped(path: str) -> tuple[str, str]:
+    """What stands at the head of its line, and the path so that it fits on one."""
+    if _TO_ESCAPE.search(path) is None:
+        return "", path
+    return "\\", path.translate(_ESCAPES)
 
 
 def parsed(lines: Iterable[str], algorithm: str) -> list[Entry | None]:
