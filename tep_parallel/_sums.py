@@ -26,7 +26,7 @@ def line(path: str, digest: str, algorithm: str) -> str:
 
 
 def verdict(path: str, found: str) -> str:
-    """The line of one file that was checked, as of sha256sum from coreutils 9.5 on."""
+    """The line of one file that was checked, as of today's sha256sum (9.7)."""
     mark, name = _escaped(path)
     return f"{mark}{name}: {found}"
 

@@ -318,7 +318,7 @@ def test_check_says_what_sha256sum_says(listed: bytes, options: str, place: Path
 
 
 def test_a_verdicts_name_is_escaped_as_in_the_list(place: Path) -> None:
-    """GNU does so since coreutils 9.5; before it escaped newlines only."""
+    """As of GNU 9.7; that of 9.1 escapes newlines only."""
     assert shell(f"{SHA256} folder/* > list", place)[0] == 0
     status, out, _ = shell(f"{SHA256} --check list", place)
     assert status == 0
