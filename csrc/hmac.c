@@ -1,5 +1,5 @@
-/* HMAC-SHA256, OpenSSL's: the algorithm fetched once a process and before any
- * fork, a context kept for each thread. */
+/* HMAC-SHA256, and SHA-256, of what is in memory, OpenSSL's: the algorithm fetched
+ * once a process and before any fork, a context kept for each thread. */
 #include "internal.h"
 
 #include <errno.h>
