@@ -9,11 +9,14 @@ from tep_parallel import Parallel
 root = Path(os.environ["TMPDIR"])
 for options in ({}, {"in_processes": 1, "isolation": True}):
     outcomes = Parallel(lambda item: "x" * item, **options).outcomes([10, 4_000_000, 20])
-    assert [outcome.ok for outcome in outcomes] == [True, False, True]
-    error = outcomes[1].error
-    assert isinstance(error, OSError), error
-    assert error.errno == errno.ENOSPC
-    assert "item 1" in str(error)
+    for index, outcome in enumerate(outcomes):
+        # Beside the one that fills the disk, others may find it full.
+        if index == 1 or (not options and not outcome.ok):
+            assert isinstance(outcome.error, OSError), outcome
+            assert outcome.error.errno == errno.ENOSPC
+            assert f"item {index}" in str(outcome.error)
+        else:
+            assert outcome.ok, outcome
     assert list(root.iterdir()) == []
 (root / "filler").write_bytes(b"")
 try:
