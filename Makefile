@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 SECONDS ?= 60
 FUZZ = fuzz_records fuzz_lanes
-SOURCES = $(wildcard csrc/*) $(wildcard tep_parallel/*.py) build_ext.py pyproject.toml
+SOURCES = $(wildcard csrc/* csrc/*/*) $(wildcard tep_parallel/*.py) build_ext.py pyproject.toml
 
 .DEFAULT_GOAL := help
 .PHONY: help run example test test-long test-sanitized fuzz test-arm test-peers test-pythons lint bench wheel clean
@@ -32,10 +32,10 @@ fuzz: $(FUZZ:%=build/%) ## libFuzzer on records and digests, with clang; SECONDS
 	build/fuzz_records -max_total_time=$(SECONDS) -max_len=600 -print_final_stats=1
 	build/fuzz_lanes -max_total_time=$(SECONDS) -max_len=9000 -print_final_stats=1
 
-build/fuzz_%: tests/c/fuzz_%.c $(wildcard csrc/*)
+build/fuzz_%: tests/c/fuzz_%.c $(wildcard csrc/* csrc/*/*)
 	mkdir -p build
 	clang -std=c11 -D_GNU_SOURCE -DWITH_LIBFUZZER -g -O1 -fsanitize=fuzzer,address,undefined -Icsrc \
-		$(filter-out csrc/py_fork.c,$(wildcard csrc/*.c)) $< -lcrypto -o $@
+		$(filter-out csrc/py_fork.c,$(wildcard csrc/*.c csrc/*/*.c)) $< -lcrypto -o $@
 
 test-arm: ## Run the C tests of digests for ARM, in QEMU
 	.ci/test-arm

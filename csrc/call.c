@@ -19,8 +19,6 @@
 #include <unistd.h>
 
 enum { NURSERIES_MOST = 2 };
-#define BY_PIDFD ((idtype_t)3) /* P_PIDFD, which glibc has since 2.36 only */
-#define ANSWER (3 * SECOND) /* the time to end for whom is told to */
 
 pid_t (*bare_fork)(void) = fork;
 
@@ -191,68 +189,7 @@ sphttp_call_allow(sphttp_call *call, uint32_t mark)
     }
 }
 
-/* --- Signals --------------------------------------------------------------- */
-
-int
-sphttp_call_watch(sphttp_call *call)
-{
-    if (!in_main_thread()) {
-        return 0;
-    }
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
-        call->doing = "opening a pipe";
-        return -errno;
-    }
-    call->wake[0] = above_streams(ends[0]);
-    call->wake[1] = above_streams(ends[1]);
-    if (call->wake[0] < 0 || call->wake[1] < 0) {
-        call->doing = "opening a pipe";
-        return call->wake[0] < 0 ? call->wake[0] : call->wake[1];
-    }
-    return call->wake[1];
-}
-
-void
-sphttp_call_forward(sphttp_call *call, int next)
-{
-    call->forward = next;
-}
-
-/* Empty the pipe, for it has done its work: to wake this thread. */
-static void
-forward_signals(struct sphttp_call *call)
-{
-    char bytes[64];
-    ssize_t n;
-    while (call->wake[0] >= 0 &&
-           (n = read(call->wake[0], bytes, sizeof(bytes))) > 0) {
-        /* Where it is full, the host has enough to wake up for. */
-        if (call->forward >= 0 &&
-            write(call->forward, bytes, (size_t)n) < 0) {
-            continue;
-        }
-    }
-}
-
-void
-sphttp_call_unwatch(sphttp_call *call)
-{
-    forward_signals(call);
-    close_end(&call->wake[0]);
-    close_end(&call->wake[1]);
-}
-
 /* --- Fork and wait ---------------------------------------------------------- */
-
-/* A pidfd, which names this process and no later one of its number; -1: the
- * kernel has none to give, or there is no such process. */
-static int
-open_process(pid_t pid)
-{
-    int fd = above_streams((int)syscall(SYS_pidfd_open, pid, 0));
-    return fd >= 0 ? fd : -1;
-}
 
 int
 call_fork(struct sphttp_call *call)
@@ -330,106 +267,7 @@ wait_for_word(struct sphttp_call *call)
     }
 }
 
-/* Poll one descriptor until `end`, of now_ns, whatever signals arrive. True: it
- * is ready. */
-static bool
-poll_until(int fd, short events, int64_t end)
-{
-    struct pollfd polled = {.fd = fd, .events = events};
-    int n;
-    do {
-        int64_t left = (end - now_ns()) / 1000000;
-        n = poll(&polled, 1, left > 0 ? (int)left : 0);
-    } while (n < 0 && errno == EINTR);
-    return n > 0;
-}
-
-/* Let the nursery end: by itself after a goodbye, when all went well; else it
- * kills what is below it. */
-static void
-dismiss_nursery(struct sphttp_call *call, bool goodbye)
-{
-    if (call->nursery == 0) {
-        return;
-    }
-    if (goodbye) {
-        (void)send(call->host_end, &(char){BYTE_GOODBYE}, 1, MSG_NOSIGNAL);
-    }
-    (void)shutdown(call->host_end, SHUT_WR);
-}
-
-bool
-call_lingers(const struct sphttp_call *call)
-{
-    return call->nursery != 0 &&
-           !(call->ended && call->nursery_fd >= 0 &&
-             poll_until(call->nursery_fd, POLLIN, 0));
-}
-
-/* See the dismissed nursery off. One that does not end is killed. */
-static void
-end_nursery(struct sphttp_call *call)
-{
-    if (call->nursery == 0) {
-        socket_close(call);
-        return;
-    }
-    /* Its end of the socket closes early in its exit: to wait for that would be
-     * to wake up once more. Where there is no pidfd, it must do. */
-    int64_t end = now_ns() + ANSWER;
-    bool gone = call->nursery_fd >= 0
-                    ? poll_until(call->nursery_fd, POLLIN, end)
-                    : poll_until(call->host_end, POLLRDHUP, end);
-    if (!gone) {
-        (void)kill(-call->nursery, SIGKILL); /* with one it had to fork */
-        (void)kill(call->nursery, SIGKILL);
-    }
-    /* ECHILD: the host ignores SIGCHLD or reaps whatever ends. */
-    siginfo_t info;
-    int n;
-    do {
-        n = call->nursery_fd >= 0
-                ? waitid(BY_PIDFD, (id_t)call->nursery_fd, &info, WEXITED)
-                : waitpid(call->nursery, NULL, 0);
-    } while (n < 0 && errno == EINTR);
-    call->nursery = 0;
-    socket_close(call);
-}
-
 /* --- The end ---------------------------------------------------------------- */
-
-/* A child whose nursery was killed: it has a SIGKILL under way. Wait until it is
- * gone; it is ours to reap where this process adopts orphans. */
-static void
-await_orphan(pid_t pid, int64_t end)
-{
-    if (pid <= 1) {
-        return;
-    }
-    /* Not kill(pid, 0), which finds zombies too: whoever adopts them may let
-     * them lie for seconds. */
-    int fd = open_process(pid);
-    if (fd >= 0) {
-        (void)poll_until(fd, POLLIN, end);
-        close_end(&fd);
-    }
-    (void)waitpid(pid, NULL, WNOHANG);
-}
-
-/* Those whose end the nursery did not see; in a pool also what they had in hand. */
-static void
-await_orphans(struct sphttp_call *call)
-{
-    int64_t end = now_ns() + ANSWER;
-    for (uint32_t i = 0; i < call->alive * call->lanes; i++) {
-        struct hand *hand = &call->hands[i];
-        await_orphan(hand->pid, end);
-        if (call->pool) {
-            (void)hand_give_up(call, i, hand_item(call, i), ITEM_LOST);
-        }
-        *hand = (struct hand){0};
-    }
-}
 
 /* The nursery was killed, and its children with it. Items in hand are lost.
  * CALL_FORK_AGAIN: there are others, for another nursery to take on. */

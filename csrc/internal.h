@@ -199,6 +199,27 @@ struct sphttp_call {
 /* What the host says to the nursery. */
 enum { BYTE_GOODBYE, BYTE_LOOK };
 
+/* host/wake.c */
+
+/* Empty the pipe, for it has done its work: to wake this thread. */
+void forward_signals(struct sphttp_call *call);
+
+/* host/farewell.c */
+
+/* A pidfd, which names this process and no later one of its number; -1: the
+ * kernel has none to give, or there is no such process. */
+int open_process(pid_t pid);
+
+/* Let the nursery end: by itself after a goodbye, when all went well; else it
+ * kills what is below it. */
+void dismiss_nursery(struct sphttp_call *call, bool goodbye);
+
+/* See the dismissed nursery off. One that does not end is killed. */
+void end_nursery(struct sphttp_call *call);
+
+/* Those whose end the nursery did not see; in a pool also what they had in hand. */
+void await_orphans(struct sphttp_call *call);
+
 /* call.c */
 
 /* fork() that runs no at-fork handlers, where libc has one. */
@@ -247,7 +268,7 @@ int call_fate(const struct sphttp_call *call, uint32_t index);
 
 struct payload *payload_of(struct sphttp_call *call, uint32_t index);
 
-/* socket.c */
+/* host/forks.c */
 
 /* Once a process: have every fork of it let go of the open calls' sockets. */
 void socket_watch_forks(void);
@@ -271,14 +292,20 @@ void close_end(int *fd);
  * where the host has closed those. -errno, and then `fd` is closed. */
 int above_streams(int fd);
 
-/* sphttp_fork.c */
+/* nursery/nursery.c */
 
 /* Be the nursery: fork the children, wait for them, end this process. Returns
  * in the children only, and there the item's index. */
 uint32_t nursery_run(struct sphttp_call *call);
 
+/* sphttp_fork.c */
+
 /* <root>/tep_par_<pid>_<ts>, with `call->stamp`. */
 void scratch_path(const struct sphttp_call *call, char path[SCRATCH_SIZE]);
+
+/* Make the scratch directory, mode 0700, and open it. A descriptor, or -errno
+ * and nothing is left behind. */
+int scratch_make(struct sphttp_call *call);
 
 /* Remove it with all that is in it, `call->directory` being open; gone is as
  * good as removed. 0 or -errno. Async-signal-safe. */
