@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 enum { NURSERIES_MOST = 2 };
+#define LEAVE_NS (10 * SECOND) /* that a child's end may take */
 
 pid_t (*bare_fork)(void) = fork;
 
@@ -31,42 +32,10 @@ begin(void)
     if (found != NULL) {
         *(void **)&bare_fork = found;
     }
-    socket_watch_forks();
+    forks_watch();
 }
 
 /* --- Open and free ----------------------------------------------------------- */
-
-/* Lay page, hands, state words and reports out in one shared mapping: what is
- * taken from several sides begins with a cache line. 0 or -errno. */
-static int
-map_page(struct sphttp_call *call)
-{
-    size_t hands = (sizeof(struct page) + 63) / 64 * 64;
-    size_t states = hands + sizeof(struct hand) * call->alive * call->lanes;
-    /* One more than there are items: the call itself. */
-    size_t count = (size_t)call->count + 1;
-    size_t reports = states + sizeof(uint64_t) * count;
-    size_t links = reports + sizeof(struct report) * count;
-    size_t larges = links + (call->tell ? sizeof(uint32_t) * count : 0);
-    larges = (larges + 7) / 8 * 8;
-    call->page_size = larges;
-    if (call->lanes > 1) {
-        call->page_size += sizeof(struct large) * count;
-    }
-    char *page = mmap(NULL, call->page_size, PROT_READ | PROT_WRITE,
-                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (page == MAP_FAILED) {
-        return -errno;
-    }
-    call->page = (void *)page;
-    call->report = (void *)(page + reports);
-    call->hands = (void *)(page + hands);
-    call->state = (void *)(page + states);
-    call->link = call->tell ? (void *)(page + links) : NULL;
-    call->larges = call->lanes > 1 ? (void *)(page + larges) : NULL;
-    call->page->watermark = call->count;
-    return 0;
-}
 
 int
 sphttp_call_open(uint32_t count, uint32_t alive, int how, const char *root,
@@ -94,33 +63,36 @@ sphttp_call_open(uint32_t count, uint32_t alive, int how, const char *root,
     call->pool = (how & SPHTTP_POOL) != 0;
     call->linger = (how & SPHTTP_LINGER) != 0;
     call->lanes = call->pool && (how & SPHTTP_LANES) != 0 ? LANES_MOST : 1;
-    call->host_end = call->nursery_end = call->directory = -1;
-    call->memory = call->bell = call->both = -1;
+    call->host_end = call->nursery_end = -1;
+    call->directory.fd = call->bell.fd = -1;
+    call->memory = call->heard = call->both = -1;
     call->nursery_fd = -1;
     call->wake[0] = call->wake[1] = call->forward = -1;
     call->owner = getpid();
     call->doing = "preparing the call";
-    call->await_mark = hand_await_mark;
+    call->await_mark = page_await_mark;
     (void)strcpy(call->root, root);
-    int err = map_page(call);
+    call->leave_ns = LEAVE_NS;
+    int err = page_open(call);
     if (err != 0) {
         goto fail;
     }
-    call->pids = calloc(call->alive, sizeof(*call->pids));
-    call->asked = calloc((size_t)call->alive * call->lanes,
-                         sizeof(*call->asked));
+    call->seen = calloc((size_t)call->alive * call->lanes,
+                        sizeof(*call->seen));
     call->payloads = calloc(call->pool ? 1 : (size_t)count + 1,
                             sizeof(*call->payloads));
-    if (call->pids == NULL || call->asked == NULL ||
-        call->payloads == NULL) {
+    if (call->seen == NULL || call->payloads == NULL) {
         err = -ENOMEM;
         goto fail;
     }
-    err = call->pool ? pool_open(call) : 0;
-    if (err != 0) {
-        goto fail;
+    forks_lock();
+    forks_enter(call);
+    terminal_enter();
+    err = pool_open(call);
+    if (err == 0 && call->tell) {
+        err = news_open(call);
     }
-    err = call->tell ? news_open(call) : 0;
+    forks_unlock();
     if (err != 0) {
         goto fail;
     }
@@ -149,17 +121,20 @@ call_free(struct sphttp_call *call)
     }
     call_close(call);
     sphttp_call_unwatch(call);
+    forks_lock();
+    if (call->open_link != NULL && call->owner == getpid()) {
+        terminal_leave();
+    }
+    forks_leave(call);
+    forks_unlock();
     uint32_t payloads = call->pool ? 1 : call->count + 1;
     for (uint32_t i = 0; call->payloads != NULL && i < payloads; i++) {
         sphttp_call_drop(call, i);
     }
     pool_close(call);
-    if (call->page != NULL) {
-        (void)munmap(call->page, call->page_size);
-    }
+    page_close(call);
     free(call->payloads);
-    free(call->pids);
-    free(call->asked);
+    free(call->seen);
     digest_free(call->digest);
     free(call->lives);
     explicit_bzero(call->key, sizeof(call->key));
@@ -171,6 +146,7 @@ sphttp_call_limit(sphttp_call *call, int64_t timeout_ns, int64_t deadline_ns,
                   uint32_t retries)
 {
     call->timeout_ns = timeout_ns;
+    call->leave_ns = timeout_ns > 0 ? timeout_ns : LEAVE_NS;
     call->deadline_ns = deadline_ns > 0 ? now_ns() + deadline_ns : 0;
     call->retries = retries;
     if (retries > 0) {
@@ -182,7 +158,9 @@ sphttp_call_limit(sphttp_call *call, int64_t timeout_ns, int64_t deadline_ns,
 void
 sphttp_call_allow(sphttp_call *call, uint32_t mark)
 {
-    hand_raise_watermark(call->page, mark);
+    call->hold = call->hold || call->nursery == 0;
+    call->ledger->watermark = mark; /* first: the nursery mends the other */
+    page_raise_watermark(call->page, mark);
     if (call->nursery != 0) {
         (void)send(call->host_end, &(char){BYTE_LOOK}, 1,
                    MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -191,13 +169,24 @@ sphttp_call_allow(sphttp_call *call, uint32_t mark)
 
 /* --- Fork and wait ---------------------------------------------------------- */
 
-int
+sphttp_event
+event_of(int err)
+{
+    sphttp_event event = {.kind = SPHTTP_ENDED};
+    if (err != 0) {
+        event.kind = SPHTTP_FAILED;
+        event.error = -err;
+    }
+    return event;
+}
+
+sphttp_event
 call_fork(struct sphttp_call *call)
 {
     call->doing = "forking the nursery";
     int err = socket_open(call);
     if (err != 0) {
-        return err;
+        return event_of(err);
     }
     /* No signal may arrive in a child before it is one. */
     sigset_t all;
@@ -206,42 +195,40 @@ call_fork(struct sphttp_call *call)
     pid_t pid = socket_fork(call);
     err = -errno;
     if (pid == 0) {
-        close_end(&call->wake[0]);
-        close_end(&call->wake[1]);
         /* It comes back in the children only. */
         uint32_t index = nursery_run(call);
         (void)pthread_sigmask(SIG_SETMASK, &call->mask, NULL);
-        return 1 + (int)index;
+        return (sphttp_event){.kind = SPHTTP_CHILD, .index = index};
     }
     (void)pthread_sigmask(SIG_SETMASK, &call->mask, NULL);
     if (pid < 0) {
         socket_close(call);
-        return err;
+        return event_of(err);
     }
     call->nursery = pid;
     /* Before it can have been reaped here, and its number be another's. */
     call->nursery_fd = open_process(pid);
     socket_handed_over(call);
-    return 0;
+    return (sphttp_event){.kind = SPHTTP_STARTED};
 }
 
-/* Sleep until the nursery has something to say. 0; CALL_NEWS; -EPIPE: it is
- * gone; -EINTR: signals are due in Python. */
-static int
+/* Sleep until the nursery has something to say: SPHTTP_ENDED, it has; SPHTTP_NEWS;
+ * SPHTTP_SIGNALS; SPHTTP_FAILED with EPIPE: it is gone. */
+static sphttp_event
 wait_for_word(struct sphttp_call *call)
 {
     struct pollfd fds[] = {
         {.fd = call->host_end, .events = POLLIN},
         {.fd = call->wake[0], .events = POLLIN},
-        {.fd = call->bell, .events = POLLIN},
+        {.fd = call->heard, .events = POLLIN},
     };
     for (;;) {
         if (poll(fds, 3, -1) < 0) {
             if (errno != EINTR) {
-                return -errno;
+                return event_of(-errno);
             }
             if (call->wake[0] >= 0) {
-                return -EINTR;
+                return (sphttp_event){.kind = SPHTTP_SIGNALS};
             }
             continue; /* this thread handles no signals */
         }
@@ -249,20 +236,20 @@ wait_for_word(struct sphttp_call *call)
             char byte;
             ssize_t n = recv(call->host_end, &byte, 1, MSG_DONTWAIT);
             if (n > 0) {
-                return 0;
+                return event_of(0);
             }
             if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
-                return -EPIPE;
+                return event_of(-EPIPE);
             }
         }
         if (fds[1].revents != 0) {
             forward_signals(call);
-            return -EINTR;
+            return (sphttp_event){.kind = SPHTTP_SIGNALS};
         }
         if (fds[2].revents != 0) {
-            uint64_t times;
-            (void)read(call->bell, &times, sizeof(times));
-            return CALL_NEWS;
+            char rings[64];
+            (void)read(call->heard, rings, sizeof(rings));
+            return (sphttp_event){.kind = SPHTTP_NEWS};
         }
     }
 }
@@ -270,8 +257,9 @@ wait_for_word(struct sphttp_call *call)
 /* --- The end ---------------------------------------------------------------- */
 
 /* The nursery was killed, and its children with it. Items in hand are lost.
- * CALL_FORK_AGAIN: there are others, for another nursery to take on. */
-static int
+ * SPHTTP_FORK_AGAIN: there are others, for another nursery to take on;
+ * SPHTTP_ENDED: there are none. */
+static sphttp_event
 nursery_lost(struct sphttp_call *call)
 {
     dismiss_nursery(call, false);
@@ -282,7 +270,7 @@ nursery_lost(struct sphttp_call *call)
     call->page->next = 0; /* what had been set aside for them is free again */
     bool left = false;
     for (uint32_t i = 0; i < call->count; i++) {
-        uint64_t word = call->state[i];
+        uint64_t word = page_item(call, i);
         left = left || word == ITEM_FREE;
         if ((word & ITEM_KIND) == ITEM_RUN) {
             /* This fails where the child commits at this very moment. */
@@ -290,17 +278,18 @@ nursery_lost(struct sphttp_call *call)
                 &call->state[i], &word, ITEM_LOST);
         }
     }
-    if (!left || call->page->stop || call->nurseries_lost == NURSERIES_MOST) {
-        return 0;
+    if (!left || page_stopped(call) != 0 ||
+        call->nurseries_lost == NURSERIES_MOST) {
+        return event_of(0);
     }
     /* The host may be what the next one waits for: it hears of those that are
      * lost, and lets others start. */
     news_drain(call, true);
     news_missed(call);
     call->doing = "reading the scratch directory";
-    bool made = !call->pool && call->page->inode != 0;
+    bool made = !call->pool && call->ledger->inode != 0;
     int err = made ? scratch_open(call) : 0;
-    return err == 0 ? CALL_FORK_AGAIN : err;
+    return err == 0 ? (sphttp_event){.kind = SPHTTP_FORK_AGAIN} : event_of(err);
 }
 
 /* What the nursery could not do, if anything. 0 or -errno. */
@@ -313,36 +302,34 @@ nursery_trouble(struct sphttp_call *call)
         [TROUBLE_STDIN] = "opening /dev/null",
         [TROUBLE_FORK] = "forking a child",
     };
-    int trouble = call->page->trouble;
-    if (trouble <= TROUBLE_NONE || trouble > TROUBLE_FORK) {
-        return 0; /* none, or a child's scribbling */
+    int trouble = call->ledger->trouble;
+    if (trouble != TROUBLE_NONE) {
+        call->doing = doing[trouble];
+        return -call->ledger->error;
     }
-    call->doing = doing[trouble];
-    return call->page->error > 0 ? -call->page->error : -EIO;
+    return 0;
 }
 
-int
+sphttp_event
 call_finish(struct sphttp_call *call)
 {
     if (call->ended) {
-        return 0;
+        return event_of(0);
     }
     call->doing = "waiting for the nursery";
-    int err = wait_for_word(call);
-    if (err == CALL_NEWS) {
+    sphttp_event event = wait_for_word(call);
+    if (event.kind == SPHTTP_NEWS) {
         news_drain(call, false);
-        err = collect_fresh(call);
-        return err == 0 ? CALL_NEWS : err;
+        int err = collect_fresh(call);
+        return err == 0 ? event : event_of(err);
     }
-    if (err == -EPIPE) {
-        err = nursery_lost(call);
+    if (event.kind == SPHTTP_FAILED && event.error == EPIPE) {
+        event = nursery_lost(call);
     }
-    if (err == -EINTR || err == CALL_FORK_AGAIN) {
-        return err;
+    if (event.kind != SPHTTP_ENDED) {
+        return event;
     }
-    if (err == 0) {
-        err = nursery_trouble(call);
-    }
+    int err = nursery_trouble(call);
     if (err == 0) {
         err = collect(call);
     }
@@ -351,9 +338,8 @@ call_finish(struct sphttp_call *call)
         dismiss_nursery(call, true);
         call->ended = true;
     }
-    /* The nursery of a failed call is ended by call_close. EINTR would mean to
-     * Python that there is something left to wait for. */
-    return err == -EINTR ? -EIO : err;
+    /* The nursery of a failed call is ended by call_close. */
+    return event_of(err);
 }
 
 void
@@ -368,13 +354,15 @@ call_close(struct sphttp_call *call)
     /* Where the nursery was lost, or did not answer, the directory is ours. */
     if (!removed_by_nursery && !call->pool && call->owner == getpid()) {
         scratch_remove_stillborn(call);
-        if (call->page->inode != 0 && scratch_open(call) == 0) {
+        if (call->ledger->inode != 0 && scratch_open(call) == 0) {
             (void)scratch_clear(call);
         }
     }
-    close_end(&call->directory);
+    forks_lock();
+    held_close(&call->directory);
     close_end(&call->memory);
     news_close(call);
+    forks_unlock();
 }
 
 /* --- What Python asks for ----------------------------------------------------- */
@@ -388,13 +376,13 @@ sphttp_call_descriptor(sphttp_call *call)
 int
 sphttp_call_stopping(const sphttp_call *call)
 {
-    return call->page->stop != 0;
+    return page_stopped(call) != 0;
 }
 
 int
 sphttp_call_overdue(const sphttp_call *call)
 {
-    return call->deadline_ns != 0 && call->page->overdue != 0;
+    return call->deadline_ns != 0 && call->ledger->overdue != 0;
 }
 
 const char *
@@ -407,4 +395,24 @@ int
 sphttp_call_in_child(const sphttp_call *call)
 {
     return call->in_child;
+}
+
+/* What is to be said of a child; its pid. */
+static int
+told_of(const struct remark *remark, int *what)
+{
+    *what = remark->what;
+    return remark->pid;
+}
+
+int
+sphttp_call_overstayed(const sphttp_call *call, int *stage)
+{
+    return told_of(&call->ledger->overstayed, stage);
+}
+
+int
+sphttp_call_unready(const sphttp_call *call, int *wait_status)
+{
+    return told_of(&call->ledger->unready, wait_status);
 }

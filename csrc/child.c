@@ -2,6 +2,8 @@
  * takes the next. */
 #include "internal.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <unistd.h>
 
 /* Items that take less are taken a few at a time. */
@@ -19,11 +21,15 @@ write_record(struct sphttp_call *call, uint32_t index, int status,
         .index = index,
         .status = (uint32_t)status,
     };
-    int64_t offset = call->pool ? pool_write(call, &header, payload)
-                                : record_write(call, &header, payload);
+    int64_t offset = call->pool ? 0 : record_write(call, &header, payload);
+    /* A child that has become another user may not write files there. */
+    bool refused = offset == -EACCES || offset == -EPERM;
+    if (call->pool || refused) {
+        offset = pool_write(call, &header, payload);
+        offset += offset >= 0 && refused ? IN_MEMORY : 0;
+    }
     if (offset < 0) {
-        call->report[index].error = (int32_t)-offset;
-        return ITEM_UNWRITTEN;
+        return item_unwritten((int)-offset);
     }
     return (uint64_t)offset | ITEM_DONE;
 }
@@ -38,7 +44,7 @@ child_commit(struct sphttp_call *call, uint32_t index, int status,
     uint64_t state = ITEM_DISCARDED;
     if (status != SPHTTP_DISCARDED) {
         state = write_record(call, index, status, payload, size, now);
-        failed = failed || state == ITEM_UNWRITTEN;
+        failed = failed || (state & ITEM_KIND) == ITEM_UNWRITTEN;
     }
     if (failed) {
         stop = call->stop_at_failure;
@@ -49,13 +55,13 @@ child_commit(struct sphttp_call *call, uint32_t index, int status,
     /* Before the commit: who sees this item ended must not begin another. But
      * what is killed must not be this one. */
     if (stop != 0) {
-        hand_stop(call->page, STOP_NEW);
+        page_stop(call->page, STOP_NEW);
     }
     if (!hand_commit(call, index, state)) {
         _exit(1);
     }
     if (stop == STOP_ALL) {
-        hand_stop(call->page, STOP_ALL);
+        page_stop(call->page, STOP_ALL);
         (void)kill(getppid(), SIGCHLD); /* it looks at the page then */
     }
     if (call->pool) {
@@ -77,8 +83,7 @@ int64_t
 sphttp_child_commit(sphttp_call *call, uint32_t index, int status,
                     const char *payload, size_t size)
 {
-    struct hand *hand = &call->hands[call->hand];
-    if (call->pool ? !pool_entered(call) : hand->pid != getpid()) {
+    if (call->pool ? !pool_entered(call) : call->self != getpid()) {
         _exit(1); /* forked by the worker, and come back with it */
     }
     int64_t now = now_ns();
@@ -88,7 +93,7 @@ sphttp_child_commit(sphttp_call *call, uint32_t index, int status,
         int64_t taken = hand_take(call, child_turn(call, now));
         next = taken >= 0 ? taken : next;
     }
-    if (next < 0 && !call->linger) {
+    if (next < 0 && !call->linger && sphttp_thread_count() == 1) {
         _exit(failed ? 1 : 0);
     }
     return next;
@@ -98,7 +103,7 @@ void
 sphttp_child_fail(sphttp_call *call, int status, const char *payload,
                   size_t size)
 {
-    hand_stop(call->page, STOP_NEW);
+    page_stop(call->page, STOP_NEW);
     uint32_t index = call->count;
     uint64_t free = ITEM_FREE;
     /* The first to fail tells why. */
@@ -114,6 +119,22 @@ void
 sphttp_child_begin(sphttp_call *call)
 {
     call->hands[call->hand].since_ns = now_ns();
+}
+
+void
+sphttp_child_linger(sphttp_call *call)
+{
+    call->linger = true;
+}
+
+void
+sphttp_child_leave(sphttp_call *call, int stage)
+{
+    struct hand *hand = &call->hands[call->hand];
+    if (hand->leaving == 0) {
+        hand->leaving_ns = now_ns();
+    }
+    hand->leaving = (uint32_t)stage;
 }
 
 uint32_t

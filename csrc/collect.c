@@ -11,35 +11,36 @@
 int
 scratch_open(struct sphttp_call *call)
 {
-    if (call->directory >= 0) {
+    if (call->directory.fd >= 0) {
         return 0;
     }
-    call->stamp = call->page->stamp;
+    call->stamp = call->ledger->stamp;
     char path[SCRATCH_SIZE];
     scratch_path(call, path);
+    int err = 0;
+    forks_lock();
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0) {
-        return -errno;
+    if (!held_set(&call->directory, fd)) {
+        err = -errno;
     }
-    struct stat st;
-    if (fstat(fd, &st) != 0 || (uint64_t)st.st_dev != call->page->device ||
-        (uint64_t)st.st_ino != call->page->inode) {
-        (void)close(fd);
-        return -ESTALE;
+    else if (call->directory.device != call->ledger->device ||
+             call->directory.inode != call->ledger->inode) {
+        held_close(&call->directory);
+        err = -ESTALE;
     }
-    call->directory = fd;
-    return 0;
+    forks_unlock();
+    return err;
 }
 
 void
 scratch_remove_stillborn(struct sphttp_call *call)
 {
-    if (call->page->inode == 0 && call->page->stamp != 0) {
-        call->stamp = call->page->stamp;
+    if (call->ledger->inode == 0 && call->ledger->stamp != 0) {
+        call->stamp = call->ledger->stamp;
         char path[SCRATCH_SIZE];
         scratch_path(call, path);
         (void)rmdir(path);
-        call->page->stamp = 0;
+        call->ledger->stamp = 0;
     }
 }
 
@@ -51,8 +52,29 @@ scratch_clear(struct sphttp_call *call)
         (void)nanosleep(&(struct timespec){0, 1000000}, NULL);
         err = scratch_remove(call);
     }
-    close_end(&call->directory);
+    forks_lock();
+    held_close(&call->directory);
+    forks_unlock();
     return err;
+}
+
+/* From its file, or from the memory, where its child could write no file. */
+static void
+read_payload(struct sphttp_call *call, uint32_t index,
+             struct payload *payload)
+{
+    struct header header;
+    if (page_item(call, index) < IN_MEMORY) {
+        record_read(call, index, payload);
+        return;
+    }
+    int err = pool_map(call, false);
+    if (err == 0) {
+        pool_read(call, index, &header, payload);
+    }
+    else {
+        payload_fail(payload, err);
+    }
 }
 
 static void
@@ -64,7 +86,7 @@ collect_item(struct sphttp_call *call, uint32_t index)
     }
     payload->fate = call_fate(call, index);
     if (payload->fate == SPHTTP_RETURNED) {
-        record_read(call, index, payload);
+        read_payload(call, index, payload);
     }
     if (payload->fate != SPHTTP_NOT_BEGUN &&
         payload->fate != SPHTTP_DISCARDED) {
@@ -96,7 +118,7 @@ collect(struct sphttp_call *call)
         return pool_map(call, true);
     }
     call->doing = "reading the scratch directory";
-    bool made = call->page->inode != 0; /* else nothing was ever begun */
+    bool made = call->ledger->inode != 0; /* else nothing was ever begun */
     int err = made ? scratch_open(call) : 0;
     if (err != 0) {
         return err;

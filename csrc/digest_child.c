@@ -89,7 +89,7 @@ sphttp_call_hands(const sphttp_call *call)
 uint64_t
 sphttp_call_bytes(const sphttp_call *call)
 {
-    return call->page->bytes;
+    return page_bytes(call);
 }
 
 const char *
@@ -243,7 +243,7 @@ next_item(struct child *child, uint32_t i)
     call->hand = call->slot * call->lanes + i;
     call->hands[call->hand].item = 0;
     call->hands[call->hand].since_ns = now_ns();
-    if (!hand_left(call, call->hand)) {
+    if (page_set_aside(call, call->hand) < 0) {
         list_larges(child);
         if (mine > 0 && !share_left(child, mine)) {
             return -1;
@@ -481,7 +481,7 @@ digest_serve(struct sphttp_call *call, uint32_t index)
         child.lane[i].file.buffer =
             digest->buffers + (size_t)i * BUFFER_SIZE;
     }
-    if (call->larges != NULL && call->page->watermark >= call->count) {
+    if (call->larges != NULL && !call->hold) {
         survey(&child);
     }
     while (go_on(&child)) {

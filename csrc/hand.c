@@ -3,62 +3,12 @@
  * was given up, exclude each other. Whatever else stands in the page is a hint. */
 #include "internal.h"
 
-#include <linux/futex.h>
-#include <sys/syscall.h>
+#include <signal.h>
 #include <unistd.h>
 
-/* So many quick items are set aside at once. Children that took them in turn
- * would wait for each other's cache lines, and would each copy every page that
- * has items on it: a page has some 70 short strings. */
-enum { RUN_LENGTH = 64 };
-
-void
-hand_await_mark(struct page *page, uint32_t mark)
-{
-    (void)syscall(SYS_futex, &page->watermark, FUTEX_WAIT, mark, NULL, NULL,
-                  0);
-}
-
-void
-hand_raise_watermark(struct page *page, uint32_t mark)
-{
-    page->watermark = mark;
-    (void)syscall(SYS_futex, &page->watermark, FUTEX_WAKE, INT_MAX, NULL,
-                  NULL, 0);
-}
-
-void
-hand_stop(struct page *page, uint32_t how)
-{
-    uint32_t now = page->stop;
-    while (now < how &&
-           !atomic_compare_exchange_weak(&page->stop, &now, how)) {
-    }
-    /* Those who sleep look at the word no more: give them another mark. */
-    hand_raise_watermark(page, UINT32_MAX);
-}
-
-/* The first free item of those set aside for a hand, or -1. */
-static int64_t
-first_left(const struct sphttp_call *call, uint32_t hand)
-{
-    uint32_t from = call->hands[hand].from, to = call->hands[hand].to;
-    if (to > call->count) {
-        return -1;
-    }
-    for (uint32_t i = from; i < to && i - from < RUN_LENGTH; i++) {
-        if (call->state[i] == ITEM_FREE) {
-            return i;
-        }
-    }
-    return -1;
-}
-
-bool
-hand_left(const struct sphttp_call *call, uint32_t hand)
-{
-    return first_left(call, hand) >= 0;
-}
+/* At RUN_LENGTH so many quick items are set aside at once. Children that took them
+ * in turn would wait for each other's cache lines, and would each copy every page
+ * that has items on it: a page has some 70 short strings. */
 
 /* Set items [from, to) aside for this hand. */
 static void
@@ -91,7 +41,7 @@ left_to_others(const struct sphttp_call *call)
     int64_t index = -1;
     uint32_t hands = call->alive * call->lanes;
     for (uint32_t hand = 0; hand < hands && index < 0; hand++) {
-        index = first_left(call, hand);
+        index = page_set_aside(call, hand);
     }
     return index;
 }
@@ -102,8 +52,8 @@ hand_take(struct sphttp_call *call, int how)
     struct page *page = call->page;
     while (!page->stop) {
         /* Also what a child that died in this place has left. */
-        int64_t index = first_left(call, call->hand);
-        uint32_t mark = page->watermark;
+        int64_t index = page_set_aside(call, call->hand);
+        uint32_t mark = call->hold ? page->watermark : call->count;
         uint32_t next = page->next;
         if (index >= 0) {
             if (take(call, (uint32_t)index)) {
@@ -128,6 +78,8 @@ hand_take(struct sphttp_call *call, int how)
             }
             struct hand *hand = &call->hands[call->hand];
             hand->item = 0;
+            /* The nursery knows the true mark, should somebody have scribbled. */
+            (void)kill(getppid(), SIGCHLD);
             call->await_mark(page, mark);
             if (hand->since_ns != 0) { /* else before its setup */
                 hand->since_ns = now_ns();
@@ -169,11 +121,8 @@ hand_commit(struct sphttp_call *call, uint32_t index, uint64_t state)
 uint32_t
 hand_item(const struct sphttp_call *call, uint32_t hand)
 {
-    if (!call->pool) {
-        return (uint32_t)(call->asked[hand] + 1);
-    }
-    uint32_t item = call->hands[hand].item;
-    return item <= call->count ? item : 0;
+    return call->pool ? page_in_hand(call, hand)
+                      : (uint32_t)(call->seen[hand].asked + 1);
 }
 
 int64_t
@@ -187,9 +136,11 @@ hand_give_up(struct sphttp_call *call, uint32_t hand, uint32_t item,
         return -1;
     }
     if (call->pool) { /* what is noted at the fork where that is for one item */
+        const struct alive *child = &call->living[hand / call->lanes];
         struct report *report = &call->report[item - 1];
-        report->pid = call->hands[hand].pid;
-        report->started_ns = call->hands[hand].since_ns;
+        report->pid = child->pid;
+        report->started_ns =
+            page_since(call, hand, child->forked_ns, now_ns());
         report->attempts++;
     }
     return (int64_t)item - 1;
@@ -198,7 +149,7 @@ hand_give_up(struct sphttp_call *call, uint32_t hand, uint32_t item,
 uint64_t
 hand_kind_of_lost(const struct sphttp_call *call, uint32_t item)
 {
-    uint32_t stop = call->page->stop;
+    uint32_t stop = page_stopped(call);
     if (stop == STOP_ALL) {
         return ITEM_CUT; /* taken in the last moment before all were killed */
     }

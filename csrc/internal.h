@@ -1,12 +1,13 @@
 /* What the C files tell each other. Data flows one way:
  *
- *   call.c  host: open, fork, wait, close   (socket.c, collect.c, result.c)
- *     -> sphttp_fork.c  nursery: fork the children, wait  (limits.c, kill.c)
- *          -> child.c  child: take, write, commit         (hand.c, news.c)
+ *   call.c, host/  host: open, fork, wait, close   (collect.c, result.c)
+ *     -> nursery/  nursery: fork the children, wait  (limits.c, kill.c)
+ *          -> child.c  child: take, write, commit    (hand.c, news.c)
  *               -> record.c  one record: write; host: read  (hmac.c)
  *               -> pool.c  the memory that a pool's records are in
  *          -> digest_child.c  child: files to digests, in C
- *               -> digest.c  one file  (sha256_lanes.c, sha256_wide.c) */
+ *               -> digest.c  one file  (sha256_lanes.c, sha256_wide.c)
+ *   shared/page.c  what all three see of the call */
 #ifndef TEP_INTERNAL_H
 #define TEP_INTERNAL_H
 
@@ -21,6 +22,7 @@
 
 #include "sphttp_fork.cdef.h"
 #include "sha256_lanes.h"
+#include "shared/page.h"
 
 enum {
     KEY_SIZE = 32,
@@ -32,89 +34,6 @@ enum {
 /* What was being done when an errno came up; a constant string. */
 typedef const char *doing_t;
 
-/* An item's state word: a kind, and above it the hand that it is in, or
- * where its record is: one word, so that a child writes to one place.
- * Whoever moves it out of ITEM_RUN, by compare and swap, decides: the child
- * that commits, or the one that gives the item up. */
-enum {
-    ITEM_FREE = 0,
-    ITEM_RUN = 1,
-    ITEM_LOST = 2,      /* given up; what its child may still write is void */
-    ITEM_DONE = 3,      /* committed; the record is in its file */
-    ITEM_DISCARDED = 4, /* committed; there is no record */
-    ITEM_UNWRITTEN = 5, /* committed; the record could not be written */
-    ITEM_LATE = 6,      /* given up at its limit; its child is being killed */
-    ITEM_CUT = 7,       /* likewise, for the whole call is cut short */
-    ITEM_KIND = 7
-};
-
-/* Has its child said how it ended? Else, where it did end, it was given up. */
-static inline bool
-item_committed(uint64_t word)
-{
-    uint64_t kind = word & ITEM_KIND;
-    return kind == ITEM_DONE || kind == ITEM_DISCARDED ||
-           kind == ITEM_UNWRITTEN;
-}
-
-/* What the page's stop word says. */
-enum {
-    STOP_NEW = 1, /* no new item starts */
-    STOP_ALL = 2  /* and what runs is killed */
-};
-
-static inline uint64_t
-item_running(uint32_t hand)
-{
-    return ITEM_RUN | (uint64_t)hand << 3;
-}
-
-/* What the nursery knows of an item's child; of a pool's only where it died. */
-struct report {
-    int32_t pid;
-    int32_t wait_status;
-    int32_t error; /* the child's: why its record could not be written */
-    uint32_t attempts;
-    int64_t started_ns, ended_ns, cpu_ns, max_rss;
-};
-
-/* Shared by host, nursery and children. A child can write here whatever it
- * likes: nothing read from it may index, size or name anything unchecked. */
-struct page {
-    _Atomic uint32_t stop;     /* 0, STOP_NEW or STOP_ALL */
-    _Atomic uint32_t overdue;  /* stopped at the deadline */
-    _Atomic uint32_t finished; /* nothing runs, nothing will start */
-    _Atomic int32_t error;     /* errno of the nursery, and... */
-    _Atomic int32_t trouble;   /* ...which of enum trouble */
-    _Atomic uint64_t stamp; /* in the scratch directory's name; 0: not tried */
-    _Atomic uint64_t device, inode; /* of that directory; 0: not made */
-    _Atomic uint32_t next;      /* pool: items from here on are nobody's */
-    _Atomic uint32_t watermark; /* items from here on must wait */
-    _Atomic uint64_t used;      /* pool: bytes of its memory handed out */
-    _Atomic uint32_t news;      /* 1 + the last item that has ended; see link */
-    _Atomic uint32_t missed;    /* there may be some that are not told of */
-    _Atomic uint32_t surveyed;  /* files: those from here on may be large */
-    _Atomic uint32_t large;     /* so many are */
-    _Atomic uint64_t bytes;     /* of files: digested so far */
-};
-
-/* A file whose turn comes before that of the small ones. */
-struct large {
-    _Atomic uint64_t size; /* bytes; 0: not yet noted */
-    _Atomic uint32_t index;
-};
-
-/* What a child has in hand, and which items of a pool have been set aside for
- * it. A child has as many hands as the call has lanes, one or more: hand
- * `slot * lanes` and the next. On a cache line of its own: each child writes
- * here for every item. */
-struct hand {
-    _Alignas(64) _Atomic int64_t since_ns; /* 0: its clock does not run yet */
-    _Atomic uint32_t item; /* 1 + its index; 0: it has not taken one yet */
-    _Atomic int32_t pid;
-    _Atomic uint32_t from, to; /* a hint: those that are free are anybody's */
-};
-
 /* A pool child's window on the pool's memory. */
 struct window {
     char *at;
@@ -122,6 +41,7 @@ struct window {
     size_t room, size;
 };
 
+/* What a nursery could not do. */
 enum trouble {
     TROUBLE_NONE,
     TROUBLE_SIGNALFD,
@@ -137,30 +57,54 @@ struct payload {
     int fate, error;
 };
 
+/* A descriptor, and what it must still be of when it is written to: a worker may
+ * have closed it, and the number be a file of its own. */
+struct held {
+    int fd; /* -1: none */
+    uint64_t device, inode;
+};
+
+/* A hand as the nursery has seen it, which no child can write to. */
+struct seen {
+    uint32_t item;  /* as of page_in_hand */
+    int64_t since;  /* its clock runs since then; 0: not yet */
+    int64_t leaving; /* of its child, likewise; 0: it has items */
+    int64_t asked;  /* the item it will be asked about; or -1 */
+    bool ready;     /* its child is through with its setup */
+};
+
 struct sphttp_call {
     /* Set before the fork, inherited by all. */
     uint32_t count, alive, lanes;
     bool pool, linger, setup, tell;
+    bool hold; /* items wait for the watermark; else all may start */
     uint32_t stop_at_failure; /* 0, STOP_NEW or STOP_ALL */
     uint32_t retries;
     int64_t timeout_ns;  /* of an item; 0: none */
+    int64_t leave_ns;    /* of a child's end */
     int64_t deadline_ns; /* of the call, by now_ns; 0: none */
     unsigned char key[KEY_SIZE];
     char root[PATH_MAX];
     struct page *page;
     size_t page_size;
     _Atomic uint64_t *state; /* count + 1 of them, behind the page */
-    struct report *report;   /* likewise */
     struct hand *hands;      /* alive * lanes of them, there too */
     _Atomic uint32_t *link;  /* tell: 1 + the item that ended before; or NULL */
     struct large *larges;    /* lanes > 1: count of them, there too */
-    int bell;                /* tell: an eventfd, to wake the host; or -1 */
-    int memory;              /* pool: a memory file that cannot shrink; or -1 */
-    uint32_t *mark;          /* pool: a page that every fork empties; or NULL */
-    pid_t *pids; /* the nursery's: who is in which slot; 0: nobody */
-    int64_t *asked; /* a hand each: the item it will be asked about; or -1 */
-    uint32_t *lives;         /* retries: how often each item's child died */
+    struct held bell;        /* tell: a pipe's end, to wake the host */
+    int memory; /* a memory file that cannot shrink; or -1 */
+    uint32_t *mark;          /* a page that every fork empties; or NULL */
     struct digest *digest;   /* the items are files to digest in C; or NULL */
+
+    /* Of host and nursery. */
+    struct ledger *ledger;
+    size_t ledger_size;
+    struct alive *living;  /* alive of them, behind the ledger */
+    struct report *report; /* count + 1 of them, there too */
+
+    /* The nursery's. */
+    struct seen *seen; /* alive * lanes of them */
+    uint32_t *lives;   /* retries: how often each item's child died */
 
     /* The host's. */
     pid_t owner;   /* the host's number */
@@ -176,6 +120,7 @@ struct sphttp_call {
     const char *pool_map; /* the pool's memory, or NULL */
     uint64_t pool_size, pool_mapped; /* what there is of it; what is mapped */
     bool pool_sealed; /* nobody can write to it any more */
+    int heard;        /* tell: the bell's other end; or -1 */
     bool *told;       /* tell: which items are among... */
     uint32_t *fresh;  /* ...those that have ended, in that order... */
     uint32_t fresh_from, fresh_to; /* ...and these are yet to be told of */
@@ -183,21 +128,23 @@ struct sphttp_call {
     struct sphttp_call *next_open, **open_link; /* every open call */
 
     /* The scratch directory, to whom has opened it. */
-    int directory;
-    uint64_t stamp; /* in its name; the page's may have been scribbled on */
+    struct held directory;
+    uint64_t stamp; /* in its name */
 
-    bool in_child; /* also in the nursery, whose copy the children inherit */
-    uint32_t slot; /* the child's */
+    /* A child's; the nursery sets what the next one begins with. */
+    pid_t self;    /* the child's number; 0: this is no child */
+    bool in_child; /* also in the nursery */
+    uint32_t slot;
     uint32_t hand; /* of its own, the one that it uses */
-    struct window window; /* the pool child's */
-    /* The pool child's way to sleep: hand_await_mark, or round that. */
+    struct window window; /* on the memory */
+    /* The pool child's way to sleep: page_await_mark, or round that. */
     void (*await_mark)(struct page *page, uint32_t mark);
 
     sigset_t mask; /* the forking thread's; its children's in the end */
 };
 
 /* What the host says to the nursery. */
-enum { BYTE_GOODBYE, BYTE_LOOK };
+enum { BYTE_GOODBYE, BYTE_LOOK, BYTE_PAUSE, BYTE_RESUME };
 
 /* host/wake.c */
 
@@ -225,15 +172,17 @@ void await_orphans(struct sphttp_call *call);
 /* fork() that runs no at-fork handlers, where libc has one. */
 extern pid_t (*bare_fork)(void);
 
-/* Fork the nursery. 0 in the host, 1 + its index in a child, or -errno. The
- * at-fork hooks of the interpreter are the caller's business. */
-int call_fork(struct sphttp_call *call);
+/* Fork the nursery: SPHTTP_STARTED, SPHTTP_CHILD or SPHTTP_FAILED. The at-fork
+ * hooks of the interpreter are the caller's business. */
+sphttp_event call_fork(struct sphttp_call *call);
 
-/* Wait for the end, collect, send the nursery off. 0, -EINTR, -errno; or
- * CALL_FORK_AGAIN: the nursery was lost, and items are left; or CALL_NEWS: an
- * item has ended. */
-enum { CALL_FORK_AGAIN = 1, CALL_NEWS = 2 };
-int call_finish(struct sphttp_call *call);
+/* Wait for the end, collect, send the nursery off: SPHTTP_ENDED, SPHTTP_SIGNALS,
+ * SPHTTP_NEWS, SPHTTP_FAILED; SPHTTP_FORK_AGAIN: the nursery was lost, and items
+ * are left. */
+sphttp_event call_finish(struct sphttp_call *call);
+
+/* `err`, 0 or -errno, as an event. */
+sphttp_event event_of(int err);
 
 /* Would call_close have to wait? */
 bool call_lingers(const struct sphttp_call *call);
@@ -270,13 +219,25 @@ struct payload *payload_of(struct sphttp_call *call, uint32_t index);
 
 /* host/forks.c */
 
-/* Once a process: have every fork of it let go of the open calls' sockets. */
-void socket_watch_forks(void);
+/* Once a process: have every fork of it drop what is of open calls. */
+void forks_watch(void);
 
-/* Make the pair. 0 or -errno. */
+/* No fork of this process happens in between. What a fork has to drop is opened and
+ * closed there. */
+void forks_lock(void);
+void forks_unlock(void);
+
+/* Under the lock: the call is open; it is no more. Leaving twice is once. */
+void forks_enter(struct sphttp_call *call);
+void forks_leave(struct sphttp_call *call);
+
+/* Say it to every nursery. Async-signal-safe. False: it could not be said. */
+bool forks_tell_nurseries(char byte);
+
+/* Make the socket between host and nursery. 0 or -errno. */
 int socket_open(struct sphttp_call *call);
 
-/* fork(), whose child keeps the nursery's end of this call's socket. */
+/* fork(), whose child keeps what is this call's. */
 pid_t socket_fork(struct sphttp_call *call);
 
 /* The nursery has its end: close it here. */
@@ -285,12 +246,14 @@ void socket_handed_over(struct sphttp_call *call);
 /* Close what is open of it, and the pidfd. */
 void socket_close(struct sphttp_call *call);
 
-/* Close `*fd` unless it is -1, which it is then. */
-void close_end(int *fd);
+/* host/terminal.c */
 
-/* `fd`, or a copy of it that leaves 0, 1 and 2 to the streams they are for
- * where the host has closed those. -errno, and then `fd` is closed. */
-int above_streams(int fd);
+/* Under the forks' lock: a call is open; it is no more. */
+void terminal_enter(void);
+void terminal_leave(void);
+
+/* In a fork of the host, where none is open. */
+void terminal_forget(void);
 
 /* nursery/nursery.c */
 
@@ -326,45 +289,33 @@ int64_t now_ns(void);
 /* Where Python handles signals. */
 bool in_main_thread(void);
 
+/* Close `*fd` unless it is -1, which it is then. */
+void close_end(int *fd);
+
+/* `fd`, or a copy of it that leaves 0, 1 and 2 to the streams they are for
+ * where the host has closed those. -errno, and then `fd` is closed. */
+int above_streams(int fd);
+
+/* Hold `fd`. False: it is none. */
+bool held_set(struct held *held, int fd);
+
+/* Is it still of what it was? */
+bool held_still(const struct held *held);
+
+/* Close it unless it is -1, which it is then; what it is no longer, a worker's own
+ * file, stays open. */
+void held_close(struct held *held);
+
+/* Close every descriptor but `spared`, which may be -1. */
+void close_all_but(int spared);
+
 /* Signals the host handles get their default action: their handlers are
  * Python's. A handler for a fault, faulthandler's, works in any process. */
 void reset_handlers(void);
 
-/* limits.c */
-
-/* Kill the children whose items are over their time; at the deadline, stop the
- * call. */
-void limits_enforce(struct sphttp_call *call);
-
-/* When there may be something to enforce, by now_ns; INT64_MAX: never. */
-int64_t limits_next(const struct sphttp_call *call);
-
-/* The call is cut short: give up what is in hand, and kill every child, with
- * what it started; nurseries below them not while `patient`. False: /proc does
- * not say whether these were all. */
-bool limits_cut(struct sphttp_call *call, bool patient);
-
-/* kill.c */
+/* --- Time ------------------------------------------------------------------------ */
 
 #define SECOND INT64_C(1000000000)
-#define NURSERY_NAME "tep-nursery" /* in /proc: nurseries know each other by it */
-
-/* Kill a child of this process that has not been reaped, so that the number is
- * nobody else's, with the group of that number, which only it can have made. */
-void kill_with_group(pid_t pid);
-
-/* Kill, with its group, each child of this process that `whom` says. Returns how
- * many nurseries are left, or -errno: children cannot be listed. For a call of
- * which no more children will be forked. */
-enum { KILL_NURSERIES = 1, KILL_OTHERS = 2 };
-int kill_children(int whom);
-
-/* The same where /proc does not list them: the children that we forked. */
-void kill_slots(const struct sphttp_call *call);
-
-/* Protocol A: kill everything below this process, reap it, remove the scratch
- * directory, and end. */
-_Noreturn void end_everything(struct sphttp_call *call);
 
 /* hmac.c */
 
@@ -490,15 +441,6 @@ void digest_free(struct digest *digest);
 
 /* hand.c */
 
-/* Let the items below `mark` be taken: wake the children that wait for that. */
-void hand_raise_watermark(struct page *page, uint32_t mark);
-
-/* Sleep until the watermark is another than `mark`, or a signal arrives. */
-void hand_await_mark(struct page *page, uint32_t mark);
-
-/* Begin no new item; at STOP_ALL, let the nursery kill what runs. */
-void hand_stop(struct page *page, uint32_t how);
-
 /* Pool: take the next free item; wait until one may be taken, unless TAKE_NOW.
  * At TAKE_QUICK some may be set aside for this hand. Its index; -1: none. */
 enum { TAKE_QUICK = 1, TAKE_NOW = 2 };
@@ -512,7 +454,7 @@ bool hand_take_this(struct sphttp_call *call, uint32_t index);
  * given up. */
 bool hand_commit(struct sphttp_call *call, uint32_t index, uint64_t state);
 
-/* What is in a hand: 1 + its index, or 0. */
+/* Nursery: what is in a hand, 1 + its index, or 0. */
 uint32_t hand_item(const struct sphttp_call *call, uint32_t hand);
 
 /* Take `item`, of hand_item, out of that hand: it becomes ITEM_LOST, _LATE, _CUT,
@@ -523,9 +465,6 @@ int64_t hand_give_up(struct sphttp_call *call, uint32_t hand, uint32_t item,
 /* What becomes of `item`, of hand_item, whose child has died: ITEM_LOST, _FREE
  * where it is to be tried again, _CUT in a call that is cut short. */
 uint64_t hand_kind_of_lost(const struct sphttp_call *call, uint32_t item);
-
-/* Pool: is there a free item among those set aside for this hand? */
-bool hand_left(const struct sphttp_call *call, uint32_t hand);
 
 /* news.c */
 

@@ -5,9 +5,9 @@
 #include "internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 int
@@ -18,11 +18,17 @@ news_open(struct sphttp_call *call)
     if (call->told == NULL || call->fresh == NULL) {
         return -ENOMEM;
     }
-    int bell = above_streams(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-    if (bell < 0) {
-        return bell;
+    /* Not an eventfd: all of those are one inode, and a child that rings must see
+     * whether it is still this one. */
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
+        return -errno;
     }
-    call->bell = bell;
+    call->heard = above_streams(ends[0]);
+    int rung = above_streams(ends[1]);
+    if (!held_set(&call->bell, rung) || call->heard < 0) {
+        return rung < 0 ? rung : call->heard;
+    }
     return 0;
 }
 
@@ -33,7 +39,8 @@ news_close(struct sphttp_call *call)
     free(call->fresh);
     call->told = NULL;
     call->fresh = NULL;
-    close_end(&call->bell);
+    close_end(&call->heard);
+    held_close(&call->bell);
     close_end(&call->both);
 }
 
@@ -43,27 +50,28 @@ news_descriptor(struct sphttp_call *call)
     if (call->host_end < 0 || call->both >= 0) {
         return call->host_end < 0 ? -1 : call->both;
     }
-    int both = above_streams(epoll_create1(EPOLL_CLOEXEC));
     struct epoll_event event = {.events = EPOLLIN};
-    if (both < 0) {
-        return both;
+    int err = 0;
+    forks_lock();
+    call->both = above_streams(epoll_create1(EPOLL_CLOEXEC));
+    if (call->both < 0) {
+        err = call->both;
+        call->both = -1;
     }
-    if (epoll_ctl(both, EPOLL_CTL_ADD, call->host_end, &event) != 0 ||
-        epoll_ctl(both, EPOLL_CTL_ADD, call->bell, &event) != 0) {
-        int err = -errno;
-        close_end(&both);
-        return err;
+    else if (epoll_ctl(call->both, EPOLL_CTL_ADD, call->host_end, &event) ||
+             epoll_ctl(call->both, EPOLL_CTL_ADD, call->heard, &event)) {
+        err = -errno;
+        close_end(&call->both);
     }
-    call->both = both;
-    return both;
+    forks_unlock();
+    return err != 0 ? err : call->both;
 }
 
 void
 news_ring(const struct sphttp_call *call)
 {
-    uint64_t one = 1;
-    if (call->tell) {
-        (void)write(call->bell, &one, sizeof(one)); /* full: it has been rung */
+    if (call->tell && held_still(&call->bell)) {
+        (void)write(call->bell.fd, "", 1); /* full: it has been rung */
     }
 }
 
@@ -96,7 +104,7 @@ news_missed(struct sphttp_call *call)
 static bool
 has_ended(const struct sphttp_call *call, uint32_t index, bool report)
 {
-    uint64_t word = call->state[index];
+    uint64_t word = page_item(call, index);
     if ((word & ITEM_KIND) == ITEM_FREE || (word & ITEM_KIND) == ITEM_RUN) {
         return false;
     }
@@ -121,12 +129,11 @@ news_drain(struct sphttp_call *call, bool all)
         return;
     }
     uint32_t first = call->fresh_to;
-    uint32_t item = atomic_exchange(&call->page->news, 0);
+    uint32_t item = page_take_news(call);
     /* A list that a child has scribbled on may go round in circles. */
-    for (uint32_t i = 0; i < call->count && item != 0 && item <= call->count;
-         i++) {
+    for (uint32_t i = 0; i < call->count && item != 0; i++) {
         note(call, item - 1, false);
-        item = call->link[item - 1];
+        item = page_link(call, item - 1);
     }
     /* The head was the last to end. */
     for (uint32_t last = call->fresh_to; first + 1 < last; first++) {
@@ -134,7 +141,7 @@ news_drain(struct sphttp_call *call, bool all)
         call->fresh[last] = call->fresh[first];
         call->fresh[first] = index;
     }
-    if (atomic_exchange(&call->page->missed, 0) != 0 || all) {
+    if (page_take_missed(call) || all) {
         for (uint32_t i = 0; i < call->count; i++) {
             note(call, i, !all);
         }

@@ -222,7 +222,8 @@ void
 pool_read(struct sphttp_call *call, uint32_t index, struct header *header,
           struct payload *payload)
 {
-    uint64_t offset = call->state[index] & ~(uint64_t)ITEM_KIND;
+    uint64_t offset = page_item(call, index) & ~(uint64_t)ITEM_KIND;
+    offset -= call->pool ? 0 : IN_MEMORY;
     *payload = (struct payload){0};
     *header = (struct header){0};
     if (offset > call->pool_size ||

@@ -47,25 +47,25 @@ static void
 py_await_mark(struct page *page, uint32_t mark)
 {
     PyThreadState *thread = PyEval_SaveThread();
-    hand_await_mark(page, mark);
+    page_await_mark(page, mark);
     PyEval_RestoreThread(thread);
 }
 
-int
+sphttp_event
 py_call_start(sphttp_call *call)
 {
     if (!may_fork()) {
-        return SPHTTP_NOT_MAIN;
+        return (sphttp_event){.kind = SPHTTP_ELSEWHERE};
     }
     if (call->owner != getpid()) {
         call->doing = "going on with the call of another process";
-        return -ECHILD;
+        return event_of(-ECHILD);
     }
     /* The hooks stay outside the region where call_fork blocks signals: a
      * thread that one of them starts would inherit the mask. */
     PyOS_BeforeFork();
-    int event = call_fork(call);
-    if (event > 0) { /* a child */
+    sphttp_event event = call_fork(call);
+    if (event.kind == SPHTTP_CHILD) {
         PyOS_AfterFork_Child();
         call->await_mark = py_await_mark;
     }
@@ -75,21 +75,21 @@ py_call_start(sphttp_call *call)
     return event;
 }
 
-int
+sphttp_event
 py_call_run(sphttp_call *call)
 {
     for (;;) {
         if (!call->ended && call->nursery == 0) {
-            int event = py_call_start(call);
-            if (event != 0) {
+            sphttp_event event = py_call_start(call);
+            if (event.kind != SPHTTP_STARTED) {
                 return event;
             }
         }
         PyThreadState *thread = PyEval_SaveThread();
-        int err = call_finish(call);
+        sphttp_event event = call_finish(call);
         PyEval_RestoreThread(thread);
-        if (err != CALL_FORK_AGAIN) {
-            return err == CALL_NEWS ? SPHTTP_NEWS : err;
+        if (event.kind != SPHTTP_FORK_AGAIN) {
+            return event;
         }
     }
 }

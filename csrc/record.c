@@ -78,7 +78,7 @@ int
 record_head(const struct sphttp_call *call, struct header *header,
             const void *payload, unsigned char mac[MAC_SIZE])
 {
-    header->pid = (uint32_t)call->hands[call->hand].pid;
+    header->pid = (uint32_t)call->self;
     header->mac_size = mac_size(header->status);
     return header->mac_size > 0 ? authenticate(call, header, payload, mac)
                                 : 0;
@@ -124,30 +124,10 @@ record_check(const struct sphttp_call *call, const struct header *header,
                : -EBADMSG;
 }
 
-int
-record_write(const struct sphttp_call *call, struct header *header,
-             const void *payload)
+/* In one write where it can be: small results are most of them. 0 or -errno. */
+static int
+write_parts(int fd, struct iovec parts[3])
 {
-    unsigned char mac[MAC_SIZE];
-    int err = record_head(call, header, payload, mac);
-    if (err != 0) {
-        return err;
-    }
-    char name[NAME_SIZE];
-    (void)put_decimal(name, header->index);
-    /* O_EXCL: what somebody planted there is not ours to write to. */
-    int fd = openat(call->directory, name,
-                    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-                    0600);
-    if (fd < 0) {
-        return -errno;
-    }
-    /* In one write where it can be: small results are most of them. */
-    struct iovec parts[] = {
-        {header, sizeof(*header)},
-        {(void *)(uintptr_t)payload, header->length},
-        {mac, header->mac_size},
-    };
     ssize_t n = writev(fd, parts, 3);
     if (n < 0) {
         n = 0; /* the loop below meets the same error, or EINTR is over */
@@ -159,13 +139,42 @@ record_write(const struct sphttp_call *call, struct header *header,
         parts[i].iov_len -= done;
         n -= (ssize_t)done;
     }
-    err = write_all(fd, parts, 3);
+    return write_all(fd, parts, 3);
+}
+
+int
+record_write(const struct sphttp_call *call, struct header *header,
+             const void *payload)
+{
+    unsigned char mac[MAC_SIZE];
+    int err = record_head(call, header, payload, mac);
+    if (err != 0) {
+        return err;
+    }
+    if (!held_still(&call->directory)) {
+        return -EBADF; /* the worker has closed it */
+    }
+    char name[NAME_SIZE];
+    (void)put_decimal(name, header->index);
+    /* O_EXCL: what somebody planted there is not ours to write to. */
+    int fd = openat(call->directory.fd, name,
+                    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                    0600);
+    if (fd < 0) {
+        return -errno;
+    }
+    struct iovec parts[] = {
+        {header, sizeof(*header)},
+        {(void *)(uintptr_t)payload, header->length},
+        {mac, header->mac_size},
+    };
+    err = write_parts(fd, parts);
     /* A full disk or a quota may be reported here only. */
     if (close(fd) != 0 && err == 0) {
         err = -errno;
     }
     if (err != 0) {
-        (void)unlinkat(call->directory, name, 0);
+        (void)unlinkat(call->directory.fd, name, 0);
     }
     return err;
 }
@@ -206,16 +215,27 @@ read_record(const struct sphttp_call *call, int fd, uint32_t index,
     return 0;
 }
 
+/* A descriptor or -errno. */
+static int
+open_to_read(const struct sphttp_call *call, const char *name)
+{
+    /* O_NONBLOCK: what a child put in the file's place may be a FIFO. */
+    int fd = openat(call->directory.fd, name,
+                    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    return fd >= 0 ? fd : -errno;
+}
+
 void
 record_read(const struct sphttp_call *call, uint32_t index,
             struct payload *payload)
 {
     char name[NAME_SIZE];
     (void)put_decimal(name, index);
-    /* O_NONBLOCK: what a child put in the file's place may be a FIFO. */
-    int fd = openat(call->directory, name,
-                    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    int err = fd < 0 ? -errno : read_record(call, fd, index, payload);
+    int fd = open_to_read(call, name);
+    if (fd == -EACCES && fchmodat(call->directory.fd, name, 0600, 0) == 0) {
+        fd = open_to_read(call, name); /* it was its child's umask */
+    }
+    int err = fd < 0 ? fd : read_record(call, fd, index, payload);
     if (fd >= 0) {
         (void)close(fd);
     }
@@ -229,7 +249,9 @@ record_remove(const struct sphttp_call *call, uint32_t index)
 {
     char name[NAME_SIZE];
     (void)put_decimal(name, index);
-    (void)unlinkat(call->directory, name, 0);
+    if (held_still(&call->directory)) {
+        (void)unlinkat(call->directory.fd, name, 0);
+    }
 }
 
 void

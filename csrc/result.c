@@ -14,7 +14,7 @@ payload_of(struct sphttp_call *call, uint32_t index)
 int
 call_fate(const struct sphttp_call *call, uint32_t index)
 {
-    switch (call->state[index] & ITEM_KIND) {
+    switch (page_item(call, index) & ITEM_KIND) {
     case ITEM_FREE:
         return SPHTTP_NOT_BEGUN;
     case ITEM_DISCARDED:
@@ -91,7 +91,7 @@ sphttp_call_result(sphttp_call *call, uint32_t index, sphttp_result *result)
     result->fate = payload->fate;
     result->error = payload->error;
     if (fate == SPHTTP_UNWRITTEN) {
-        result->error = call->report[index].error;
+        result->error = (int)(page_item(call, index) >> 3);
     }
     result->payload = payload->text;
     result->size = payload->size;

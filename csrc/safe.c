@@ -2,7 +2,10 @@
  * would allocate, lock, or take more system calls. */
 #include "internal.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -85,4 +88,88 @@ reset_handlers(void)
         action.sa_handler = SIG_DFL;
         (void)sigaction(number, &action, NULL);
     }
+}
+
+/* --- Descriptors ---------------------------------------------------------------- */
+
+void
+close_end(int *fd)
+{
+    if (*fd >= 0) {
+        (void)close(*fd);
+        *fd = -1;
+    }
+}
+
+int
+above_streams(int fd)
+{
+    if (fd > STDERR_FILENO) {
+        return fd;
+    }
+    if (fd < 0) {
+        return -errno;
+    }
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    int err = -errno;
+    (void)close(fd);
+    return copy >= 0 ? copy : err;
+}
+
+bool
+held_set(struct held *held, int fd)
+{
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) != 0) {
+        *held = (struct held){.fd = -1};
+        return false;
+    }
+    *held = (struct held){fd, (uint64_t)st.st_dev, (uint64_t)st.st_ino};
+    return true;
+}
+
+bool
+held_still(const struct held *held)
+{
+    struct stat st;
+    return held->fd >= 0 && fstat(held->fd, &st) == 0 &&
+           (uint64_t)st.st_dev == held->device &&
+           (uint64_t)st.st_ino == held->inode;
+}
+
+void
+held_close(struct held *held)
+{
+    if (held_still(held)) {
+        (void)close(held->fd);
+    }
+    held->fd = -1;
+}
+
+static void
+close_between(unsigned int first, unsigned int last)
+{
+    if (first > last || syscall(SYS_close_range, first, last, 0) == 0) {
+        return;
+    }
+    struct rlimit limit; /* a kernel before 5.9 */
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        return;
+    }
+    for (rlim_t fd = first; fd <= last && fd < limit.rlim_cur; fd++) {
+        (void)close((int)fd);
+    }
+}
+
+void
+close_all_but(int spared)
+{
+    if (spared < 0) {
+        close_between(0, ~0U);
+        return;
+    }
+    if (spared > 0) {
+        close_between(0, (unsigned int)spared - 1);
+    }
+    close_between((unsigned int)spared + 1, ~0U);
 }

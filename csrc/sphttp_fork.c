@@ -24,29 +24,31 @@ int
 scratch_make(struct sphttp_call *call)
 {
     char path[SCRATCH_SIZE];
-    int tries = 0;
+    int err, tries = 0;
     for (;;) {
         call->stamp = (uint64_t)now_ns();
         scratch_path(call, path);
-        call->page->stamp = call->stamp; /* before: the host must find it */
+        call->ledger->stamp = call->stamp; /* before: the host must find it */
         /* mkdir, never "open or create": what is there already, whatever it
          * is, somebody planted. */
-        if (mkdir(path, 0700) == 0) {
+        mode_t mask = umask(0077); /* the host's may forbid to read it */
+        err = mkdir(path, 0700) == 0 ? 0 : -errno;
+        (void)umask(mask);
+        if (err == 0) {
             break;
         }
-        call->page->stamp = 0;
-        if (errno != EEXIST || ++tries == 100) {
-            return -errno;
+        call->ledger->stamp = 0;
+        if (err != -EEXIST || ++tries == 100) {
+            return err;
         }
     }
-    int err;
     int fd = above_streams(
         open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (fd < 0) {
         err = fd;
         goto fail;
     }
-    struct stat st; /* the mode once more: umask may have taken from it */
+    struct stat st; /* the mode once more: an ACL may have changed it */
     if (fchmod(fd, 0700) != 0 || fstat(fd, &st) != 0) {
         err = -errno;
         goto fail;
@@ -56,8 +58,8 @@ scratch_make(struct sphttp_call *call)
         err = -EPERM;
         goto fail;
     }
-    call->page->device = (uint64_t)st.st_dev;
-    call->page->inode = (uint64_t)st.st_ino;
+    call->ledger->device = (uint64_t)st.st_dev;
+    call->ledger->inode = (uint64_t)st.st_ino;
     return fd;
 
 fail:
@@ -122,7 +124,7 @@ scratch_remove(const struct sphttp_call *call)
     if (rmdir(path) == 0 || errno == ENOENT) {
         return 0; /* the host has taken each record away as it read it */
     }
-    sweep(call->directory, 32);
+    sweep(call->directory.fd, 32);
     return rmdir(path) == 0 || errno == ENOENT ? 0 : -errno;
 }
 

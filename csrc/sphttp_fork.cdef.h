@@ -9,8 +9,33 @@ typedef struct sphttp_call sphttp_call;
 
 enum { SPHTTP_NOT_MAIN = -100000 }; /* this is not the main interpreter */
 enum { SPHTTP_NO_UTF8 = -100001 };  /* a str without a UTF-8 form */
-enum { SPHTTP_NEWS = -100002 };     /* see py_call_run */
 enum { SPHTTP_NOT_A_FILE = -100003 }; /* a FIFO, a socket or a device */
+
+/* What py_call_start and py_call_run come back with. */
+enum sphttp_event_kind {
+    SPHTTP_STARTED = 0,   /* in the host: the nursery is forked */
+    SPHTTP_CHILD = 1,     /* this process is a child, and has an item to process */
+    SPHTTP_ENDED = 2,     /* every child has ended */
+    SPHTTP_NEWS = 3,      /* items have ended: see sphttp_call_next */
+    SPHTTP_SIGNALS = 4,   /* Python has signals to handle */
+    SPHTTP_FAILED = 5,    /* see error, and sphttp_call_doing */
+    SPHTTP_ELSEWHERE = 6, /* this is not the main interpreter */
+    SPHTTP_FORK_AGAIN = 7 /* never seen by Python */
+};
+
+typedef struct {
+    int kind;       /* of sphttp_event_kind */
+    uint32_t index; /* with SPHTTP_CHILD: its item's */
+    int error;      /* with SPHTTP_FAILED: errno */
+} sphttp_event;
+
+/* What a child does after its last item, in this order. */
+enum sphttp_leaving {
+    SPHTTP_TEARDOWN = 1,   /* the worker's teardown */
+    SPHTTP_JOINING = 2,    /* waiting for threads of the worker's */
+    SPHTTP_FINALIZING = 3, /* running finalizers of multiprocessing */
+    SPHTTP_FLUSHING = 4    /* writing what is left in its streams */
+};
 
 /* How a child says that it is through with its item. */
 enum sphttp_status {
@@ -97,7 +122,8 @@ uint64_t sphttp_call_bytes(const sphttp_call *call);
  * `wanted`, or for "" the best that this processor has. NULL: it has no such. */
 const char *sphttp_sha256_kernel(const char *wanted);
 
-/* Let the items below `mark` start; without it all may. */
+/* Let the items below `mark` start. Before the fork: from now on items wait for
+ * that, and else all may start. */
 void sphttp_call_allow(sphttp_call *call, uint32_t mark);
 
 /* In the main thread: the descriptor, never blocking, that wakes py_call_run
@@ -111,19 +137,17 @@ void sphttp_call_forward(sphttp_call *call, int next);
 /* Close it. */
 void sphttp_call_unwatch(sphttp_call *call);
 
-/* Fork the nursery. In the host 0: go on with py_call_run, at the latest when
- * sphttp_call_descriptor can be read. In a child 1 + the index of its item, and
- * the caller must end in sphttp_exit or sphttp_child_commit, whatever happens.
- * SPHTTP_NOT_MAIN; -ECHILD: the call is another process's. */
-int py_call_start(sphttp_call *call);
+/* Fork the nursery. SPHTTP_STARTED: go on with py_call_run, at the latest when
+ * sphttp_call_descriptor can be read. SPHTTP_CHILD: the caller must end in
+ * sphttp_exit or sphttp_child_commit, whatever happens. SPHTTP_ELSEWHERE, or
+ * SPHTTP_FAILED; ECHILD: the call is another process's. */
+sphttp_event py_call_start(sphttp_call *call);
 
 /* Start what py_call_start has not, wait for the end, collect the results, send
- * the nursery off. One call, which takes the GIL once, to come back. Returns 0
- * at the end, when every child has ended; in a child as above; SPHTTP_NEWS:
- * items have ended, see sphttp_call_next, then call again; -EINTR: signals are
- * due, call again; other -errno: the call failed while sphttp_call_doing. Close
- * it in any case. */
-int py_call_run(sphttp_call *call);
+ * the nursery off. One call, which takes the GIL once, to come back.
+ * SPHTTP_ENDED; in a child as above; SPHTTP_NEWS and SPHTTP_SIGNALS: call again;
+ * SPHTTP_FAILED. Close it in any case. */
+sphttp_event py_call_run(sphttp_call *call);
 
 /* With SPHTTP_TELL: the next of the items that have ended, in the order in which
  * they did; -1: there is none yet. After the end, all are told of. */
@@ -192,6 +216,22 @@ void sphttp_child_fail(sphttp_call *call, int status, const char *payload,
 
 /* In a child, with SPHTTP_SETUP: its first item begins now. */
 void sphttp_child_begin(sphttp_call *call);
+
+/* In a child: it has something to do after its last item. */
+void sphttp_child_linger(sphttp_call *call);
+
+/* In a child that has committed its last item: what it does now, of enum
+ * sphttp_leaving. With the first its clock of leaving starts: the item's limit,
+ * or 10 s where there is none. */
+void sphttp_child_leave(sphttp_call *call, int stage);
+
+/* After the end: the first child that was killed while it left; its pid and what
+ * it was doing, of enum sphttp_leaving. 0: there was none. */
+int sphttp_call_overstayed(const sphttp_call *call, int *stage);
+
+/* After the end: the first child that ended in its setup; its pid and how, as wait4
+ * gave it. 0: there was none. */
+int sphttp_call_unready(const sphttp_call *call, int *wait_status);
 
 /* In a child: the number of its place among those alive, from 0. */
 uint32_t sphttp_child_slot(const sphttp_call *call);

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -25,6 +24,11 @@ slot: Callable[[Any], int] = lib.sphttp_child_slot
 leave: Callable[[int], NoReturn] = lib.sphttp_exit
 
 NEWS: int = lib.SPHTTP_NEWS
+CHILD: int = lib.SPHTTP_CHILD
+_FAILED = lib.SPHTTP_FAILED
+_STARTED = lib.SPHTTP_STARTED
+_SIGNALS = lib.SPHTTP_SIGNALS
+_ELSEWHERE = lib.SPHTTP_ELSEWHERE
 
 _buffer = ffi.buffer
 _drop = lib.sphttp_call_drop
@@ -87,8 +91,8 @@ class Call:
         self._unwatch_signals()
         lib.py_call_close(self.handle)
 
-    def _watch_signals(self) -> int:
-        """Let signals wake the wait in C until the call is closed; 0 or -errno.
+    def _watch_signals(self) -> None:
+        """Let signals wake the wait in C until the call is closed.
 
         One that is handled in the last moment before the wait, or that another thread
         receives, does not interrupt it: so the wait has an eye on a wake-up descriptor. Python
@@ -99,7 +103,8 @@ class Call:
             self._wakeup = descriptor
             self._host_wakeup = set_wakeup_fd(descriptor, warn_on_full_buffer=False)
             lib.sphttp_call_forward(self.handle, self._host_wakeup)
-        return min(descriptor, 0)
+        if descriptor < 0:
+            self._fail(-descriptor)
 
     def _unwatch_signals(self) -> None:
         """Give the host its own wake-up descriptor back, and what arrived meanwhile."""
@@ -157,36 +162,42 @@ class Call:
         """Let the items below `mark` start; without it all may."""
         lib.sphttp_call_allow(self.handle, mark)
 
-    def run(self) -> int:
-        """Fork, and return 0 once every child has ended; in a child, at once, 1 + its index.
+    def run(self) -> tuple[int, int]:
+        """Fork, and go on until there is something to do: what, of sphttp_event_kind.
 
-        With SPHTTP_TELL it also returns SPHTTP_NEWS, whenever items have ended: see fresh,
-        and call it again. A child must end in `commit` or in `leave`, whatever happens.
+        ENDED: every child has ended. CHILD: this process is one; beside it stands its item's
+        index, and it must end in `commit` or in `leave`, whatever happens. With SPHTTP_TELL
+        also NEWS, whenever items have ended: see fresh, and call it again.
 
         Raises:
             OSError: The system refused processes, memory, or the scratch directory.
             RuntimeError: This is not the main interpreter.
         """
-        code = 0
+        kind = _SIGNALS
         if not self._begun:
             self._begun = True
             self._wait_read = _gevents_waiter()
             if self._wait_read is None:
-                code = self._watch_signals()
+                self._watch_signals()
             else:
-                code = lib.py_call_start(self.handle)
-        while code in (0, -errno.EINTR):  # Python has run the handlers on the way here
+                event = lib.py_call_start(self.handle)
+                kind = event.kind
+        while kind in (_STARTED, _SIGNALS):  # Python has run the handlers on the way here
             if self._wait_read is not None:
                 self._wait(self._wait_read)
-            code = lib.py_call_run(self.handle)
-            if code == 0:
-                break
-        if code < 0 and code != NEWS:
-            doing = ffi.string(lib.sphttp_call_doing(self.handle)).decode("ascii")
-            if "scratch" in doing:
-                doing += f" below {self._root!r} (scratch_root= names another place)"
-            fail(code, doing)
-        return code
+            event = lib.py_call_run(self.handle)
+            kind = event.kind
+        if kind == _ELSEWHERE:
+            fail(lib.SPHTTP_NOT_MAIN, "forking")
+        if kind == _FAILED:
+            self._fail(event.error)
+        return kind, event.index
+
+    def _fail(self, error: int) -> NoReturn:
+        doing = ffi.string(lib.sphttp_call_doing(self.handle)).decode("ascii")
+        if "scratch" in doing:
+            doing += f" below {self._root!r} (scratch_root= names another place)"
+        fail(-error, doing)
 
     def _wait(self, wait_read: Callable[[int], None]) -> None:
         descriptor = lib.sphttp_call_descriptor(self.handle)
@@ -204,6 +215,20 @@ class Call:
     def stopping(self) -> bool:
         """Whether no new item will start."""
         return bool(lib.sphttp_call_stopping(self.handle))
+
+    @property
+    def overstayed(self) -> tuple[int, int]:
+        """The first child that was killed while it left: its pid, 0 where there was none, and
+        what it was doing, of sphttp_leaving."""
+        stage = ffi.new("int *")
+        return lib.sphttp_call_overstayed(self.handle, stage), stage[0]
+
+    @property
+    def unready(self) -> tuple[int, int]:
+        """The first child that ended in its setup: its pid, 0 where there was none, and its
+        wait status."""
+        status = ffi.new("int *")
+        return lib.sphttp_call_unready(self.handle, status), status[0]
 
     @property
     def overdue(self) -> bool:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, NoReturn
 
 from tep_parallel import _digest
-from tep_parallel._engine import NEWS, Call, leave
+from tep_parallel._engine import CHILD, NEWS, Call, leave
 from tep_parallel._errors import DeadlineError, Failure
 from tep_parallel._found import Finder
 from tep_parallel._native import lib
@@ -71,9 +71,9 @@ class Ended:
             if options.watched:
                 self._watch(serve)
             else:
-                event = self._call.run()
-                if event != 0:
-                    serve(event - 1)
+                kind, index = self._call.run()
+                if kind == CHILD:
+                    serve(index)
             # While the nursery ends.
             self._values: list[Any] = [None] * len(items)
             self._left = len(items)
@@ -131,11 +131,11 @@ class Ended:
         size_of = _digest.size_of if self._job is not None else None
         with Watch(self._options, self._items, size_of) as watch:
             self._let_start(watch, self._call.hands)
-            event = NEWS
-            while event == NEWS:
-                event = self._call.run()
-                if event > 0:
-                    serve(event - 1)  # here: a child must not close the host's bar
+            kind = NEWS
+            while kind == NEWS:
+                kind, index = self._call.run()
+                if kind == CHILD:
+                    serve(index)  # here: a child must not close the host's bar
                 for index in self._call.fresh():
                     watch.finish(partial(self._outcome, index))
                     self._let_start(watch, 1)

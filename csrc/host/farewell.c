@@ -2,11 +2,15 @@
 #include "internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BY_PIDFD ((idtype_t)3) /* P_PIDFD, which glibc has since 2.36 only */
@@ -70,46 +74,90 @@ end_nursery(struct sphttp_call *call)
         (void)kill(-call->nursery, SIGKILL); /* with one it had to fork */
         (void)kill(call->nursery, SIGKILL);
     }
-    /* ECHILD: the host ignores SIGCHLD or reaps whatever ends. */
+    /* ECHILD: the host ignores SIGCHLD or reaps whatever ends. A kernel before 5.4, or
+     * a filter of system calls, refuses what waits for a pidfd. */
     siginfo_t info;
-    int n;
-    do {
-        n = call->nursery_fd >= 0
-                ? waitid(BY_PIDFD, (id_t)call->nursery_fd, &info, WEXITED)
-                : waitpid(call->nursery, NULL, 0);
-    } while (n < 0 && errno == EINTR);
+    int n = -1;
+    if (call->nursery_fd >= 0) {
+        do {
+            n = waitid(BY_PIDFD, (id_t)call->nursery_fd, &info, WEXITED);
+        } while (n < 0 && errno == EINTR);
+    }
+    if (call->nursery_fd < 0 || (n < 0 && errno != ECHILD)) {
+        do {
+            n = waitpid(call->nursery, NULL, 0);
+        } while (n < 0 && errno == EINTR);
+    }
     call->nursery = 0;
     socket_close(call);
 }
 
-/* A child whose nursery was killed: it has a SIGKILL under way. Wait until it is
- * gone; it is ours to reap where this process adopts orphans. */
-static void
-await_orphan(pid_t pid, int64_t end)
+/* When a process began, by now_ns, to a tick or two; 0: not known. */
+static int64_t
+began_ns(pid_t pid)
 {
-    if (pid <= 1) {
+    char path[40], text[1024];
+    (void)put_text(put_decimal(put_text(path, "/proc/"), (uint64_t)pid),
+                   "/stat");
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    text[n > 0 ? n : 0] = '\0';
+    const char *at = strrchr(text, ')'); /* its name may have any other */
+    for (int field = 2; at != NULL && field < 22; field++) {
+        at = strchr(at + 1, ' ');
+    }
+    if (at == NULL) {
+        return 0;
+    }
+    struct timespec boot;
+    (void)clock_gettime(CLOCK_BOOTTIME, &boot);
+    int64_t asleep = (int64_t)boot.tv_sec * SECOND + boot.tv_nsec - now_ns();
+    int64_t ticks = (int64_t)strtoull(at + 1, NULL, 10);
+    return ticks * (SECOND / sysconf(_SC_CLK_TCK)) - asleep;
+}
+
+/* A child whose nursery was killed: most often it has a SIGKILL under way; where it
+ * has rid itself of that it gets ours. Wait until it is gone. It is ours to reap
+ * where this process adopts orphans. */
+static void
+await_orphan(const struct alive *child, int64_t end)
+{
+    pid_t pid = child->pid;
+    if (pid == 0) {
         return;
     }
     /* Not kill(pid, 0), which finds zombies too: whoever adopts them may let
-     * them lie for seconds. */
+     * them lie for seconds. And no number is killed, or waited for, that may be
+     * somebody else's by now: the ledger knows when the child was forked. */
     int fd = open_process(pid);
-    if (fd >= 0) {
+    int64_t began = fd >= 0 ? began_ns(pid) : 0;
+    if (began > child->forked_ns - SECOND / 10 &&
+        began < child->forked_ns + SECOND) {
+        (void)syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
         (void)poll_until(fd, POLLIN, end);
-        close_end(&fd);
+        siginfo_t info;
+        (void)waitid(BY_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG);
     }
-    (void)waitpid(pid, NULL, WNOHANG);
+    close_end(&fd);
 }
 
 void
 await_orphans(struct sphttp_call *call)
 {
     int64_t end = now_ns() + ANSWER;
+    for (uint32_t slot = 0; slot < call->alive; slot++) {
+        await_orphan(&call->living[slot], end);
+    }
     for (uint32_t i = 0; i < call->alive * call->lanes; i++) {
-        struct hand *hand = &call->hands[i];
-        await_orphan(hand->pid, end);
         if (call->pool) {
-            (void)hand_give_up(call, i, hand_item(call, i), ITEM_LOST);
+            (void)hand_give_up(call, i, page_in_hand(call, i), ITEM_LOST);
         }
-        *hand = (struct hand){0};
+        call->hands[i] = (struct hand){0};
+    }
+    for (uint32_t slot = 0; slot < call->alive; slot++) {
+        call->living[slot].pid = 0;
     }
 }

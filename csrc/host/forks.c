@@ -1,12 +1,14 @@
-/* The socket between host and nursery, and who may hold its ends: no process
- * that is forked meanwhile, or the nursery would not see its host die, nor the
- * host its nursery. What after_fork_child closes is closed here only under the
- * lock: a number that is free, and not yet forgotten, may be another call's. */
+/* What a fork of the host has to drop of the calls that are open there, and all that
+ * knows it. No process that is forked meanwhile may hold an end of a call's socket,
+ * or the nursery would not see its host die, nor the host its nursery; and a child
+ * of one call shall have nothing of another's. What after_fork_child closes is
+ * opened and closed here only under the lock: a number that is free, and not yet
+ * forgotten, may be another call's. */
 #include "internal.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -16,15 +18,6 @@ static struct sphttp_call *open_calls;
 
 /* The call whose nursery the forking thread is about to make. */
 static _Thread_local struct sphttp_call *being_born;
-
-void
-close_end(int *fd)
-{
-    if (*fd >= 0) {
-        (void)close(*fd);
-        *fd = -1;
-    }
-}
 
 static void
 before_fork(void)
@@ -38,25 +31,112 @@ after_fork_parent(void)
     (void)pthread_mutex_unlock(&open_calls_lock);
 }
 
+/* What only the host has any use for. */
+static void
+drop_hosts(struct sphttp_call *call)
+{
+    close_end(&call->host_end);
+    close_end(&call->nursery_fd);
+    close_end(&call->both);
+    close_end(&call->heard);
+    close_end(&call->wake[0]);
+    close_end(&call->wake[1]);
+    call->forward = -1;
+    call->nursery = 0; /* nobody here may wait for it, or kill it */
+}
+
+/* What another call's nursery and children share. */
+static void
+drop_shared(struct sphttp_call *call)
+{
+    close_end(&call->nursery_end);
+    held_close(&call->bell);
+    held_close(&call->directory);
+    close_end(&call->memory);
+}
+
 static void
 after_fork_child(void)
 {
-    for (struct sphttp_call *call = open_calls; call != NULL;
-         call = call->next_open) {
-        close_end(&call->host_end);
-        if (call != being_born) {
-            close_end(&call->nursery_end);
+    struct sphttp_call *call = open_calls, *next;
+    for (; call != NULL; call = next) {
+        next = call->next_open;
+        drop_hosts(call);
+        if (call == being_born) {
+            continue;
         }
-        close_end(&call->nursery_fd);
-        call->nursery = 0; /* nobody here may wait for it, or kill it */
+        drop_shared(call);
+        if (being_born != NULL) {
+            /* Elsewhere code of the host's may still look at its results. */
+            pool_close(call);
+            page_close(call);
+            forks_leave(call);
+        }
     }
+    terminal_forget();
     (void)pthread_mutex_unlock(&open_calls_lock);
 }
 
 void
-socket_watch_forks(void)
+forks_watch(void)
 {
     (void)pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+}
+
+void
+forks_lock(void)
+{
+    (void)pthread_mutex_lock(&open_calls_lock);
+}
+
+void
+forks_unlock(void)
+{
+    (void)pthread_mutex_unlock(&open_calls_lock);
+}
+
+void
+forks_enter(struct sphttp_call *call)
+{
+    call->next_open = open_calls;
+    call->open_link = &open_calls;
+    if (open_calls != NULL) {
+        open_calls->open_link = &call->next_open;
+    }
+    open_calls = call;
+}
+
+void
+forks_leave(struct sphttp_call *call)
+{
+    if (call->open_link != NULL) {
+        *call->open_link = call->next_open;
+        if (call->next_open != NULL) {
+            call->next_open->open_link = call->open_link;
+        }
+        call->open_link = NULL;
+    }
+}
+
+bool
+forks_tell_nurseries(char byte)
+{
+    /* A signal handler's, which may have interrupted whoever holds the lock. */
+    for (int tries = 0; pthread_mutex_trylock(&open_calls_lock) != 0;
+         tries++) {
+        if (tries == 500) {
+            return false;
+        }
+        (void)usleep(2000);
+    }
+    for (struct sphttp_call *call = open_calls; call != NULL;
+         call = call->next_open) {
+        if (call->nursery != 0) {
+            (void)send(call->host_end, &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+        }
+    }
+    (void)pthread_mutex_unlock(&open_calls_lock);
+    return true;
 }
 
 pid_t
@@ -69,27 +149,10 @@ socket_fork(struct sphttp_call *call)
 }
 
 int
-above_streams(int fd)
-{
-    if (fd > STDERR_FILENO) {
-        return fd;
-    }
-    if (fd < 0) {
-        return -errno;
-    }
-    int copy = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    int err = -errno;
-    (void)close(fd);
-    return copy >= 0 ? copy : err;
-}
-
-/* The pair, and the call's place among the open ones: one step, as far as any
- * other fork of the host can see. */
-int
 socket_open(struct sphttp_call *call)
 {
     int err = 0;
-    (void)pthread_mutex_lock(&open_calls_lock);
+    forks_lock();
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
         err = -errno;
@@ -101,44 +164,28 @@ socket_open(struct sphttp_call *call)
         err = call->host_end < 0 ? call->host_end : call->nursery_end;
         close_end(&call->host_end);
         close_end(&call->nursery_end);
-        goto done;
-    }
-    if (call->open_link == NULL) {
-        call->next_open = open_calls;
-        call->open_link = &open_calls;
-        if (open_calls != NULL) {
-            open_calls->open_link = &call->next_open;
-        }
-        open_calls = call;
     }
 
 done:
-    (void)pthread_mutex_unlock(&open_calls_lock);
+    forks_unlock();
     return err;
 }
 
 void
 socket_close(struct sphttp_call *call)
 {
+    forks_lock();
     close_end(&call->both); /* it is of this socket */
-    (void)pthread_mutex_lock(&open_calls_lock);
     close_end(&call->host_end);
     close_end(&call->nursery_end);
     close_end(&call->nursery_fd);
-    if (call->open_link != NULL) {
-        *call->open_link = call->next_open;
-        if (call->next_open != NULL) {
-            call->next_open->open_link = call->open_link;
-        }
-        call->open_link = NULL;
-    }
-    (void)pthread_mutex_unlock(&open_calls_lock);
+    forks_unlock();
 }
 
 void
 socket_handed_over(struct sphttp_call *call)
 {
-    (void)pthread_mutex_lock(&open_calls_lock);
+    forks_lock();
     close_end(&call->nursery_end);
-    (void)pthread_mutex_unlock(&open_calls_lock);
+    forks_unlock();
 }

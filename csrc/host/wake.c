@@ -13,12 +13,17 @@ sphttp_call_watch(sphttp_call *call)
         return 0;
     }
     int ends[2];
-    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
-        call->doing = "opening a pipe";
-        return -errno;
+    forks_lock();
+    int err = pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0 ? 0 : -errno;
+    if (err == 0) {
+        call->wake[0] = above_streams(ends[0]);
+        call->wake[1] = above_streams(ends[1]);
     }
-    call->wake[0] = above_streams(ends[0]);
-    call->wake[1] = above_streams(ends[1]);
+    forks_unlock();
+    if (err != 0) {
+        call->doing = "opening a pipe";
+        return err;
+    }
     if (call->wake[0] < 0 || call->wake[1] < 0) {
         call->doing = "opening a pipe";
         return call->wake[0] < 0 ? call->wake[0] : call->wake[1];
@@ -51,6 +56,8 @@ void
 sphttp_call_unwatch(sphttp_call *call)
 {
     forward_signals(call);
+    forks_lock();
     close_end(&call->wake[0]);
     close_end(&call->wake[1]);
+    forks_unlock();
 }

@@ -3,102 +3,16 @@
  * and ends: at a goodbye by leaving, at anything else as kill.c says. It calls
  * only what is async-signal-safe, since it was forked among threads, and it
  * allocates nothing. */
-#include "internal.h"
+#include "nursery/nursery.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <string.h>
-#include <sys/prctl.h>
+#include <signal.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
-
-/* Note what could not be done, and begin no new item. Returns -error. */
-static int
-fail_call(struct sphttp_call *call, int trouble, int error)
-{
-    call->page->trouble = trouble;
-    call->page->error = error;
-    hand_stop(call->page, STOP_NEW);
-    return -error;
-}
-
-/* A process that begins alone, or makes itself so: what has been forked among
- * threads may have threads already, an at-fork handler's (gRPC's), and would
- * then be no place to fork from. The first waits for the second. */
-static void
-be_alone(struct sphttp_call *call)
-{
-    (void)setpgid(0, 0);
-    if (sphttp_thread_count() == 1) {
-        return;
-    }
-    pid_t alone = bare_fork();
-    if (alone == 0) {
-        return;
-    }
-    if (alone < 0) { /* it forks no child then, and only tells the host */
-        (void)fail_call(call, TROUBLE_FORK, errno);
-        return;
-    }
-    (void)prctl(PR_SET_NAME, NURSERY_NAME);
-    (void)close(call->nursery_end);
-    while (waitpid(alone, NULL, 0) < 0 && errno == EINTR) {
-    }
-    _exit(0);
-}
-
-struct nursery {
-    struct sphttp_call *call;
-    pid_t self;
-    int host;         /* our end of the socket */
-    int child_ends;   /* a signalfd: SIGCHLD */
-    bool deaf;        /* the host ignores SIGCHLD, and so shall its children */
-    uint32_t next;    /* no item below it is free */
-    uint32_t running; /* children */
-    bool starved;     /* no fork succeeds until a child has ended */
-    bool told;        /* the host knows that it is all over */
-    int64_t patience_ns; /* until when nested nurseries are waited for; or 0 */
-};
-
-/* A child's first steps, before it is Python's. Its signals stay blocked. It
- * writes to its stack and the shared page only: each other page would be one
- * more to copy. */
-static void
-be_child(const struct nursery *nursery, uint32_t index)
-{
-    /* Exact, for the nursery has one thread; and asked after, because it may
-     * have died before. */
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != nursery->self) {
-        _exit(1);
-    }
-    struct sphttp_call *call = nursery->call;
-    pid_t pid = getpid();
-    for (uint32_t lane = 0; lane < call->lanes; lane++) {
-        call->hands[call->hand + lane].pid = pid;
-    }
-    call->hands[call->hand].since_ns = call->setup ? 0 : now_ns();
-    if (!call->pool) {
-        /* The nursery notes it too, and may be killed before it has. */
-        call->report[index].pid = pid;
-    }
-    (void)setpgid(0, 0);
-    char name[32];
-    (void)put_decimal(put_text(name, "tep-child-"), index);
-    (void)prctl(PR_SET_NAME, name);
-    if (nursery->deaf) {
-        (void)signal(SIGCHLD, SIG_IGN);
-    }
-    (void)close(nursery->host);
-    (void)close(nursery->child_ends);
-}
 
 /* Note that item `index` is in that hand. */
 static void
@@ -117,6 +31,28 @@ take_back(struct sphttp_call *call, uint32_t index)
     call->report[index].attempts--;
 }
 
+/* A fork was refused: go on with the children there are; without any, try again
+ * for a second. */
+static void
+be_refused(struct nursery *nursery, int err)
+{
+    int64_t now = now_ns();
+    bool scarce = err == EAGAIN || err == ENOMEM;
+    if (nursery->running > 0) {
+        nursery->hungry_ns = 0;
+    }
+    else if (nursery->hungry_ns == 0) {
+        nursery->hungry_ns = now;
+    }
+    if (!scarce || (nursery->running == 0 &&
+                    now - nursery->hungry_ns >= SECOND)) {
+        (void)fail_call(nursery->call, TROUBLE_FORK, err);
+        return;
+    }
+    nursery->starved = true;
+    nursery->again_ns = nursery->running > 0 ? INT64_MAX : now + 10000000;
+}
+
 /* Fork a child into `slot`: for item `index`, or a pool's, which takes an item
  * itself. True in the child. */
 static bool
@@ -126,16 +62,20 @@ fork_child(struct nursery *nursery, uint32_t index, uint32_t slot)
     call->slot = slot;
     call->hand = slot * call->lanes;
     for (uint32_t lane = 0; lane < call->lanes; lane++) {
-        call->hands[call->hand + lane].since_ns = 0;
-        call->hands[call->hand + lane].item = 0;
-        call->asked[call->hand + lane] = call->pool ? -1 : (int64_t)index;
+        struct hand *hand = &call->hands[call->hand + lane];
+        hand->since_ns = 0;
+        hand->item = 0;
+        hand->leaving = 0;
+        call->seen[call->hand + lane] = (struct seen){
+            .asked = call->pool ? -1 : (int64_t)index};
     }
+    call->living[slot].forked_ns = now_ns();
     if (!call->pool) {
         hand_out(call, index, call->hand);
     }
     pid_t pid = bare_fork();
     if (pid == 0) {
-        be_child(nursery, call->pool ? slot : index);
+        child_begin(nursery, call->pool ? slot : index);
         return true;
     }
     if (pid < 0) {
@@ -143,20 +83,16 @@ fork_child(struct nursery *nursery, uint32_t index, uint32_t slot)
         if (!call->pool) {
             take_back(call, index);
         }
-        if (nursery->running > 0 && (err == EAGAIN || err == ENOMEM)) {
-            nursery->starved = true; /* go on with the children there are */
-        }
-        else {
-            (void)fail_call(call, TROUBLE_FORK, err);
-        }
+        be_refused(nursery, err);
         return false;
     }
     if (!call->pool) {
         call->report[index].pid = pid;
         nursery->next = index + 1;
     }
-    call->pids[slot] = pid;
+    call->living[slot].pid = pid;
     nursery->running++;
+    nursery->hungry_ns = 0;
     return false;
 }
 
@@ -166,7 +102,7 @@ slot_left(const struct sphttp_call *call, uint32_t slot)
 {
     bool left = false;
     for (uint32_t lane = 0; lane < call->lanes; lane++) {
-        left = left || hand_left(call, slot * call->lanes + lane);
+        left = left || page_set_aside(call, slot * call->lanes + lane) >= 0;
     }
     return left;
 }
@@ -176,24 +112,27 @@ static int64_t
 slot_to_fill(struct nursery *nursery)
 {
     const struct sphttp_call *call = nursery->call;
-    if (call->page->stop || nursery->starved ||
+    if (nursery->starved && now_ns() >= nursery->again_ns) {
+        nursery->starved = false;
+    }
+    if (page_stopped(call) != 0 || nursery->starved || nursery->paused ||
         nursery->running >= call->alive) {
         return -1;
     }
     if (call->pool) {
-        nursery->next = call->page->next;
+        nursery->next = page_next(call);
     }
     /* After the loss of a nursery the next one finds gaps. */
     while (nursery->next < call->count &&
-           call->state[nursery->next] != ITEM_FREE) {
+           page_item(call, nursery->next) != ITEM_FREE) {
         nursery->next++;
     }
     bool any = nursery->next < call->count &&
-               nursery->next < call->page->watermark;
+               (!call->hold || nursery->next < call->ledger->watermark);
     uint32_t slot = nursery->next % call->alive; /* most often the free one */
     for (uint32_t i = 0; i < call->alive; i++) {
         bool wanted = any || (call->pool && slot_left(call, slot));
-        if (call->pids[slot] == 0 && wanted) {
+        if (call->living[slot].pid == 0 && wanted) {
             return slot;
         }
         slot = (slot + 1) % call->alive;
@@ -210,7 +149,7 @@ finish_hand(struct nursery *nursery, uint32_t hand, int status,
     uint32_t item = hand_item(call, hand);
     uint64_t kind = hand_kind_of_lost(call, item);
     int64_t lost = hand_give_up(call, hand, item, kind);
-    int64_t index = lost >= 0 ? lost : call->asked[hand];
+    int64_t index = lost >= 0 ? lost : call->seen[hand].asked;
     if (index < 0) {
         return; /* a pool's, and it had nothing in hand */
     }
@@ -221,17 +160,38 @@ finish_hand(struct nursery *nursery, uint32_t hand, int status,
         return;
     }
     struct report *report = &call->report[index];
-    report->pid = call->pids[hand / call->lanes];
+    report->pid = call->living[hand / call->lanes].pid;
     report->wait_status = status;
     report->max_rss = (int64_t)usage->ru_maxrss * 1024;
     report->cpu_ns =
         (int64_t)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * SECOND +
         (int64_t)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) * 1000;
     report->ended_ns = now_ns();
-    if (!item_committed(call->state[index]) && call->stop_at_failure != 0) {
-        hand_stop(call->page, call->stop_at_failure);
+    if (!item_committed(page_item(call, (uint32_t)index)) &&
+        call->stop_at_failure != 0) {
+        page_stop(call->page, call->stop_at_failure);
     }
     news_push(call, (uint32_t)index);
+}
+
+/* A child that ends before its setup has will not be the only one. */
+static void
+note_unready(struct nursery *nursery, uint32_t slot, int status)
+{
+    struct sphttp_call *call = nursery->call;
+    const struct alive *child = &call->living[slot];
+    uint32_t hand = slot * call->lanes;
+    struct remark *remark = &call->ledger->unready;
+    if (!call->setup || call->seen[hand].ready ||
+        page_since(call, hand, child->forked_ns, now_ns()) != 0 ||
+        page_stopped(call) == STOP_ALL) {
+        return;
+    }
+    if (remark->pid == 0) {
+        remark->what = status;
+        remark->pid = child->pid;
+    }
+    page_stop(call->page, STOP_NEW);
 }
 
 /* The child in `slot` has ended. */
@@ -240,16 +200,15 @@ finish_slot(struct nursery *nursery, uint32_t slot, int status,
             const struct rusage *usage)
 {
     struct sphttp_call *call = nursery->call;
+    note_unready(nursery, slot, status);
     for (uint32_t lane = 0; lane < call->lanes; lane++) {
-        uint32_t hand = slot * call->lanes + lane;
-        finish_hand(nursery, hand, status, usage);
-        /* Reaped: from now on the number may be anybody's. */
-        call->hands[hand].pid = 0;
+        finish_hand(nursery, slot * call->lanes + lane, status, usage);
     }
     if (call->pool) {
         news_missed(call);
     }
-    call->pids[slot] = 0;
+    /* Reaped: from now on the number may be anybody's. */
+    call->living[slot].pid = 0;
     nursery->running--;
     nursery->starved = false;
 }
@@ -268,7 +227,7 @@ reap_ended(struct nursery *nursery)
             return pid == 0;
         }
         for (uint32_t i = 0; i < call->alive; i++) {
-            if (call->pids[i] == pid) {
+            if (call->living[i].pid == pid) {
                 finish_slot(nursery, i, status, &usage);
                 break;
             }
@@ -276,35 +235,73 @@ reap_ended(struct nursery *nursery)
     }
 }
 
-/* Sleep until a child ends, the host speaks, or it is `end`, by now_ns. Leaves at
- * a goodbye, ends everything where the host is gone. */
+/* What the host has to say. Leaves at a goodbye, ends everything where it is gone. */
+static void
+hear_host(struct nursery *nursery)
+{
+    char byte = BYTE_LOOK;
+    ssize_t n = recv(nursery->host, &byte, 1, MSG_DONTWAIT);
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+        end_everything(nursery);
+    }
+    if (n < 0) {
+        return;
+    }
+    switch (byte) {
+    case BYTE_GOODBYE:
+        _exit(0); /* the host has removed the scratch directory */
+    case BYTE_PAUSE:
+        nursery_pause(nursery);
+        break;
+    case BYTE_RESUME:
+        nursery_resume(nursery);
+        break;
+    default:
+        break; /* the ledger says more */
+    }
+}
+
+/* Sleep until a child ends, the host speaks or dies, or it is `end`, by now_ns. */
 static void
 wait_for_event(struct nursery *nursery, int64_t end)
 {
     struct pollfd fds[] = {
         {.fd = nursery->host, .events = POLLIN},
         {.fd = nursery->child_ends, .events = POLLIN},
+        {.fd = nursery->host_process, .events = POLLIN},
     };
     int64_t ns = end - now_ns();
     ns = ns > 0 ? ns : 0;
     struct timespec left = {ns / SECOND, ns % SECOND};
-    if (ppoll(fds, 2, end == INT64_MAX ? NULL : &left, NULL) <= 0) {
+    if (ppoll(fds, 3, end == INT64_MAX ? NULL : &left, NULL) <= 0) {
         return;
     }
     if (fds[1].revents != 0) {
         struct signalfd_siginfo ended;
         (void)read(nursery->child_ends, &ended, sizeof(ended));
     }
-    if (fds[0].revents == 0) {
-        return;
+    if (fds[0].revents != 0) { /* first: its goodbye may be there too */
+        hear_host(nursery);
     }
-    char byte = BYTE_LOOK;
-    ssize_t n = recv(nursery->host, &byte, 1, MSG_DONTWAIT);
-    if (n > 0 && byte == BYTE_GOODBYE) {
-        _exit(0); /* the host has removed the scratch directory */
+    else if (fds[2].revents != 0) {
+        end_everything(nursery);
     }
-    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
-        end_everything(nursery->call);
+}
+
+/* Take to heart what the page says, and write into it again what stands there for
+ * children to read, should somebody have scribbled. */
+static void
+mind_page(struct nursery *nursery)
+{
+    struct sphttp_call *call = nursery->call;
+    uint32_t stop = page_stopped(call);
+    call->ledger->stop = stop;
+    if (call->page->stop != stop) {
+        page_stop(call->page, stop);
+    }
+    uint32_t mark = stop != 0 ? UINT32_MAX : call->ledger->watermark;
+    if (call->hold && call->page->watermark != mark) {
+        page_raise_watermark(call->page, mark);
     }
 }
 
@@ -313,9 +310,28 @@ wait_for_event(struct nursery *nursery, int64_t end)
 static void
 tell_host(struct nursery *nursery)
 {
-    nursery->call->page->finished = 1;
     nursery->told = true;
     (void)send(nursery->host, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* A pool's count of what has been set aside may have been scribbled on: are there
+ * items that nobody knows of any more? Then it begins anew, a few times. */
+static bool
+find_forgotten(struct nursery *nursery)
+{
+    struct sphttp_call *call = nursery->call;
+    if (!call->pool || nursery->rounds == 100) {
+        return false;
+    }
+    for (uint32_t i = 0; i < call->count; i++) {
+        if (page_item(call, i) == ITEM_FREE) {
+            nursery->rounds++;
+            nursery->next = i;
+            call->page->next = i;
+            return true;
+        }
+    }
+    return false;
 }
 
 /* May nurseries of calls that our children made, and did not live to see the end
@@ -335,7 +351,8 @@ static int64_t
 tend(struct nursery *nursery, bool left)
 {
     struct sphttp_call *call = nursery->call;
-    if (call->page->stop == STOP_ALL && left) {
+    uint32_t stop = page_stopped(call);
+    if (stop == STOP_ALL && left) {
         bool wait = patient(nursery);
         bool listed = limits_cut(call, wait);
         /* For a stranger that must not be killed, another user's, not for ever. */
@@ -345,9 +362,15 @@ tend(struct nursery *nursery, bool left)
         }
     }
     bool over = nursery->running == 0 &&
-                (call->page->stop != 0 || nursery->next >= call->count);
+                (stop != 0 || nursery->next >= call->count);
+    if (over && stop == 0 && find_forgotten(nursery)) {
+        return 0;
+    }
     if (!over) {
-        return limits_next(call);
+        int64_t next = limits_next(nursery);
+        return nursery->starved && nursery->again_ns < next
+                   ? nursery->again_ns
+                   : next;
     }
     if (!nursery->told && left && patient(nursery) && kill_children(0) > 0) {
         return now_ns() + 2000000;
@@ -358,69 +381,37 @@ tend(struct nursery *nursery, bool left)
     return INT64_MAX;
 }
 
-/* What has to be done once, before the first child. 0 or -errno. */
-static int
-settle(struct nursery *nursery)
+/* What a child does before it is Python's; its first item's index. */
+static uint32_t
+be_child(struct sphttp_call *call, uint32_t index)
 {
-    struct sphttp_call *call = nursery->call;
-    (void)prctl(PR_SET_NAME, NURSERY_NAME);
-    (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
-    /* The children's copy of the call must not name it: they close it. */
-    nursery->host = call->nursery_end;
-    call->nursery_end = -1;
-    call->in_child = true;
-    reset_handlers();
-    /* A host that ignores SIGCHLD would cost us every exit status. */
-    nursery->deaf = signal(SIGCHLD, SIG_DFL) == SIG_IGN;
-    /* First: where the host has closed it, the next descriptor would be 0. */
-    int fd = open("/dev/null", O_RDWR);
-    if (fd < 0 || dup2(fd, STDIN_FILENO) < 0) {
-        return fail_call(call, TROUBLE_STDIN, errno);
+    if (call->pool) {
+        pool_enter(call);
     }
-    if (fd != STDIN_FILENO) {
-        (void)close(fd);
+    if (call->digest != NULL) {
+        digest_serve(call, index); /* it never comes back */
     }
-    sigset_t child_ends;
-    (void)sigemptyset(&child_ends);
-    (void)sigaddset(&child_ends, SIGCHLD);
-    nursery->child_ends =
-        above_streams(signalfd(-1, &child_ends, SFD_CLOEXEC | SFD_NONBLOCK));
-    if (nursery->child_ends < 0) {
-        return fail_call(call, TROUBLE_SIGNALFD, -nursery->child_ends);
+    int64_t taken = call->pool ? hand_take(call, 0) : index;
+    if (taken < 0) {
+        _exit(0); /* others have taken all there was */
     }
-    if (call->directory < 0 && !call->pool) { /* else a lost nursery's */
-        call->directory = scratch_make(call);
-    }
-    if (call->directory < 0 && !call->pool) {
-        return fail_call(call, TROUBLE_SCRATCH, -call->directory);
-    }
-    return 0;
+    return (uint32_t)taken;
 }
 
 uint32_t
 nursery_run(struct sphttp_call *call)
 {
-    be_alone(call);
-    struct nursery nursery = {.call = call, .self = getpid()};
-    (void)settle(&nursery); /* where it failed, no child is forked */
+    struct nursery nursery;
+    (void)nursery_begin(&nursery, call); /* where it failed, no child is forked */
     for (;;) {
         int64_t slot = slot_to_fill(&nursery);
         uint32_t index = nursery.next;
         if (slot >= 0 && fork_child(&nursery, index, (uint32_t)slot)) {
-            if (call->pool) {
-                pool_enter(call);
-            }
-            if (call->digest != NULL) {
-                digest_serve(call, index); /* it never comes back */
-            }
-            int64_t taken = call->pool ? hand_take(call, 0) : index;
-            if (taken < 0) {
-                _exit(0); /* others have taken all there was */
-            }
-            return (uint32_t)taken;
+            return be_child(call, index);
         }
         bool left = reap_ended(&nursery);
-        limits_enforce(call); /* also while there are children to fork */
+        mind_page(&nursery);
+        limits_enforce(&nursery); /* also while there are children to fork */
         int64_t until = slot_to_fill(&nursery) >= 0 ? 0 : tend(&nursery, left);
         wait_for_event(&nursery, until);
     }

@@ -76,8 +76,8 @@ in_a_file(const uint8_t *data, size_t size)
     if (mkdtemp(folder) == NULL) {
         abort();
     }
-    call->directory = open(folder, O_RDONLY | O_DIRECTORY);
-    int fd = openat(call->directory, "0", O_WRONLY | O_CREAT, 0600);
+    (void)held_set(&call->directory, open(folder, O_RDONLY | O_DIRECTORY));
+    int fd = openat(call->directory.fd, "0", O_WRONLY | O_CREAT, 0600);
     if (fd < 0 || write(fd, data, size) != (ssize_t)size || close(fd) != 0) {
         abort();
     }

@@ -1,6 +1,6 @@
 /* The end of everything below a nursery, whatever it does to stay: daemons,
  * stopped processes, trees that grow while they are cut down. Async-signal-safe. */
-#include "internal.h"
+#include "nursery/nursery.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -52,9 +52,31 @@ kill_with_group(pid_t pid)
     (void)kill(pid, SIGKILL);
 }
 
+/* Does /proc show the processes of our own pid namespace? The numbers of another
+ * are strangers'. In it we have one number, ours. */
+static bool
+proc_is_ours(void)
+{
+    char text[2048];
+    int fd = open_by_all_means("/proc/self/status");
+    ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    text[n > 0 ? n : 0] = '\0';
+    const char *at = strstr(text, "\nNSpid:\t");
+    char own[32];
+    (void)put_text(put_decimal(put_text(own, "\nNSpid:\t"), (uint64_t)getpid()),
+                   "\n");
+    return at != NULL && strncmp(at, own, strlen(own)) == 0;
+}
+
 int
 kill_children(int whom)
 {
+    if (!proc_is_ours()) {
+        return -ENOENT;
+    }
     int fd = open_by_all_means("/proc/thread-self/children");
     if (fd < 0) {
         return -errno;
@@ -86,36 +108,55 @@ void
 kill_slots(const struct sphttp_call *call)
 {
     for (uint32_t i = 0; i < call->alive; i++) {
-        if (call->pids[i] > 0) {
-            kill_with_group(call->pids[i]);
+        if (call->living[i].pid > 0) {
+            kill_with_group(call->living[i].pid);
         }
     }
 }
 
-_Noreturn void
-end_everything(struct sphttp_call *call)
+/* Take note of those that have ended. 1: some had; 0: none; -1: none is left. */
+static int
+reap(struct nursery *nursery)
 {
+    struct sphttp_call *call = nursery->call;
+    int reaped = 0;
+    pid_t pid;
+    while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {
+        reaped = 1;
+        for (uint32_t i = 0; i < call->alive; i++) {
+            if (call->living[i].pid == pid) {
+                call->living[i].pid = 0; /* the number may be anybody's now */
+            }
+        }
+    }
+    return pid < 0 ? -1 : reaped;
+}
+
+_Noreturn void
+end_everything(struct nursery *nursery)
+{
+    const struct sphttp_call *call = nursery->call;
     int64_t begun = now_ns();
+    /* Its port is free again, and its peers see that it is gone. */
+    close_all_but(call->directory.fd);
     for (;;) {
-        int whom = now_ns() < begun + SECOND ? KILL_OTHERS
-                                             : KILL_OTHERS | KILL_NURSERIES;
+        int64_t waited = now_ns() - begun;
+        int whom = waited < SECOND ? KILL_OTHERS
+                                   : KILL_OTHERS | KILL_NURSERIES;
         bool listed = kill_children(whom) >= 0;
         if (!listed) {
             kill_slots(call);
         }
-        pid_t pid;
-        bool reaped = false;
-        while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {
-            reaped = true;
+        int reaped = reap(nursery);
+        /* What is left may be strangers: that nobody can name, or kill. */
+        if (reaped < 0 || waited > (listed ? 3 : 1) * SECOND) {
+            break;
         }
-        if (pid < 0 || (!listed && now_ns() > begun + SECOND)) {
-            break; /* none left; or strangers that nobody can name */
-        }
-        if (!reaped) {
+        if (reaped == 0) {
             (void)nanosleep(&(struct timespec){0, 5000000}, NULL);
         }
     }
-    if (call->directory >= 0) {
+    if (call->directory.fd >= 0) {
         (void)scratch_remove(call);
     }
     _exit(0);

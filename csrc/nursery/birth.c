@@ -1,0 +1,184 @@
+/* What a nursery and its children do first, each in its own process. What a child
+ * needs, and needs no Python for, the nursery does once for all. */
+#include "nursery/nursery.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+int
+fail_call(struct sphttp_call *call, int trouble, int error)
+{
+    call->ledger->trouble = trouble;
+    call->ledger->error = error;
+    page_stop(call->page, STOP_NEW);
+    return -error;
+}
+
+/* A process that begins alone, or makes itself so: what has been forked among
+ * threads may have threads already, an at-fork handler's (gRPC's), and would
+ * then be no place to fork from. The first waits for the second. */
+static void
+be_alone(struct sphttp_call *call)
+{
+    (void)setpgid(0, 0);
+    if (sphttp_thread_count() == 1) {
+        return;
+    }
+    pid_t alone = bare_fork();
+    if (alone == 0) {
+        return;
+    }
+    if (alone < 0) { /* it forks no child then, and only tells the host */
+        (void)fail_call(call, TROUBLE_FORK, errno);
+        return;
+    }
+    (void)prctl(PR_SET_NAME, NURSERY_NAME);
+    (void)close(call->nursery_end);
+    while (waitpid(alone, NULL, 0) < 0 && errno == EINTR) {
+    }
+    _exit(0);
+}
+
+/* Children must not stop because they print, or wait for somebody to type: a
+ * process group in the background would. */
+static void
+leave_terminal(void)
+{
+    int fd = open("/dev/tty", O_RDWR | O_CLOEXEC);
+    if (fd >= 0) {
+        (void)ioctl(fd, TIOCNOTTY);
+        (void)close(fd);
+    }
+}
+
+/* Give the children a standard input at whose end they are. */
+static int
+no_input(struct sphttp_call *call)
+{
+    int fd = open("/dev/null", O_RDWR);
+    if (fd < 0 || dup2(fd, STDIN_FILENO) < 0) {
+        return fail_call(call, TROUBLE_STDIN, errno);
+    }
+    if (fd != STDIN_FILENO) {
+        (void)close(fd);
+    }
+    return 0;
+}
+
+/* What it can do without: where there are no more descriptors. */
+static void
+watch_over_lives(struct nursery *nursery)
+{
+    /* A raw fork of the host may hold the socket's other end open. */
+    nursery->host_process = open_process(nursery->call->owner);
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) == 0) {
+        nursery->pulse[0] = above_streams(ends[0]);
+        nursery->pulse[1] = above_streams(ends[1]);
+    }
+}
+
+int
+nursery_begin(struct nursery *nursery, struct sphttp_call *call)
+{
+    be_alone(call);
+    *nursery = (struct nursery){
+        .call = call,
+        .self = getpid(),
+        .host = call->nursery_end,
+        .host_process = -1,
+        .child_ends = -1,
+        .pulse = {-1, -1},
+    };
+    (void)prctl(PR_SET_NAME, NURSERY_NAME);
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
+    /* The children's copy of the call must not name it: they close it. */
+    call->nursery_end = -1;
+    call->in_child = true;
+    page_keep_ledger(call);
+    reset_handlers();
+    /* A host that ignores SIGCHLD would cost us every exit status. */
+    nursery->deaf = signal(SIGCHLD, SIG_DFL) == SIG_IGN;
+    leave_terminal();
+    /* First: where the host has closed it, the next descriptor would be 0. */
+    int err = no_input(call);
+    if (err != 0) {
+        return err;
+    }
+    sigset_t child_ends;
+    (void)sigemptyset(&child_ends);
+    (void)sigaddset(&child_ends, SIGCHLD);
+    int fd = above_streams(
+        signalfd(-1, &child_ends, SFD_CLOEXEC | SFD_NONBLOCK));
+    if (fd < 0) {
+        return fail_call(call, TROUBLE_SIGNALFD, -fd);
+    }
+    nursery->child_ends = fd;
+    if (call->directory.fd < 0 && !call->pool) { /* else a lost nursery's */
+        fd = scratch_make(call);
+        if (!held_set(&call->directory, fd)) {
+            return fail_call(call, TROUBLE_SCRATCH, fd < 0 ? -fd : EIO);
+        }
+    }
+    watch_over_lives(nursery);
+    return 0;
+}
+
+/* Die with the nursery, also as another user, to whom the kernel's death signal is
+ * not sent: SIGKILL in place of SIGIO when the last writer of its pipe is gone. A
+ * description of its own, for that signal is asked for by description. */
+static void
+follow_pulse(const struct nursery *nursery)
+{
+    if (nursery->pulse[0] < 0) {
+        return;
+    }
+    char path[40];
+    (void)put_decimal(put_text(path, "/proc/self/fd/"),
+                      (uint64_t)nursery->pulse[0]);
+    int own = above_streams(open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    if (own >= 0) {
+        (void)fcntl(own, F_SETOWN, getpid());
+        (void)fcntl(own, F_SETSIG, SIGKILL);
+        (void)fcntl(own, F_SETFL, O_NONBLOCK | O_ASYNC);
+    }
+    (void)close(nursery->pulse[0]);
+}
+
+void
+child_begin(const struct nursery *nursery, uint32_t index)
+{
+    struct sphttp_call *call = nursery->call;
+    call->self = getpid();
+    call->ledger = NULL; /* it is not mapped here; something else may be */
+    call->living = NULL;
+    call->report = NULL;
+    if (nursery->pulse[1] >= 0) {
+        (void)close(nursery->pulse[1]);
+    }
+    follow_pulse(nursery);
+    /* Exact, for the nursery has one thread; and asked after, because it may
+     * have died before. */
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != nursery->self) {
+        _exit(1);
+    }
+    call->hands[call->hand].since_ns = call->setup ? 0 : now_ns();
+    (void)setpgid(0, 0);
+    char name[32];
+    (void)put_decimal(put_text(name, "tep-child-"), index);
+    (void)prctl(PR_SET_NAME, name);
+    if (nursery->deaf) {
+        (void)signal(SIGCHLD, SIG_IGN);
+    }
+    (void)close(nursery->host);
+    (void)close(nursery->child_ends);
+    if (nursery->host_process >= 0) {
+        (void)close(nursery->host_process);
+    }
+}

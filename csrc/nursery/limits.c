@@ -1,0 +1,172 @@
+/* What the nursery does about time, and about a call that is cut short. Its clocks
+ * are its own: what the page says of a time is taken where it can be true. */
+#include "nursery/nursery.h"
+
+/* The child whose hand it is; 0: there is none. */
+static pid_t
+child_of(const struct sphttp_call *call, uint32_t hand)
+{
+    return call->living[hand / call->lanes].pid;
+}
+
+/* See what one hand has, and since when. */
+static void
+look_at(struct sphttp_call *call, uint32_t hand, int64_t now)
+{
+    struct seen *seen = &call->seen[hand];
+    int64_t born = call->living[hand / call->lanes].forked_ns;
+    /* In this order: of an item that is taken meanwhile the clock is younger. */
+    uint32_t item = hand_item(call, hand);
+    int64_t since = page_since(call, hand, born, now);
+    bool runs = item != 0 && page_item(call, item - 1) == item_running(hand);
+    if (!call->setup || since != 0) {
+        seen->ready = true; /* once it was, it is */
+    }
+    if (!runs) {
+        seen->item = 0;
+        int64_t leaving;
+        if (page_leaving(call, hand, born, now, &leaving) == 0) {
+            seen->leaving = 0;
+        }
+        else if (seen->leaving == 0) {
+            seen->leaving = leaving != 0 ? leaving : now;
+        }
+        return;
+    }
+    if (seen->item != item) {
+        *seen = (struct seen){
+            .item = item, .asked = seen->asked, .ready = seen->ready};
+    }
+    if (seen->since == 0 && seen->ready) {
+        seen->since = since != 0 ? since : now;
+    }
+}
+
+void
+limits_look(struct sphttp_call *call)
+{
+    int64_t now = now_ns();
+    for (uint32_t hand = 0; hand < call->alive * call->lanes; hand++) {
+        if (child_of(call, hand) != 0) {
+            look_at(call, hand, now);
+        }
+    }
+}
+
+void
+limits_shift(struct sphttp_call *call, int64_t ns)
+{
+    for (uint32_t hand = 0; hand < call->alive * call->lanes; hand++) {
+        struct seen *seen = &call->seen[hand];
+        seen->since += seen->since != 0 ? ns : 0;
+        seen->leaving += seen->leaving != 0 ? ns : 0;
+    }
+}
+
+/* Give up item 1 + `item` of a hand, and kill its child. */
+static void
+kill_item(struct sphttp_call *call, uint32_t hand, uint32_t item,
+          uint64_t kind)
+{
+    int64_t index = hand_give_up(call, hand, item, kind);
+    if (index >= 0) { /* else it has just been committed */
+        call->seen[hand].asked = index;
+        kill_with_group(child_of(call, hand));
+    }
+}
+
+/* Kill a child that does not come to its end. What it has committed stands. */
+static void
+kill_leaver(struct sphttp_call *call, uint32_t hand)
+{
+    int64_t since;
+    struct remark *remark = &call->ledger->overstayed;
+    if (remark->pid == 0) {
+        remark->what = page_leaving(call, hand, 0, INT64_MAX, &since);
+        remark->pid = child_of(call, hand);
+    }
+    kill_with_group(child_of(call, hand));
+}
+
+/* When there may be something to enforce. Whatever a child begins from now on has
+ * all its time before it: so until then nobody need look again. */
+static int64_t
+due(const struct nursery *nursery, int64_t now)
+{
+    const struct sphttp_call *call = nursery->call;
+    int64_t next = now + call->leave_ns;
+    for (uint32_t hand = 0; hand < call->alive * call->lanes; hand++) {
+        const struct seen *seen = &call->seen[hand];
+        int64_t end = INT64_MAX;
+        if (seen->item != 0 && seen->since != 0 && call->timeout_ns != 0) {
+            end = seen->since + call->timeout_ns;
+        }
+        else if (seen->item == 0 && seen->leaving != 0) {
+            end = seen->leaving + call->leave_ns;
+        }
+        if (child_of(call, hand) != 0 && end < next) {
+            next = end;
+        }
+    }
+    return next;
+}
+
+void
+limits_enforce(struct nursery *nursery)
+{
+    struct sphttp_call *call = nursery->call;
+    int64_t now = now_ns();
+    if (call->deadline_ns != 0 && now >= call->deadline_ns &&
+        call->ledger->stop != STOP_ALL) {
+        call->ledger->overdue = 1;
+        call->ledger->stop = STOP_ALL;
+        page_stop(call->page, STOP_ALL);
+    }
+    if (nursery->paused || now < nursery->due_ns) {
+        return;
+    }
+    limits_look(call);
+    for (uint32_t hand = 0; hand < call->alive * call->lanes; hand++) {
+        struct seen *seen = &call->seen[hand];
+        if (child_of(call, hand) == 0) {
+            continue;
+        }
+        if (call->timeout_ns != 0 && seen->item != 0 && seen->since != 0 &&
+            now - seen->since >= call->timeout_ns) {
+            kill_item(call, hand, seen->item, ITEM_LATE);
+            seen->item = 0;
+        }
+        else if (seen->item == 0 && seen->leaving != 0 &&
+                 now - seen->leaving >= call->leave_ns) {
+            kill_leaver(call, hand);
+            seen->leaving = now; /* killed is killed */
+        }
+    }
+    nursery->due_ns = due(nursery, now);
+}
+
+int64_t
+limits_next(const struct nursery *nursery)
+{
+    const struct sphttp_call *call = nursery->call;
+    int64_t next = call->deadline_ns != 0 ? call->deadline_ns : INT64_MAX;
+    bool clocks = nursery->running > 0 && !nursery->paused;
+    return clocks && nursery->due_ns < next ? nursery->due_ns : next;
+}
+
+bool
+limits_cut(struct sphttp_call *call, bool patient)
+{
+    for (uint32_t hand = 0; hand < call->alive * call->lanes; hand++) {
+        uint32_t item = hand_item(call, hand);
+        if (child_of(call, hand) != 0 && item != 0) {
+            kill_item(call, hand, item, ITEM_CUT);
+        }
+    }
+    int whom = patient ? KILL_OTHERS : KILL_OTHERS | KILL_NURSERIES;
+    if (kill_children(whom) < 0) {
+        kill_slots(call);
+        return false;
+    }
+    return true;
+}

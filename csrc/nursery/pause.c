@@ -1,0 +1,40 @@
+/* A terminal's Ctrl-Z stops the host, which has told us so: the children stop too,
+ * and their clocks. The call's own deadline does not. */
+#include "nursery/nursery.h"
+
+#include <signal.h>
+
+/* Send it to each child with its group, as the terminal does to a group. */
+static void
+send_to_children(const struct nursery *nursery, int number)
+{
+    const struct sphttp_call *call = nursery->call;
+    for (uint32_t slot = 0; slot < call->alive; slot++) {
+        pid_t pid = call->living[slot].pid;
+        /* A child that was just forked may lead no group yet. */
+        if (pid > 0 && kill(-pid, number) != 0) {
+            (void)kill(pid, number);
+        }
+    }
+}
+
+void
+nursery_pause(struct nursery *nursery)
+{
+    if (!nursery->paused) {
+        limits_look(nursery->call);
+        nursery->paused = true;
+        nursery->paused_ns = now_ns();
+        send_to_children(nursery, SIGTSTP);
+    }
+}
+
+void
+nursery_resume(struct nursery *nursery)
+{
+    if (nursery->paused) {
+        nursery->paused = false;
+        limits_shift(nursery->call, now_ns() - nursery->paused_ns);
+        send_to_children(nursery, SIGCONT);
+    }
+}

@@ -1,0 +1,213 @@
+/* The shared page and the ledger: how they are laid out, and what host and nursery
+ * read of a page that any child may have scribbled on. */
+#include "internal.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { MOST_ERRNO = 4095 }; /* Linux has no larger ones */
+
+/* --- Layout ------------------------------------------------------------------- */
+
+static void *
+share(size_t size)
+{
+    void *found = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    return found == MAP_FAILED ? NULL : found;
+}
+
+int
+page_open(struct sphttp_call *call)
+{
+    /* What is taken from several sides begins with a cache line. */
+    size_t hands = (sizeof(struct page) + 63) / 64 * 64;
+    size_t states = hands + sizeof(struct hand) * call->alive * call->lanes;
+    /* One more than there are items: the call itself. */
+    size_t count = (size_t)call->count + 1;
+    size_t links = states + sizeof(uint64_t) * count;
+    size_t larges = links + (call->tell ? sizeof(uint32_t) * count : 0);
+    larges = (larges + 7) / 8 * 8;
+    call->page_size = larges;
+    if (call->lanes > 1) {
+        call->page_size += sizeof(struct large) * count;
+    }
+    size_t living = (sizeof(struct ledger) + 63) / 64 * 64;
+    size_t reports = living + sizeof(struct alive) * call->alive;
+    call->ledger_size = reports + sizeof(struct report) * count;
+    char *page = share(call->page_size);
+    call->page = (void *)page;
+    char *ledger = share(call->ledger_size);
+    call->ledger = (void *)ledger;
+    if (page == NULL || ledger == NULL) {
+        return -ENOMEM;
+    }
+    call->hands = (void *)(page + hands);
+    call->state = (void *)(page + states);
+    call->link = call->tell ? (void *)(page + links) : NULL;
+    call->larges = call->lanes > 1 ? (void *)(page + larges) : NULL;
+    call->living = (void *)(ledger + living);
+    call->report = (void *)(ledger + reports);
+    call->page->watermark = call->ledger->watermark = call->count;
+    return 0;
+}
+
+void
+page_close(struct sphttp_call *call)
+{
+    if (call->page != NULL) {
+        (void)munmap(call->page, call->page_size);
+        call->page = NULL;
+    }
+    if (call->ledger != NULL) {
+        (void)munmap(call->ledger, call->ledger_size);
+        call->ledger = NULL;
+    }
+}
+
+void
+page_keep_ledger(const struct sphttp_call *call)
+{
+    (void)madvise(call->ledger, call->ledger_size, MADV_DONTFORK);
+}
+
+/* --- Waking and stopping ---------------------------------------------------------- */
+
+void
+page_await_mark(struct page *page, uint32_t mark)
+{
+    (void)syscall(SYS_futex, &page->watermark, FUTEX_WAIT, mark, NULL, NULL,
+                  0);
+}
+
+void
+page_raise_watermark(struct page *page, uint32_t mark)
+{
+    page->watermark = mark;
+    (void)syscall(SYS_futex, &page->watermark, FUTEX_WAKE, INT_MAX, NULL,
+                  NULL, 0);
+}
+
+void
+page_stop(struct page *page, uint32_t how)
+{
+    uint32_t now = page->stop;
+    while ((now < how || now > STOP_ALL) &&
+           !atomic_compare_exchange_weak(&page->stop, &now, how)) {
+    }
+    /* Those who sleep look at the word no more: give them another mark. */
+    page_raise_watermark(page, UINT32_MAX);
+}
+
+/* --- Getters ------------------------------------------------------------------------ */
+
+uint32_t
+page_stopped(const struct sphttp_call *call)
+{
+    uint32_t said = call->page->stop;
+    uint32_t seen = call->ledger->stop;
+    return said > STOP_ALL || said < seen ? seen : said;
+}
+
+uint32_t
+page_next(const struct sphttp_call *call)
+{
+    uint32_t next = call->page->next;
+    return next < call->count ? next : call->count;
+}
+
+uint64_t
+page_item(const struct sphttp_call *call, uint32_t index)
+{
+    uint64_t word = call->state[index];
+    uint64_t rest = word & ~(uint64_t)ITEM_KIND;
+    bool plausible = rest == 0;
+    switch (word & ITEM_KIND) {
+    case ITEM_RUN:
+        plausible = rest >> 3 < (uint64_t)call->alive * call->lanes;
+        break;
+    case ITEM_DONE: /* who reads the record sees whether there is one */
+        plausible = true;
+        break;
+    case ITEM_UNWRITTEN:
+        plausible = rest >> 3 > 0 && rest >> 3 <= MOST_ERRNO;
+        break;
+    default:
+        break;
+    }
+    return plausible ? word : ITEM_LOST;
+}
+
+uint32_t
+page_in_hand(const struct sphttp_call *call, uint32_t hand)
+{
+    uint32_t item = call->hands[hand].item;
+    return item <= call->count ? item : 0;
+}
+
+static int64_t
+within(int64_t time, int64_t born, int64_t now)
+{
+    return time >= born && time <= now ? time : 0;
+}
+
+int64_t
+page_since(const struct sphttp_call *call, uint32_t hand, int64_t born,
+           int64_t now)
+{
+    return within(call->hands[hand].since_ns, born, now);
+}
+
+int
+page_leaving(const struct sphttp_call *call, uint32_t hand, int64_t born,
+             int64_t now, int64_t *since)
+{
+    uint32_t leaving = call->hands[hand].leaving;
+    *since = within(call->hands[hand].leaving_ns, born, now);
+    return leaving <= SPHTTP_FLUSHING ? (int)leaving : 0;
+}
+
+int64_t
+page_set_aside(const struct sphttp_call *call, uint32_t hand)
+{
+    uint32_t from = call->hands[hand].from, to = call->hands[hand].to;
+    if (to > call->count) {
+        return -1;
+    }
+    for (uint32_t i = from; i < to && i - from < RUN_LENGTH; i++) {
+        if (call->state[i] == ITEM_FREE) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+uint32_t
+page_take_news(struct sphttp_call *call)
+{
+    uint32_t item = atomic_exchange(&call->page->news, 0);
+    return item <= call->count ? item : 0;
+}
+
+uint32_t
+page_link(const struct sphttp_call *call, uint32_t index)
+{
+    uint32_t item = call->link[index];
+    return item <= call->count ? item : 0;
+}
+
+bool
+page_take_missed(struct sphttp_call *call)
+{
+    return atomic_exchange(&call->page->missed, 0) != 0;
+}
+
+uint64_t
+page_bytes(const struct sphttp_call *call)
+{
+    uint64_t bytes = call->page->bytes;
+    return bytes <= INT64_MAX ? bytes : 0;
+}

@@ -1,0 +1,189 @@
+/* The memory that host, nursery and children share, and the ledger that only
+ * host and nursery do.
+ *
+ * A child can write to the page whatever it likes: with a stray pointer, or a C
+ * library's. So its words are for children alone to use as they are, by hand.c,
+ * child.c, news.c, pool.c and digest_child.c. Host and nursery ask the getters
+ * below, each of which has a range; what lies outside counts as never written. */
+#ifndef TEP_PAGE_H
+#define TEP_PAGE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct sphttp_call;
+
+/* An item's state word: a kind, and above it the hand that it is in, where its
+ * record is, or the errno for want of one: one word, so that a child writes to
+ * one place. Whoever moves it out of ITEM_RUN, by compare and swap, decides: the
+ * child that commits, or the one that gives the item up. */
+enum {
+    ITEM_FREE = 0,
+    ITEM_RUN = 1,
+    ITEM_LOST = 2,      /* given up; what its child may still write is void */
+    ITEM_DONE = 3,      /* committed; the record is in its file */
+    ITEM_DISCARDED = 4, /* committed; there is no record */
+    ITEM_UNWRITTEN = 5, /* committed; the record could not be written */
+    ITEM_LATE = 6,      /* given up at its limit; its child is being killed */
+    ITEM_CUT = 7,       /* likewise, for the whole call is cut short */
+    ITEM_KIND = 7
+};
+
+/* Has its child said how it ended? Else, where it did end, it was given up. */
+static inline bool
+item_committed(uint64_t word)
+{
+    uint64_t kind = word & ITEM_KIND;
+    return kind == ITEM_DONE || kind == ITEM_DISCARDED ||
+           kind == ITEM_UNWRITTEN;
+}
+
+static inline uint64_t
+item_running(uint32_t hand)
+{
+    return ITEM_RUN | (uint64_t)hand << 3;
+}
+
+static inline uint64_t
+item_unwritten(int error)
+{
+    return ITEM_UNWRITTEN | (uint64_t)(uint32_t)error << 3;
+}
+
+/* With ITEM_DONE in a call that is no pool: the record is in the call's memory,
+ * and its offset, a multiple of 8, stands above this. */
+enum { IN_MEMORY = 8 };
+
+/* What a stop word says. */
+enum {
+    STOP_NEW = 1, /* no new item starts */
+    STOP_ALL = 2  /* and what runs is killed */
+};
+
+/* --- What children may write ------------------------------------------------ */
+
+struct page {
+    _Atomic uint32_t stop;      /* 0, STOP_NEW or STOP_ALL */
+    _Atomic uint32_t next;      /* pool: items from here on are nobody's */
+    _Atomic uint32_t watermark; /* of a held call: items from here on must wait */
+    _Atomic uint32_t news;      /* 1 + the last item that has ended; see link */
+    _Atomic uint32_t missed;    /* there may be some that are not told of */
+    _Atomic uint32_t surveyed;  /* files: those from here on may be large */
+    _Atomic uint32_t large;     /* so many are */
+    _Atomic uint64_t used;      /* pool: bytes of its memory handed out */
+    _Atomic uint64_t bytes;     /* of files: digested so far */
+};
+
+/* A file whose turn comes before that of the small ones. */
+struct large {
+    _Atomic uint64_t size; /* bytes; 0: not yet noted */
+    _Atomic uint32_t index;
+};
+
+/* What a child has in hand, and which items of a pool have been set aside for
+ * it. A child has as many hands as the call has lanes, one or more: hand
+ * `slot * lanes` and the next. On a cache line of its own: each child writes
+ * here for every item. */
+struct hand {
+    _Alignas(64) _Atomic int64_t since_ns; /* 0: its clock does not run yet */
+    _Atomic uint32_t item; /* 1 + its index; 0: it has not taken one yet */
+    _Atomic uint32_t from, to; /* a hint: those that are free are anybody's */
+    _Atomic uint32_t leaving;  /* enum sphttp_leaving; 0: it has items */
+    _Atomic int64_t leaving_ns; /* since when */
+};
+
+/* --- What no child has ---------------------------------------------------------- */
+
+/* What the nursery knows of an item's child; of a pool's only where it died. */
+struct report {
+    int32_t pid;
+    int32_t wait_status;
+    uint32_t attempts;
+    int64_t started_ns, ended_ns, cpu_ns, max_rss;
+};
+
+/* A child that is alive. */
+struct alive {
+    _Atomic int32_t pid; /* 0: the place is free */
+    int64_t forked_ns;   /* just before */
+};
+
+/* A child that something is to be said of, once the call is over. */
+struct remark {
+    _Atomic int32_t pid; /* 0: there is nothing */
+    int32_t what;        /* a wait status, or enum sphttp_leaving */
+};
+
+struct ledger {
+    _Atomic uint32_t stop;      /* the strongest that the nursery has seen */
+    _Atomic uint32_t overdue;   /* stopped at the deadline */
+    _Atomic uint32_t watermark; /* of a held call: as the host has set it */
+    _Atomic int32_t error;      /* errno of the nursery, and... */
+    _Atomic int32_t trouble;    /* ...which of enum trouble */
+    _Atomic uint64_t stamp; /* in the scratch directory's name; 0: not tried */
+    _Atomic uint64_t device, inode; /* of that directory; 0: not made */
+    struct remark unready;   /* the first that ended in its setup */
+    struct remark overstayed; /* the first that was killed at its end */
+};
+
+/* --- All of it -------------------------------------------------------------------- */
+
+/* Lay both out, for a call that knows its numbers. 0 or -errno. */
+int page_open(struct sphttp_call *call);
+
+/* Let go of both. Twice is once. */
+void page_close(struct sphttp_call *call);
+
+/* In the nursery: no child shall have the ledger. */
+void page_keep_ledger(const struct sphttp_call *call);
+
+/* Let the items below `mark` of a held call be taken: wake the children that wait
+ * for that. */
+void page_raise_watermark(struct page *page, uint32_t mark);
+
+/* Sleep until the watermark is another than `mark`, or a signal arrives. */
+void page_await_mark(struct page *page, uint32_t mark);
+
+/* Begin no new item; at STOP_ALL, let the nursery kill what runs. */
+void page_stop(struct page *page, uint32_t how);
+
+/* The getters. */
+
+/* 0, STOP_NEW or STOP_ALL: what a child has said, or the nursery. */
+uint32_t page_stopped(const struct sphttp_call *call);
+
+/* From 0 to the count. */
+uint32_t page_next(const struct sphttp_call *call);
+
+/* The state word of item `index`, or of the call itself, `count`: with a hand that
+ * there is, an errno, any offset of a record; else ITEM_LOST. */
+uint64_t page_item(const struct sphttp_call *call, uint32_t index);
+
+/* 1 + the index of an item that there is, or 0. */
+uint32_t page_in_hand(const struct sphttp_call *call, uint32_t hand);
+
+/* Since when, by now_ns: from `born` to `now`; else 0. */
+int64_t page_since(const struct sphttp_call *call, uint32_t hand,
+                   int64_t born, int64_t now);
+
+/* Likewise: what the child of this hand does at its end, and since when. 0: it is
+ * not said. */
+int page_leaving(const struct sphttp_call *call, uint32_t hand, int64_t born,
+                 int64_t now, int64_t *since);
+
+/* The first free item of those set aside for a hand, RUN_LENGTH at most; -1. */
+enum { RUN_LENGTH = 64 };
+int64_t page_set_aside(const struct sphttp_call *call, uint32_t hand);
+
+/* The list of items that have ended since the last time, beginning with the last:
+ * 1 + the first's index, and what follows it. 0: none. */
+uint32_t page_take_news(struct sphttp_call *call);
+uint32_t page_link(const struct sphttp_call *call, uint32_t index);
+bool page_take_missed(struct sphttp_call *call);
+
+/* Bytes of files: from 0 to INT64_MAX. */
+uint64_t page_bytes(const struct sphttp_call *call);
+
+#endif
