@@ -16,7 +16,7 @@
 static pthread_mutex_t open_calls_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct sphttp_call *open_calls;
 
-/* The call whose nursery the forking thread is about to make. */
+/* The call whose nursery the forking thread is about to make, or this process is. */
 static _Thread_local struct sphttp_call *being_born;
 
 static void
@@ -144,8 +144,16 @@ socket_fork(struct sphttp_call *call)
 {
     being_born = call;
     pid_t pid = fork();
-    being_born = NULL;
+    if (pid != 0) {
+        being_born = NULL;
+    }
     return pid;
+}
+
+void
+forks_grown_up(void)
+{
+    being_born = NULL;
 }
 
 int

@@ -158,6 +158,7 @@ child_begin(const struct nursery *nursery, uint32_t index)
     call->ledger = NULL; /* it is not mapped here; something else may be */
     call->living = NULL;
     call->report = NULL;
+    forks_grown_up();
     if (nursery->pulse[1] >= 0) {
         (void)close(nursery->pulse[1]);
     }

@@ -745,14 +745,18 @@ a_record_that_was_not_committed_is_in_nobodys_way(void)
     end(call);
 }
 
-static uint32_t forks_left;
+static uint32_t forks_left, refusals;
 static int fork_error;
 
-/* Succeeds so many times, and fails once. */
+/* Succeeds so many times, and fails `refusals` times. */
 static pid_t
 refuse_to_fork(void)
 {
-    if (forks_left-- == 0) {
+    if (forks_left > 0) {
+        forks_left--;
+    }
+    else if (refusals > 0) {
+        refusals--;
         errno = fork_error;
         return -1;
     }
@@ -776,12 +780,19 @@ a_refused_fork_is_made_up_for_later(void)
         sphttp_call *call = open_call(20, 20, 0);
         bare_fork = refuse_to_fork;
         forks_left = 3; /* those who run go on */
+        refusals = 1;
         CHECK(run(call, commit_after_a_while) == 0);
         check_numbers(call, 20);
         end(call);
         call = open_call(2, 2, 0);
         bare_fork = refuse_to_fork;
-        forks_left = 0; /* not even one child */
+        forks_left = 0; /* not even one child, for a while */
+        refusals = 5;
+        CHECK(run(call, commit_number) == 0);
+        check_numbers(call, 2);
+        end(call);
+        call = open_call(2, 2, 0);
+        refusals = UINT32_MAX;
         CHECK(run(call, commit_number) == -errors[i]);
         CHECK(strcmp(sphttp_call_doing(call), "forking a child") == 0);
         end(call);
