@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -125,11 +126,24 @@ record_check(const struct sphttp_call *call, const struct header *header,
 }
 
 int
+record_fits(uint64_t end)
+{
+    struct rlimit limit;
+    return getrlimit(RLIMIT_FSIZE, &limit) == 0 &&
+                   limit.rlim_cur != RLIM_INFINITY && end > limit.rlim_cur
+               ? -EFBIG
+               : 0;
+}
+
+int
 record_write(const struct sphttp_call *call, struct header *header,
              const void *payload)
 {
     unsigned char mac[MAC_SIZE];
     int err = record_head(call, header, payload, mac);
+    if (err == 0) {
+        err = record_fits(sizeof(*header) + header->length + header->mac_size);
+    }
     if (err != 0) {
         return err;
     }
