@@ -115,7 +115,7 @@ next_free(struct sphttp_call *call, uint64_t size, uint64_t *at)
     }
     uint64_t end = round_up((uint64_t)st.st_size);
     if (used <= end && round_up(used) == used) {
-        if (size > INT64_MAX - used) {
+        if (used > INT64_MAX || size > INT64_MAX - used) {
             return -EFBIG;
         }
         if (!written_to(call->memory, used, size)) {
