@@ -186,6 +186,8 @@ struct sphttp_call {
     const char *pool_map; /* the pool's memory, sealed; NULL: records are copied */
     uint64_t pool_mapped;
     int pool_reader; /* what they are copied from once `memory` is closed; or -1 */
+    struct block *pool_blocks; /* what has been read of it lately; or NULL */
+    uint64_t pool_turn; /* so often pool_map has been called */
     struct extents written; /* in that memory, as far as is known */
     bool *told;       /* tell: which items are among... */
     uint32_t *fresh;  /* ...those that have ended, in that order... */
@@ -558,9 +560,9 @@ void pool_close(struct sphttp_call *call);
 
 /* pool_host.c */
 
-/* In the host, with `seal`, after the end: let nobody write to it any more, and
- * map what has been. Before that there is nothing to prepare: each record is
- * looked up and copied. 0 or -errno. */
+/* In the host, before the records of items are read that have ended since the last
+ * time; with `seal`, after the end: let nobody write to it any more, and map what
+ * has been. 0 or -errno. */
 int pool_map(struct sphttp_call *call, bool seal);
 
 /* Find item `index`'s record there; all of `payload` and `header` is set. */

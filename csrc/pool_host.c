@@ -10,7 +10,18 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { READ_AT_ONCE = 1 << 10 }; /* bytes; many a record is smaller */
+enum {
+    BLOCK = 4 << 10, /* bytes; what is read at once, for small records */
+    BLOCKS = 16      /* that many are kept: each child writes somewhere else */
+};
+
+/* What has been read of the memory. */
+struct block {
+    uint64_t turn; /* of pool_map, from 1: what is of an earlier one is old */
+    uint64_t at;
+    size_t size;
+    char bytes[BLOCK];
+};
 
 void
 pool_unmap(struct sphttp_call *call)
@@ -20,11 +31,14 @@ pool_unmap(struct sphttp_call *call)
         call->pool_map = NULL;
     }
     extents_forget(&call->written);
+    free(call->pool_blocks);
+    call->pool_blocks = NULL;
 }
 
 int
 pool_map(struct sphttp_call *call, bool seal)
 {
+    call->pool_turn++;
     if (!seal) {
         return 0;
     }
@@ -93,23 +107,58 @@ read_at(int fd, char *to, size_t size, uint64_t at)
     return n < 0 ? -errno : n;
 }
 
+/* The block that `at` is in, as it is now or was since the last pool_map. Its size
+ * is 0 where nothing could be read. */
+static const struct block *
+block_of(struct sphttp_call *call, uint64_t at)
+{
+    struct block *block = &call->pool_blocks[at / BLOCK % BLOCKS];
+    at -= at % BLOCK;
+    if (block->turn != call->pool_turn || block->at != at) {
+        ssize_t n = read_at(reader(call), block->bytes, BLOCK, at);
+        block->turn = call->pool_turn;
+        block->at = at;
+        block->size = n < 0 ? 0 : (size_t)n;
+    }
+    return block;
+}
+
+/* Copy so many bytes of it. 0, -errno, or -EBADMSG: there are not so many. */
+static int
+copy(struct sphttp_call *call, char *to, size_t size, uint64_t at)
+{
+    const struct block *block = block_of(call, at);
+    size_t skip = at % BLOCK, n = block->size > skip ? block->size - skip : 0;
+    size_t done = n < size ? n : size;
+    memcpy(to, block->bytes + skip, done);
+    while (done < size) { /* Linux reads 2 GiB at most */
+        ssize_t more = read_at(reader(call), to + done, size - done, at + done);
+        if (more <= 0) {
+            return more < 0 ? (int)more : -EBADMSG;
+        }
+        done += (size_t)more;
+    }
+    return 0;
+}
+
 /* Copy a record: who wrote it may still do so. Read, for a mapping of what has
  * become a hole meanwhile would fill it. 0, -EBADMSG or -errno. */
 static int
 copy_record(struct sphttp_call *call, uint32_t index, uint64_t at,
             struct header *header, struct payload *payload)
 {
-    char start[READ_AT_ONCE];
-    ssize_t n = read_at(reader(call), start, sizeof(start), at);
-    if (n < (ssize_t)sizeof(*header)) {
-        return n < 0 ? (int)n : -EBADMSG;
+    if (call->pool_blocks == NULL) {
+        call->pool_blocks = calloc(BLOCKS, sizeof(*call->pool_blocks));
+        if (call->pool_blocks == NULL) {
+            return -ENOMEM;
+        }
     }
-    memcpy(header, start, sizeof(*header));
-    if (!record_plausible(header, index, INT64_MAX)) {
-        return -EBADMSG;
+    int err = copy(call, (char *)header, sizeof(*header), at);
+    if (err != 0 || !record_plausible(header, index, INT64_MAX)) {
+        return err != 0 ? err : -EBADMSG;
     }
     size_t size = header->length + header->mac_size;
-    int err = check_written(call, at, sizeof(*header) + size);
+    err = check_written(call, at, sizeof(*header) + size);
     if (err != 0) {
         return err;
     }
@@ -117,19 +166,8 @@ copy_record(struct sphttp_call *call, uint32_t index, uint64_t at,
     if (payload->record == NULL) {
         return -ENOMEM;
     }
-    size_t done = (size_t)n - sizeof(*header);
-    done = done < size ? done : size;
-    memcpy(payload->record, start + sizeof(*header), done);
-    while (done < size) { /* Linux reads 2 GiB at most */
-        n = read_at(reader(call), payload->record + done, size - done,
-                    at + sizeof(*header) + done);
-        if (n <= 0) {
-            return n < 0 ? (int)n : -EBADMSG;
-        }
-        done += (size_t)n;
-    }
     payload->text = payload->record;
-    return 0;
+    return copy(call, payload->record, size, at + sizeof(*header));
 }
 
 /* Find a record in the mapping, where nobody writes to it. 0 or -EBADMSG. */

@@ -526,7 +526,8 @@ a_kernel_that_knows_of_no_holes_will_do(void)
     begin();
     no_holes_known = true;
     for (uint32_t i = 0; i < 100; i++) {
-        CHECK(commit(call, i, 5000) >= 0 && arrived(i, 5000));
+        CHECK(commit(call, i, 5000) >= 0);
+        CHECK(pool_map(call, false) == 0 && arrived(i, 5000));
     }
     leave(call);
     CHECK(pool_map(call, true) == 0);
@@ -546,6 +547,7 @@ what_has_been_walked_over_is_not_walked_over_again(void)
         CHECK(commit(call, i, 1000) >= 0);
     }
     seeks = 0;
+    CHECK(pool_map(call, false) == 0);
     for (uint32_t i = 0; i < ITEMS; i++) {
         CHECK(arrived(ITEMS - 1 - i, 1000));
     }
