@@ -94,7 +94,8 @@ extents_learn(struct extents *extents, int fd, uint64_t from, uint64_t to)
         }
         int64_t hole = seek(fd, (uint64_t)data, SEEK_HOLE);
         if (hole <= data) {
-            return hole < 0 && hole != -ENXIO ? (int)hole : 0; /* punched just now */
+            /* It has become a hole just now. */
+            return hole < 0 && hole != -ENXIO ? (int)hole : 0;
         }
         int err = add(extents, (uint64_t)data, (uint64_t)hole);
         if (err != 0) {

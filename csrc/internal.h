@@ -185,6 +185,7 @@ struct sphttp_call {
     struct payload *payloads;
     const char *pool_map; /* the pool's memory, sealed; NULL: records are copied */
     uint64_t pool_mapped;
+    bool pool_sealed; /* all that has been written to it is known */
     int pool_reader; /* what they are copied from once `memory` is closed; or -1 */
     struct block *pool_blocks; /* what has been read of it lately; or NULL */
     uint64_t pool_turn; /* so often pool_map has been called */

@@ -50,6 +50,7 @@ pool_map(struct sphttp_call *call, bool seal)
         if (err != 0) {
             return err;
         }
+        call->pool_sealed = true;
         size_t count = call->written.count;
         if (count == 0) {
             return 0;
@@ -86,7 +87,7 @@ static int
 check_written(struct sphttp_call *call, uint64_t at, uint64_t size)
 {
     int err = at <= INT64_MAX && size <= INT64_MAX - at ? 0 : -EBADMSG;
-    if (err == 0 && call->pool_map == NULL &&
+    if (err == 0 && !call->pool_sealed &&
         extents_room(&call->written, at) < size) {
         err = extents_learn(&call->written, reader(call), at, at + size);
     }
@@ -132,7 +133,8 @@ copy(struct sphttp_call *call, char *to, size_t size, uint64_t at)
     size_t done = n < size ? n : size;
     memcpy(to, block->bytes + skip, done);
     while (done < size) { /* Linux reads 2 GiB at most */
-        ssize_t more = read_at(reader(call), to + done, size - done, at + done);
+        ssize_t more = read_at(reader(call), to + done, size - done,
+                               at + done);
         if (more <= 0) {
             return more < 0 ? (int)more : -EBADMSG;
         }

@@ -430,7 +430,8 @@ a_stray_count_is_mended_by_who_takes_next(void)
         size_t size = i % 3 == 0 ? LARGE : i % 3 == 1 ? 300000 : 10;
         CHECK(commit(&one, i, size) >= 0);
         leave(&one);
-        call->page->used = strays[i / 3 % kinds];
+        call->page->used = i % 7 == 6 ? (uint64_t)length() - 3
+                                      : strays[i / 3 % kinds];
     }
     CHECK(length() < 10 * kinds * (2 << 20));
     CHECK(pool_map(call, true) == 0);
@@ -480,7 +481,7 @@ holes_are_not_looked_at(void)
     for (int seal = 0; seal < 2; seal++) {
         begin();
         CHECK(commit(call, 0, 100) >= 0);
-        /* Far off, behind a hole; and two whose lengths lead into one. */
+        /* Far off, behind a hole; and two whose lengths lead into one, and on. */
         struct header header = {.length = 100, .index = 1, .status = 1};
         char text[100];
         memset(text, letter(1), sizeof(text));
@@ -488,6 +489,7 @@ holes_are_not_looked_at(void)
         CHECK(pwrite(call->memory, &header, sizeof(header), far) > 0);
         CHECK(pwrite(call->memory, text, 100, far + (off_t)sizeof(header)) > 0);
         call->state[1] = (uint64_t)far | ITEM_DONE;
+        CHECK(pwrite(call->memory, text, 100, far + (4 << 20)) > 0);
         header = (struct header){.length = 1 << 20, .index = 2, .status = 1};
         CHECK(pwrite(call->memory, &header, sizeof(header), far + 1024) > 0);
         call->state[2] = (uint64_t)(far + 1024) | ITEM_DONE;
@@ -517,6 +519,19 @@ who_still_has_it_mapped_changes_nothing(void)
     for (uint32_t i = 0; i < 100; i++) {
         CHECK(arrived(i, some_size(i)));
     }
+    end();
+}
+
+static void
+where_nothing_was_written_there_is_no_record(void)
+{
+    begin();
+    CHECK(ftruncate(call->memory, 1 << 20) == 0);
+    CHECK(pool_map(call, true) == 0);
+    call_close(call);
+    call->state[0] = ITEM_DONE;
+    call->state[1] = 4096 | ITEM_DONE;
+    CHECK(refused(0) && refused(1));
     end();
 }
 
@@ -559,6 +574,20 @@ what_has_been_walked_over_is_not_walked_over_again(void)
         CHECK(arrived(i, 1000));
     }
     CHECK(seeks == 0);
+    end();
+    begin(); /* with a hole behind each */
+    seeks = 0;
+    for (uint32_t i = 0; i < 200; i++) {
+        struct header header = {.index = i, .status = SPHTTP_RETURNED};
+        CHECK(pwrite(call->memory, &header, sizeof(header), i << 20) > 0);
+        call->state[i] = (uint64_t)i << 20 | ITEM_DONE;
+        sphttp_result result;
+        CHECK(pool_map(call, false) == 0);
+        sphttp_call_result(call, i, &result);
+        CHECK(result.fate == SPHTTP_RETURNED && result.size == 0);
+        sphttp_call_drop(call, i);
+    }
+    CHECK(seeks < 1000);
     end();
 }
 
@@ -615,6 +644,7 @@ main(void)
         TEST(no_memory_is_found_for_a_file_that_a_child_has_made_huge),
         TEST(holes_are_not_looked_at),
         TEST(who_still_has_it_mapped_changes_nothing),
+        TEST(where_nothing_was_written_there_is_no_record),
         TEST(a_kernel_that_knows_of_no_holes_will_do),
         TEST(what_has_been_walked_over_is_not_walked_over_again),
         TEST(extents_are_what_has_been_written),
