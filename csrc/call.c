@@ -65,7 +65,8 @@ sphttp_call_open(uint32_t count, uint32_t alive, int how, const char *root,
     call->lanes = call->pool && (how & SPHTTP_LANES) != 0 ? LANES_MOST : 1;
     call->host_end = call->nursery_end = -1;
     call->directory.fd = call->bell.fd = -1;
-    call->memory = call->heard = call->both = -1;
+    call->memory.fd = -1;
+    call->pool_reader = call->heard = call->both = -1;
     call->nursery_fd = -1;
     call->wake[0] = call->wake[1] = call->forward = -1;
     call->owner = getpid();
@@ -121,18 +122,18 @@ call_free(struct sphttp_call *call)
     }
     call_close(call);
     sphttp_call_unwatch(call);
+    uint32_t payloads = call->pool ? 1 : call->count + 1;
+    for (uint32_t i = 0; call->payloads != NULL && i < payloads; i++) {
+        sphttp_call_drop(call, i);
+    }
     forks_lock();
+    pool_close(call);
+    page_close(call);
     if (call->open_link != NULL && call->owner == getpid()) {
         terminal_leave();
     }
     forks_leave(call);
     forks_unlock();
-    uint32_t payloads = call->pool ? 1 : call->count + 1;
-    for (uint32_t i = 0; call->payloads != NULL && i < payloads; i++) {
-        sphttp_call_drop(call, i);
-    }
-    pool_close(call);
-    page_close(call);
     free(call->payloads);
     free(call->seen);
     digest_free(call->digest);
@@ -360,7 +361,7 @@ call_close(struct sphttp_call *call)
     }
     forks_lock();
     held_close(&call->directory);
-    close_end(&call->memory);
+    held_close(&call->memory);
     news_close(call);
     forks_unlock();
 }

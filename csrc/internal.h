@@ -5,6 +5,7 @@
  *          -> child.c  child: take, write, commit    (hand.c, news.c)
  *               -> record.c  one record: write; host: read  (hmac.c)
  *               -> pool.c  the memory that a pool's records are in
+ *                  host: pool_host.c reads them  (extents.c)
  *          -> digest_child.c  child: files to digests, in C
  *               -> digest.c  one file  (sha256_lanes.c, sha256_wide.c)
  *   shared/page.c  what all three see of the call */
@@ -39,6 +40,15 @@ struct window {
     char *at;
     uint64_t offset; /* of `at` in the memory */
     size_t room, size;
+};
+
+/* What of a file has been written to: in order, and with holes in between. */
+struct extent {
+    uint64_t from, to;
+};
+struct extents {
+    struct extent *list;
+    size_t count, room;
 };
 
 /* What a nursery could not do. */
@@ -92,7 +102,7 @@ struct sphttp_call {
     _Atomic uint32_t *link;  /* tell: 1 + the item that ended before; or NULL */
     struct large *larges;    /* lanes > 1: count of them, there too */
     struct held bell;        /* tell: a pipe's end, to wake the host */
-    int memory; /* a memory file that cannot shrink; or -1 */
+    struct held memory;      /* a memory file that cannot shrink */
     uint32_t *mark;          /* a page that every fork empties; or NULL */
     struct digest *digest;   /* the items are files to digest in C; or NULL */
 
@@ -117,9 +127,13 @@ struct sphttp_call {
     uint32_t nurseries_lost;
     doing_t doing;
     struct payload *payloads;
-    const char *pool_map; /* the pool's memory, or NULL */
-    uint64_t pool_size, pool_mapped; /* what there is of it; what is mapped */
-    bool pool_sealed; /* nobody can write to it any more */
+    const char *pool_map; /* the pool's memory, sealed; NULL: records are copied */
+    uint64_t pool_mapped;
+    bool pool_sealed; /* all that has been written to it is known */
+    int pool_reader; /* what they are copied from once `memory` is closed; or -1 */
+    struct block *pool_blocks; /* what has been read of it lately; or NULL */
+    uint64_t pool_turn; /* so often pool_map has been called */
+    struct extents written; /* in that memory, as far as is known */
     int heard;        /* tell: the bell's other end; or -1 */
     bool *told;       /* tell: which items are among... */
     uint32_t *fresh;  /* ...those that have ended, in that order... */
@@ -356,6 +370,10 @@ bool record_plausible(const struct header *header, uint32_t index,
 int record_check(const struct sphttp_call *call, const struct header *header,
                  const char *payload);
 
+/* May a file end there? 0, or -EFBIG by RLIMIT_FSIZE: who tries is sent SIGXFSZ,
+ * and may die of it. */
+int record_fits(uint64_t end);
+
 /* Write a record to its file. 0 or -errno, and then there is no file. */
 int record_write(const struct sphttp_call *call, struct header *header,
                  const void *payload);
@@ -507,15 +525,36 @@ bool pool_entered(const struct sphttp_call *call);
 int64_t pool_write(struct sphttp_call *call, struct header *header,
                const void *payload);
 
-/* In the host: have a look at what has been written to it; with `seal`, after
- * the end, let nobody write to it any more. 0 or -errno. */
+/* Let go of it. Twice is once. */
+void pool_close(struct sphttp_call *call);
+
+/* The same without what is not async-signal-safe, in a process that is not to have
+ * any of it. */
+void pool_unshare(struct sphttp_call *call);
+
+/* pool_host.c */
+
+/* In the host, before the records of items are read that have ended since the last
+ * time; with `seal`, after the end: let nobody write to it any more, and map what
+ * has been. 0 or -errno. */
 int pool_map(struct sphttp_call *call, bool seal);
 
 /* Find item `index`'s record there; all of `payload` and `header` is set. */
 void pool_read(struct sphttp_call *call, uint32_t index,
                struct header *header, struct payload *payload);
 
-/* Let go of it. Twice is once. */
-void pool_close(struct sphttp_call *call);
+/* Forget what is mapped and what is known of it. */
+void pool_unmap(struct sphttp_call *call);
+
+/* extents.c */
+
+/* So many bytes from `at` on are known to have been written. */
+uint64_t extents_room(const struct extents *extents, uint64_t at);
+
+/* Learn what of [from, to] has been written, of what lies before it too as far as
+ * nothing is known there, and on to the next hole. 0 or -errno. */
+int extents_learn(struct extents *extents, int fd, uint64_t from, uint64_t to);
+
+void extents_forget(struct extents *extents);
 
 #endif

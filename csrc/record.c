@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -124,6 +125,16 @@ record_check(const struct sphttp_call *call, const struct header *header,
                : -EBADMSG;
 }
 
+int
+record_fits(uint64_t end)
+{
+    struct rlimit limit;
+    return getrlimit(RLIMIT_FSIZE, &limit) == 0 &&
+                   limit.rlim_cur != RLIM_INFINITY && end > limit.rlim_cur
+               ? -EFBIG
+               : 0;
+}
+
 /* In one write where it can be: small results are most of them. 0 or -errno. */
 static int
 write_parts(int fd, struct iovec parts[3])
@@ -148,6 +159,9 @@ record_write(const struct sphttp_call *call, struct header *header,
 {
     unsigned char mac[MAC_SIZE];
     int err = record_head(call, header, payload, mac);
+    if (err == 0) {
+        err = record_fits(sizeof(*header) + header->length + header->mac_size);
+    }
     if (err != 0) {
         return err;
     }

@@ -16,6 +16,7 @@ PURE = sorted(set(CSRC.rglob("*.c")) - {CSRC / "py_fork.c"})
 FLAGS = "-std=c11 -D_GNU_SOURCE -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all"
 WRAPS = {
     "test_core": "-Wl,--wrap=write,--wrap=writev,--wrap=clock_gettime",
+    "test_pool": "-Wl,--wrap=fallocate,--wrap=pwritev,--wrap=pwrite,--wrap=lseek",
     "test_lanes": "-Wl,--wrap=open,--wrap=stat,--wrap=mmap",
 }
 

@@ -235,6 +235,14 @@ def test_what_a_child_does_to_the_memory_cannot_crash_the_host() -> None:
     run_case("scribbler")
 
 
+def test_a_result_that_is_too_large_costs_its_item_and_no_other() -> None:
+    run_case("too_large")
+
+
+def test_a_stray_store_to_the_memorys_count_costs_the_host_no_memory() -> None:
+    run_case("stray_count")
+
+
 # --- Hooks and numbers ------------------------------------------------------------------
 
 

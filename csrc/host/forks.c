@@ -52,7 +52,8 @@ drop_shared(struct sphttp_call *call)
     close_end(&call->nursery_end);
     held_close(&call->bell);
     held_close(&call->directory);
-    close_end(&call->memory);
+    close_end(&call->pool_reader);
+    held_close(&call->memory);
 }
 
 static void
@@ -68,7 +69,7 @@ after_fork_child(void)
         drop_shared(call);
         if (being_born != NULL) {
             /* Elsewhere code of the host's may still look at its results. */
-            pool_close(call);
+            pool_unshare(call);
             page_close(call);
             forks_leave(call);
         }

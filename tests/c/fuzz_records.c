@@ -53,7 +53,7 @@ in_a_pool(const uint8_t *data, size_t size, bool seal)
     for (size_t i = 0; i <= ITEMS; i++) {
         call->state[i] %= UINT64_C(4096); /* most of them somewhere in it */
     }
-    if (write(call->memory, data + n, size - n) != (ssize_t)(size - n)) {
+    if (write(call->memory.fd, data + n, size - n) != (ssize_t)(size - n)) {
         abort();
     }
     memcpy((void *)call->link, data, n < 4 * ITEMS ? n : 4 * ITEMS);

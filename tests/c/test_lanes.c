@@ -604,12 +604,12 @@ enum { ITEMS = 3 * SIZES + 2 }; /* every file thrice; none; a directory */
 static void
 run(sphttp_call *call)
 {
-    int err;
+    sphttp_event event;
     do {
-        CHECK(call_fork(call) == 0);
-        err = call_finish(call);
-    } while (err == CALL_FORK_AGAIN);
-    CHECK(err == 0);
+        CHECK(call_fork(call).kind == SPHTTP_STARTED);
+        event = call_finish(call);
+    } while (event.kind == SPHTTP_FORK_AGAIN);
+    CHECK(event.kind == SPHTTP_ENDED);
 }
 
 static void

@@ -32,8 +32,9 @@ def scribble(item: int) -> str:
     return "x" * (item % 100)
 
 
-for _ in range(20):
-    for outcome in Parallel(scribble, in_processes=2).outcomes(range(500)):
+for turn in range(20):  # looked at after the end, and while children still scribble
+    fan_out = Parallel(scribble, in_processes=2, on_finish=str if turn % 2 else None)
+    for outcome in fan_out.outcomes(range(500)):
         error = outcome.error
         assert error is None or isinstance(error, (ParallelError, OSError, TypeError)), error
         assert not isinstance(error, DeadWorkerError), error  # of a mapping cut short

@@ -1,0 +1,212 @@
+/* A pool's memory as the host sees it. A child may have written anything to it, and
+ * to where its records are said to be: the host looks at nothing but what has
+ * been written, and at that only when nobody can change it any more. */
+#include "internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum {
+    BLOCK = 4 << 10, /* bytes; what is read at once, for small records */
+    BLOCKS = 16      /* that many are kept: each child writes somewhere else */
+};
+
+/* What has been read of the memory. */
+struct block {
+    uint64_t turn; /* of pool_map, from 1: what is of an earlier one is old */
+    uint64_t at;
+    size_t size;
+    char bytes[BLOCK];
+};
+
+void
+pool_unmap(struct sphttp_call *call)
+{
+    if (call->pool_map != NULL) {
+        (void)munmap((void *)(uintptr_t)call->pool_map, call->pool_mapped);
+        call->pool_map = NULL;
+    }
+    extents_forget(&call->written);
+    free(call->pool_blocks);
+    call->pool_blocks = NULL;
+}
+
+int
+pool_map(struct sphttp_call *call, bool seal)
+{
+    call->pool_turn++;
+    if (!seal) {
+        return 0;
+    }
+    pool_unmap(call);
+    /* Refused while somebody, a process that a child has left behind, has it
+     * mapped: then each record is copied before it is looked at. */
+    if (fcntl(call->memory.fd, F_ADD_SEALS, F_SEAL_WRITE) == 0) {
+        int err = extents_learn(&call->written, call->memory.fd, 0, INT64_MAX);
+        if (err != 0) {
+            return err;
+        }
+        call->pool_sealed = true;
+        size_t count = call->written.count;
+        if (count == 0) {
+            return 0;
+        }
+        uint64_t size = call->written.list[count - 1].to;
+        char *map = size > PTRDIFF_MAX
+                        ? MAP_FAILED
+                        : mmap(NULL, (size_t)size, PROT_READ, MAP_SHARED,
+                               call->memory.fd, 0);
+        if (map != MAP_FAILED) {
+            call->pool_map = map;
+            call->pool_mapped = (size_t)size;
+            return 0;
+        }
+    }
+    if (call->pool_reader < 0) { /* the call may be closed before it is read */
+        int fd = fcntl(call->memory.fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+        if (fd < 0) {
+            return -errno;
+        }
+        call->pool_reader = fd;
+    }
+    return 0;
+}
+
+static int
+reader(const struct sphttp_call *call)
+{
+    return call->pool_reader >= 0 ? call->pool_reader : call->memory.fd;
+}
+
+/* Has all of it been written to? 0, -EBADMSG: no; -errno. */
+static int
+check_written(struct sphttp_call *call, uint64_t at, uint64_t size)
+{
+    int err = at <= INT64_MAX && size <= INT64_MAX - at ? 0 : -EBADMSG;
+    if (err == 0 && !call->pool_sealed &&
+        extents_room(&call->written, at) < size) {
+        err = extents_learn(&call->written, reader(call), at, at + size);
+    }
+    if (err == 0 && extents_room(&call->written, at) < size) {
+        err = -EBADMSG;
+    }
+    return err;
+}
+
+/* Read so many bytes, or all that there are. How many, or -errno. */
+static ssize_t
+read_at(int fd, char *to, size_t size, uint64_t at)
+{
+    ssize_t n;
+    do {
+        n = pread(fd, to, size, (off_t)at);
+    } while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
+}
+
+/* The block that `at` is in, as it is now or was since the last pool_map. Its size
+ * is 0 where nothing could be read. */
+static const struct block *
+block_of(struct sphttp_call *call, uint64_t at)
+{
+    struct block *block = &call->pool_blocks[at / BLOCK % BLOCKS];
+    at -= at % BLOCK;
+    if (block->turn != call->pool_turn || block->at != at) {
+        ssize_t n = read_at(reader(call), block->bytes, BLOCK, at);
+        block->turn = call->pool_turn;
+        block->at = at;
+        block->size = n < 0 ? 0 : (size_t)n;
+    }
+    return block;
+}
+
+/* Copy so many bytes of it. 0, -errno, or -EBADMSG: there are not so many. */
+static int
+copy(struct sphttp_call *call, char *to, size_t size, uint64_t at)
+{
+    const struct block *block = block_of(call, at);
+    size_t skip = at % BLOCK, n = block->size > skip ? block->size - skip : 0;
+    size_t done = n < size ? n : size;
+    memcpy(to, block->bytes + skip, done);
+    while (done < size) { /* Linux reads 2 GiB at most */
+        ssize_t more = read_at(reader(call), to + done, size - done,
+                               at + done);
+        if (more <= 0) {
+            return more < 0 ? (int)more : -EBADMSG;
+        }
+        done += (size_t)more;
+    }
+    return 0;
+}
+
+/* Copy a record: who wrote it may still do so. Read, for a mapping of what has
+ * become a hole meanwhile would fill it. 0, -EBADMSG or -errno. */
+static int
+copy_record(struct sphttp_call *call, uint32_t index, uint64_t at,
+            struct header *header, struct payload *payload)
+{
+    if (call->pool_blocks == NULL) {
+        call->pool_blocks = calloc(BLOCKS, sizeof(*call->pool_blocks));
+        if (call->pool_blocks == NULL) {
+            return -ENOMEM;
+        }
+    }
+    int err = copy(call, (char *)header, sizeof(*header), at);
+    if (err != 0 || !record_plausible(header, index, INT64_MAX)) {
+        return err != 0 ? err : -EBADMSG;
+    }
+    size_t size = header->length + header->mac_size;
+    err = check_written(call, at, sizeof(*header) + size);
+    if (err != 0) {
+        return err;
+    }
+    payload->record = malloc(size > 0 ? size : 1);
+    if (payload->record == NULL) {
+        return -ENOMEM;
+    }
+    payload->text = payload->record;
+    return copy(call, payload->record, size, at + sizeof(*header));
+}
+
+/* Find a record in the mapping, where nobody writes to it. 0 or -EBADMSG. */
+static int
+find_record(struct sphttp_call *call, uint32_t index, uint64_t at,
+            struct header *header, struct payload *payload)
+{
+    uint64_t room = extents_room(&call->written, at);
+    if (room < sizeof(*header)) {
+        return -EBADMSG;
+    }
+    memcpy(header, call->pool_map + at, sizeof(*header));
+    payload->text = call->pool_map + at + sizeof(*header);
+    return record_plausible(header, index, room) ? 0 : -EBADMSG;
+}
+
+void
+pool_read(struct sphttp_call *call, uint32_t index, struct header *header,
+          struct payload *payload)
+{
+    uint64_t at = page_item(call, index) & ~(uint64_t)ITEM_KIND;
+    at -= call->pool ? 0 : IN_MEMORY;
+    *payload = (struct payload){0};
+    *header = (struct header){0};
+    int err = check_written(call, at, sizeof(*header));
+    if (err == 0) {
+        err = call->pool_map != NULL
+                  ? find_record(call, index, at, header, payload)
+                  : copy_record(call, index, at, header, payload);
+    }
+    if (err == 0 && header->mac_size > 0) {
+        err = record_check(call, header, payload->text);
+    }
+    if (err != 0) {
+        payload_fail(payload, err);
+        return;
+    }
+    payload->fate = (int)header->status;
+    payload->size = header->length;
+}
