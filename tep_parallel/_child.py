@@ -19,12 +19,13 @@ from typing import Any, NoReturn
 from tep_parallel import _counting, _raised, _streams
 from tep_parallel._codec import Codec, encoded
 from tep_parallel._control import Break, Kill
-from tep_parallel._engine import begin, commit, commit_text, fail_call, leave, work
+from tep_parallel._engine import begin, commit, commit_text, fail_call, leave, raised_idle, work
 from tep_parallel._native import lib
 from tep_parallel._worker import Hooks, Process
 
 _RETURNED = lib.SPHTTP_RETURNED
 _NO_UTF8 = lib.SPHTTP_NO_UTF8
+_RAISED_IDLE = lib.SPHTTP_RAISED_IDLE
 _ENCODED = lib.SPHTTP_ENCODED
 _ENCODED_TEXT = lib.SPHTTP_ENCODED_TEXT
 _DISCARDED = lib.SPHTTP_DISCARDED
@@ -149,6 +150,9 @@ def serve(
                 _flush_after_failure()
             index = commit(handle, index, status, payload, len(payload))
         try:
+            if index == _RAISED_IDLE:
+                raised_idle(id(box))
+                raise box[1]
             if teardown is not None:
                 teardown()
             _flush()
