@@ -148,11 +148,15 @@ collect(struct sphttp_call *call)
     if (err != 0) {
         return err;
     }
-    for (; err == 0 && call->gathered <= call->count; call->gathered++) {
+    while (call->gathered <= call->count) {
         err = collect_item(call, call->gathered);
+        if (err != 0) {
+            return err; /* with this one, once more */
+        }
+        call->gathered++;
     }
-    if (err != 0 || !made) {
-        return err;
+    if (!made) {
+        return 0;
     }
     call->doing = "removing the scratch directory";
     return clear(call, true);
