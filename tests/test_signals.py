@@ -9,8 +9,10 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -112,6 +114,49 @@ def test_a_handler_that_raises_ends_the_collecting(
 
     with every_millisecond(note), pytest.raises(Rung):
         Parallel(work, **shape).map_processes(range(count))
+
+
+class Handler:
+    """Three ways to be one."""
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        raise Rung
+
+    method = __call__
+
+
+HANDLERS: dict[str, Any] = {
+    "a function": lambda number, frame: Handler()(number, frame),
+    "a method": Handler().method,
+    "an object": Handler(),
+    "a partial": partial(Handler.method, Handler()),
+}
+
+
+@pytest.mark.parametrize("handler", HANDLERS.values(), ids=HANDLERS)
+@pytest.mark.parametrize("watched", [True, False])
+def test_a_handler_that_raises_while_a_codec_loads_ends_the_call(
+    handler: Any, watched: bool
+) -> None:
+    """It is no failure of the item's, whose `loads` happened to run."""
+
+    class Slow:
+        loaded = 0
+
+        def dumps(self, value: object) -> str:
+            return str(value)
+
+        def loads(self, data: str | bytes) -> object:
+            self.loaded += 1
+            os.kill(os.getpid(), signal.SIGUSR1)
+            time.sleep(0)  # the handler has run by now
+            return data
+
+    codec = Slow()
+    hooks: dict[str, Any] = {"on_finish": lambda outcome: None} if watched else {}
+    with handled(signal.SIGUSR1, handler), pytest.raises(Rung):
+        Parallel(str, codec=codec, **hooks).outcomes(range(3))
+    assert codec.loaded == 1
 
 
 @pytest.mark.parametrize("instead", ["nothing", "a file", "a pipe"])
