@@ -28,6 +28,10 @@ def test_gevent_runs_its_greenlets_in_the_host_only() -> None:
     run_peer("greenlets")
 
 
+def test_signals_are_handled_while_a_gevent_hosts_result_is_read() -> None:
+    run_peer("greenlets_collect")
+
+
 def test_grpc_with_calls_in_flight_fails_no_call_of_ours() -> None:
     run_peer("grpc_calls", 200, limit=200)
 

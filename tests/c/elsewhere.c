@@ -1,6 +1,5 @@
 /* Preloaded into an interpreter: its main function runs in a second thread, and the
  * first only waits for it. */
-#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdlib.h>
