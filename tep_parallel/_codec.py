@@ -54,4 +54,4 @@ def decoded(
     except BaseException as error:  # noqa: BLE001  # it is the item's outcome
         from tep_parallel import _raised  # importing this package must stay cheap
 
-        return None, _raised.as_if_sent(error, rebuild=True, index=index, item=item)
+        return None, _raised.of_this_process(error, index=index, item=item)

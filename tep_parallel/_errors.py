@@ -1,7 +1,7 @@
 """What a call raises of its own.
 
 ParallelError
-├── WorkerError          process() raised what cannot be rebuilt here
+├── WorkerError          process() raised what cannot be raised here as itself
 ├── DeadWorkerError      the child ended without a result
 ├── ItemTimeoutError     it was killed at its limit (also a TimeoutError)
 ├── DeadlineError        the call was (also a TimeoutError)
@@ -46,7 +46,10 @@ def _rebuild(
 
 
 class WorkerError(ParallelError):
-    """`process` raised an exception that cannot be rebuilt in this process.
+    """`process` raised what cannot be raised in this process as itself.
+
+    There is no such class here, or rebuild_exceptions=False was asked for, or it would mean
+    something else here: StopIteration, StopAsyncIteration, and what is no Exception.
 
     Args:
         remote_type: Its type's name, with the module's unless that is builtins.
@@ -130,7 +133,9 @@ def message_of(error: BaseException) -> str:
     """What str() says of it."""
     try:
         return str(error)
-    except Exception as broken:  # noqa: BLE001  # a __str__ may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as broken:  # noqa: BLE001  # a __str__ may raise anything
         return f"<its __str__ raised {type(broken).__name__}>"
 
 

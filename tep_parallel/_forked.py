@@ -80,8 +80,11 @@ class Ended:
             if options.codec is None and options.on_finish is None:
                 self._left = self._call.fill(self._values)
         error = self._finder.call_error()
-        if error is not None:
-            raise error
+        try:
+            if error is not None:
+                raise error
+        finally:
+            del error  # else it keeps this frame, and this frame it
         if self._call.overdue:
             self._raise_overdue()
 
@@ -181,6 +184,8 @@ class Ended:
                 error = self._finder.outcome(index).error
                 assert error is not None
                 failures.append((index, self._items[index], error))
+        # Of the caller's frame, which holds this, the one that is raised must not be in reach.
+        self._known.clear()
         return values, failures
 
     @property

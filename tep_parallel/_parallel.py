@@ -128,8 +128,9 @@ class Parallel(Generic[T]):
             TypeError: `items` is one str or bytes, or no iterable (nothing was forked); or
                 `process` returned something else than a str, and there is no codec.
             Exception: What `process`, or the codec, raised, the first by input order, as
-                itself, with the child's traceback as its cause. Its `other_failures` are
-                index, item and exception of each other item that failed.
+                itself, with the child's traceback as its cause. A note says what of it
+                could not be sent. Its `other_failures` are index, item and exception of
+                each other item that failed.
             ParallelError: What became of an item without such an exception.
             DeadlineError: The call was not over at its deadline.
             OSError: The system refused processes, memory, descriptors or a file.
@@ -141,7 +142,8 @@ class Parallel(Generic[T]):
         values, failures = ended.results()
         if ended.given:
             return _first(ended.given)  # type: ignore[no-any-return]
-        _raise_first(failures)
+        if failures:
+            raise _first_of(failures)
         return values
 
     def each_process(self, items: Iterable[Any]) -> int:
@@ -162,7 +164,8 @@ class Parallel(Generic[T]):
         failures = ended.results()[1]
         if ended.given:
             return _first(ended.given)  # type: ignore[no-any-return]
-        _raise_first(failures)
+        if failures:
+            raise _first_of(failures)
         return 0
 
     def outcomes(self, items: Iterable[Any]) -> list[Outcome[T]]:
@@ -218,15 +221,18 @@ def _first(given: dict[int, Any]) -> Any:
     return given[min(given)]
 
 
-def _raise_first(failures: list[Failure]) -> None:
-    """Raise the first failure by input order, saying what it was and how many others failed."""
-    if not failures:
-        return
+def _first_of(failures: list[Failure]) -> BaseException:
+    """The first failure by input order, saying what it was and how many others failed.
+
+    It empties the list: a frame that an exception has passed must not refer to it, or the
+    two keep each other, and all that they refer to, until the garbage collector comes.
+    """
     from tep_parallel._raised import add_note, add_others
 
     index, item, error = failures[0]
-    others = len(failures) - 1
-    more = "no other failed" if others == 0 else f"{others} more failed"
+    others = failures[1:]
+    failures.clear()
+    more = f"{len(others)} more failed" if others else "no other failed"
     add_note(error, f"tep_parallel: item {index} ({shown(item)}); {more}")
-    add_others(error, failures[1:])
-    raise error
+    add_others(error, others)
+    return error

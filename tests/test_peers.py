@@ -4,8 +4,11 @@ runs this file, and the quick suite leaves it out."""
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -40,6 +43,57 @@ def test_numpys_global_stream_differs_from_child_to_child() -> None:
     np.random.seed(1)
     drawn = Parallel(lambda item: f"{np.random.random()} {os.getpid()}").map_processes(range(8))
     assert len({line.split()[0] for line in drawn}) == 8
+
+
+def _raised_by_libraries() -> dict[str, Callable[[], object]]:
+    import botocore.exceptions as boto
+    import httpx
+    import jinja2
+    import pydantic
+    import requests
+    import sqlalchemy
+
+    answer = requests.Response()
+    answer.status_code, answer.url = 410, "http://a.test/"
+    gone = httpx.Response(410, request=httpx.Request("GET", "http://a.test/"))
+    strict = jinja2.Environment(undefined=jinja2.StrictUndefined)
+    select = sqlalchemy.text("select * from nowhere")
+    return {
+        "requests": answer.raise_for_status,
+        "requests, refused": lambda: requests.get("http://127.0.0.1:1/", timeout=2),
+        "httpx": gone.raise_for_status,
+        "httpx, refused": lambda: httpx.get("http://127.0.0.1:1/"),
+        "urllib": lambda: urllib.request.urlopen("http://127.0.0.1:1/", timeout=2),
+        "jinja2": lambda: strict.from_string("{{ a.b }}").render(),
+        "jinja2, syntax": lambda: strict.from_string("{% if %}"),
+        "pydantic": lambda: pydantic.TypeAdapter(int).validate_python("x"),
+        "botocore": lambda: _raise(boto.ClientError({"Error": {"Code": "404"}}, "Get")),
+        "botocore, keywords": lambda: _raise(boto.EndpointConnectionError(endpoint_url="u")),
+        "sqlalchemy": lambda: sqlalchemy.create_engine("sqlite://").connect().execute(select),
+    }
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+def test_the_exceptions_of_libraries_arrive_as_themselves() -> None:
+    from tep_parallel import Parallel
+
+    cases = _raised_by_libraries()
+    outcomes = Parallel(lambda name: str(cases[name]())).outcomes(cases)
+    for name, outcome in zip(cases, outcomes, strict=True):
+        try:
+            cases[name]()
+        except Exception as error:
+            there = outcome.error
+            assert type(there) is type(error), name
+            plain = [re.sub("0x[0-9a-f]+", "", str(one)) for one in (error, there)]
+            assert plain[0] == plain[1], name
+            assert vars(error).keys() <= vars(there).keys(), name
+            assert not [note for note in getattr(there, "__notes__", []) if "text" in note], name
+        else:
+            pytest.fail(f"{name} raised nothing")
 
 
 @pytest.mark.parametrize("host", ["idle", "busy"])
