@@ -74,7 +74,7 @@ class Ended:
         self, run: Callable[[int, Any], _Found], items: list[Any], watch: Watch, *, stop: bool
     ) -> None:
         for index, item in enumerate(items):
-            watch.start(1)
+            watch.start()
             started = time.monotonic()
             found = run(index, item)
             self._outcomes.append(_outcome(index, item, found, started))

@@ -69,6 +69,24 @@ def test_no_item_starts_before_its_on_start_has_returned(
 
 
 @forked
+def test_an_item_starts_when_its_own_on_start_has_returned(
+    shape: dict[str, Any], tmp_path: Path
+) -> None:
+    """The hook of the second waits for the first item to run, which must not wait for it."""
+
+    def started(index: int, item: int) -> None:
+        if index == 1:
+            until((tmp_path / "0").exists)
+
+    def work(item: int) -> str:
+        (tmp_path / str(item)).touch()
+        return str(item)
+
+    fan_out = Parallel(work, on_start=started, **shape)
+    assert fan_out.map_processes(range(4)) == ["0", "1", "2", "3"]
+
+
+@forked
 def test_on_finish_is_called_while_others_run_in_the_order_in_which_they_end(
     shape: dict[str, Any], tmp_path: Path
 ) -> None:
