@@ -43,7 +43,9 @@ def gunicorn(port: int, *more: str) -> list[object]:
 def uwsgi(port: int) -> list[object]:
     # What it does with SIGTERM by itself is to start anew.
     graceful = "--hook-master-start=unix_signal:15 gracefully_kill_them_all"
-    where = ["--http-socket", address(port), "--chdir", HERE, "--virtualenv", BIN.parent]
+    # It closes the connection after each answer, but does not say so by itself.
+    closes = "--add-header=Connection: close"
+    where = ["--http-socket", address(port), closes, "--chdir", HERE, "--virtualenv", BIN.parent]
     how = ["--master", "--processes=2", "--threads=4", "--enable-threads", "--disable-logging"]
     return [BIN / "uwsgi", *where, *how, graceful, "--need-app", "--module=app:app"]
 
@@ -63,6 +65,8 @@ SERVERS: dict[str, Callable[[int], list[object]]] = {
     ],
 }
 STOPS = {"flask": signal.SIGINT}  # the others: SIGTERM
+ABRUPT = {"flask", "waitress"}  # they stop in the middle of an answer
+RELOADED = {"gunicorn-sync"}  # the others close connections then that a client was about to use
 
 
 def until(condition: Callable[[], object], what: str) -> None:
@@ -134,8 +138,11 @@ def serve(name: str, seconds: float, folder: Path) -> None:
     try:
         until(lambda: listens(port) or server.poll() is not None, f"{name} listens")
         with Load(port, CONNECTIONS) as load:
-            load.go_on(seconds)
-            load.expect_an_end()
+            load.go_on(seconds / 2)
+            if name in RELOADED:
+                server.send_signal(signal.SIGHUP)
+            load.go_on(seconds / 2)
+            load.expect_an_end(cut=name in ABRUPT)
             server.send_signal(STOPS.get(name, signal.SIGTERM))
             until(lambda: server.poll() is not None, f"{name} ends")
         until(lambda: not marked(mark), f"no process of {name} is left")
