@@ -6,6 +6,7 @@ Imported only where the host has imported gevent itself.
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -17,16 +18,50 @@ from gevent import hub as hubs
 from gevent._hub_local import get_hub_if_exists, set_hub, set_loop
 from gevent.socket import wait_read
 from greenlet import error as greenlet_error
-from greenlet import getcurrent, greenlet, settrace
+from greenlet import getcurrent, gettrace, greenlet, settrace
+
+Trace = Callable[[str, Any], object]
 
 
 def waiter() -> Callable[[int], None] | None:
-    """What waits for a descriptor and lets other greenlets run; None: gevent has not patched
-    the host, and whoever calls wants to block."""
+    """Just before the fork: what waits for a descriptor and lets other greenlets run; None:
+    gevent has not patched the host, and whoever calls wants to block."""
     monkey = sys.modules.get("gevent.monkey")
     if monkey is None or not monkey.is_module_patched("select"):
         return None
-    return wait_read  # type: ignore[no-any-return]
+    return _Waiter()
+
+
+class _Waiter:
+    """Waits for a descriptor. From now until it does, no child may run the host's loop: at-fork
+    hooks come before destroy_hub, and some of them wait."""
+
+    def __init__(self) -> None:
+        self._before: Trace | None = gettrace()
+        self._refuse = _refusal(os.getpid(), self._before)
+        settrace(self._refuse)
+
+    def __call__(self, descriptor: int) -> None:
+        self._allow()
+        wait_read(descriptor)
+
+    def __del__(self) -> None:
+        self._allow()  # there was nothing to wait for: no child could be forked
+
+    def _allow(self) -> None:
+        if gettrace() is self._refuse:
+            settrace(self._before)
+
+
+def _refusal(host: int, before: Trace | None) -> Trace:
+    def refuse(event: str, pair: tuple[greenlet, greenlet]) -> None:
+        origin, target = pair
+        while isinstance(target, hubs.Hub) and os.getpid() != host:
+            origin.switch()  # who waits there sees that nothing has happened
+        if before is not None:
+            before(event, pair)
+
+    return refuse
 
 
 class _Left(hubs.Hub):  # type: ignore[misc]

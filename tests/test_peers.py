@@ -26,7 +26,7 @@ def run_peer(name: str, *arguments: object, limit: float = LIMIT) -> str:
 
 @pytest.mark.parametrize("place", ["main", "greenlets", "thread"])
 @pytest.mark.parametrize("host", ["patched", "imported"])
-@pytest.mark.parametrize("loop", ["libev-cext", "libuv"])
+@pytest.mark.parametrize("loop", ["libev-cext", "libev-cffi", "libuv"])
 def test_gevent_runs_its_greenlets_in_the_host_only(
     loop: str, host: str, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,12 +19,14 @@ from collections.abc import Callable  # noqa: E402
 
 import gevent  # noqa: E402
 from gevent import event, lock, pool, queue, socket, subprocess  # noqa: E402
+from greenlet import gettrace  # noqa: E402
 
 from tep_parallel import Parallel  # noqa: E402
 
 HOST = os.getpid()
 CALLS = 6  # of each greenlet that calls
 seen: Counter[str] = Counter()
+hooked: list[int] = []
 set_by_children, bell = event.Event(), event.Event()
 filled_by_children: queue.Queue[int] = queue.Queue()
 used_by_both = lock.BoundedSemaphore(1)
@@ -88,7 +90,7 @@ def is_readable() -> None:
 
 def use_gevent(item: str) -> str:
     """In a child: gevent does what it does elsewhere."""
-    with contextlib.suppress(ValueError):  # its loop is destroyed
+    with contextlib.suppress(TypeError, ValueError):  # its loop is destroyed
         watcher.close()
     gevent.sleep(0.002)
     set_by_children.set()
@@ -123,6 +125,14 @@ def use_gevent(item: str) -> str:
     return item
 
 
+def wait_in_a_hook() -> None:
+    """A child has no loop to wait in yet, and may not use the host's."""
+    if not hooked:  # what children fork themselves has gevent's own rules
+        hooked.append(os.getpid())
+        with contextlib.suppress(gevent.exceptions.InvalidSwitchError):
+            gevent.sleep(0.001)
+
+
 def sleep_within(item: str) -> str:
     gevent.sleep(0.001)
     return item
@@ -144,6 +154,8 @@ def call() -> None:
 
 
 assert of_the_host.map(len, ["a"]) == [1]
+if PATCHED:
+    os.register_at_fork(after_in_child=wait_in_a_hook)
 assert subprocess.call(["true"]) == 0  # its loop hears of children from now on
 waiting = [gevent.spawn(forever, name, wait) for name, wait in WAITS.items()]
 watcher.start(is_readable)
@@ -155,6 +167,7 @@ elif PLACE == "greenlets":
 else:
     gevent.get_hub().threadpool.apply(call)
 assert os.getpid() == HOST
+assert gettrace() is None  # what a call has to look after is over with it
 assert seen.keys() >= WAITS.keys() - NEVER, seen
 assert not seen.keys() & NEVER, seen
 os._exit(0)  # their ends are not of interest
