@@ -29,7 +29,8 @@ BIN = Path(sys.executable).parent
 MARK = "TEP_PARALLEL_SERVICE"
 CONNECTIONS = 16
 PATIENCE = 60.0  # seconds; against hanging only
-LIKE_GUNICORN = ["--workers=2", "--chdir", HERE, "--log-level=warning", "--bind"]
+# No connection is closed for being idle: a client may be slow to use it again.
+LIKE_GUNICORN = ["--workers=2", "--keep-alive=60", "--timeout=60", "--log-level=warning"]
 
 
 def address(port: int) -> str:
@@ -37,7 +38,7 @@ def address(port: int) -> str:
 
 
 def gunicorn(port: int, *more: str) -> list[object]:
-    return [BIN / "gunicorn", *LIKE_GUNICORN, address(port), *more, "app:app"]
+    return [BIN / "gunicorn", *LIKE_GUNICORN, "--bind", address(port), *more, "app:app"]
 
 
 def uwsgi(port: int) -> list[object]:
@@ -45,7 +46,7 @@ def uwsgi(port: int) -> list[object]:
     graceful = "--hook-master-start=unix_signal:15 gracefully_kill_them_all"
     # It closes the connection after each answer, but does not say so by itself.
     closes = "--add-header=Connection: close"
-    where = ["--http-socket", address(port), closes, "--chdir", HERE, "--virtualenv", BIN.parent]
+    where = ["--http-socket", address(port), closes, "--virtualenv", BIN.parent]
     how = ["--master", "--processes=2", "--threads=4", "--enable-threads", "--disable-logging"]
     return [BIN / "uwsgi", *where, *how, graceful, "--need-app", "--module=app:app"]
 
@@ -61,7 +62,8 @@ SERVERS: dict[str, Callable[[int], list[object]]] = {
     "gunicorn-gthread": lambda port: gunicorn(port, "--threads=8"),
     "gunicorn-gevent": lambda port: gunicorn(port, "--worker-class=gevent"),
     "uvicorn": lambda port: [
-        *[BIN / "uvicorn", "--app-dir", HERE, "--log-level=warning", "--port", port, "app:asgi"],
+        *[BIN / "uvicorn", "--timeout-keep-alive=60", "--log-level=warning", f"--port={port}"],
+        "app:asgi",
     ],
 }
 STOPS = {"flask": signal.SIGINT}  # the others: SIGTERM
