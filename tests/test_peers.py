@@ -27,8 +27,14 @@ def run_peer(name: str, *arguments: object, limit: float = LIMIT) -> str:
         return out
 
 
-def test_gevent_runs_its_greenlets_in_the_host_only() -> None:
-    run_peer("greenlets")
+@pytest.mark.parametrize("place", ["main", "greenlets", "thread"])
+@pytest.mark.parametrize("host", ["patched", "imported"])
+@pytest.mark.parametrize("loop", ["libev-cext", "libev-cffi", "libuv"])
+def test_gevent_runs_its_greenlets_in_the_host_only(
+    loop: str, host: str, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GEVENT_LOOP", loop)
+    assert run_peer("greenlets", host, place) == ""
 
 
 def test_grpc_with_calls_in_flight_fails_no_call_of_ours() -> None:
