@@ -27,12 +27,15 @@ class ParallelWorker:
         return ""
 
     def setup(self) -> None:
-        """Run once in every child, before its first item. What it raises fails the call."""
+        """Run once in every child, before its first item. What it raises fails the call.
+
+        `sys.exit` does too: the caller gets a DeadWorkerError.
+        """
 
     def teardown(self) -> None:
         """Run once in every child, after its last item. What it raises fails the call.
 
-        Not in a child that is killed, or leaves by itself.
+        `sys.exit` does too. Not in a child that is killed, or leaves by itself.
         """
 
 
