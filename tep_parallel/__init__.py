@@ -2,7 +2,8 @@
 
 from tep_parallel._control import Break, Kill
 from tep_parallel._counting import processor_count, worker_number
-from tep_parallel._digest import FileDigest, digest_files
+from tep_parallel._digest import FileDigest
+from tep_parallel._digest_files import digest_files
 from tep_parallel._errors import (
     DeadlineError,
     DeadWorkerError,

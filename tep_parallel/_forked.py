@@ -128,7 +128,7 @@ class Ended:
 
     def _watch(self, serve: Callable[[int], NoReturn]) -> None:
         """Run the call, and tell of each item as it ends."""
-        size_of = _digest.size_of if self._job is not None else None
+        size_of = _digest.size_of if self._options.in_bytes else None
         with Watch(self._options, self._items, size_of) as watch:
             self._let_start(watch, self._call.hands)
             event = NEWS

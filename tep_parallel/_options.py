@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib.util
 import math
 import os
+import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from operator import index
+from typing import TYPE_CHECKING, Any, Protocol, SupportsFloat, SupportsIndex
 
 from tep_parallel._codec import Codec, check_codec
 from tep_parallel._counting import processor_count
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 ON_ERROR = ("stop", "finish", "kill")
 _LONGEST = 1e9  # seconds; 31 years, which the C core can count in nanoseconds
+_SHORTEST = 1e-9  # seconds; the C core takes 0 for no limit
 
 
 class Progress(Protocol):
@@ -38,11 +41,11 @@ class Options:
     def __init__(
         self,
         *,
-        in_processes: int | bool | None,
+        in_processes: int | SupportsIndex | None,
         isolation: bool,
-        timeout: float | None,
-        deadline: float | None,
-        retries: int,
+        timeout: float | SupportsFloat | None,
+        deadline: float | SupportsFloat | None,
+        retries: int | SupportsIndex,
         on_error: str,
         codec: Codec[Any] | None,
         rebuild_exceptions: bool,
@@ -78,6 +81,7 @@ class Options:
             if hook is not None and not callable(hook):
                 msg = f"{name}: expected a callable, got {type(hook).__name__}"
                 raise TypeError(msg)
+        self.in_bytes = False  # of files that are digested, is what `progress` is told of
         self.on_start = on_start
         self.on_finish = on_finish
 
@@ -95,32 +99,69 @@ def _bool(name: str, value: object) -> bool:
 
 
 def _count(name: str, value: object, expected: str = "an int") -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
+    count = _whole(value)
+    if count is None:
         got = "False" if value is False else type(value).__name__
         msg = f"{name}: expected {expected}, got {got}"
         raise TypeError(msg)
-    if value < 0:
-        msg = f"{name}: expected 0 or more, got {value}"
+    if count < 0:
+        msg = f"{name}: expected 0 or more, got {count}"
         raise ValueError(msg)
-    return value
+    return count
 
 
-def _processes(value: int | None) -> int | None:
+def _processes(value: SupportsIndex | None) -> int | None:
     if value is True:
         return processor_count()
     return value if value is None else _count("in_processes", value, "an int, True or None")
 
 
-def _seconds(name: str, value: float | None) -> float | None:
+def _seconds(name: str, value: SupportsFloat | None) -> float | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    seconds = _real(value)
+    if seconds is None:
         msg = f"{name}: expected seconds or None, got {type(value).__name__}"
         raise TypeError(msg)
-    if not 0 < value < math.inf:
+    try:
+        fits = 0 < seconds < math.inf
+    except ArithmeticError:  # a Decimal that is no number
+        fits = False
+    if not fits:
         msg = f"{name}: expected seconds above 0, got {value}"
         raise ValueError(msg)
-    return float(min(value, _LONGEST))
+    try:
+        return max(min(float(seconds), _LONGEST), _SHORTEST)
+    except OverflowError:  # other kinds of numbers have larger ones than a float
+        return _LONGEST
+
+
+def _whole(value: Any) -> int | None:
+    """What is an int, or stands for one as numpy's do; None: it is none."""
+    if isinstance(value, bool):
+        return None
+    try:
+        return index(value)
+    except TypeError:
+        return None
+
+
+def _real(value: Any) -> Any:
+    """A number that can be compared, of whatever kind; None: it is none."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, float):
+        return value
+    whole = _whole(value)
+    if whole is not None:
+        return whole
+    from numbers import Real  # few calls need it
+
+    # A Decimal is not registered as one, for it does no sums with floats.
+    decimal = sys.modules.get("decimal")
+    if isinstance(value, Real) or (decimal is not None and isinstance(value, decimal.Decimal)):
+        return value
+    return None
 
 
 def _path(given: str | os.PathLike[str]) -> str:

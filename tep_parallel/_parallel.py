@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Generic, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol, SupportsFloat, SupportsIndex
 
 from tep_parallel._codec import Codec
 from tep_parallel._errors import Failure, shown
 from tep_parallel._options import OnFinish, OnStart, Options, Progress
 from tep_parallel._outcome import Outcome
-from tep_parallel._worker import ParallelWorker, Process, process_of
+from tep_parallel._worker import ParallelWorker, Process, process_of, warn_of_misspelling
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -85,11 +85,11 @@ class Parallel(Generic[T]):
         self,
         worker: ParallelWorker | Process,
         *,
-        in_processes: int | bool | None = None,
+        in_processes: int | SupportsIndex | None = None,
         isolation: bool = False,
-        timeout: float | None = None,
-        deadline: float | None = None,
-        retries: int = 0,
+        timeout: float | SupportsFloat | None = None,
+        deadline: float | SupportsFloat | None = None,
+        retries: int | SupportsIndex = 0,
         on_error: str = "stop",
         codec: Codec[T] | None = None,
         rebuild_exceptions: bool = True,
@@ -99,6 +99,7 @@ class Parallel(Generic[T]):
         on_finish: OnFinish | None = None,
     ) -> None:
         process_of(worker)  # refused here, where the caller sees why
+        warn_of_misspelling(worker)
         self.worker = worker
         self._options = Options(
             in_processes=in_processes,

@@ -45,7 +45,7 @@ class Ended:
         try:
             self._hook("setup", setup, rebuild=options.rebuild)
             run = partial(_process, worker, process, options, discard=discard)
-            size_of = _digest.size_of if _digest.in_bytes(worker, options) else None
+            size_of = _digest.size_of if options.in_bytes else None
             with Watch(options, items, size_of) as watch:
                 self._process_all(run, items, watch, stop=on_error in ("stop", "kill"))
             self._hook("teardown", teardown, rebuild=options.rebuild)

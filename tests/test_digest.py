@@ -520,6 +520,16 @@ def test_progress_is_in_bytes(files: list[Path], count: int | None, kernel: str)
     assert progress.total == sum(path.stat().st_size for path in files)
 
 
+@pytest.mark.parametrize("method", ["map_processes", "each_process", "outcomes"])
+@pytest.mark.parametrize("shape", [{}, {"in_processes": 2}, {"in_processes": 0}])
+def test_the_progress_of_a_file_digest_that_a_parallel_runs_is_in_items(
+    files: list[Path], shape: dict[str, Any], method: str
+) -> None:
+    progress = Sum()
+    getattr(Parallel(FileDigest(), progress=progress, **shape), method)(files)
+    assert (progress.total, progress.times) == (len(files), len(files))
+
+
 def test_progress_of_one_large_file_does_not_wait_for_its_end(tmp_path: Path) -> None:
     (large,) = sparse_files(tmp_path, 1, 1 << 30)
     progress = Sum()

@@ -10,6 +10,8 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -547,6 +549,54 @@ def test_no_limit_is_too_long() -> None:
     assert Parallel(str, timeout=10**400, deadline=1e300, retries=10**30).map_processes([1]) == [
         "1"
     ]
+    long = {"timeout": Fraction(10**400), "deadline": Decimal("1e999")}
+    assert Parallel(str, **long).map_processes([1]) == ["1"]
+
+
+class Whole:
+    """What numpy's integers are: no int, and good for one."""
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+    def __index__(self) -> int:
+        return self.value
+
+    def __repr__(self) -> str:
+        return f"Whole({self.value})"
+
+
+@pytest.mark.parametrize("seconds", [Fraction(1, 3), Decimal("0.3")])
+def test_numbers_of_any_kind_are_limits(seconds: Any) -> None:
+    outcomes = Parallel(stubborn, timeout=seconds, in_processes=Whole(2)).outcomes(range(3))
+    assert [outcome.ok for outcome in outcomes] == [True, False, True]
+    assert isinstance(outcomes[1].error, ItemTimeoutError)
+    with pytest.raises(DeadlineError):
+        Parallel(stubborn, deadline=seconds).outcomes(range(3))
+    assert Parallel(str, timeout=Whole(60), retries=Whole(1)).map_processes([1]) == ["1"]
+
+
+def test_a_limit_that_is_too_short_for_a_float_is_a_limit() -> None:
+    outcome = Parallel(stubborn, timeout=Fraction(1, 10**400)).outcomes([1])[0]
+    assert isinstance(outcome.error, ItemTimeoutError)
+
+
+@pytest.mark.parametrize("text", ["NaN", "sNaN", "-NaN", "Infinity", "-1", "0"])
+def test_a_decimal_that_is_no_length_of_time_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=f"deadline: expected seconds above 0, got {text}"):
+        Parallel(str, deadline=Decimal(text))
+
+
+def test_what_stands_for_no_whole_number_is_refused() -> None:
+    for wrong in (Decimal(2), Fraction(2), 2.0, 1j, "2", b"2", [2]):
+        for name in ("in_processes", "retries"):
+            with pytest.raises(TypeError, match=f"{name}: expected an int"):
+                Parallel(str, **{name: wrong})  # type: ignore[arg-type]
+    for complex_or_so in (1j, "2", b"2", [2], object()):
+        with pytest.raises(TypeError, match="timeout: expected seconds or None"):
+            Parallel(str, timeout=complex_or_so)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="retries: expected 0 or more, got -1"):
+        Parallel(str, retries=Whole(-1))
 
 
 def test_the_errors_can_be_pickled() -> None:

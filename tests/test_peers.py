@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,33 @@ def test_numpys_global_stream_differs_from_child_to_child() -> None:
     np.random.seed(1)
     drawn = Parallel(lambda item: f"{np.random.random()} {os.getpid()}").map_processes(range(8))
     assert len({line.split()[0] for line in drawn}) == 8
+
+
+def test_numpys_numbers_are_numbers() -> None:
+    import numpy as np
+
+    from tep_parallel import ItemTimeoutError, Parallel
+
+    def work(item: int) -> str:
+        time.sleep(60 if item == 1 else 0)
+        return str(item)
+
+    for whole in (np.int8(2), np.uint64(2), np.intp(2), np.int64(2)):
+        for seconds in (np.float32(0.3), np.float64(0.3), np.float16(0.3), np.longdouble(0.3)):
+            fan_out = Parallel(
+                work, in_processes=whole, retries=whole, timeout=seconds, deadline=whole * 20
+            )
+            outcomes = fan_out.outcomes(range(3))
+            assert [outcome.ok for outcome in outcomes] == [True, False, True]
+            assert isinstance(outcomes[1].error, ItemTimeoutError)
+    for wrong in (np.float32("nan"), np.float64("inf"), np.int64(-1), np.float32(0)):
+        with pytest.raises(ValueError, match="timeout: expected seconds above 0"):
+            Parallel(str, timeout=wrong)
+    for name in ("in_processes", "retries", "timeout", "deadline"):
+        with pytest.raises(TypeError, match=name):
+            Parallel(str, **{name: np.bool_(True)})
+    with pytest.raises(TypeError, match="retries"):
+        Parallel(str, retries=np.float64(2))
 
 
 @pytest.mark.parametrize("host", ["idle", "busy"])
