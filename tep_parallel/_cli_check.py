@@ -30,12 +30,18 @@ def check(
         msg = "digest: --check takes the paths from its list, and prints no JSON"
         raise WrongUsageError(msg)
     name = options.check
+    from_standard_input = name == STANDARD_INPUT
     try:
-        listed = b"".join(standard_input()) if name == STANDARD_INPUT else content(name)
+        listed = b"".join(standard_input()) if from_standard_input else content(name)
     except OSError as error:
-        printer.complain(failure(name, error))
+        told = f"standard input: {error.strerror}" if from_standard_input else failure(name, error)
+        printer.complain(told)
         return False
     entries = _sums.parsed(split(listed), options.algorithm)
+    if from_standard_input:
+        name = "standard input"
+        # It has been read: no line of it can mean what it holds.
+        entries = [None if entry and entry[0] == STANDARD_INPUT else entry for entry in entries]
     expected = [entry for entry in entries if entry is not None]
     if not expected:
         printer.complain(f"{name}: no properly formatted checksum lines found")
