@@ -6,7 +6,6 @@ import importlib.util
 import math
 import os
 import sys
-from collections.abc import Callable
 from operator import index
 from typing import TYPE_CHECKING, Any, Protocol, SupportsFloat, SupportsIndex
 
@@ -27,8 +26,16 @@ class Progress(Protocol):
     def update(self, n: int, /) -> object: ...
 
 
-OnStart = Callable[[int, Any], object]
-OnFinish = Callable[["Outcome[Any]"], object]
+class OnStart(Protocol):
+    """What is called with index and item before that item may start."""
+
+    def __call__(self, index: int, item: Any, /) -> object: ...
+
+
+class OnFinish(Protocol):
+    """What is called with the Outcome of each item that has ended."""
+
+    def __call__(self, outcome: Outcome[Any], /) -> object: ...
 
 
 class Options:

@@ -1,9 +1,9 @@
 """What became of one item."""
 
-from __future__ import annotations
-
 from typing import Generic, TypeVar
 
+# No annotations as text in this module: typing.get_type_hints would look their names up where
+# Outcome says that it is from, in the package.
 T_co = TypeVar("T_co", covariant=True)
 
 
