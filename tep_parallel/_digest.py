@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from tep_parallel._sock import bytes_of, file_digest, native
 from tep_parallel._worker import ParallelWorker, hooks_of
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from tep_parallel._sock import StrOrBytesPath
     from tep_parallel._worker import Process
 
-ALGORITHMS = ("hmac-sha256", "sha256")
+Algorithm = Literal["hmac-sha256", "sha256"]
+ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
 _KERNEL = "TEP_PARALLEL_SHA256"
 
 
@@ -40,7 +41,7 @@ class FileDigest(ParallelWorker):
     Source: FIPS 180-4, RFC 2104.
     """
 
-    def __init__(self, key: str | Buffer = b"", *, algorithm: str = "hmac-sha256") -> None:
+    def __init__(self, key: str | Buffer = b"", *, algorithm: Algorithm = "hmac-sha256") -> None:
         if algorithm not in ALGORITHMS:
             expected = ", ".join(map(repr, ALGORITHMS))
             msg = f"algorithm: expected one of {expected}, got {algorithm!r}"

@@ -13,7 +13,8 @@ from tep_parallel._parallel import Parallel
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-    from tep_parallel._options import Progress
+    from tep_parallel._digest import Algorithm
+    from tep_parallel._options import OnError, Progress
     from tep_parallel._sock import StrOrBytesPath
 
 
@@ -22,12 +23,12 @@ def digest_files(
     paths: Iterable[StrOrBytesPath],
     key: str | Buffer = b"",
     *,
-    algorithm: str = "hmac-sha256",
+    algorithm: Algorithm = "hmac-sha256",
     in_processes: int | SupportsIndex | None = True,
     timeout: float | SupportsFloat | None = None,
     deadline: float | SupportsFloat | None = None,
     retries: int | SupportsIndex = 0,
-    on_error: str = "stop",
+    on_error: OnError = "stop",
     progress: Progress | bool | None = None,
     return_exceptions: Literal[False] = False,
 ) -> list[str]: ...
@@ -38,12 +39,12 @@ def digest_files(
     paths: Iterable[StrOrBytesPath],
     key: str | Buffer = b"",
     *,
-    algorithm: str = "hmac-sha256",
+    algorithm: Algorithm = "hmac-sha256",
     in_processes: int | SupportsIndex | None = True,
     timeout: float | SupportsFloat | None = None,
     deadline: float | SupportsFloat | None = None,
     retries: int | SupportsIndex = 0,
-    on_error: str = "stop",
+    on_error: OnError = "stop",
     progress: Progress | bool | None = None,
     return_exceptions: bool,
 ) -> list[str | BaseException]: ...
@@ -53,12 +54,12 @@ def digest_files(
     paths: Iterable[StrOrBytesPath],
     key: str | Buffer = b"",
     *,
-    algorithm: str = "hmac-sha256",
+    algorithm: Algorithm = "hmac-sha256",
     in_processes: int | SupportsIndex | None = True,
     timeout: float | SupportsFloat | None = None,
     deadline: float | SupportsFloat | None = None,
     retries: int | SupportsIndex = 0,
-    on_error: str = "stop",
+    on_error: OnError = "stop",
     progress: Progress | bool | None = None,
     return_exceptions: bool = False,
 ) -> list[str] | list[str | BaseException]:

@@ -7,21 +7,34 @@ import math
 import os
 import sys
 from operator import index
-from typing import TYPE_CHECKING, Any, Protocol, SupportsFloat, SupportsIndex
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    Protocol,
+    SupportsFloat,
+    SupportsIndex,
+    get_args,
+)
 
 from tep_parallel._codec import Codec, check_codec
 from tep_parallel._counting import processor_count
 
 if TYPE_CHECKING:
+    from typing_extensions import TypedDict
+
     from tep_parallel._outcome import Outcome
 
-ON_ERROR = ("stop", "finish", "kill")
+OnError = Literal["stop", "finish", "kill"]
 _LONGEST = 1e9  # seconds; 31 years, which the C core can count in nanoseconds
 _SHORTEST = 1e-9  # seconds; the C core takes 0 for no limit
 
 
 class Progress(Protocol):
-    """What is told how many more items have ended: a tqdm bar, or an object of your own."""
+    """What is told how many more items have ended: a tqdm bar, or an object of your own.
+
+    Of digest_files it is told how many more bytes have been read.
+    """
 
     def update(self, n: int, /) -> object: ...
 
@@ -36,6 +49,24 @@ class OnFinish(Protocol):
     """What is called with the Outcome of each item that has ended."""
 
     def __call__(self, outcome: Outcome[Any], /) -> object: ...
+
+
+if TYPE_CHECKING:
+
+    class Arguments(TypedDict, total=False):
+        """The keyword arguments of Parallel, but for the codec."""
+
+        in_processes: int | SupportsIndex | None
+        isolation: bool
+        timeout: float | SupportsFloat | None
+        deadline: float | SupportsFloat | None
+        retries: int | SupportsIndex
+        on_error: OnError
+        rebuild_exceptions: bool
+        scratch_root: str | os.PathLike[str] | None
+        progress: Progress | bool | None
+        on_start: OnStart | None
+        on_finish: OnFinish | None
 
 
 class Options:
@@ -53,7 +84,7 @@ class Options:
         timeout: float | SupportsFloat | None,
         deadline: float | SupportsFloat | None,
         retries: int | SupportsIndex,
-        on_error: str,
+        on_error: OnError,
         codec: Codec[Any] | None,
         rebuild_exceptions: bool,
         scratch_root: str | os.PathLike[str] | None,
@@ -66,8 +97,9 @@ class Options:
         self.timeout = _seconds("timeout", timeout)
         self.deadline = _seconds("deadline", deadline)
         self.retries = _count("retries", retries)
-        if on_error not in ON_ERROR:
-            msg = f"on_error: expected one of {', '.join(map(repr, ON_ERROR))}, got {on_error!r}"
+        if on_error not in get_args(OnError):
+            expected = ", ".join(map(repr, get_args(OnError)))
+            msg = f"on_error: expected one of {expected}, got {on_error!r}"
             raise ValueError(msg)
         self.on_error = on_error
         if codec is not None:
