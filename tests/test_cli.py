@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import COMMAND, COMMANDS, hear_keyboard, hmac_hex, refused, shell, until
+from support import COMMAND, COMMANDS, LIMIT, hear_keyboard, hmac_hex, refused, shell, until
 
 import tep_parallel
 
@@ -433,7 +433,7 @@ def test_ctrl_c_ends_it_quietly_and_the_shells_loop_too(place: Path) -> None:
     try:
         until((place / "started").exists)
         os.killpg(case.pid, signal.SIGINT)
-        out, err = case.communicate(timeout=20)
+        out, err = case.communicate(timeout=LIMIT / 2)
         assert (case.returncode, out.strip(), err) == (-signal.SIGINT, b"", b"")
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -450,7 +450,7 @@ def test_sigint_kills_it_by_sigint_and_quietly(count: str, place: Path) -> None:
     try:
         until((place / "started").exists)
         case.send_signal(signal.SIGINT)
-        out, err = case.communicate(timeout=20)
+        out, err = case.communicate(timeout=LIMIT / 2)
         assert (case.returncode, out, err) == (-signal.SIGINT, b"", b"")
     finally:
         case.kill()

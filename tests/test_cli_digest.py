@@ -485,7 +485,7 @@ def test_sigint_kills_it_by_sigint_and_quietly(count: str, place: Path) -> None:
     try:
         time.sleep(0.5)  # in the midst of it; earlier is right too
         case.send_signal(signal.SIGINT)
-        out, err = case.communicate(timeout=20)
+        out, err = case.communicate(timeout=LIMIT / 2)
         assert (case.returncode, out, err) == (-signal.SIGINT, b"", b"")
     finally:
         case.kill()

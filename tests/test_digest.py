@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import every, forked, run_case, started
+from support import LIMIT, every, forked, run_case, started
 
 from tep_parallel import (
     DeadlineError,
@@ -435,7 +435,7 @@ def test_a_file_that_takes_too_long_costs_no_other(
     """It is killed with its child, which has others in hand."""
     paths = [huge, *files]
     found = digest_files(
-        paths, algorithm="sha256", in_processes=1, timeout=1.0, return_exceptions=True
+        paths, algorithm="sha256", in_processes=1, timeout=2.0, return_exceptions=True
     )
     assert isinstance(found[0], ItemTimeoutError)
     assert found[1:] == [sha256(path) for path in files]
@@ -452,7 +452,7 @@ def test_files_with_a_limit_do_not_take_from_each_others_time(tmp_path: Path, ke
 
 def test_several_that_take_too_long(files: list[Path], huge: Path, kernel: str) -> None:
     paths = [huge, files[0], huge, files[1], huge]
-    outcomes = Parallel(FileDigest(), in_processes=1, timeout=0.5).outcomes(paths)
+    outcomes = Parallel(FileDigest(), in_processes=1, timeout=1.0).outcomes(paths)
     assert [type(one.error) for one in outcomes[::2]] == [ItemTimeoutError] * 3
     assert [one.result for one in outcomes[1::2]] == [hmac_sha256(path) for path in files[:2]]
 
@@ -483,7 +483,7 @@ def test_ctrl_c_is_answered_at_once(how: str, huge: Path) -> None:
         assert case.stdout.readline() == "ready\n"
         time.sleep(0.2)  # so that it is in the midst of it; earlier is right too
         case.send_signal(signal.SIGINT)
-        _, err = case.communicate(timeout=20)
+        _, err = case.communicate(timeout=LIMIT / 2)
         assert case.returncode == -signal.SIGINT
         assert "KeyboardInterrupt" in err
 

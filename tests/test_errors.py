@@ -239,8 +239,8 @@ def test_a_signal_does_not_make_the_host_spin() -> None:
     try:
         begun = time.process_time()
         signal.setitimer(signal.ITIMER_REAL, 0.02)
-        assert Parallel(lambda item: time.sleep(0.6) or item).map_processes(["a"]) == ["a"]
-        assert time.process_time() - begun < 0.3
+        assert Parallel(lambda item: time.sleep(2) or item).map_processes(["a"]) == ["a"]
+        assert time.process_time() - begun < 1  # it would be two
     finally:
         signal.signal(signal.SIGALRM, former)
 

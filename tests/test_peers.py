@@ -52,14 +52,15 @@ def test_numpys_numbers_are_numbers() -> None:
         time.sleep(60 if item == 1 else 0)
         return str(item)
 
-    for whole in (np.int8(2), np.uint64(2), np.intp(2), np.int64(2)):
-        for seconds in (np.float32(0.3), np.float64(0.3), np.float16(0.3), np.longdouble(0.3)):
-            fan_out = Parallel(
-                work, in_processes=whole, retries=whole, timeout=seconds, deadline=whole * 20
-            )
-            outcomes = fan_out.outcomes(range(3))
-            assert [outcome.ok for outcome in outcomes] == [True, False, True]
-            assert isinstance(outcomes[1].error, ItemTimeoutError)
+    wholes = (np.int8(2), np.uint64(2), np.intp(2), np.int64(2))
+    reals = (np.float32(1.5), np.float64(1.5), np.float16(1.5), np.longdouble(1.5))
+    for whole, seconds in zip(wholes, reals, strict=True):
+        fan_out = Parallel(
+            work, in_processes=whole, retries=whole, timeout=seconds, deadline=whole * 20
+        )
+        outcomes = fan_out.outcomes(range(3))
+        assert [outcome.ok for outcome in outcomes] == [True, False, True]
+        assert isinstance(outcomes[1].error, ItemTimeoutError)
     for wrong in (np.float32("nan"), np.float64("inf"), np.int64(-1), np.float32(0)):
         with pytest.raises(ValueError, match="timeout: expected seconds above 0"):
             Parallel(str, timeout=wrong)

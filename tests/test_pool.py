@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import run_case, started, until
+from support import LIMIT, run_case, started, until
 
 from tep_parallel import (
     DeadWorkerError,
@@ -149,7 +149,7 @@ class Mortal:
         ("exit", (7, None), {}),
         ("exit", (7, None), {"retries": 1}),
         ("kill", (None, signal.SIGTERM), {}),
-        ("sleep", (None, signal.SIGKILL), {"timeout": 0.3}),
+        ("sleep", (None, signal.SIGKILL), {"timeout": 2.0}),
     ],
 )
 def test_an_outcome_of_a_pool_has_the_end_of_a_child_that_died_with_it_in_hand(
@@ -196,12 +196,14 @@ def test_what_is_cut_short_in_a_pool_has_the_signal(tmp_path: Path) -> None:
     assert (cut.exit_code, cut.signal) == (None, signal.SIGKILL)
 
 
-def test_one_long_item_holds_no_other_back() -> None:
+def test_one_long_item_holds_no_other_back(tmp_path: Path) -> None:
     """Items shared out beforehand would leave half of them behind the long one."""
 
     def work(item: int) -> str:
         if item == 0:
-            time.sleep(1)
+            until((tmp_path / "last").exists, limit=LIMIT / 2)
+        if item == 999:
+            (tmp_path / "last").touch()
         return str(os.getpid())
 
     results = Parallel(work, in_processes=2).map_processes(range(1000))
