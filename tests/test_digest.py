@@ -386,15 +386,16 @@ def test_a_child_that_dies_costs_what_it_had_in_hand_and_no_other(
     sparse: list[Path], kernel: str
 ) -> None:
     killer = Killer()
-    fan_out = Parallel(FileDigest(algorithm="sha256"), in_processes=2, progress=killer)
-    outcomes = fan_out.outcomes(sparse)
-    lost = [one for one in outcomes if one.error is not None]
+    found = digest_files(  # whose progress is told while files are read
+        sparse, algorithm="sha256", in_processes=2, progress=killer, return_exceptions=True
+    )
+    lost = [(index, one) for index, one in enumerate(found) if not isinstance(one, str)]
     assert 1 <= len(lost) <= 16
-    for one in lost:
-        assert isinstance(one.error, DeadWorkerError)
-        assert (one.error.item, one.error.index, one.error.signal) == (one.item, one.index, 9)
-        assert one.error.pid == killer.victim
-    assert {one.result for one in outcomes if one.error is None} == {zeros(24 << 20)}
+    for index, error in lost:
+        assert isinstance(error, DeadWorkerError)
+        assert (error.item, error.index, error.signal) == (sparse[index], index, 9)
+        assert error.pid == killer.victim
+    assert {one for one in found if isinstance(one, str)} == {zeros(24 << 20)}
 
 
 def test_what_a_dead_child_had_in_hand_is_tried_again(sparse: list[Path], kernel: str) -> None:
