@@ -8,7 +8,10 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Codec(Protocol[T_co]):
-    """What has `dumps` and `loads`: json, pickle, orjson, or an object of your own."""
+    """What has `dumps` and `loads`: json, pickle, orjson, or an object of your own.
+
+    `dumps` makes a str or bytes of a result, in the child; `loads` is given it here.
+    """
 
     def dumps(self, value: Any, /) -> str | bytes: ...
 

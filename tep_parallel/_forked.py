@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, NoReturn
 
 from tep_parallel import _digest
-from tep_parallel._engine import CHILD, ENDED, NEWS, Call, leave
+from tep_parallel._engine import CHILD, NEWS, Call, leave
 from tep_parallel._errors import DeadlineError, Failure
 from tep_parallel._found import Finder
 from tep_parallel._native import lib
@@ -149,8 +149,8 @@ class Ended:
 
     def _watch(self, serve: Callable[[int], NoReturn]) -> None:
         """Run the call, and tell of each item as it ends."""
-        size_of = _digest.size_of if self._job is not None else None
         held = self._options.on_start is not None
+        size_of = _digest.size_of if self._options.in_bytes else None
         with Watch(self._options, self._items, size_of) as watch:
             if held:
                 self._call.allow(0)

@@ -11,7 +11,7 @@ from typing import Any
 from tep_parallel import _counting, _digest, _raised
 from tep_parallel._codec import decoded, encoded
 from tep_parallel._control import Break
-from tep_parallel._errors import Failure, dead
+from tep_parallel._errors import Failure, dead, dead_in_setup
 from tep_parallel._options import Options
 from tep_parallel._outcome import Outcome
 from tep_parallel._watch import Watch
@@ -43,23 +43,25 @@ class Ended:
         setup, teardown = hooks_of(worker)
         former = _counting.without_child.set(True)
         try:
-            self._hook(setup, rebuild=options.rebuild)
+            self._hook("setup", setup, rebuild=options.rebuild)
             run = partial(_process, worker, process, options, discard=discard)
-            size_of = _digest.size_of if _digest.in_bytes(worker, options) else None
+            size_of = _digest.size_of if options.in_bytes else None
             with Watch(options, items, size_of) as watch:
                 self._process_all(run, items, watch, stop=on_error in ("stop", "kill"))
-            self._hook(teardown, rebuild=options.rebuild)
+            self._hook("teardown", teardown, rebuild=options.rebuild)
         except BaseException:
             self._outcomes.clear()  # else the frames that this passes keep them, and they those
             raise
         finally:
             _counting.without_child.reset(former)
 
-    def _hook(self, hook: Callable[[], object] | None, *, rebuild: bool) -> None:
+    def _hook(self, name: str, hook: Callable[[], object] | None, *, rebuild: bool) -> None:
         if hook is None:
             return
         try:
             hook()
+        except SystemExit as end:
+            raise dead_in_setup(os.getpid(), _wait_status(end), hook=name) from end
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001  # as a child's would
@@ -135,8 +137,7 @@ def _process(
         if codec is not None and wanted:
             payload, is_text = encoded(codec, result)
     except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else int(end.code is not None)
-        return None, dead(index, item, os.getpid(), (code & 0xFF) << 8), False
+        return None, dead(index, item, os.getpid(), _wait_status(end)), False
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001  # it is the item's outcome
@@ -154,3 +155,9 @@ def _process(
     if not isinstance(result, str):
         return None, not_text(worker, index, item, type(result).__qualname__), False
     return str.__str__(result), None, broke  # of a subclass: the text, as from a child
+
+
+def _wait_status(end: SystemExit) -> int:
+    """Of a child that would have ended so."""
+    code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    return (code & 0xFF) << 8

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -100,6 +101,34 @@ def test_the_exceptions_of_libraries_arrive_as_themselves() -> None:
             assert not [note for note in getattr(there, "__notes__", []) if "text" in note], name
         else:
             pytest.fail(f"{name} raised nothing")
+
+
+def test_numpys_numbers_are_numbers() -> None:
+    import numpy as np
+
+    from tep_parallel import ItemTimeoutError, Parallel
+
+    def work(item: int) -> str:
+        time.sleep(60 if item == 1 else 0)
+        return str(item)
+
+    wholes = (np.int8(2), np.uint64(2), np.intp(2), np.int64(2))
+    reals = (np.float32(1.5), np.float64(1.5), np.float16(1.5), np.longdouble(1.5))
+    for whole, seconds in zip(wholes, reals, strict=True):
+        fan_out = Parallel(
+            work, in_processes=whole, retries=whole, timeout=seconds, deadline=whole * 20
+        )
+        outcomes = fan_out.outcomes(range(3))
+        assert [outcome.ok for outcome in outcomes] == [True, False, True]
+        assert isinstance(outcomes[1].error, ItemTimeoutError)
+    for wrong in (np.float32("nan"), np.float64("inf"), np.int64(-1), np.float32(0)):
+        with pytest.raises(ValueError, match="timeout: expected seconds above 0"):
+            Parallel(str, timeout=wrong)
+    for name in ("in_processes", "retries", "timeout", "deadline"):
+        with pytest.raises(TypeError, match=name):
+            Parallel(str, **{name: np.bool_(True)})
+    with pytest.raises(TypeError, match="retries"):
+        Parallel(str, retries=np.float64(2))
 
 
 @pytest.mark.parametrize("host", ["idle", "busy"])
