@@ -4,6 +4,8 @@ python tests/cases/greenlets.py patched|imported main|greenlets|thread
 Prints a line for each greenlet or callback of the host's that runs in a child: none.
 """
 
+from __future__ import annotations
+
 import sys
 
 PATCHED, PLACE = sys.argv[1] == "patched", sys.argv[2]
