@@ -88,10 +88,24 @@ sphttp_child_commit(sphttp_call *call, uint32_t index, int status,
         int64_t taken = hand_take(call, child_turn(call, now));
         next = taken >= 0 ? taken : next;
     }
-    if (next < 0 && !call->linger) {
+    /* A thread of the worker's, if it is no daemon, is joined in Python. */
+    if (next < 0 && !call->linger && sphttp_thread_count() == 1) {
         _exit(failed ? 1 : 0);
     }
     return next;
+}
+
+void
+sphttp_child_linger(sphttp_call *call)
+{
+    call->linger = true;
+}
+
+void
+sphttp_child_leave(sphttp_call *call, int stage)
+{
+    (void)call;
+    (void)stage;
 }
 
 void

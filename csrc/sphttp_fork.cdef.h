@@ -168,7 +168,8 @@ int sphttp_call_in_child(const sphttp_call *call);
 /* In the child that has item `index` in hand: write its record and commit it.
  * The index of its next item; -1: there is none, and the child must end; -2:
  * likewise, and the item failed. Ends
- * it itself, where it need not linger; and a process that it has forked. */
+ * it itself, where it need not linger and has one thread; and a process that it
+ * has forked. */
 int64_t sphttp_child_commit(sphttp_call *call, uint32_t index, int status,
                             const char *payload, size_t size);
 
@@ -192,6 +193,21 @@ void sphttp_child_fail(sphttp_call *call, int status, const char *payload,
 
 /* In a child, with SPHTTP_SETUP: its first item begins now. */
 void sphttp_child_begin(sphttp_call *call);
+
+/* In a child: it has something to do after its last item. */
+void sphttp_child_linger(sphttp_call *call);
+
+/* What a child does after its last item, in this order. */
+enum sphttp_leaving {
+    SPHTTP_TEARDOWN = 1,
+    SPHTTP_JOINING = 2,    /* threads of the worker's */
+    SPHTTP_FINALIZING = 3, /* multiprocessing's finalizers */
+    SPHTTP_FLUSHING = 4
+};
+
+/* In a child that has committed its last item: what it does now, of enum
+ * sphttp_leaving; with the first its clock of leaving starts. */
+void sphttp_child_leave(sphttp_call *call, int stage);
 
 /* In a child: the number of its place among those alive, from 0. */
 uint32_t sphttp_child_slot(const sphttp_call *call);
