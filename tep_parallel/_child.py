@@ -37,19 +37,23 @@ _KILL = lib.SPHTTP_KILL
 # Their handlers survive the fork where they are a C library's (faulthandler), not Python's.
 _FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT)
 
+_flush = _streams.flush_child
+
 Prepared = tuple[TextIOWrapper | None, list[Callable[[], object]]]
 
 
-def prepare(*, hooks: bool) -> Prepared:
+def prepare(handle: object, *, hooks: bool) -> Prepared:
     """In the host, before the fork: what makes each child a process of its own.
 
     Args:
+        handle: That of the call.
         hooks: Whether the host runs code of the caller's between this and a fork.
 
     What needs no Python the nursery does. Returns the standard input that each child gets
     (None: its own is left alone), and what else it has to call.
     """
-    steps: list[Callable[[], object]] = list(_streams.prepare_writers(renew=hooks))
+    _streams.prepare_writers(handle, renew=hooks)
+    steps: list[Callable[[], object]] = []
     for number in _FAULTS:
         if callable(signal.getsignal(number)):
             steps.append(partial(signal.signal, number, signal.SIG_DFL))
@@ -189,14 +193,6 @@ def _packed(error: BaseException, *, rebuild: bool) -> tuple[int, bytes]:
     """The status and the payload for what was raised."""
     payload, pickled = _raised.pack(error, rebuild=rebuild)
     return _RAISED_AS if pickled else _RAISED, payload
-
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None and not getattr(stream, "closed", False):
-            flush = getattr(stream, "flush", None)
-            if flush is not None:
-                flush()
 
 
 def _exit_status(end: SystemExit) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NoReturn
 
-from tep_parallel import _digest
+from tep_parallel import _digest, _streams
 from tep_parallel._engine import NEWS, Call, leave
 from tep_parallel._errors import DeadlineError, Failure
 from tep_parallel._found import Finder
@@ -93,7 +93,7 @@ class Ended:
         from tep_parallel import _child
 
         handle, items, pool, options = self._call.handle, self._items, self._pool, self._options
-        prepared = _child.prepare(hooks=options.watched)
+        prepared = _child.prepare(handle, hooks=options.watched)
 
         def serve(index: int) -> NoReturn:
             _child.serve(
@@ -131,6 +131,8 @@ class Ended:
         size_of = _digest.size_of if self._job is not None else None
         with Watch(self._options, self._items, size_of) as watch:
             self._let_start(watch, self._call.hands)
+            if self._options.on_start is not None:
+                _streams.flush_host()  # what it has printed
             event = NEWS
             while event == NEWS:
                 event = self._call.run()
