@@ -185,6 +185,13 @@ def test_a_fork_that_is_none_of_ours_finds_its_streams_as_they_were(
     assert path.read_text() == "<2><2><1><1>"
 
 
+@forked
+def test_a_bar_waits_for_no_lock_that_a_killed_child_held(shape: dict[str, Any]) -> None:
+    out, err = run_case_with_stderr("tqdm_lock", shape.get("in_processes", "-"))
+    assert out == "ItemTimeoutError ItemTimeoutError None\n"
+    assert "3/3" in err
+
+
 def test_setup_and_teardown_print_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Printing(ParallelWorker):
         def setup(self) -> None:
@@ -205,3 +212,30 @@ def test_setup_and_teardown_print_once(tmp_path: Path, monkeypatch: pytest.Monke
 def test_rolling_over_hangs_no_child() -> None:
     """Three threads log to a file that is full every few lines, while calls are made."""
     assert run_case("rolling") == "[]\n"
+
+
+@forked
+def test_an_inner_calls_bar_waits_for_no_thread_that_the_fork_left_behind(
+    shape: dict[str, Any],
+) -> None:
+    from tqdm.std import TqdmDefaultWriteLock
+
+    held, over = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with TqdmDefaultWriteLock.th_lock:
+            held.set()
+            over.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+
+    def fan_out(item: int) -> str:
+        return "".join(Parallel(str, progress=True).map_processes([item]))
+
+    try:
+        assert Parallel(fan_out, timeout=30, **shape).map_processes([1]) == ["1"]
+    finally:
+        over.set()
+        thread.join()
