@@ -8,6 +8,7 @@ is found out there.
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -16,10 +17,10 @@ from io import TextIOWrapper
 from signal import set_wakeup_fd
 from typing import Any, NoReturn
 
-from tep_parallel import _counting, _raised, _streams
+from tep_parallel import _counting, _ending, _raised, _streams
 from tep_parallel._codec import Codec, encoded
 from tep_parallel._control import Break, Kill
-from tep_parallel._engine import begin, commit, commit_text, fail_call, leave, work
+from tep_parallel._engine import begin, commit, commit_text, fail_call, leave, slot, work
 from tep_parallel._native import lib
 from tep_parallel._worker import Hooks, Process
 
@@ -38,6 +39,7 @@ _KILL = lib.SPHTTP_KILL
 _FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT)
 
 _flush = _streams.flush_child
+_stay = _ending.stay
 
 Prepared = tuple[TextIOWrapper | None, list[Callable[[], object]]]
 
@@ -63,6 +65,11 @@ def prepare(handle: object, *, hooks: bool) -> Prepared:
         steps.append(_gevent.destroy_hub)
     if "numpy.random" in sys.modules:
         steps.append(sys.modules["numpy.random"].seed)  # `random` has a hook, this has none
+    if "multiprocessing.util" in sys.modules:
+        from tep_parallel import _multiprocessing
+
+        host = os.getpid()
+        steps.append(lambda: _multiprocessing.enter(host, slot(handle)))
     return _streams.prepare_stdin(), steps
 
 
@@ -134,6 +141,7 @@ def serve(
                 elif isinstance(result, str):
                     if not pool:
                         _flush()
+                        _stay(handle)
                     after = commit_text(handle, index, id(result))
                     if after != _NO_UTF8:
                         index = after
@@ -144,18 +152,18 @@ def serve(
                 if not pool:
                     _flush()
             except SystemExit as end:
-                leave(_exit_status(end))
+                _exit(end)
             except Break as end:
                 status, payload = _given(end, codec, rebuild=rebuild)
                 _flush_after_failure()
             except BaseException as error:  # noqa: BLE001  # it travels to the caller
                 status, payload = _packed(error, rebuild=rebuild)
                 _flush_after_failure()
+            if not pool:
+                _stay(handle)
             index = commit(handle, index, status, payload, len(payload))
         try:
-            if teardown is not None:
-                teardown()
-            _flush()
+            _ending.end(handle, teardown)
         except SystemExit as end:
             leave(_exit_status(end))
         except BaseException as error:  # noqa: BLE001  # it travels to the caller
@@ -193,6 +201,14 @@ def _packed(error: BaseException, *, rebuild: bool) -> tuple[int, bytes]:
     """The status and the payload for what was raised."""
     payload, pickled = _raised.pack(error, rebuild=rebuild)
     return _RAISED_AS if pickled else _RAISED, payload
+
+
+def _exit(end: SystemExit) -> NoReturn:
+    """End this child as its item wants it, and the interpreter would."""
+    try:
+        _ending.settle()
+    finally:
+        leave(_exit_status(end))
 
 
 def _exit_status(end: SystemExit) -> int:
