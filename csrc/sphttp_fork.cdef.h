@@ -192,7 +192,8 @@ int sphttp_call_in_child(const sphttp_call *call);
 /* In the child that has item `index` in hand: write its record and commit it.
  * The index of its next item; -1: there is none, and the child must end; -2:
  * likewise, and the item failed. Ends
- * it itself, where it need not linger; and a process that it has forked. */
+ * it itself, where it need not linger and has one thread; and a process that it
+ * has forked. */
 int64_t sphttp_child_commit(sphttp_call *call, uint32_t index, int status,
                             const char *payload, size_t size);
 
