@@ -21,12 +21,22 @@ from typing import Any, NoReturn
 from tep_parallel import _counting, _ending, _raised, _streams
 from tep_parallel._codec import Codec, encoded
 from tep_parallel._control import Break, Kill
-from tep_parallel._engine import begin, commit, commit_text, fail_call, leave, slot, work
+from tep_parallel._engine import (
+    begin,
+    commit,
+    commit_text,
+    fail_call,
+    leave,
+    raised_idle,
+    slot,
+    work,
+)
 from tep_parallel._native import lib
 from tep_parallel._worker import Hooks, Process
 
 _RETURNED = lib.SPHTTP_RETURNED
 _NO_UTF8 = lib.SPHTTP_NO_UTF8
+_RAISED_IDLE = lib.SPHTTP_RAISED_IDLE
 _ENCODED = lib.SPHTTP_ENCODED
 _ENCODED_TEXT = lib.SPHTTP_ENCODED_TEXT
 _DISCARDED = lib.SPHTTP_DISCARDED
@@ -164,6 +174,9 @@ def serve(
                 _stay(handle)
             index = commit(handle, index, status, payload, len(payload))
         try:
+            if index == _RAISED_IDLE:
+                raised_idle(id(box))
+                raise box[1]
             _ending.end(handle, teardown)
         except SystemExit as end:
             _fail_by_exit(handle, b"teardown", end)
