@@ -190,6 +190,15 @@ def items_call(
             assert isinstance(outcome.error, ItemTimeoutError), outcome
 
 
+def open_files() -> list[str]:
+    """What this process has open, for a message."""
+    found = []
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            found.append(f"{name}: {os.readlink(f'/proc/self/fd/{name}')}")
+    return found
+
+
 def host(seed: int) -> None:
     """Make a call, and see that it did no harm."""
     chance = random.Random(seed)
@@ -211,7 +220,7 @@ def host(seed: int) -> None:
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - size
         assert took < options.get("deadline", LIMIT) + LATE, f"it took {took} s"
         assert grown < MOST, f"the host has grown by {grown} KiB"
-        assert set(os.listdir("/proc/self/fd")) == before, "descriptors"
+        assert set(os.listdir("/proc/self/fd")) == before, open_files()
         assert sorted(below(os.getpid())) == sorted(pids), "children"
         assert list(scratch.iterdir()) == [], "the scratch directory"
     print(f"{how} {said} {took:.2f} s", flush=True)
@@ -266,7 +275,7 @@ def end(process: subprocess.Popen[str]) -> None:
     for line in members(process.pid):
         with contextlib.suppress(ProcessLookupError):
             os.kill(int(line.split()[0]), signal.SIGKILL)
-    process.communicate()
+    process.wait()
 
 
 def main() -> None:
