@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from io import TextIOWrapper
+from os import getpid
 from signal import set_wakeup_fd
 from typing import Any, NoReturn
 
@@ -105,7 +106,7 @@ def serve(
                 setup()
                 begin(handle)
         except SystemExit as end:
-            leave(_exit_status(end))
+            _fail_by_exit(handle, b"setup", end)
         except BaseException as error:  # noqa: BLE001  # it travels to the caller
             _fail(handle, error, rebuild=rebuild)
         box: list[Any] = [None, None]
@@ -153,7 +154,7 @@ def serve(
                 teardown()
             _flush()
         except SystemExit as end:
-            leave(_exit_status(end))
+            _fail_by_exit(handle, b"teardown", end)
         except BaseException as error:  # noqa: BLE001  # it travels to the caller
             _fail(handle, error, rebuild=rebuild)
         leave(0 if index == -1 else 1)
@@ -183,6 +184,13 @@ def _fail(handle: object, error: BaseException, *, rebuild: bool) -> NoReturn:
     status, payload = _packed(error, rebuild=rebuild)
     _flush_after_failure()
     fail_call(handle, status, payload, len(payload))
+
+
+def _fail_by_exit(handle: object, hook: bytes, end: SystemExit) -> NoReturn:
+    """End this child, and let the call fail because the worker's `hook` has ended it."""
+    # Numbers, no pickle: this error is the caller's own, whatever may be unpickled there.
+    payload = b"%s %d %d" % (hook, getpid(), _exit_status(end))
+    fail_call(handle, _NOT_TEXT, payload, len(payload))
 
 
 def _packed(error: BaseException, *, rebuild: bool) -> tuple[int, bytes]:

@@ -52,16 +52,16 @@ class Watch:
         if self._bar is not None:
             self._bar.close()
 
-    def start(self, most: int) -> int | None:
-        """Call on_start for up to `most` more items; how many may have started by now.
+    def start(self) -> int | None:
+        """Call on_start for the next item; how many may have started by now.
 
-        None: on_start was not given, and all may.
+        None: there is none left, or on_start was not given, and all may.
         """
-        if self._on_start is None:
+        index = self._begun
+        if self._on_start is None or index == len(self._items):
             return None
-        for index in range(self._begun, min(self._begun + most, len(self._items))):
-            self._on_start(index, self._items[index])
-            self._begun += 1
+        self._on_start(index, self._items[index])
+        self._begun += 1
         return self._begun
 
     def finish(self, outcome: Callable[[], Outcome[Any]]) -> None:

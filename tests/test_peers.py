@@ -4,8 +4,12 @@ runs this file, and the quick suite leaves it out."""
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import time
+import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,8 +28,14 @@ def run_peer(name: str, *arguments: object, limit: float = LIMIT) -> str:
         return out
 
 
-def test_gevent_runs_its_greenlets_in_the_host_only() -> None:
-    run_peer("greenlets")
+@pytest.mark.parametrize("place", ["main", "greenlets", "thread"])
+@pytest.mark.parametrize("host", ["patched", "imported"])
+@pytest.mark.parametrize("loop", ["libev-cext", "libev-cffi", "libuv"])
+def test_gevent_runs_its_greenlets_in_the_host_only(
+    loop: str, host: str, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GEVENT_LOOP", loop)
+    assert run_peer("greenlets", host, place) == ""
 
 
 def test_grpc_with_calls_in_flight_fails_no_call_of_ours() -> None:
@@ -40,6 +50,85 @@ def test_numpys_global_stream_differs_from_child_to_child() -> None:
     np.random.seed(1)
     drawn = Parallel(lambda item: f"{np.random.random()} {os.getpid()}").map_processes(range(8))
     assert len({line.split()[0] for line in drawn}) == 8
+
+
+def _raised_by_libraries() -> dict[str, Callable[[], object]]:
+    import botocore.exceptions as boto
+    import httpx
+    import jinja2
+    import pydantic
+    import requests
+    import sqlalchemy
+
+    answer = requests.Response()
+    answer.status_code, answer.url = 410, "http://a.test/"
+    gone = httpx.Response(410, request=httpx.Request("GET", "http://a.test/"))
+    strict = jinja2.Environment(undefined=jinja2.StrictUndefined)
+    select = sqlalchemy.text("select * from nowhere")
+    return {
+        "requests": answer.raise_for_status,
+        "requests, refused": lambda: requests.get("http://127.0.0.1:1/", timeout=2),
+        "httpx": gone.raise_for_status,
+        "httpx, refused": lambda: httpx.get("http://127.0.0.1:1/"),
+        "urllib": lambda: urllib.request.urlopen("http://127.0.0.1:1/", timeout=2),
+        "jinja2": lambda: strict.from_string("{{ a.b }}").render(),
+        "jinja2, syntax": lambda: strict.from_string("{% if %}"),
+        "pydantic": lambda: pydantic.TypeAdapter(int).validate_python("x"),
+        "botocore": lambda: _raise(boto.ClientError({"Error": {"Code": "404"}}, "Get")),
+        "botocore, keywords": lambda: _raise(boto.EndpointConnectionError(endpoint_url="u")),
+        "sqlalchemy": lambda: sqlalchemy.create_engine("sqlite://").connect().execute(select),
+    }
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+def test_the_exceptions_of_libraries_arrive_as_themselves() -> None:
+    from tep_parallel import Parallel
+
+    cases = _raised_by_libraries()
+    outcomes = Parallel(lambda name: str(cases[name]())).outcomes(cases)
+    for name, outcome in zip(cases, outcomes, strict=True):
+        try:
+            cases[name]()
+        except Exception as error:
+            there = outcome.error
+            assert type(there) is type(error), name
+            plain = [re.sub("0x[0-9a-f]+", "", str(one)) for one in (error, there)]
+            assert plain[0] == plain[1], name
+            assert vars(error).keys() <= vars(there).keys(), name
+            assert not [note for note in getattr(there, "__notes__", []) if "text" in note], name
+        else:
+            pytest.fail(f"{name} raised nothing")
+
+
+def test_numpys_numbers_are_numbers() -> None:
+    import numpy as np
+
+    from tep_parallel import ItemTimeoutError, Parallel
+
+    def work(item: int) -> str:
+        time.sleep(60 if item == 1 else 0)
+        return str(item)
+
+    wholes = (np.int8(2), np.uint64(2), np.intp(2), np.int64(2))
+    reals = (np.float32(1.5), np.float64(1.5), np.float16(1.5), np.longdouble(1.5))
+    for whole, seconds in zip(wholes, reals, strict=True):
+        fan_out = Parallel(
+            work, in_processes=whole, retries=whole, timeout=seconds, deadline=whole * 20
+        )
+        outcomes = fan_out.outcomes(range(3))
+        assert [outcome.ok for outcome in outcomes] == [True, False, True]
+        assert isinstance(outcomes[1].error, ItemTimeoutError)
+    for wrong in (np.float32("nan"), np.float64("inf"), np.int64(-1), np.float32(0)):
+        with pytest.raises(ValueError, match="timeout: expected seconds above 0"):
+            Parallel(str, timeout=wrong)
+    for name in ("in_processes", "retries", "timeout", "deadline"):
+        with pytest.raises(TypeError, match=name):
+            Parallel(str, **{name: np.bool_(True)})
+    with pytest.raises(TypeError, match="retries"):
+        Parallel(str, retries=np.float64(2))
 
 
 @pytest.mark.parametrize("host", ["idle", "busy"])
