@@ -84,7 +84,7 @@ collect_item(struct sphttp_call *call, uint32_t index)
     if (payload->fate != SPHTTP_NOT_BEGUN) {
         return; /* it has been */
     }
-    payload->fate = call_fate(call, index);
+    payload->fate = fate_of(page_item(call, index));
     if (payload->fate == SPHTTP_RETURNED) {
         read_payload(call, index, payload);
     }

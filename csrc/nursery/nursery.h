@@ -19,7 +19,7 @@ struct nursery {
     int64_t due_ns;    /* until then no clock can have run out */
     uint32_t next;    /* no item below it is free */
     uint32_t running; /* children */
-    uint32_t rounds;  /* through items that nobody was to have forgotten */
+    uint32_t fruitless; /* pool: so many children in turn have done nothing */
     bool starved;     /* no fork succeeds until a child has ended... */
     int64_t again_ns; /* ...or it is this late; */
     int64_t hungry_ns; /* since when there is not even one child; or 0 */
