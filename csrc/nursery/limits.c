@@ -88,7 +88,7 @@ static void
 kill_leaver(struct sphttp_call *call, uint32_t hand)
 {
     int64_t since;
-    if (page_works(call, hand)) {
+    if (page_find(call, hand) >= 0) {
         return; /* somebody else has said that it leaves */
     }
     struct remark *remark = &call->ledger->overstayed;
@@ -106,6 +106,9 @@ due(const struct nursery *nursery, int64_t now)
 {
     const struct sphttp_call *call = nursery->call;
     int64_t next = now + call->leave_ns;
+    if (call->hold && next > now + SECOND) {
+        next = now + SECOND; /* the host may wait for news that was lost */
+    }
     for (uint32_t hand = 0; hand < call->alive * call->lanes; hand++) {
         const struct seen *seen = &call->seen[hand];
         int64_t end = INT64_MAX;
@@ -137,8 +140,8 @@ limits_enforce(struct nursery *nursery)
         return;
     }
     limits_look(call);
-    if (nursery->due_ns != 0) { /* what was pushed may have been scribbled on */
-        news_missed(call);
+    if (nursery->due_ns != 0) {
+        strays_settle(nursery);
     }
     for (uint32_t hand = 0; hand < call->alive * call->lanes; hand++) {
         struct seen *seen = &call->seen[hand];

@@ -14,11 +14,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum {
-    STRAYS_MOST = 1000, /* that a call of so many items may have to bear */
-    UNLUCKY = 100       /* children that are killed with nothing in hand */
-};
-
 /* Note that item `index` is in that hand. */
 static void
 hand_out(struct sphttp_call *call, uint32_t index, uint32_t hand)
@@ -109,17 +104,6 @@ slot_left(const struct sphttp_call *call, uint32_t slot)
     return left;
 }
 
-/* Children that end with nothing in hand, while items are free, have scribbled over
- * what they had, or over which items are whose. Each may have done so once; but
- * they may also free again what they had, for ever. */
-static bool
-spent(const struct nursery *nursery)
-{
-    const struct sphttp_call *call = nursery->call;
-    uint32_t strays = call->count < STRAYS_MOST ? call->count : STRAYS_MOST;
-    return nursery->fruitless > call->alive + strays + UNLUCKY;
-}
-
 /* A free slot while a child may be forked, else -1. */
 static int64_t
 slot_to_fill(struct nursery *nursery)
@@ -129,7 +113,7 @@ slot_to_fill(struct nursery *nursery)
         nursery->starved = false;
     }
     if (page_stopped(call) != 0 || nursery->starved || nursery->paused ||
-        nursery->told || spent(nursery) || nursery->running >= call->alive) {
+        nursery->told || strays_spent(nursery) || nursery->running >= call->alive) {
         return -1;
     }
     if (call->pool) {
@@ -160,7 +144,7 @@ finish_hand(struct nursery *nursery, uint32_t hand, int status,
             const struct rusage *usage)
 {
     struct sphttp_call *call = nursery->call;
-    uint32_t item = hand_item(call, hand);
+    uint32_t item = strays_item_left(call, hand, status);
     uint64_t kind = hand_kind_of_lost(call, item);
     int64_t lost = hand_give_up(call, hand, item, kind);
     int64_t index = lost >= 0 ? lost : call->seen[hand].asked;
@@ -324,34 +308,9 @@ mind_page(struct nursery *nursery)
 static void
 tell_host(struct nursery *nursery)
 {
-    struct sphttp_call *call = nursery->call;
     nursery->told = true;
-    /* What says that it is in hand is in nobody's; and in a call that was not
-     * stopped, what says that it is free is not either. */
-    for (uint32_t i = 0; i < call->count; i++) {
-        page_settle(call, i, page_stopped(call) == 0);
-    }
+    strays_settle_all(nursery);
     (void)send(nursery->host, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
-/* A pool's count of what has been set aside may have been scribbled on: are there
- * items that nobody knows of any more? Then it begins anew. */
-static bool
-find_forgotten(struct nursery *nursery)
-{
-    struct sphttp_call *call = nursery->call;
-    if (!call->pool || spent(nursery)) {
-        return false;
-    }
-    for (uint32_t i = 0; i < call->count; i++) {
-        if (page_item(call, i) == ITEM_FREE) {
-            nursery->fruitless++;
-            nursery->next = i;
-            page_begin_anew(call, i);
-            return true;
-        }
-    }
-    return false;
 }
 
 /* May nurseries of calls that our children made, and did not live to see the end
@@ -382,8 +341,8 @@ tend(struct nursery *nursery, bool left)
         }
     }
     bool over = nursery->running == 0 &&
-                (stop != 0 || nursery->next >= call->count || spent(nursery));
-    if (over && stop == 0 && find_forgotten(nursery)) {
+                (stop != 0 || nursery->next >= call->count || strays_spent(nursery));
+    if (over && stop == 0 && strays_find_forgotten(nursery)) {
         return 0;
     }
     if (!over) {

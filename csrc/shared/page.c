@@ -193,15 +193,16 @@ page_runs(const struct sphttp_call *call, uint32_t index, uint32_t hand)
     return runs(call, call->state[index], hand);
 }
 
-bool
-page_works(const struct sphttp_call *call, uint32_t hand)
+int64_t
+page_find(const struct sphttp_call *call, uint32_t hand)
 {
+    uint64_t running = item_running(hand);
     for (uint32_t i = 0; call->pool && i < call->count; i++) {
-        if (call->state[i] == item_running(hand)) {
-            return true;
+        if (call->state[i] == running) {
+            return i;
         }
     }
-    return false;
+    return -1;
 }
 
 bool

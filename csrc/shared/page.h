@@ -174,8 +174,9 @@ bool page_give_up(struct sphttp_call *call, uint32_t index, uint32_t hand,
  * runs until it is committed or given up. */
 bool page_runs(const struct sphttp_call *call, uint32_t index, uint32_t hand);
 
-/* Pool: does any item say that it is in that hand? */
-bool page_works(const struct sphttp_call *call, uint32_t hand);
+/* Pool: the first item that says that it is in that hand, whatever the hand says; or
+ * -1. */
+int64_t page_find(const struct sphttp_call *call, uint32_t hand);
 
 /* No child is left that could have item `index` in hand: where its word says that one
  * has, or with `also_free` that one may, it is ITEM_LOST. */
