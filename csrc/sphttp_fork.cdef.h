@@ -87,8 +87,9 @@ enum sphttp_how {
     SPHTTP_CUT_SHORT = 8, /* after one failed, what runs is killed */
     SPHTTP_SETUP = 16, /* an item's clock starts at sphttp_child_begin only */
     SPHTTP_TELL = 32, /* py_call_run returns whenever items have ended */
-    SPHTTP_LANES = 64 /* a pool's children may have several items in hand; not for
-                       * items with a limit, which would share their time */
+    SPHTTP_LANES = 64, /* a pool's children may have several items in hand; not for
+                        * items with a limit, which would share their time */
+    SPHTTP_DISCARD = 128 /* an item may be committed as SPHTTP_DISCARDED */
 };
 
 /* Prepare a call of `count` items (at least 1), at most `alive` children (at

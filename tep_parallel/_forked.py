@@ -68,7 +68,7 @@ class Ended:
         hooks = hooks_of(worker)
         alive = min(options.in_processes or _MOST_ALIVE, len(items))
         root = options.scratch_root or os.path.abspath(os.environ.get("TMPDIR") or "/tmp")
-        with Call(len(items), alive=alive, how=self._how(hooks), root=root) as self._call:
+        with Call(len(items), alive=alive, how=self._how(hooks, discard=discard), root=root) as self._call:
             self._finder = Finder(self._call, items, worker, options, pool=self._pool)
             if options.timeout or options.deadline or options.retries:
                 self._call.limit(options.timeout, options.deadline, options.retries)
@@ -132,7 +132,7 @@ class Ended:
 
         return serve
 
-    def _how(self, hooks: Hooks) -> int:
+    def _how(self, hooks: Hooks, *, discard: bool) -> int:
         setup, teardown = hooks
         how: int = {"stop": lib.SPHTTP_STOP, "kill": lib.SPHTTP_CUT_SHORT}.get(self._on_error, 0)
         if self._pool:
@@ -145,6 +145,8 @@ class Ended:
             how |= lib.SPHTTP_SETUP
         if self._options.watched:
             how |= lib.SPHTTP_TELL
+        if discard:
+            how |= lib.SPHTTP_DISCARD
         return how
 
     def _watch(self, serve: Callable[[int], NoReturn]) -> None:

@@ -269,7 +269,7 @@ def test_a_python_that_does_not_run_in_the_first_thread_is_interrupted(
     """As one that is embedded: which thread handles signals, Python says."""
     library = tmp_path / "elsewhere.so"
     source = Path(__file__).parent / "c" / "elsewhere.c"
-    command = ["cc", "-shared", "-fPIC", "-o", library, source, "-lpthread"]
+    command = ["cc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-o", library, source, "-lpthread"]
     subprocess.run(command, check=True, timeout=LIMIT)
     assert run_case("elsewhere", library) == "interrupted\n"
 
