@@ -7,7 +7,7 @@ FUZZ = fuzz_records fuzz_lanes
 SOURCES = $(wildcard csrc/* csrc/*/*) $(wildcard tep_parallel/*.py) build_ext.py pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help run example test test-long test-sanitized fuzz test-arm test-peers test-pythons lint bench wheel clean
+.PHONY: help run example test test-long test-sanitized fuzz test-arm test-peers test-services test-pythons lint bench wheel clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -40,8 +40,12 @@ build/fuzz_%: tests/c/fuzz_%.c $(wildcard csrc/* csrc/*/*)
 test-arm: ## Run the C tests of digests for ARM, in QEMU
 	.ci/test-arm
 
-test-peers: $(VENV)/peers ## Run the tests beside gevent, gRPC and numpy
+test-peers: $(VENV)/peers ## Run the tests beside gevent, gRPC, numpy, Jupyter and others
 	$(BIN)/pytest tests -m peers
+
+test-services: SECONDS = 15
+test-services: $(VENV)/services ## Real servers under load, and stopped in it; SECONDS=60 for each
+	$(BIN)/python tests/services/run.py --seconds $(SECONDS)
 
 test-pythons: wheel ## Run the tests with the wheel on every python3.10 and later that is found
 	.ci/test-wheel dist/*.whl
@@ -87,6 +91,6 @@ $(VENV)/examples: $(VENV)/%: $(VENV)/installed
 	$(BIN)/pip install --quiet --editable '.[$*]'
 	touch $@
 
-$(VENV)/test $(VENV)/lint $(VENV)/peers: $(VENV)/%: $(VENV)/installed
+$(VENV)/test $(VENV)/lint $(VENV)/peers $(VENV)/services: $(VENV)/%: $(VENV)/installed
 	$(BIN)/pip install --quiet --editable '.[$*,test]'
 	touch $@

@@ -62,6 +62,7 @@ sphttp_call_open(uint32_t count, uint32_t alive, int how, const char *root,
     call->tell = (how & SPHTTP_TELL) != 0;
     call->pool = (how & SPHTTP_POOL) != 0;
     call->linger = (how & SPHTTP_LINGER) != 0;
+    call->discard = (how & SPHTTP_DISCARD) != 0;
     call->lanes = call->pool && (how & SPHTTP_LANES) != 0 ? LANES_MOST : 1;
     call->host_end = call->nursery_end = -1;
     call->directory.fd = call->bell.fd = -1;
@@ -268,16 +269,11 @@ nursery_lost(struct sphttp_call *call)
     await_orphans(call);
     scratch_remove_stillborn(call);
     call->nurseries_lost++;
-    call->page->next = 0; /* what had been set aside for them is free again */
+    page_begin_anew(call, 0); /* what was set aside for them is free again */
     bool left = false;
     for (uint32_t i = 0; i < call->count; i++) {
-        uint64_t word = page_item(call, i);
-        left = left || word == ITEM_FREE;
-        if ((word & ITEM_KIND) == ITEM_RUN) {
-            /* This fails where the child commits at this very moment. */
-            (void)atomic_compare_exchange_strong(
-                &call->state[i], &word, ITEM_LOST);
-        }
+        left = left || page_item(call, i) == ITEM_FREE;
+        page_settle(call, i, false);
     }
     if (!left || page_stopped(call) != 0 ||
         call->nurseries_lost == NURSERIES_MOST) {

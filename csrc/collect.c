@@ -81,7 +81,7 @@ collect_item(struct sphttp_call *call, uint32_t index)
     if (payload->fate != SPHTTP_NOT_BEGUN) {
         return 0; /* it has been */
     }
-    int fate = call_fate(call, index);
+    int fate = fate_of(page_item(call, index));
     if (fate != SPHTTP_RETURNED) {
         payload->fate = fate;
     }

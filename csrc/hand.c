@@ -131,10 +131,7 @@ int64_t
 hand_give_up(struct sphttp_call *call, uint32_t hand, uint32_t item,
              uint64_t kind)
 {
-    uint64_t running = item_running(hand);
-    if (item == 0 ||
-        !atomic_compare_exchange_strong(&call->state[item - 1], &running,
-                                        kind)) {
+    if (item == 0 || !page_give_up(call, item - 1, hand, kind)) {
         return -1;
     }
     if (call->pool) { /* what is noted at the fork where that is for one item */

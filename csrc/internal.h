@@ -80,6 +80,7 @@ struct seen {
     uint32_t item;  /* as of page_in_hand */
     int64_t since;  /* its clock runs since then; 0: not yet */
     int64_t leaving; /* of its child, likewise; 0: it has items */
+    int64_t looked;  /* when that was */
     int64_t asked;  /* the item it will be asked about; or -1 */
     bool ready;     /* its child is through with its setup */
 };
@@ -87,7 +88,7 @@ struct seen {
 struct sphttp_call {
     /* Set before the fork, inherited by all. */
     uint32_t count, alive, lanes;
-    bool pool, linger, setup, tell;
+    bool pool, linger, setup, tell, discard;
     bool hold; /* items wait for the watermark; else all may start */
     uint32_t stop_at_failure; /* 0, STOP_NEW or STOP_ALL */
     uint32_t retries;
@@ -254,8 +255,9 @@ int collect(struct sphttp_call *call);
 
 /* result.c */
 
-/* An item's fate as far as its record does not tell it; else SPHTTP_RETURNED. */
-int call_fate(const struct sphttp_call *call, uint32_t index);
+/* An item's fate as far as its record does not tell it; else SPHTTP_RETURNED. Of its
+ * state word. */
+int fate_of(uint64_t word);
 
 struct payload *payload_of(struct sphttp_call *call, uint32_t index);
 

@@ -12,9 +12,9 @@ payload_of(struct sphttp_call *call, uint32_t index)
 }
 
 int
-call_fate(const struct sphttp_call *call, uint32_t index)
+fate_of(uint64_t word)
 {
-    switch (page_item(call, index) & ITEM_KIND) {
+    switch (word & ITEM_KIND) {
     case ITEM_FREE:
         return SPHTTP_NOT_BEGUN;
     case ITEM_DISCARDED:
@@ -70,7 +70,9 @@ void
 sphttp_call_result(sphttp_call *call, uint32_t index, sphttp_result *result)
 {
     struct payload *payload = payload_of(call, index);
-    int fate = call_fate(call, index);
+    /* Once: a process that a child has left may still scribble. */
+    uint64_t word = page_item(call, index);
+    int fate = fate_of(word);
     if (call->pool) {
         sphttp_call_drop(call, index); /* the last one's */
         *payload = (struct payload){.fate = fate};
@@ -91,7 +93,7 @@ sphttp_call_result(sphttp_call *call, uint32_t index, sphttp_result *result)
     result->fate = payload->fate;
     result->error = payload->error;
     if (fate == SPHTTP_UNWRITTEN) {
-        result->error = (int)(page_item(call, index) >> 3);
+        result->error = (int)(word >> 3);
     }
     result->payload = payload->text;
     result->size = payload->size;

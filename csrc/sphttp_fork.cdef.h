@@ -87,8 +87,9 @@ enum sphttp_how {
     SPHTTP_CUT_SHORT = 8, /* after one failed, what runs is killed */
     SPHTTP_SETUP = 16, /* an item's clock starts at sphttp_child_begin only */
     SPHTTP_TELL = 32, /* py_call_run returns whenever items have ended */
-    SPHTTP_LANES = 64 /* a pool's children may have several items in hand; not for
-                       * items with a limit, which would share their time */
+    SPHTTP_LANES = 64, /* a pool's children may have several items in hand; not for
+                        * items with a limit, which would share their time */
+    SPHTTP_DISCARD = 128 /* an item may be committed as SPHTTP_DISCARDED */
 };
 
 /* Prepare a call of `count` items (at least 1), at most `alive` children (at
@@ -192,7 +193,8 @@ int sphttp_call_in_child(const sphttp_call *call);
 /* In the child that has item `index` in hand: write its record and commit it.
  * The index of its next item; -1: there is none, and the child must end; -2:
  * likewise, and the item failed. Ends
- * it itself, where it need not linger; and a process that it has forked. */
+ * it itself, where it need not linger and has one thread; and a process that it
+ * has forked. */
 int64_t sphttp_child_commit(sphttp_call *call, uint32_t index, int status,
                             const char *payload, size_t size);
 

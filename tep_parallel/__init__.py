@@ -1,8 +1,10 @@
 """Fork-based fan-out: each item in a child process of its own, results in input order."""
 
+from tep_parallel._codec import Codec
 from tep_parallel._control import Break, Kill
 from tep_parallel._counting import processor_count, worker_number
-from tep_parallel._digest import FileDigest, digest_files
+from tep_parallel._digest import FileDigest
+from tep_parallel._digest_files import digest_files
 from tep_parallel._errors import (
     DeadlineError,
     DeadWorkerError,
@@ -11,6 +13,7 @@ from tep_parallel._errors import (
     TamperedResultError,
     WorkerError,
 )
+from tep_parallel._options import OnFinish, OnStart, Progress
 from tep_parallel._outcome import Outcome
 from tep_parallel._parallel import Parallel
 from tep_parallel._sock import Sock
@@ -19,15 +22,19 @@ from tep_parallel._worker import ParallelWorker
 
 __all__ = [
     "Break",
+    "Codec",
     "DeadWorkerError",
     "DeadlineError",
     "FileDigest",
     "ItemTimeoutError",
     "Kill",
+    "OnFinish",
+    "OnStart",
     "Outcome",
     "Parallel",
     "ParallelError",
     "ParallelWorker",
+    "Progress",
     "Sock",
     "TamperedResultError",
     "WorkerError",
@@ -36,3 +43,9 @@ __all__ = [
     "processor_count",
     "worker_number",
 ]
+
+# What is printed, logged and pickled shall name what a user can import.
+for _name in __all__:
+    if hasattr(globals()[_name], "__module__"):
+        globals()[_name].__module__ = __name__
+del _name

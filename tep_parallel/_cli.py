@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -40,6 +41,8 @@ def run(arguments: list[str]) -> int:
             printer.complain("standard output is closed")
             return _ITEM_FAILED
         command: Callable[[argparse.Namespace, Printer], int] = options.run
+        if options.in_processes is None:
+            options.in_processes = _usable()
         status = command(options, printer)
         printer.flush()
     except WrongUsageError as error:
@@ -53,6 +56,8 @@ def run(arguments: list[str]) -> int:
         if not isinstance(error, BrokenPipeError):  # else the reader has had enough
             printer.complain(f"standard output: {error.strerror}")
         return _ITEM_FAILED
+    finally:
+        printer.close()
     return status
 
 
@@ -89,7 +94,8 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
         usage="%(prog)s [-h] [-0] [--json] [--in-processes N] MODULE:NAME [ITEM ...]",
         help="run a worker on each item, and print its results",
         description="Run a ParallelWorker class, or a function, on each item, and print its"
-        " results, a line each, in input order.",
+        " results, a line each, in input order. What the worker itself prints goes to standard"
+        " error.",
         epilog="example: ls | tep-parallel map os.path:abspath",
     )
     map_.set_defaults(run=_map)
@@ -110,9 +116,8 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
             "--in-processes",
             type=_count,
             metavar="N",
-            default=processor_count(),
-            help="how many children at once; 0: none, all in this process (default: %(default)s,"
-            " the usable CPUs)",
+            help="how many children at once; 0: none, all in this process (default: as many as"
+            " there are usable CPUs)",
         )
     if not arguments or arguments[0] not in commands.choices:
         return parser.parse_args(arguments)
@@ -121,6 +126,13 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
     options = commands.choices[arguments[0]].parse_intermixed_args(arguments[1:end])
     options.words += arguments[end + 1 :]
     return options
+
+
+def _usable() -> int:
+    try:
+        return processor_count()
+    except ValueError as error:  # the environment says how many, and says it wrong
+        raise WrongUsageError(str(error)) from error
 
 
 def _count(text: str) -> int:
@@ -146,12 +158,17 @@ def _map(options: argparse.Namespace, printer: Printer) -> int:
     if items and options.nul:
         msg = "map: -0 is for items from standard input"
         raise WrongUsageError(msg)
+    printer.keep_apart()
     worker = _worker(target)
     items = items or split(all_of_standard_input("items"), nul=options.nul)
     try:
-        fan_out = Parallel(worker, in_processes=options.in_processes, isolation=True)
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            fan_out = Parallel(worker, in_processes=options.in_processes, isolation=True)
     except TypeError as error:
         raise WrongUsageError(str(error)) from error
+    for warning in warned:
+        printer.complain(f"{target}: {warning.message}")
     with asking_the_system():
         outcomes = fan_out.outcomes(items)
     well = printer.outcomes(outcomes, as_json=options.json)

@@ -10,12 +10,14 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from tep_parallel import _sums
-from tep_parallel._digest import ALGORITHMS, FileDigest, digest_files, wanted_kernel
+from tep_parallel._cli_check import Digests, check
+from tep_parallel._digest import ALGORITHMS, FileDigest, wanted_kernel
+from tep_parallel._digest_files import digest_files, in_bytes
 from tep_parallel._given import (
+    STANDARD_INPUT,
     WrongUsageError,
     all_of_standard_input,
     asking_the_system,
-    content,
     content_for,
     split,
     standard_input,
@@ -26,10 +28,6 @@ from tep_parallel._report import Printer, failure
 
 if TYPE_CHECKING:
     from tep_parallel._options import Progress
-
-_STANDARD_INPUT = "-"
-
-Digests = list[str | BaseException]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,7 +77,7 @@ def run(options: argparse.Namespace, printer: Printer) -> bool:
             raise WrongUsageError(msg)
         key = content_for("--key-file", options.key_file)
     if options.check is not None:
-        return _check(options, key, printer)
+        return check(options, lambda paths: _digests(paths, key, options), printer)
     if options.quiet or options.ignore_missing:
         msg = "digest: --quiet and --ignore-missing are for --check"
         raise WrongUsageError(msg)
@@ -97,7 +95,7 @@ def _paths(options: argparse.Namespace, printer: Printer) -> tuple[list[str], bo
     if (options.files_from is None) == (not paths):
         msg = "digest: name the paths, or --files-from, and not both"
         raise WrongUsageError(msg)
-    if options.files_from == _STANDARD_INPUT:
+    if options.files_from == STANDARD_INPUT:
         paths = split(all_of_standard_input("--files-from"), nul=options.nul)
     elif options.files_from is not None:
         paths = split(content_for("--files-from", options.files_from), nul=options.nul)
@@ -106,7 +104,7 @@ def _paths(options: argparse.Namespace, printer: Printer) -> tuple[list[str], bo
         raise WrongUsageError(msg)
     if options.files_from is not None:
         # There "-" is a file's name.
-        paths = [f"./{path}" if path == _STANDARD_INPUT else path for path in paths]
+        paths = [f"./{path}" if path == STANDARD_INPUT else path for path in paths]
     if not options.recursive:
         return paths, True
     from tep_parallel._tree import files_below
@@ -119,7 +117,7 @@ def _paths(options: argparse.Namespace, printer: Printer) -> tuple[list[str], bo
 
     files: list[str] = []
     for path in paths:
-        if path != _STANDARD_INPUT and os.path.isdir(path):
+        if path != STANDARD_INPUT and os.path.isdir(path):
             files += files_below(path, failed)
         else:
             files.append(path)
@@ -139,7 +137,7 @@ def _digests(paths: list[str], key: bytes, options: argparse.Namespace) -> Diges
             return_exceptions=True,
         )
     for place in others:
-        if paths[place] == _STANDARD_INPUT:
+        if paths[place] == STANDARD_INPUT:
             digests.insert(place, _digest_of_standard_input(key, options.algorithm))
         else:
             digests.insert(place, ValueError("no file's name has a NUL in it"))
@@ -147,7 +145,7 @@ def _digests(paths: list[str], key: bytes, options: argparse.Namespace) -> Diges
 
 
 def _names_a_file(path: str) -> bool:
-    return path != _STANDARD_INPUT and "\0" not in path
+    return path != STANDARD_INPUT and "\0" not in path
 
 
 def _progress() -> Progress | bool | None:
@@ -165,7 +163,7 @@ def _digest_of_standard_input(key: bytes, algorithm: str) -> str | BaseException
         for piece in standard_input():
             state.update(piece)
     except OSError as error:
-        return OSError(error.errno, f"standard input: {error.strerror}", _STANDARD_INPUT)
+        return OSError(error.errno, f"standard input: {error.strerror}", STANDARD_INPUT)
     digits: str = state.hexdigest()
     return digits
 
@@ -173,12 +171,12 @@ def _digest_of_standard_input(key: bytes, algorithm: str) -> str | BaseException
 def _outcomes(paths: list[str], key: bytes, options: argparse.Namespace) -> list[Outcome[str]]:
     """What became of each."""
     worker = FileDigest(key, algorithm=options.algorithm)
-    fan_out = Parallel(worker, in_processes=options.in_processes, progress=_progress())
+    fan_out = in_bytes(Parallel(worker, in_processes=options.in_processes, progress=_progress()))
     with asking_the_system():
-        found = iter(fan_out.outcomes([path for path in paths if path != _STANDARD_INPUT]))
+        found = iter(fan_out.outcomes([path for path in paths if path != STANDARD_INPUT]))
     outcomes = []
     for place, path in enumerate(paths):
-        if path == _STANDARD_INPUT:
+        if path == STANDARD_INPUT:
             started = time.monotonic()
             digest = _digest_of_standard_input(key, options.algorithm)
             fields: dict[str, Any] = {
@@ -210,52 +208,3 @@ def _print(paths: list[str], digests: Digests, algorithm: str, printer: Printer)
             printer.complain(failure(path, digest))
     printer.put(lines)
     return well
-
-
-# --- --check -------------------------------------------------------------------------
-
-
-def _check(options: argparse.Namespace, key: bytes, printer: Printer) -> bool:
-    """Verify a list. What is printed, and when all is well, is as of sha256sum --check."""
-    others = (options.words, options.files_from, options.recursive, options.json, options.nul)
-    if any(others):
-        msg = "digest: --check takes the paths from its list, and prints no JSON"
-        raise WrongUsageError(msg)
-    name = options.check
-    try:
-        listed = b"".join(standard_input()) if name == _STANDARD_INPUT else content(name)
-    except OSError as error:
-        printer.complain(failure(name, error))
-        return False
-    entries = _sums.parsed(split(listed), options.algorithm)
-    expected = [entry for entry in entries if entry is not None]
-    if not expected:
-        printer.complain(f"{name}: no properly formatted checksum lines found")
-        return False
-    paths = [path for path, _ in expected]
-    unreadable = wrong = matched = 0
-    digests = _digests(paths, key, options)
-    for (path, digest), found in zip(expected, digests, strict=True):
-        if options.ignore_missing and isinstance(found, FileNotFoundError):
-            continue
-        if not isinstance(found, str):
-            unreadable += 1
-            printer.complain(failure(path, found))
-            verdict = "FAILED open or read"
-        else:
-            wrong += found != digest
-            matched += found == digest
-            verdict = "OK" if found == digest else "FAILED"
-        if verdict != "OK" or not options.quiet:
-            printer.put([_sums.verdict(path, verdict)])
-    _warn(printer, len(entries) - len(expected), "line is", "lines are", "improperly formatted")
-    _warn(printer, unreadable, "listed file", "listed files", "could not be read")
-    _warn(printer, wrong, "computed checksum", "computed checksums", "did NOT match")
-    if options.ignore_missing and matched == 0:
-        printer.complain(f"{name}: no file was verified")
-    return unreadable == wrong == 0 and matched > 0
-
-
-def _warn(printer: Printer, count: int, one: str, more: str, what: str) -> None:
-    if count > 0:
-        printer.complain(f"WARNING: {count} {one if count == 1 else more} {what}")

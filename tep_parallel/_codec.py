@@ -8,7 +8,10 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Codec(Protocol[T_co]):
-    """What has `dumps` and `loads`: json, pickle, orjson, or an object of your own."""
+    """What has `dumps` and `loads`: json, pickle, orjson, or an object of your own.
+
+    `dumps` makes a str or bytes of a result, in the child; `loads` is given it here.
+    """
 
     def dumps(self, value: Any, /) -> str | bytes: ...
 
@@ -54,4 +57,4 @@ def decoded(
 
         if _handlers.raised_by_handler(error):
             raise
-        return None, _raised.as_if_sent(error, rebuild=True, index=index, item=item)
+        return None, _raised.of_this_process(error, index=index, item=item)

@@ -25,6 +25,7 @@ leave: Callable[[int], NoReturn] = lib.sphttp_exit
 
 NEWS: int = lib.SPHTTP_NEWS
 CHILD: int = lib.SPHTTP_CHILD
+ENDED: int = lib.SPHTTP_ENDED
 _FAILED = lib.SPHTTP_FAILED
 _STARTED = lib.SPHTTP_STARTED
 _SIGNALS = lib.SPHTTP_SIGNALS
@@ -157,26 +158,36 @@ class Call:
             OSError: The system refused processes, memory, or the scratch directory.
             RuntimeError: This is not the main interpreter.
         """
-        kind = _STARTED
+        kind, index = _STARTED, 0
         if not self._begun:
-            self._begun = True
-            self._wait_read = _gevents_waiter()
-            if self._wait_read is None:
-                self._watch_signals()
-            else:
-                event = lib.py_call_start(self.handle)
-                kind = event.kind
+            self._begin()
+            if self._wait_read is not None:
+                kind, index = self.start()
         while kind in (_STARTED, _SIGNALS):  # Python has run the handlers on the way here
             # In a loop's thread, C waits for nothing: it was amid what it had to collect.
             if self._wait_read is not None and kind == _STARTED:
                 self._wait(self._wait_read)
-            event = lib.py_call_run(self.handle)
-            kind = event.kind
-        if kind == _ELSEWHERE:
+            kind, index = self._checked(lib.py_call_run(self.handle))
+        return kind, index
+
+    def start(self) -> tuple[int, int]:
+        """Fork, and do no more: run goes on. Returns and raises as run; in the host STARTED."""
+        if not self._begun:
+            self._begin()
+        return self._checked(lib.py_call_start(self.handle))
+
+    def _begin(self) -> None:
+        self._begun = True
+        self._wait_read = _gevents_waiter()
+        if self._wait_read is None:
+            self._watch_signals()
+
+    def _checked(self, event: Any) -> tuple[int, int]:
+        if event.kind == _ELSEWHERE:
             fail(lib.SPHTTP_NOT_MAIN, "forking")
-        if kind == _FAILED:
+        if event.kind == _FAILED:
             self._fail(event.error)
-        return kind, event.index
+        return event.kind, event.index
 
     def _fail(self, error: int) -> NoReturn:
         doing = ffi.string(lib.sphttp_call_doing(self.handle)).decode("ascii")
@@ -185,11 +196,28 @@ class Call:
         fail(-error, doing)
 
     def _wait(self, wait_read: Callable[[int], None]) -> None:
-        descriptor = lib.sphttp_call_descriptor(self.handle)
+        descriptor = self._descriptor()
         if descriptor >= 0:
             wait_read(descriptor)
-        elif descriptor != -1:
+
+    def _descriptor(self) -> int:
+        """What can be read when there is something to do; -1: the nursery is gone."""
+        descriptor: int = lib.sphttp_call_descriptor(self.handle)
+        if descriptor < -1:
             fail(descriptor, "preparing to wait")
+        return descriptor
+
+    @property
+    def has_news(self) -> bool:
+        """Whether run would come back at once."""
+        from select import POLLIN, poll
+
+        descriptor = self._descriptor()
+        if descriptor < 0:
+            return True  # the nursery is gone: run knows what to do
+        poller = poll()
+        poller.register(descriptor, POLLIN)
+        return bool(poller.poll(0))
 
     def fresh(self) -> Iterator[int]:
         """The items that have ended since the last time, in the order in which they did."""

@@ -1,7 +1,7 @@
 """What a call raises of its own.
 
 ParallelError
-├── WorkerError          process() raised what cannot be rebuilt here
+├── WorkerError          process() raised what cannot be raised here as itself
 ├── DeadWorkerError      the child ended without a result
 ├── ItemTimeoutError     it was killed at its limit (also a TimeoutError)
 ├── DeadlineError        the call was (also a TimeoutError)
@@ -46,7 +46,10 @@ def _rebuild(
 
 
 class WorkerError(ParallelError):
-    """`process` raised an exception that cannot be rebuilt in this process.
+    """`process` raised what cannot be raised in this process as itself.
+
+    There is no such class here, or rebuild_exceptions=False was asked for, or it would mean
+    something else here: StopIteration, StopAsyncIteration, and what is no Exception.
 
     Args:
         remote_type: Its type's name, with the module's unless that is builtins.
@@ -130,7 +133,9 @@ def message_of(error: BaseException) -> str:
     """What str() says of it."""
     try:
         return str(error)
-    except Exception as broken:  # noqa: BLE001  # a __str__ may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as broken:  # noqa: BLE001  # a __str__ may raise anything
         return f"<its __str__ raised {type(broken).__name__}>"
 
 
@@ -153,19 +158,28 @@ def not_begun(index: int, item: object, *, stopped: bool) -> DeadWorkerError:
     return DeadWorkerError(message, index=index, item=item)
 
 
+def dead_in_setup(pid: int | None, wait_status: int, *, hook: str = "setup") -> DeadWorkerError:
+    """The error of a call in which the worker's own `hook` ended a child with `wait_status`."""
+    return _dead(f"{hook} ended its child", pid, wait_status)
+
+
 def dead(index: int, item: object, pid: int | None, wait_status: int) -> DeadWorkerError:
     """The error for a child that ended with `wait_status`; below 0: nobody saw it end."""
-    where = f"item {index} ({shown(item)})"
+    error = _dead(f"item {index} ({shown(item)})", pid, wait_status)
+    error.index, error.item = index, item
+    return error
+
+
+def _dead(where: str, pid: int | None, wait_status: int) -> DeadWorkerError:
     if wait_status < 0:
-        message = f"{where}: child {pid} was killed with its nursery"
-        return DeadWorkerError(message, index=index, item=item, pid=pid)
+        return DeadWorkerError(f"{where}: child {pid} was killed with its nursery", pid=pid)
     if os.WIFSIGNALED(wait_status):
         number = os.WTERMSIG(wait_status)
         from signal import strsignal  # it takes its time to load, and few calls need it
 
         name = strsignal(number) or "unknown"
         message = f"{where}: child {pid} was killed by signal {number} ({name})"
-        return DeadWorkerError(message, index=index, item=item, pid=pid, signal=number)
+        return DeadWorkerError(message, pid=pid, signal=number)
     code = os.WEXITSTATUS(wait_status)
     message = f"{where}: child {pid} ended without a result, exit code {code}"
-    return DeadWorkerError(message, index=index, item=item, pid=pid, exit_code=code)
+    return DeadWorkerError(message, pid=pid, exit_code=code)

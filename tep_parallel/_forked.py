@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NoReturn
@@ -19,6 +20,14 @@ from tep_parallel._worker import Hooks, ParallelWorker, Process, hooks_of
 
 _NOT_BEGUN = lib.SPHTTP_NOT_BEGUN
 _CUT = lib.SPHTTP_CUT
+
+_LEAVE_SECONDS = 10.0  # that a child may take for its end, where items have no limit
+_LEAVING = {
+    lib.SPHTTP_TEARDOWN: "its teardown",
+    lib.SPHTTP_JOINING: "a thread of its worker's",
+    lib.SPHTTP_FINALIZING: "a finalizer of multiprocessing's",
+    lib.SPHTTP_FLUSHING: "the flush of its output",
+}
 
 _MOST_ALIVE = 512  # children, where the caller names no number
 
@@ -59,7 +68,7 @@ class Ended:
         hooks = hooks_of(worker)
         alive = min(options.in_processes or _MOST_ALIVE, len(items))
         root = options.scratch_root or os.path.abspath(os.environ.get("TMPDIR") or "/tmp")
-        with Call(len(items), alive=alive, how=self._how(hooks), root=root) as self._call:
+        with Call(len(items), alive=alive, how=self._how(hooks, discard=discard), root=root) as self._call:
             self._finder = Finder(self._call, items, worker, options, pool=self._pool)
             if options.timeout or options.deadline or options.retries:
                 self._call.limit(options.timeout, options.deadline, options.retries)
@@ -80,10 +89,22 @@ class Ended:
             if options.codec is None and options.on_finish is None:
                 self._left = self._call.fill(self._values)
         error = self._finder.call_error()
-        if error is not None:
-            raise error
+        try:
+            if error is not None:
+                raise error
+        finally:
+            del error  # else it keeps this frame, and this frame it
+        self._warn_of_overstayed()
         if self._call.overdue:
             self._raise_overdue()
+
+    def _warn_of_overstayed(self) -> None:
+        pid, stage = self._call.overstayed
+        if pid != 0:
+            what = _LEAVING.get(stage, "its end")
+            limit = self._options.timeout or _LEAVE_SECONDS
+            msg = f"child {pid} was killed {limit:g} s after its last item, whose result stands:"
+            warnings.warn(f"{msg} {what} had not ended", RuntimeWarning, stacklevel=5)
 
     def _server(
         self, process: Process, hooks: Hooks, *, discard: bool
@@ -93,7 +114,7 @@ class Ended:
         from tep_parallel import _child
 
         handle, items, pool, options = self._call.handle, self._items, self._pool, self._options
-        prepared = _child.prepare(hooks=options.watched)
+        prepared = _child.prepare(handle, hooks=options.watched)
 
         def serve(index: int) -> NoReturn:
             _child.serve(
@@ -111,7 +132,7 @@ class Ended:
 
         return serve
 
-    def _how(self, hooks: Hooks) -> int:
+    def _how(self, hooks: Hooks, *, discard: bool) -> int:
         setup, teardown = hooks
         how: int = {"stop": lib.SPHTTP_STOP, "kill": lib.SPHTTP_CUT_SHORT}.get(self._on_error, 0)
         if self._pool:
@@ -124,27 +145,39 @@ class Ended:
             how |= lib.SPHTTP_SETUP
         if self._options.watched:
             how |= lib.SPHTTP_TELL
+        if discard:
+            how |= lib.SPHTTP_DISCARD
         return how
 
     def _watch(self, serve: Callable[[int], NoReturn]) -> None:
         """Run the call, and tell of each item as it ends."""
-        size_of = _digest.size_of if self._job is not None else None
+        held = self._options.on_start is not None
+        size_of = _digest.size_of if self._options.in_bytes else None
         with Watch(self._options, self._items, size_of) as watch:
-            self._let_start(watch, self._call.hands)
-            kind = NEWS
-            while kind == NEWS:
-                kind, index = self._call.run()
+            if held:
+                self._call.allow(0)
+                kind, index = self._call.start()
                 if kind == CHILD:
                     serve(index)  # here: a child must not close the host's bar
-                for index in self._call.fresh():
-                    watch.finish(partial(self._outcome, index))
-                    self._let_start(watch, 1)
+            kind, free = NEWS, self._call.hands
+            while kind == NEWS:
+                while held and free > 0 and not self._call.has_news:
+                    held = self._let_start(watch)
+                    free -= 1
+                kind, index = self._call.run()
+                if kind == CHILD:
+                    serve(index)
+                for ended in self._call.fresh():
+                    watch.finish(partial(self._outcome, ended))
+                    free += 1
                 watch.read(self._call.bytes_read)
 
-    def _let_start(self, watch: Watch, more: int) -> None:
-        mark = None if self._call.stopping else watch.start(more)
+    def _let_start(self, watch: Watch) -> bool:
+        """Let one more item start, after its hook; whether there are others."""
+        mark = None if self._call.stopping else watch.start()
         if mark is not None:
             self._call.allow(mark)
+        return mark is not None
 
     def _outcome(self, index: int) -> Outcome[Any]:
         outcome = self._known[index] = self._finder.outcome(index)
@@ -181,6 +214,8 @@ class Ended:
                 error = self._finder.outcome(index).error
                 assert error is not None
                 failures.append((index, self._items[index], error))
+        # Of the caller's frame, which holds this, the one that is raised must not be in reach.
+        self._known.clear()
         return values, failures
 
     @property

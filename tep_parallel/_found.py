@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import Any
 
 from tep_parallel._codec import decoded
 from tep_parallel._engine import Call
 from tep_parallel._errors import (
+    DeadWorkerError,
     ItemTimeoutError,
     ParallelError,
     TamperedResultError,
     cut_short,
     dead,
+    dead_in_setup,
     not_begun,
     shown,
 )
@@ -31,6 +34,7 @@ _RAISED_AS = lib.SPHTTP_RAISED_AS
 _DISCARDED = lib.SPHTTP_DISCARDED
 _NOT_BEGUN = lib.SPHTTP_NOT_BEGUN
 _BREAK = lib.SPHTTP_BREAK
+_ENDED_BY = (lib.SPHTTP_DIED, lib.SPHTTP_LATE, lib.SPHTTP_CUT)
 _KINDS = (_RETURNED, _ENCODED, _ENCODED_TEXT, _DISCARDED)
 
 _MOST_ERRNO = 4095  # Linux has no larger ones
@@ -80,10 +84,13 @@ class Finder:
         exit_code = signal = None
         status = result.wait_status
         seen = status >= 0 and not self._pool
-        if seen and os.WIFSIGNALED(status):
-            signal = os.WTERMSIG(status)
-        elif seen:
-            exit_code = os.WEXITSTATUS(status)
+        # A pool's child served others too: its end tells of this item where it had that in hand.
+        if seen or (status >= 0 and result.fate in _ENDED_BY):
+            exit_code, signal = (
+                (None, os.WTERMSIG(status))
+                if os.WIFSIGNALED(status)
+                else (os.WEXITSTATUS(status), None)
+            )
         return Outcome(
             index,
             item,
@@ -132,9 +139,14 @@ class Finder:
         # It stands behind the last item.
         index = len(self._items)
         result = self._call.result(index)
-        error: Exception
+        error: Exception | None
         if result.fate == _NOT_BEGUN:
-            return None
+            pid, status = self._call.unready
+            return dead_in_setup(pid, status) if pid != 0 else None
+        if result.fate == lib.SPHTTP_NOT_TEXT:
+            error = _ended_by_hook(self._call.payload(index, result))
+            if error is not None:
+                return error
         from tep_parallel import _raised
 
         if result.fate in (_RAISED, _RAISED_AS):
@@ -186,3 +198,11 @@ class Finder:
         verb = "writing" if fate == lib.SPHTTP_UNWRITTEN else "reading"
         reason = os.strerror(result.error)
         return OSError(result.error, f"{reason}, while {verb} the result of {where}")
+
+
+def _ended_by_hook(payload: bytes) -> DeadWorkerError | None:
+    """What a child said that setup or teardown has ended; None: no child of ours says that."""
+    said = re.fullmatch(rb"(setup|teardown) (\d{1,9}) (\d{1,3})", payload)
+    if said is None:
+        return None
+    return dead_in_setup(int(said[2]), (int(said[3]) & 0xFF) << 8, hook=said[1].decode())

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 
 from tep_parallel._report import failure
 
+STANDARD_INPUT = "-"  # the name by which a command line has it
+
 
 class WrongUsageError(Exception):
     """What was typed cannot be done; the message says why."""

@@ -5,27 +5,68 @@ from __future__ import annotations
 import importlib.util
 import math
 import os
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+import sys
+from operator import index
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    Protocol,
+    SupportsFloat,
+    SupportsIndex,
+    get_args,
+)
 
 from tep_parallel._codec import Codec, check_codec
 from tep_parallel._counting import processor_count
 
 if TYPE_CHECKING:
+    from typing_extensions import TypedDict
+
     from tep_parallel._outcome import Outcome
 
-ON_ERROR = ("stop", "finish", "kill")
+OnError = Literal["stop", "finish", "kill"]
 _LONGEST = 1e9  # seconds; 31 years, which the C core can count in nanoseconds
+_SHORTEST = 1e-9  # seconds; the C core takes 0 for no limit
 
 
 class Progress(Protocol):
-    """What is told how many more items have ended: a tqdm bar, or an object of your own."""
+    """What is told how many more items have ended: a tqdm bar, or an object of your own.
+
+    Of digest_files it is told how many more bytes have been read.
+    """
 
     def update(self, n: int, /) -> object: ...
 
 
-OnStart = Callable[[int, Any], object]
-OnFinish = Callable[["Outcome[Any]"], object]
+class OnStart(Protocol):
+    """What is called with index and item before that item may start."""
+
+    def __call__(self, index: int, item: Any, /) -> object: ...
+
+
+class OnFinish(Protocol):
+    """What is called with the Outcome of each item that has ended."""
+
+    def __call__(self, outcome: Outcome[Any], /) -> object: ...
+
+
+if TYPE_CHECKING:
+
+    class Arguments(TypedDict, total=False):
+        """The keyword arguments of Parallel, but for the codec."""
+
+        in_processes: int | SupportsIndex | None
+        isolation: bool
+        timeout: float | SupportsFloat | None
+        deadline: float | SupportsFloat | None
+        retries: int | SupportsIndex
+        on_error: OnError
+        rebuild_exceptions: bool
+        scratch_root: str | os.PathLike[str] | None
+        progress: Progress | bool | None
+        on_start: OnStart | None
+        on_finish: OnFinish | None
 
 
 class Options:
@@ -38,12 +79,12 @@ class Options:
     def __init__(
         self,
         *,
-        in_processes: int | bool | None,
+        in_processes: int | SupportsIndex | None,
         isolation: bool,
-        timeout: float | None,
-        deadline: float | None,
-        retries: int,
-        on_error: str,
+        timeout: float | SupportsFloat | None,
+        deadline: float | SupportsFloat | None,
+        retries: int | SupportsIndex,
+        on_error: OnError,
         codec: Codec[Any] | None,
         rebuild_exceptions: bool,
         scratch_root: str | os.PathLike[str] | None,
@@ -56,8 +97,9 @@ class Options:
         self.timeout = _seconds("timeout", timeout)
         self.deadline = _seconds("deadline", deadline)
         self.retries = _count("retries", retries)
-        if on_error not in ON_ERROR:
-            msg = f"on_error: expected one of {', '.join(map(repr, ON_ERROR))}, got {on_error!r}"
+        if on_error not in get_args(OnError):
+            expected = ", ".join(map(repr, get_args(OnError)))
+            msg = f"on_error: expected one of {expected}, got {on_error!r}"
             raise ValueError(msg)
         self.on_error = on_error
         if codec is not None:
@@ -78,6 +120,7 @@ class Options:
             if hook is not None and not callable(hook):
                 msg = f"{name}: expected a callable, got {type(hook).__name__}"
                 raise TypeError(msg)
+        self.in_bytes = False  # of files that are digested, is what `progress` is told of
         self.on_start = on_start
         self.on_finish = on_finish
 
@@ -95,32 +138,69 @@ def _bool(name: str, value: object) -> bool:
 
 
 def _count(name: str, value: object, expected: str = "an int") -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
+    count = _whole(value)
+    if count is None:
         got = "False" if value is False else type(value).__name__
         msg = f"{name}: expected {expected}, got {got}"
         raise TypeError(msg)
-    if value < 0:
-        msg = f"{name}: expected 0 or more, got {value}"
+    if count < 0:
+        msg = f"{name}: expected 0 or more, got {count}"
         raise ValueError(msg)
-    return value
+    return count
 
 
-def _processes(value: int | None) -> int | None:
+def _processes(value: SupportsIndex | None) -> int | None:
     if value is True:
         return processor_count()
     return value if value is None else _count("in_processes", value, "an int, True or None")
 
 
-def _seconds(name: str, value: float | None) -> float | None:
+def _seconds(name: str, value: SupportsFloat | None) -> float | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    seconds = _real(value)
+    if seconds is None:
         msg = f"{name}: expected seconds or None, got {type(value).__name__}"
         raise TypeError(msg)
-    if not 0 < value < math.inf:
+    try:
+        fits = 0 < seconds < math.inf
+    except ArithmeticError:  # a Decimal that is no number
+        fits = False
+    if not fits:
         msg = f"{name}: expected seconds above 0, got {value}"
         raise ValueError(msg)
-    return float(min(value, _LONGEST))
+    try:
+        return max(min(float(seconds), _LONGEST), _SHORTEST)
+    except OverflowError:  # other kinds of numbers have larger ones than a float
+        return _LONGEST
+
+
+def _whole(value: Any) -> int | None:
+    """What is an int, or stands for one as numpy's do; None: it is none."""
+    if isinstance(value, bool):
+        return None
+    try:
+        return index(value)
+    except TypeError:
+        return None
+
+
+def _real(value: Any) -> Any:
+    """A number that can be compared, of whatever kind; None: it is none."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, float):
+        return value
+    whole = _whole(value)
+    if whole is not None:
+        return whole
+    from numbers import Real  # few calls need it
+
+    # A Decimal is not registered as one, for it does no sums with floats.
+    decimal = sys.modules.get("decimal")
+    if isinstance(value, Real) or (decimal is not None and isinstance(value, decimal.Decimal)):
+        return value
+    return None
 
 
 def _path(given: str | os.PathLike[str]) -> str:

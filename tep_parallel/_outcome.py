@@ -1,9 +1,9 @@
 """What became of one item."""
 
-from __future__ import annotations
-
 from typing import Generic, TypeVar
 
+# No annotations as text in this module: typing.get_type_hints would look their names up where
+# Outcome says that it is from, in the package.
 T_co = TypeVar("T_co", covariant=True)
 
 
@@ -17,11 +17,12 @@ class Outcome(Generic[T_co]):
         error: What map_processes would raise for it; None where it did not fail.
         pid: The process that ran it; None: it was never begun.
         exit_code: The child's, from 0 to 255; None: a signal ended it, or nobody saw the end.
-        signal: What killed the child, else None.
+        signal: What killed the child, else None. Of a child that serves several items, exit
+            code and signal stand where it died with this one in hand.
         attempts: How often it was begun.
         started: When, seconds of the clock of time.monotonic; None: never.
         seconds: From the fork until the child had been reaped.
-        cpu_seconds: The child's, user and system; None where there was no child.
+        cpu_seconds: The child's, user and system; None where it was not this item's alone.
         max_rss: The child's peak, bytes, pages shared with the parent included; None likewise.
 
     Source: wait4(2) and getrusage(2) for the last five but `started`.

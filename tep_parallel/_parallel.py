@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Generic, Protocol
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Protocol, SupportsFloat, SupportsIndex, overload
 
 from tep_parallel._codec import Codec
 from tep_parallel._errors import Failure, shown
-from tep_parallel._options import OnFinish, OnStart, Options, Progress
+from tep_parallel._options import OnError, OnFinish, OnStart, Options, Progress
 from tep_parallel._outcome import Outcome
-from tep_parallel._worker import ParallelWorker, Process, process_of
+from tep_parallel._typing import GenericOf, T, W_co
+from tep_parallel._worker import ParallelWorker, Process, process_of, warn_of_misspelling
 
 if TYPE_CHECKING:
-    from typing_extensions import TypeVar
+    from typing_extensions import Unpack
 
-    T = TypeVar("T", default=str)  # without a codec
-else:
-    from typing import TypeVar
-
-    T = TypeVar("T")
+    from tep_parallel._options import Arguments
+    from tep_parallel._typing import Returning
 
 
 class Ended(Protocol):
@@ -33,7 +31,7 @@ class Ended(Protocol):
     def given(self) -> dict[int, Any]: ...
 
 
-class Parallel(Generic[T]):
+class Parallel(GenericOf[T, W_co]):
     """Run a worker on every item, each item in a child process of its own.
 
     Args:
@@ -56,7 +54,7 @@ class Parallel(Generic[T]):
             item is processed first; "kill": what runs is killed at once.
         codec: Any module or object with `dumps` and `loads` (json, pickle, orjson...), which
             turns results into objects: `dumps` in the child, `loads` here, of what bears the
-            call's own MAC. None: results are text.
+            call's own MAC. None: results are text, and type checkers refuse others.
         rebuild_exceptions: False: nothing that a child sent is ever unpickled, and every
             exception arrives as WorkerError; for workers that handle hostile input. An
             exception that is rebuilt was authenticated, which keeps out other writers, not
@@ -81,16 +79,34 @@ class Parallel(Generic[T]):
     Source: `Parallel.map` of grosser/parallel, lib/parallel.rb.
     """
 
+    @overload
     def __init__(
+        self: Parallel[str, W_co],
+        worker: Returning[W_co] | Callable[[Any], W_co],
+        *,
+        codec: None = None,
+        **options: Unpack[Arguments],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: Parallel[T, str],
+        worker: ParallelWorker | Process,
+        *,
+        codec: Codec[T],
+        **options: Unpack[Arguments],
+    ) -> None: ...
+
+    def __init__(  # type: ignore[misc]  # what is Returning is a ParallelWorker
         self,
         worker: ParallelWorker | Process,
         *,
-        in_processes: int | bool | None = None,
+        in_processes: int | SupportsIndex | None = None,
         isolation: bool = False,
-        timeout: float | None = None,
-        deadline: float | None = None,
-        retries: int = 0,
-        on_error: str = "stop",
+        timeout: float | SupportsFloat | None = None,
+        deadline: float | SupportsFloat | None = None,
+        retries: int | SupportsIndex = 0,
+        on_error: OnError = "stop",
         codec: Codec[T] | None = None,
         rebuild_exceptions: bool = True,
         scratch_root: str | os.PathLike[str] | None = None,
@@ -99,6 +115,7 @@ class Parallel(Generic[T]):
         on_finish: OnFinish | None = None,
     ) -> None:
         process_of(worker)  # refused here, where the caller sees why
+        warn_of_misspelling(worker)
         self.worker = worker
         self._options = Options(
             in_processes=in_processes,
@@ -115,7 +132,7 @@ class Parallel(Generic[T]):
             on_finish=on_finish,
         )
 
-    def map_processes(self, items: Iterable[Any]) -> list[T]:
+    def map_processes(self: Parallel[T, str], items: Iterable[Any]) -> list[T]:
         """Return every item's result, in input order, once every child has ended.
 
         A failure does what `on_error` says. Where an item raised Break or Kill, its value is
@@ -128,8 +145,9 @@ class Parallel(Generic[T]):
             TypeError: `items` is one str or bytes, or no iterable (nothing was forked); or
                 `process` returned something else than a str, and there is no codec.
             Exception: What `process`, or the codec, raised, the first by input order, as
-                itself, with the child's traceback as its cause. Its `other_failures` are
-                index, item and exception of each other item that failed.
+                itself, with the child's traceback as its cause. A note says what of it
+                could not be sent. Its `other_failures` are index, item and exception of
+                each other item that failed.
             ParallelError: What became of an item without such an exception.
             DeadlineError: The call was not over at its deadline.
             OSError: The system refused processes, memory, descriptors or a file.
@@ -141,7 +159,8 @@ class Parallel(Generic[T]):
         values, failures = ended.results()
         if ended.given:
             return _first(ended.given)  # type: ignore[no-any-return]
-        _raise_first(failures)
+        if failures:
+            raise _first_of(failures)
         return values
 
     def each_process(self, items: Iterable[Any]) -> int:
@@ -162,10 +181,11 @@ class Parallel(Generic[T]):
         failures = ended.results()[1]
         if ended.given:
             return _first(ended.given)  # type: ignore[no-any-return]
-        _raise_first(failures)
+        if failures:
+            raise _first_of(failures)
         return 0
 
-    def outcomes(self, items: Iterable[Any]) -> list[Outcome[T]]:
+    def outcomes(self: Parallel[T, str], items: Iterable[Any]) -> list[Outcome[T]]:
         """Return what became of each item, in input order, once every child has ended.
 
         Every item is processed, and an item's failure never raises: it stands in its
@@ -218,15 +238,18 @@ def _first(given: dict[int, Any]) -> Any:
     return given[min(given)]
 
 
-def _raise_first(failures: list[Failure]) -> None:
-    """Raise the first failure by input order, saying what it was and how many others failed."""
-    if not failures:
-        return
+def _first_of(failures: list[Failure]) -> BaseException:
+    """The first failure by input order, saying what it was and how many others failed.
+
+    It empties the list: a frame that an exception has passed must not refer to it, or the
+    two keep each other, and all that they refer to, until the garbage collector comes.
+    """
     from tep_parallel._raised import add_note, add_others
 
     index, item, error = failures[0]
-    others = len(failures) - 1
-    more = "no other failed" if others == 0 else f"{others} more failed"
+    others = failures[1:]
+    failures.clear()
+    more = f"{len(others)} more failed" if others else "no other failed"
     add_note(error, f"tep_parallel: item {index} ({shown(item)}); {more}")
-    add_others(error, failures[1:])
-    raise error
+    add_others(error, others)
+    return error

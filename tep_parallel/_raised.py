@@ -1,16 +1,27 @@
-"""How an exception travels: as text always, and as a pickle where it survives one."""
+"""How an exception travels: as text always, and in pieces where it can be made again."""
 
 from __future__ import annotations
 
-import contextlib
 import pickle
 import traceback
-from typing import Any
+from typing import TypeGuard
 
+from tep_parallel._again import add_note as add_note  # for those who know this module
+from tep_parallel._again import again
+from tep_parallel._apart import Piece, apart, name_of
 from tep_parallel._errors import Failure, WorkerError, message_of, shown
+from tep_parallel._pickles import CAUSE, CONTEXT, DICT, GROUP, SUPPRESS, TRACEBACK, is_group
 
-_DEEPEST = 4  # of a chain of causes
 _LENGTH = 8  # bytes of the number before each of the three texts
+
+# Raised here they would end an iterator, a generator or the program.
+_OF_THE_INTERPRETER = (
+    StopIteration,
+    StopAsyncIteration,
+    GeneratorExit,
+    KeyboardInterrupt,
+    SystemExit,
+)
 
 
 class RemoteTraceback(Exception):  # noqa: N818  # a cause to be shown, never to be caught
@@ -21,59 +32,38 @@ class RemoteTraceback(Exception):  # noqa: N818  # a cause to be shown, never to
 
 
 def pack(error: BaseException, *, rebuild: bool) -> tuple[bytes, bool]:
-    """The payload for `error`, and whether it ends in a pickle that can be loaded."""
-    frames = error.__traceback__
-    if frames is not None:
-        frames = frames.tb_next  # the first is this library's
-    lines = traceback.format_exception(type(error), error, frames)
-    kind = type(error)
-    name = kind.__qualname__
-    if kind.__module__ != "builtins":
-        name = f"{kind.__module__}.{name}"
-    texts = [name, message_of(error), "".join(lines)]
+    """The payload for `error`, and whether it ends in pieces to be loaded."""
+    text = _traceback_of(error)
+    tail = b""
+    if rebuild and _may_be_raised(error):
+        try:
+            pieces = apart(error)
+            tail = pickle.dumps([tuple(piece) for piece in pieces]) if pieces[0].travels else b""
+        except KeyboardInterrupt:
+            raise
+        except BaseException as failed:  # noqa: BLE001  # a class may raise anything
+            text += f"\nIt could not be taken apart: {name_of(type(failed))}\n"
+    texts = [name_of(type(error)), message_of(error), text]
     encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
     payload = b"".join(len(text).to_bytes(_LENGTH, "big") + text for text in encoded)
-    chain = _chain(error) if rebuild else None
-    return payload + (pickle.dumps(chain) if chain else b""), chain is not None
+    return payload + tail, tail != b""
 
 
-# An exception's pickle, and the chains of its __cause__ and __context__, where they survive one.
-_Chain = tuple[bytes, Any, Any]
+def _may_be_raised(error: BaseException) -> TypeGuard[Exception]:
+    """Whether it means to the caller what it means here."""
+    kind = type(error)
+    return issubclass(kind, Exception) and not issubclass(kind, _OF_THE_INTERPRETER)
 
 
-def _chain(error: BaseException | None, depth: int = 0) -> _Chain | None:
-    pickled = _pickle(error) if isinstance(error, Exception) and depth < _DEEPEST else None
-    if error is None or pickled is None:
-        return None
-    cause, context = error.__cause__, error.__context__
-    causes = _chain(cause, depth + 1)
-    # After `raise ... from` in an except clause they are one.
-    return pickled, causes, causes if context is cause else _chain(context, depth + 1)
-
-
-def _pickle(error: Exception) -> bytes | None:
-    """Its pickle; None: it does not survive one.
-
-    Many classes dump and do not load, or load with their message put into their message.
-    """
+def _traceback_of(error: BaseException) -> str:
+    frames = TRACEBACK.__get__(error)
+    if frames is not None:
+        frames = frames.tb_next  # the first is this library's
     try:
-        pickled = pickle.dumps(error)
-        copy = pickle.loads(pickled)  # noqa: S301  # our own
-        survived = type(copy) is type(error) and str(copy) == str(error)
-    except Exception:  # noqa: BLE001  # a __reduce__ may raise anything; the text travels
-        return None
-    return pickled if survived else None
-
-
-def _rebuilt(chain: _Chain | None) -> Exception | None:
-    if chain is None:
-        return None
-    pickled, cause, context = chain
-    error = pickle.loads(pickled)  # noqa: S301  # its MAC was right
-    assert isinstance(error, Exception)
-    error.__cause__ = _rebuilt(cause)
-    error.__context__ = error.__cause__ if context is cause else _rebuilt(context)
-    return error
+        return "".join(traceback.format_exception(type(error), error, frames))
+    except Exception:  # noqa: BLE001  # its attributes may raise anything
+        last = f"{name_of(type(error))}: {message_of(error)}\n"
+        return "".join([*traceback.format_tb(frames), last])
 
 
 def unpack(
@@ -93,6 +83,26 @@ def unpack(
         item: The item.
         where: What raised it; None: the item.
     """
+    kind, message, text, tail = _split(payload)
+    if rebuild:
+        try:
+            error, _ = _loaded(tail)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as failed:  # noqa: BLE001  # as above; the text tells it all
+            text += f"\nIt could not be rebuilt here: {name_of(type(failed))}: "
+            text += f"{message_of(failed)}\n"
+        else:
+            _explain(error, text)
+            return error
+    summary = f"{where or f'item {index} ({shown(item)})'} raised {kind}: {message}"
+    failure = WorkerError(summary, index=index, item=item, remote_type=kind, remote_traceback=text)
+    failure.__cause__ = RemoteTraceback(text)
+    return failure
+
+
+def _split(payload: bytes) -> tuple[str, str, str, bytes]:
+    """Its type's name, its message, its traceback, and the pieces."""
     texts = []
     start = 0
     for _ in range(3):
@@ -100,22 +110,27 @@ def unpack(
         size = int.from_bytes(payload[start:end], "big")
         start = end + size
         texts.append(payload[end:start].decode("utf-8", "surrogatepass"))
-    kind, message, text = texts
-    if rebuild:
-        try:
-            error = _rebuilt(pickle.loads(payload[start:]))  # noqa: S301  # its MAC was right
-            assert error is not None
-            remote = RemoteTraceback(text)
-            remote.__cause__ = error.__cause__
-            error.__cause__ = remote
-        except Exception as failed:  # noqa: BLE001  # as above; the text tells it all
-            text += f"\nIt could not be rebuilt here: {failed!r}\n"
-        else:
-            return error
-    summary = f"{where or f'item {index} ({shown(item)})'} raised {kind}: {message}"
-    failure = WorkerError(summary, index=index, item=item, remote_type=kind, remote_traceback=text)
-    failure.__cause__ = RemoteTraceback(text)
-    return failure
+    return texts[0], texts[1], texts[2], payload[start:]
+
+
+def _loaded(tail: bytes) -> tuple[Exception, bool]:
+    """The exception, and whether all of it is as it was."""
+    pieces = pickle.loads(tail)  # noqa: S301  # its MAC was right
+    error, whole = again([Piece(*piece) for piece in pieces])
+    if not _may_be_raised(error):
+        msg = f"it came back as {name_of(type(error))}"
+        raise TypeError(msg)
+    return error, whole
+
+
+def _explain(error: Exception, text: str) -> None:
+    """Make `text` its first cause, before its own."""
+    remote = RemoteTraceback(text)
+    cause, suppress = CAUSE.__get__(error), SUPPRESS.__get__(error)
+    if cause is not error:
+        CAUSE.__set__(remote, cause)
+    CAUSE.__set__(error, remote)
+    SUPPRESS.__set__(error, suppress)  # which setting a cause has changed
 
 
 def as_if_sent(
@@ -128,20 +143,57 @@ def as_if_sent(
 ) -> Exception:
     """What the caller would get, had `error` been raised in a child; for in_processes=0.
 
-    An exception that would travel is itself, with the traceback that it has here.
+    An exception that would arrive as it is is itself, with the traceback that it has here;
+    one that would not is what would arrive, with that traceback.
     """
-    payload, pickled = pack(error, rebuild=rebuild)
-    if pickled and isinstance(error, Exception):
-        return error
-    failure = unpack(payload, rebuild=False, index=index, item=item, where=where)
+    payload, in_pieces = pack(error, rebuild=rebuild)
+    if in_pieces and _may_be_raised(error):
+        try:
+            arrived, whole = _loaded(_split(payload)[-1])
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # noqa: BLE001  # unpack meets it too, and says so
+            pass
+        else:
+            if whole:
+                return error
+            for place in (TRACEBACK, CAUSE, CONTEXT, SUPPRESS):
+                place.__set__(arrived, place.__get__(error))
+            return arrived
+    failure = unpack(payload, rebuild=in_pieces, index=index, item=item, where=where)
     failure.__cause__ = error
     return failure
 
 
-def add_note(error: BaseException, note: str) -> None:
-    """BaseException.add_note; before 3.11 the note only stands in __notes__ (PEP 678)."""
-    with contextlib.suppress(Exception):  # a class may forbid it, and the error matters more
-        error.__notes__ = [*getattr(error, "__notes__", []), note]
+def of_this_process(error: BaseException, *, index: int, item: object) -> Exception:
+    """What the caller gets for an exception that was raised here, but not by its program.
+
+    Its frames would keep all that they hold, the other results too, for as long as it is
+    kept in an Outcome: their text stands in their place.
+    """
+    if not _may_be_raised(error):
+        return unpack(pack(error, rebuild=False)[0], rebuild=False, index=index, item=item)
+    text = _traceback_of(error)
+    for one in _all_of(error):
+        TRACEBACK.__set__(one, None)
+    _explain(error, text)
+    return error
+
+
+def _all_of(error: BaseException) -> list[BaseException]:
+    """It, and its causes, contexts and members, each once."""
+    found = {id(error): error}
+    left = [error]
+    while left:
+        one = left.pop()
+        others = [CAUSE.__get__(one), CONTEXT.__get__(one)]
+        if is_group(type(one)):
+            others += GROUP.exceptions.__get__(one)
+        for other in others:
+            if other is not None and id(other) not in found:
+                found[id(other)] = other
+                left.append(other)
+    return list(found.values())
 
 
 class OtherFailures(list[Failure]):
@@ -154,5 +206,4 @@ class OtherFailures(list[Failure]):
 
 def add_others(error: BaseException, others: list[Failure]) -> None:
     """Let the failures that are not raised be reached from the one that is."""
-    with contextlib.suppress(Exception):  # as above
-        error.other_failures = OtherFailures(others)  # type: ignore[attr-defined]
+    DICT.__get__(error)["other_failures"] = OtherFailures(others)

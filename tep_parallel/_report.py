@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterable
+from typing import IO, Any
 
 from tep_parallel._errors import ParallelError, message_of
 from tep_parallel._outcome import Outcome
@@ -18,8 +19,21 @@ class Printer:
     """Both streams as they are now: what a worker's module makes of sys.stdout is its own."""
 
     def __init__(self) -> None:
+        _fill_standard_descriptors()
         self.out = None if sys.stdout is None else os.fdopen(os.dup(sys.stdout.fileno()), "wb")
         self._err = None if sys.stderr is None else os.dup(sys.stderr.fileno())
+        self._apart = False
+
+    def keep_apart(self) -> None:
+        """From now on standard output is the command's alone: what a worker, its module or a
+        process of theirs prints goes to standard error.
+
+        Raises:
+            OSError: What had been printed cannot be written.
+        """
+        self.flush()
+        os.dup2(2, 1)
+        self._apart = True
 
     def outcomes(
         self,
@@ -76,15 +90,30 @@ class Printer:
             self.out.flush()
         stream = sys.__stdout__
         if stream is not None and not stream.closed:
-            stream.flush()
+            try:
+                stream.flush()
+            except OSError:
+                if not self._apart:
+                    raise
+                # As below: what nobody can read is no failure, nor may it be one at exit.
+                _to_nowhere(stream)
+                stream.flush()
 
     def abandon(self) -> None:
         """What is buffered for standard output, here or by a worker's module, must not be tried
         again at exit."""
-        null = os.open(os.devnull, os.O_WRONLY)
         for stream in (self.out, sys.__stdout__):
             if stream is not None and not stream.closed:
-                os.dup2(null, stream.fileno())
+                _to_nowhere(stream)
+
+    def close(self) -> None:
+        """Give both back; what cannot be written any more has been said."""
+        if self.out is not None:
+            with contextlib.suppress(OSError):
+                self.out.close()
+        if self._err is not None:
+            os.close(self._err)
+            self._err = None
 
     def put(self, lines: Iterable[str]) -> None:
         """Write them to standard output.
@@ -96,6 +125,21 @@ class Printer:
         assert self.out is not None
         # Bytes: a path may be in no encoding at all.
         self.out.write(os.fsencode("".join([f"{line}\n" for line in lines])))
+
+
+def _fill_standard_descriptors() -> None:
+    """Let 0, 1 and 2 be nobody's file where the shell has closed them: what is opened next
+    would get such a number, and all that this process starts would read it or print to it."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)  # noqa: FBT003
+    os.close(descriptor)
+
+
+def _to_nowhere(stream: IO[Any]) -> None:
+    """Let what is written to it be lost."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)
 
 
 def failure(item: str, error: BaseException) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from tep_parallel import _counting, _digest, _raised
 from tep_parallel._codec import decoded, encoded
 from tep_parallel._control import Break
-from tep_parallel._errors import Failure, dead
+from tep_parallel._errors import Failure, dead, dead_in_setup
 from tep_parallel._options import Options
 from tep_parallel._outcome import Outcome
 from tep_parallel._watch import Watch
@@ -43,64 +43,78 @@ class Ended:
         setup, teardown = hooks_of(worker)
         former = _counting.without_child.set(True)
         try:
-            self._hook(setup, rebuild=options.rebuild)
+            self._hook("setup", setup, rebuild=options.rebuild)
             run = partial(_process, worker, process, options, discard=discard)
-            size_of = _digest.size_of if _digest.in_bytes(worker, options) else None
+            size_of = _digest.size_of if options.in_bytes else None
             with Watch(options, items, size_of) as watch:
                 self._process_all(run, items, watch, stop=on_error in ("stop", "kill"))
-            self._hook(teardown, rebuild=options.rebuild)
+            self._hook("teardown", teardown, rebuild=options.rebuild)
+        except BaseException:
+            self._outcomes.clear()  # else the frames that this passes keep them, and they those
+            raise
         finally:
             _counting.without_child.reset(former)
 
-    def _hook(self, hook: Callable[[], object] | None, *, rebuild: bool) -> None:
+    def _hook(self, name: str, hook: Callable[[], object] | None, *, rebuild: bool) -> None:
         if hook is None:
             return
         try:
             hook()
+        except SystemExit as end:
+            raise dead_in_setup(os.getpid(), _wait_status(end), hook=name) from end
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001  # as a child's would
             failure = _raised.as_if_sent(error, rebuild=rebuild, where="setup or teardown")
             _raised.add_note(failure, "tep_parallel: raised by setup or teardown, not for an item")
-            raise failure from failure.__cause__
+            try:
+                raise failure from failure.__cause__
+            finally:
+                del failure  # else it keeps this frame, and this frame it
 
     def _process_all(
         self, run: Callable[[int, Any], _Found], items: list[Any], watch: Watch, *, stop: bool
     ) -> None:
         for index, item in enumerate(items):
-            watch.start(1)
+            watch.start()
             started = time.monotonic()
-            value, error, broke = run(index, item)
-            outcome = Outcome(
-                index,
-                item,
-                result=value,
-                error=error,
-                pid=os.getpid(),
-                attempts=1,
-                started=started,
-                seconds=time.monotonic() - started,
-            )
-            self._outcomes.append(outcome)
+            found = run(index, item)
+            self._outcomes.append(_outcome(index, item, found, started))
+            failed, broke = found[1] is not None, found[2]
+            if broke:
+                self.given[index] = found[0]
+            # This frame stays in the traceback of what was raised, and they would keep each other.
+            del found
             watch.finish(partial(self._outcomes.__getitem__, -1))
             watch.read_item(item)
-            if broke:
-                self.given[index] = value
-            if broke or (error is not None and stop):
+            if broke or (failed and stop):
                 break
 
     def results(self, *, every: bool = False) -> tuple[list[Any], list[Failure]]:  # noqa: ARG002
         """As _forked.Ended.results."""
+        outcomes = self.outcomes()
         failures: list[Failure] = [
-            (found.index, found.item, found.error)
-            for found in self._outcomes
-            if found.error is not None
+            (found.index, found.item, found.error) for found in outcomes if found.error is not None
         ]
-        return [found.result for found in self._outcomes], failures
+        return [found.result for found in outcomes], failures
 
     def outcomes(self) -> list[Outcome[Any]]:
-        """As _forked.Ended.outcomes."""
-        return self._outcomes
+        """As _forked.Ended.outcomes; they can be asked for once, and are not kept here."""
+        outcomes, self._outcomes = self._outcomes, []
+        return outcomes
+
+
+def _outcome(index: int, item: object, found: _Found, started: float) -> Outcome[Any]:
+    return Outcome(
+        index,
+        item,
+        result=found[0],
+        error=found[1],
+        pid=os.getpid(),
+        attempts=1,
+        started=started,
+        seconds=time.monotonic() - started,
+    )
 
 
 def _process(
@@ -123,13 +137,16 @@ def _process(
         if codec is not None and wanted:
             payload, is_text = encoded(codec, result)
     except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else int(end.code is not None)
-        return None, dead(index, item, os.getpid(), (code & 0xFF) << 8), False
+        return None, dead(index, item, os.getpid(), _wait_status(end)), False
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001  # it is the item's outcome
-        failure = _raised.as_if_sent(error, rebuild=options.rebuild, index=index, item=item)
-        return None, failure, False
+        # In no variable: this frame is in its traceback, and they would keep each other.
+        return (
+            None,
+            _raised.as_if_sent(error, rebuild=options.rebuild, index=index, item=item),
+            False,
+        )
     if not wanted or (broke and result is None and codec is None):
         return None, None, broke
     if codec is not None:
@@ -138,3 +155,9 @@ def _process(
     if not isinstance(result, str):
         return None, not_text(worker, index, item, type(result).__qualname__), False
     return str.__str__(result), None, broke  # of a subclass: the text, as from a child
+
+
+def _wait_status(end: SystemExit) -> int:
+    """Of a child that would have ended so."""
+    code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    return (code & 0xFF) << 8

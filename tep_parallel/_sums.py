@@ -11,7 +11,7 @@ _ESCAPED = {"\\\\": "\\", "\\n": "\n", "\\r": "\r"}
 _TO_ESCAPE = re.compile(r"[\\\n\r]")
 
 _HEX = r"([0-9a-fA-F]{64})"
-_GNU = re.compile(rf"[ \t]*(\\?){_HEX}[ \t]([ *]?)(.*)", re.DOTALL)
+_GNU = re.compile(rf"[ \t]*(\\?){_HEX}[ \t](.+)", re.DOTALL)
 _BSD = re.compile(rf"[ \t]*(\\?)SHA256 ?\((.*)\)[ \t]*=[ \t]*{_HEX}", re.DOTALL)
 _KEYED = re.compile(rf"(\\?)(.+) {_HEX}", re.DOTALL)
 
@@ -62,16 +62,14 @@ def parsed(lines: Iterable[str], algorithm: str) -> list[Entry | None]:
         else:
             # A space and a mark, or in an old list of BSD's one space: not both in one list,
             # for there a renamed file could pass for another whose name begins with a space.
-            one_space = not found[3] or not found[4]
+            name = found[3]
+            one_space = len(name) == 1 or name[0] not in " *"
             if old_bsd is None:
                 old_bsd = one_space
             if one_space and not old_bsd:
                 entries.append(None)
-            elif old_bsd:
-                name = found[3] + found[4]
-                entries.append(_named(found[1], name, found[2]) if name else None)
             else:
-                entries.append(_named(found[1], found[4], found[2]))
+                entries.append(_named(found[1], name if old_bsd else name[1:], found[2]))
     return entries
 
 

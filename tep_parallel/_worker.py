@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -27,12 +28,15 @@ class ParallelWorker:
         return ""
 
     def setup(self) -> None:
-        """Run once in every child, before its first item. What it raises fails the call."""
+        """Run once in every child, before its first item. What it raises fails the call.
+
+        `sys.exit` does too: the caller gets a DeadWorkerError.
+        """
 
     def teardown(self) -> None:
         """Run once in every child, after its last item. What it raises fails the call.
 
-        Not in a child that is killed, or leaves by itself.
+        `sys.exit` does too. Not in a child that is killed, or leaves by itself.
         """
 
 
@@ -76,10 +80,37 @@ def process_of(worker: ParallelWorker | Process) -> Process:
     return worker
 
 
+def warn_of_misspelling(worker: ParallelWorker | Process) -> None:
+    """Tell the caller's caller of a worker that has methods, and not the one that counts."""
+    if not isinstance(worker, ParallelWorker):
+        return
+    if getattr(worker.process, "__func__", None) is not ParallelWorker.process:
+        return
+    names = [
+        name
+        for kind in type(worker).__mro__
+        if kind not in ParallelWorker.__mro__
+        for name, member in vars(kind).items()
+        if _is_public_method(name, member)
+    ]
+    if names:
+        name = type(worker).__qualname__
+        msg = f"{name} has {', '.join(names)} and no process: each of its results is ''"
+        warnings.warn(msg, UserWarning, stacklevel=3)
+
+
+def _is_public_method(name: str, member: object) -> bool:
+    if name in ("setup", "teardown") or (name.startswith("_") and name != "__call__"):
+        return False
+    function = isinstance(member, staticmethod | classmethod) or callable(member)
+    return function and not isinstance(member, type)
+
+
 def not_text(worker: ParallelWorker | Process, index: int, item: object, kind: str) -> TypeError:
     """The error for a result that is no str but of type `kind`."""
     if isinstance(worker, ParallelWorker):
         name = f"{type(worker).__qualname__}.process"
     else:
         name = str(getattr(worker, "__qualname__", type(worker).__qualname__))
-    return TypeError(f"{name}: expected a str for item {index} ({shown(item)}), got {kind}")
+    msg = f"{name}: expected a str for item {index} ({shown(item)}), got {kind}; codec=json or"
+    return TypeError(f"{msg} codec=pickle takes more than text, each_process takes no result")

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import COMMAND, COMMANDS, hear_keyboard, hmac_hex, refused, shell, until
+from support import COMMAND, COMMANDS, LIMIT, hear_keyboard, hmac_hex, refused, shell, until
 
 import tep_parallel
 
@@ -202,13 +202,75 @@ def test_a_modules_own_way_to_end_is_its_exit_status(place: Path) -> None:
     assert (status, out, err) == (43, b"", b"")
 
 
-def test_what_was_printed_before_comes_first(place: Path) -> None:
-    (place / "loud.py").write_text(
-        "print('loaded')\ndef work(item):\n print('at work')\n return item"
-    )
+LOUD = """
+import os, subprocess, sys
+print("loaded")
+kept = sys.stdout
+
+def work(item):
+    print("at work")
+    os.write(1, b"below Python\\n")
+    sys.__stdout__.write("of old\\n")
+    kept.write("of the import\\n")
+    subprocess.run(["echo", "started"])
+    return item
+"""
+
+
+@pytest.mark.parametrize("unbuffered", ["", "PYTHONUNBUFFERED=1"])
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_what_a_worker_prints_is_kept_apart_from_its_results(
+    count: int, unbuffered: str, place: Path
+) -> None:
+    (place / "loud.py").write_text(LOUD)
+    command = f"{unbuffered} tep-parallel map loud:work --json 1 2 --in-processes {count}"
+    status, out, err = shell(f"{command} | cat", place)
+    assert status == 0
+    assert [json.loads(line)["result"] for line in out.splitlines()] == ["1", "2"]
+    assert err.count(b"loaded") == 1
+    for said in (b"at work", b"below Python", b"of old", b"of the import", b"started"):
+        assert err.count(said) == 2  # the lines of two children may be in each other's
+
+
+@pytest.mark.parametrize("count", [0, 1])
+@pytest.mark.parametrize("closed", ["2>&-", "2>&- <&-", "2>/dev/null"])
+def test_what_a_worker_prints_where_nobody_hears_it_is_no_failure(
+    closed: str, count: int, place: Path
+) -> None:
+    (place / "loud.py").write_text(LOUD)
+    script = f"tep-parallel map loud:work 1 2 --in-processes {count} {closed}"
+    assert shell(script, place) == (0, b"1\n2\n", b"")
+
+
+def test_what_a_module_prints_to_a_full_device_is_no_failure(place: Path) -> None:
+    (place / "loud.py").write_text("print('loaded')\ndef work(item): return item")
     for count in (0, 1):
-        script = f"tep-parallel map loud:work x --in-processes {count} | cat"
-        assert shell(script, place) == (0, b"loaded\nat work\nx\n", b"")
+        script = f"tep-parallel map loud:work 1 2 --in-processes {count} 2>/dev/full"
+        assert shell(script, place) == (0, b"1\n2\n", b"")
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_what_the_shell_has_closed_is_no_file_of_the_commands(count: int, place: Path) -> None:
+    (place / "below.py").write_text(
+        "import os\n"
+        "def work(item):\n"
+        " os.write(2, b'to 2')\n"
+        " return repr((os.read(0, 9), *map(os.get_inheritable, (0, 1, 2))))"
+    )
+    script = f"tep-parallel map below:work x --in-processes {count} <&- 2>&-"
+    assert shell(script, place) == (0, b"(b'', True, True, True)\n", b"")
+
+
+def test_a_misspelt_worker_is_one_line(place: Path) -> None:
+    (place / "misspelt.py").write_text(
+        "from tep_parallel import ParallelWorker\n"
+        "class W(ParallelWorker):\n def proces(self, item): return item"
+    )
+    for warnings in ("", "PYTHONWARNINGS=error"):
+        status, out, err = shell(f"{warnings} tep-parallel map misspelt:W x", place)
+        assert (status, out) == (0, b"\n")
+        assert err.startswith(b"tep-parallel: misspelt:W: W has proces and no process")
+        assert err.count(b"\n") == 1
 
 
 # --- Keys, processes, memory ---------------------------------------------------------
@@ -277,6 +339,19 @@ def test_each_way_to_fail_is_one_line(worker: str, count: int, said: bytes, plac
 )
 def test_wrong_usage_is_status_2_and_one_line(arguments: str, reason: str, place: Path) -> None:
     refused(f"tep-parallel {arguments}", reason, place)
+
+
+@pytest.mark.parametrize("count", ["''", "0", "-1", "2.5", "many", "'1 '", "$'\\xff'"])
+def test_a_wrong_number_of_processors_is_one_line_where_it_is_asked_for(
+    count: str, place: Path
+) -> None:
+    environment = f"export TEP_PARALLEL_PROCESSOR_COUNT={count}"
+    for command in ("map workers:echo x", "digest workers.py", "digest --check list"):
+        refused(f"{environment}; tep-parallel {command}", "TEP_PARALLEL_PROCESSOR_COUNT", place)
+    for command in ("map workers:echo x --in-processes 1", "--version", "map --help", "--help"):
+        status, out, err = shell(f"{environment}; tep-parallel {command}", place)
+        assert (status, err) == (0, b"")
+        assert out
 
 
 @pytest.mark.parametrize("stderr", ["2>/dev/full", "2>&-"])
@@ -359,7 +434,7 @@ def test_ctrl_c_ends_it_quietly_and_the_shells_loop_too(place: Path) -> None:
     try:
         until((place / "started").exists)
         os.killpg(case.pid, signal.SIGINT)
-        out, err = case.communicate(timeout=20)
+        out, err = case.communicate(timeout=LIMIT / 2)
         assert (case.returncode, out.strip(), err) == (-signal.SIGINT, b"", b"")
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -376,7 +451,7 @@ def test_sigint_kills_it_by_sigint_and_quietly(count: str, place: Path) -> None:
     try:
         until((place / "started").exists)
         case.send_signal(signal.SIGINT)
-        out, err = case.communicate(timeout=20)
+        out, err = case.communicate(timeout=LIMIT / 2)
         assert (case.returncode, out, err) == (-signal.SIGINT, b"", b"")
     finally:
         case.kill()

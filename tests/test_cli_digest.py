@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import itertools
 import json
 import os
 import pty
+import random
 import signal
 import struct
 import subprocess
@@ -17,7 +19,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support import COMMAND, COMMANDS, LIMIT, hear_keyboard, hmac_hex, refused, shell
+from support import COMMAND, COMMANDS, LIMIT, hear_keyboard, hmac_hex, refused, run_case, shell
 
 SHA256 = "tep-parallel digest --algorithm sha256"
 PAGE = Path("/sys/kernel/mm/transparent_hugepage/enabled")
@@ -317,6 +319,48 @@ def test_check_says_what_sha256sum_says(listed: bytes, options: str, place: Path
     assert ours[2].replace(b"'", b"") == said.replace(b"'", b"")  # it quotes other names
 
 
+def kinds_of_lines() -> list[str]:
+    """Each way to write a line, right or wrong, of files that hold their own name."""
+    a, b, none = (hashlib.sha256(text).hexdigest() for text in (b"a", b"b", b""))
+    right = [f"{a}  a", f"{a} *a", f"{b} b", f"SHA256 (b) = {b}", f"SHA256(a)={a}"]
+    named = [f"{a}   a", f"{a} **a", f"\\{a}  a", f"{a}  ", f"{a} *", f"{a}  gone", f"{a}  a\r"]
+    wrong = [f"{b}  a", f"{b} a", f"SHA256 (a) = {b}", f"{b} *a"]
+    bad = [f"{a} ", a, f"{a[:-1]}  a", f"{a[:-1]}g a", f"\\{a} a\\x", f"\\{a} ", f"SHA256 (a) {a}"]
+    bare = [f"{none}  -", f"{none} -", f"SHA256 (-) = {none}", f"\\{none}  -"]
+    blank = [f"{a}\t a", f" \t{a}\ta", "#", "", "\r"]
+    other = [f"{a.upper()} a", f"{a}0 a", f"SHA256 () = {a}"]
+    return right + named + wrong + bad + bare + blank + other
+
+
+def test_lists_of_mixed_lines_are_read_as_sha256sum_reads_them(tmp_path: Path) -> None:
+    for name in ("a", "b", " a", "*a", " ", "*"):
+        (tmp_path / name).write_text(name.strip(" *") or name)
+    kinds = kinds_of_lines()
+    draw = random.Random(19)
+    lists = [[kind] for kind in kinds]
+    lists += [list(pair) for pair in itertools.product(kinds, repeat=2)]
+    lists += [draw.choices(kinds, k=draw.randrange(3, 7)) for _ in range(300)]
+    given = [["\n".join(lines) + draw.choice(["\n", ""]), draw.random() < 0.5] for lines in lists]
+    (tmp_path / "lists").write_text(json.dumps(given))
+    out = run_case("check_lists", tmp_path)
+    for (text, from_input), line in zip(given, out.splitlines(), strict=True):
+        (tmp_path / "list").write_text(text)
+        theirs = subprocess.run(
+            ["sha256sum", "--check", "-" if from_input else "list"],
+            cwd=tmp_path,
+            input=text if from_input else "",
+            env=COMMANDS,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT,
+            check=False,
+        )
+        status, printed, said = json.loads(line)
+        assert (status, printed) == (theirs.returncode, theirs.stdout), text
+        theirs_said = theirs.stderr.replace("sha256sum: ", "tep-parallel: ")
+        assert said.replace("'", "") == theirs_said.replace("'", ""), text
+
+
 def test_a_verdicts_name_is_escaped_as_in_the_list(place: Path) -> None:
     """As of GNU 9.7; that of 9.1 escapes newlines only."""
     assert shell(f"{SHA256} folder/* > list", place)[0] == 0
@@ -441,7 +485,7 @@ def test_sigint_kills_it_by_sigint_and_quietly(count: str, place: Path) -> None:
     try:
         time.sleep(0.5)  # in the midst of it; earlier is right too
         case.send_signal(signal.SIGINT)
-        out, err = case.communicate(timeout=20)
+        out, err = case.communicate(timeout=LIMIT / 2)
         assert (case.returncode, out, err) == (-signal.SIGINT, b"", b"")
     finally:
         case.kill()

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import every, forked, run_case, started
+from support import LIMIT, every, forked, run_case, started
 
 from tep_parallel import (
     DeadlineError,
@@ -386,15 +386,16 @@ def test_a_child_that_dies_costs_what_it_had_in_hand_and_no_other(
     sparse: list[Path], kernel: str
 ) -> None:
     killer = Killer()
-    fan_out = Parallel(FileDigest(algorithm="sha256"), in_processes=2, progress=killer)
-    outcomes = fan_out.outcomes(sparse)
-    lost = [one for one in outcomes if one.error is not None]
+    found = digest_files(  # whose progress is told while files are read
+        sparse, algorithm="sha256", in_processes=2, progress=killer, return_exceptions=True
+    )
+    lost = [(index, one) for index, one in enumerate(found) if not isinstance(one, str)]
     assert 1 <= len(lost) <= 16
-    for one in lost:
-        assert isinstance(one.error, DeadWorkerError)
-        assert (one.error.item, one.error.index, one.error.signal) == (one.item, one.index, 9)
-        assert one.error.pid == killer.victim
-    assert {one.result for one in outcomes if one.error is None} == {zeros(24 << 20)}
+    for index, error in lost:
+        assert isinstance(error, DeadWorkerError)
+        assert (error.item, error.index, error.signal) == (sparse[index], index, 9)
+        assert error.pid == killer.victim
+    assert {one for one in found if isinstance(one, str)} == {zeros(24 << 20)}
 
 
 def test_what_a_dead_child_had_in_hand_is_tried_again(sparse: list[Path], kernel: str) -> None:
@@ -435,7 +436,7 @@ def test_a_file_that_takes_too_long_costs_no_other(
     """It is killed with its child, which has others in hand."""
     paths = [huge, *files]
     found = digest_files(
-        paths, algorithm="sha256", in_processes=1, timeout=1.0, return_exceptions=True
+        paths, algorithm="sha256", in_processes=1, timeout=2.0, return_exceptions=True
     )
     assert isinstance(found[0], ItemTimeoutError)
     assert found[1:] == [sha256(path) for path in files]
@@ -452,7 +453,7 @@ def test_files_with_a_limit_do_not_take_from_each_others_time(tmp_path: Path, ke
 
 def test_several_that_take_too_long(files: list[Path], huge: Path, kernel: str) -> None:
     paths = [huge, files[0], huge, files[1], huge]
-    outcomes = Parallel(FileDigest(), in_processes=1, timeout=0.5).outcomes(paths)
+    outcomes = Parallel(FileDigest(), in_processes=1, timeout=1.0).outcomes(paths)
     assert [type(one.error) for one in outcomes[::2]] == [ItemTimeoutError] * 3
     assert [one.result for one in outcomes[1::2]] == [hmac_sha256(path) for path in files[:2]]
 
@@ -483,7 +484,7 @@ def test_ctrl_c_is_answered_at_once(how: str, huge: Path) -> None:
         assert case.stdout.readline() == "ready\n"
         time.sleep(0.2)  # so that it is in the midst of it; earlier is right too
         case.send_signal(signal.SIGINT)
-        _, err = case.communicate(timeout=20)
+        _, err = case.communicate(timeout=LIMIT / 2)
         assert case.returncode == -signal.SIGINT
         assert "KeyboardInterrupt" in err
 
@@ -518,6 +519,16 @@ def test_progress_is_in_bytes(files: list[Path], count: int | None, kernel: str)
     progress = Sum()
     digest_files(files, in_processes=count, progress=progress)
     assert progress.total == sum(path.stat().st_size for path in files)
+
+
+@pytest.mark.parametrize("method", ["map_processes", "each_process", "outcomes"])
+@pytest.mark.parametrize("shape", [{}, {"in_processes": 2}, {"in_processes": 0}])
+def test_the_progress_of_a_file_digest_that_a_parallel_runs_is_in_items(
+    files: list[Path], shape: dict[str, Any], method: str
+) -> None:
+    progress = Sum()
+    getattr(Parallel(FileDigest(), progress=progress, **shape), method)(files)
+    assert (progress.total, progress.times) == (len(files), len(files))
 
 
 def test_progress_of_one_large_file_does_not_wait_for_its_end(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_probe(service: str) -> None:
     printed = example("probe.py", *(service + path for path in paths), "http://127.0.0.1:1/")
     well, gone, slow, closed = printed.splitlines()
     assert re.fullmatch(rf"{service}/a 200 after \d+ ms", well)
-    assert gone.startswith(f"{service}/gone is down: ")
+    assert gone.startswith(f"{service}/gone is down: HTTPStatusError")
     assert "410" in gone
     assert slow.startswith(f"{service}/slow is down: ReadTimeout")
     assert closed.startswith("http://127.0.0.1:1/ is down: ConnectError")
@@ -73,7 +73,7 @@ def test_notify(service: str, tmp_path: Path) -> None:
     printed = example("notify.py", f"{service}/a", f"{service}/gone", "http://127.0.0.1:1/")
     told, gone, closed = printed.splitlines()
     assert told == f"{service}/a told"
-    assert gone.startswith(f"{service}/gone could not be told: ")
+    assert gone.startswith(f"{service}/gone could not be told: HTTPStatusError")
     assert "410" in gone
     assert closed.startswith("http://127.0.0.1:1/ could not be told: ConnectError")
     event = '{"event":"release","version":"1.2.0"}'

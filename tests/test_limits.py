@@ -10,6 +10,8 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -47,19 +49,18 @@ def mark(folder: Path) -> None:
 @forked
 def test_an_item_is_killed_at_its_limit_and_the_others_are_kept(shape: dict[str, Any]) -> None:
     begun = time.monotonic()
-    outcomes = Parallel(stubborn, timeout=0.5, **shape).outcomes(range(6))
-    assert time.monotonic() - begun < LIMIT / 4
+    outcomes = Parallel(stubborn, timeout=2.0, **shape).outcomes(range(6))
+    assert time.monotonic() - begun < LIMIT / 2
     late = outcomes.pop(1)
     assert [outcome.result for outcome in outcomes] == ["0", "2", "3", "4", "5"]
     assert isinstance(late.error, ItemTimeoutError)
     assert isinstance(late.error, TimeoutError)
     assert (late.error.index, late.error.item) == (1, 1)
     assert "item 1 (1)" in str(late.error)
-    assert "0.5 s" in str(late.error)
-    assert 0.5 <= late.seconds < LIMIT / 4
+    assert "2.0 s" in str(late.error)
+    assert 2.0 <= late.seconds < LIMIT / 2
     assert late.attempts == 1
-    in_pool = shape == {"in_processes": 2}
-    assert late.signal == (None if in_pool else signal.SIGKILL)
+    assert (late.exit_code, late.signal) == (None, signal.SIGKILL)
 
 
 @forked
@@ -80,7 +81,7 @@ def test_what_an_item_has_started_is_killed_with_it(shape: dict[str, Any], tmp_p
         time.sleep(LIMIT)
         return ""
 
-    outcome = Parallel(work, timeout=0.5, **shape).outcomes([0])[0]
+    outcome = Parallel(work, timeout=2.0, **shape).outcomes([0])[0]
     assert isinstance(outcome.error, ItemTimeoutError)
     (sleeper,) = tmp_path.iterdir()
     until(lambda: not alive(int(sleeper.name)))
@@ -100,7 +101,7 @@ def test_what_an_inner_call_has_started_is_killed_with_an_item(
     def outer(item: list[str]) -> str:
         return str(Parallel(inner).map_processes(item))
 
-    outcome = Parallel(outer, timeout=0.5, **shape).outcomes([["a", "b"]])[0]
+    outcome = Parallel(outer, timeout=2.0, **shape).outcomes([["a", "b"]])[0]
     assert isinstance(outcome.error, ItemTimeoutError)
     marks = [int(path.name.split()[0]) for path in tmp_path.iterdir()]
     assert len(marks) == 2
@@ -112,10 +113,10 @@ def test_a_pools_limit_is_each_items_own(tmp_path: Path) -> None:
     """Not that of the child, which takes one after another."""
 
     def work(item: object) -> str:
-        time.sleep(0.05)
+        time.sleep(0.1)
         return str(item)
 
-    texts = Parallel(work, in_processes=2, timeout=1).map_processes(range(60))
+    texts = Parallel(work, in_processes=2, timeout=2.5).map_processes(range(60))
     assert texts == [str(number) for number in range(60)]
 
 
@@ -142,30 +143,38 @@ def test_a_kill_for_one_item_never_costs_another() -> None:
 def test_setup_is_not_an_items_time() -> None:
     class Slow(ParallelWorker):
         def setup(self) -> None:
-            time.sleep(0.6)
+            time.sleep(1.2)
 
         def process(self, item: object) -> str:
             return str(item)
 
     for shape in FORKED.values():
         for hooks in ({}, {"on_start": lambda index, item: None}):
-            texts = Parallel(Slow(), timeout=0.3, **hooks, **shape).map_processes(range(3))
+            texts = Parallel(Slow(), timeout=1.0, **hooks, **shape).map_processes(range(3))
             assert texts == ["0", "1", "2"]
 
 
 @forked
-def test_limits_hold_while_the_host_is_busy_with_something_else(shape: dict[str, Any]) -> None:
+def test_limits_hold_while_the_host_is_busy_with_something_else(
+    shape: dict[str, Any], tmp_path: Path
+) -> None:
     """Here in a hook: nobody steps the call, and the nursery keeps the clock all the same."""
     seen: list[Outcome[Any]] = []
 
+    def work(item: int) -> str:
+        if item == 1:
+            mark(tmp_path)
+        return stubborn(item)
+
     def linger(outcome: Outcome[Any]) -> None:
         if not seen:
-            time.sleep(1.0)
+            until(lambda: list(tmp_path.iterdir()))
+            (path,) = tmp_path.iterdir()
+            until(lambda: not alive(int(path.name.split()[0])), limit=LIMIT / 2)
         seen.append(outcome)
 
-    outcomes = Parallel(stubborn, timeout=0.3, on_finish=linger, **shape).outcomes(range(3))
+    outcomes = Parallel(work, timeout=2.0, on_finish=linger, **shape).outcomes(range(3))
     assert isinstance(outcomes[1].error, ItemTimeoutError)
-    assert outcomes[1].seconds < 0.9  # it did not wait for the hook
     assert len(seen) == 3
 
 
@@ -177,9 +186,9 @@ def test_at_the_deadline_all_is_killed_and_what_was_ready_is_kept(
     shape: dict[str, Any], scratch_root: Path
 ) -> None:
     begun = time.monotonic()
-    with pytest.raises(DeadlineError, match=r"not over after 0.5 s: 1 of 4 items") as raised:
-        Parallel(stubborn, deadline=0.5, **shape).map_processes(range(4))
-    assert time.monotonic() - begun < LIMIT / 4
+    with pytest.raises(DeadlineError, match=r"not over after 2.0 s: 1 of 4 items") as raised:
+        Parallel(stubborn, deadline=2.0, **shape).map_processes(range(4))
+    assert time.monotonic() - begun < LIMIT / 2
     assert isinstance(raised.value, TimeoutError)
     found = [(outcome.index, outcome.result) for outcome in raised.value.outcomes]
     assert found == [(0, "0"), (2, "2"), (3, "3")]
@@ -197,7 +206,7 @@ def test_at_the_deadline_also_what_has_left_the_group_is_killed(
         return ""
 
     with pytest.raises(DeadlineError):
-        Parallel(work, deadline=0.5, **shape).map_processes([0, 1])
+        Parallel(work, deadline=2.0, **shape).map_processes([0, 1])
     marks = [int(path.name) for path in tmp_path.iterdir()]
     assert len(marks) == 2
     assert not any(map(alive, marks))
@@ -219,11 +228,11 @@ def test_the_deadline_holds_while_the_host_is_busy_with_something_else(
         if outcome.index == 0:
             until(lambda: list(tmp_path.iterdir()))
             (path,) = tmp_path.iterdir()
-            until(lambda: not alive(int(path.name.split()[0])), limit=LIMIT / 4)
+            until(lambda: not alive(int(path.name.split()[0])), limit=LIMIT / 2)
             gone.append(path)
 
     with pytest.raises(DeadlineError):
-        Parallel(work, deadline=0.5, on_finish=linger, **shape).map_processes([0, 1])
+        Parallel(work, deadline=2.0, on_finish=linger, **shape).map_processes([0, 1])
     assert len(gone) == 1
 
 
@@ -236,7 +245,7 @@ def test_limits_hold_while_children_are_forked_all_the_time(shape: dict[str, Any
     begun = time.monotonic()
     with pytest.raises(DeadlineError):
         Parallel(work, retries=10**9, deadline=0.3, **shape).map_processes(range(100))
-    assert time.monotonic() - begun < LIMIT / 4
+    assert time.monotonic() - begun < LIMIT / 2
 
 
 @forked
@@ -251,7 +260,7 @@ def test_a_deadline_that_is_missed_in_teardown_only_costs_nothing(
         def teardown(self) -> None:
             time.sleep(LIMIT)
 
-    fan_out = Parallel(Lingers(), deadline=0.5, codec=codec, **shape)
+    fan_out = Parallel(Lingers(), deadline=1.0, codec=codec, **shape)
     assert [outcome.result for outcome in fan_out.outcomes(range(2))] == ["0", "1"]
     assert fan_out.map_processes(range(2)) == ["0", "1"]
 
@@ -301,7 +310,7 @@ def test_what_raised_or_was_late_is_not_tried_again(shape: dict[str, Any]) -> No
         time.sleep(LIMIT)
         return ""
 
-    outcomes = Parallel(work, retries=5, timeout=0.3, **shape).outcomes([0, 1])
+    outcomes = Parallel(work, retries=5, timeout=2.0, **shape).outcomes([0, 1])
     assert [outcome.attempts for outcome in outcomes] == [1, 1]
     assert isinstance(outcomes[0].error, ValueError)
     assert isinstance(outcomes[1].error, ItemTimeoutError)
@@ -338,7 +347,7 @@ def test_after_a_failure_what_runs_may_be_killed(shape: dict[str, Any], tmp_path
     begun = time.monotonic()
     with pytest.raises(ValueError, match="one") as raised:
         Parallel(work, on_error="kill", **shape).map_processes([0, 1])
-    assert time.monotonic() - begun < LIMIT / 4
+    assert time.monotonic() - begun < LIMIT / 2
     assert raised.value.other_failures == []  # type: ignore[attr-defined]
     assert not any(alive(int(path.name.split()[0])) for path in tmp_path.iterdir())
 
@@ -364,7 +373,7 @@ def test_the_others_are_killed_before_the_one_that_failed_has_left(
     begun = time.monotonic()
     with pytest.raises(ValueError):
         Parallel(Lingers(), on_error="kill", **shape).map_processes([0, 1])
-    assert time.monotonic() - begun < LIMIT / 4
+    assert time.monotonic() - begun < LIMIT / 2
 
 
 @forked
@@ -380,7 +389,7 @@ def test_also_after_a_death_or_a_limit_what_runs_may_be_killed(shape: dict[str, 
         Parallel(dies, on_error="kill", **shape).map_processes([0, 1])
     with pytest.raises(ItemTimeoutError):
         Parallel(dies, on_error="kill", timeout=0.2, **shape).each_process([0, 2])
-    assert time.monotonic() - begun < LIMIT / 4
+    assert time.monotonic() - begun < LIMIT / 2
 
 
 @every
@@ -452,7 +461,7 @@ def test_kill_does_not_wait_for_what_runs(shape: dict[str, Any], tmp_path: Path)
 
     begun = time.monotonic()
     assert Parallel(work, **shape).map_processes([0, 1]) == "found"
-    assert time.monotonic() - begun < LIMIT / 4
+    assert time.monotonic() - begun < LIMIT / 2
     killed = Parallel(work, **shape).outcomes([0, 1])[0]
     assert isinstance(killed.error, DeadWorkerError)
     assert "cut short" in str(killed.error)
@@ -548,6 +557,54 @@ def test_no_limit_is_too_long() -> None:
     assert Parallel(str, timeout=10**400, deadline=1e300, retries=10**30).map_processes([1]) == [
         "1"
     ]
+    long = {"timeout": Fraction(10**400), "deadline": Decimal("1e999")}
+    assert Parallel(str, **long).map_processes([1]) == ["1"]
+
+
+class Whole:
+    """What numpy's integers are: no int, and good for one."""
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+    def __index__(self) -> int:
+        return self.value
+
+    def __repr__(self) -> str:
+        return f"Whole({self.value})"
+
+
+@pytest.mark.parametrize("seconds", [Fraction(3, 2), Decimal("1.5")])
+def test_numbers_of_any_kind_are_limits(seconds: Any) -> None:
+    outcomes = Parallel(stubborn, timeout=seconds, in_processes=Whole(2)).outcomes(range(3))
+    assert [outcome.ok for outcome in outcomes] == [True, False, True]
+    assert isinstance(outcomes[1].error, ItemTimeoutError)
+    with pytest.raises(DeadlineError):
+        Parallel(stubborn, deadline=seconds).outcomes(range(3))
+    assert Parallel(str, timeout=Whole(60), retries=Whole(1)).map_processes([1]) == ["1"]
+
+
+def test_a_limit_that_is_too_short_for_a_float_is_a_limit() -> None:
+    outcome = Parallel(stubborn, timeout=Fraction(1, 10**400)).outcomes([1])[0]
+    assert isinstance(outcome.error, ItemTimeoutError)
+
+
+@pytest.mark.parametrize("text", ["NaN", "sNaN", "-NaN", "Infinity", "-1", "0"])
+def test_a_decimal_that_is_no_length_of_time_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=f"deadline: expected seconds above 0, got {text}"):
+        Parallel(str, deadline=Decimal(text))
+
+
+def test_what_stands_for_no_whole_number_is_refused() -> None:
+    for wrong in (Decimal(2), Fraction(2), 2.0, 1j, "2", b"2", [2]):
+        for name in ("in_processes", "retries"):
+            with pytest.raises(TypeError, match=f"{name}: expected an int"):
+                Parallel(str, **{name: wrong})  # type: ignore[arg-type]
+    for complex_or_so in (1j, "2", b"2", [2], object()):
+        with pytest.raises(TypeError, match="timeout: expected seconds or None"):
+            Parallel(str, timeout=complex_or_so)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="retries: expected 0 or more, got -1"):
+        Parallel(str, retries=Whole(-1))
 
 
 def test_the_errors_can_be_pickled() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import pickle
 import subprocess
 import sys
 import threading
+import typing
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,36 @@ def test_the_public_names_are_those_of_all_and_all_is_sorted() -> None:
     public = {name for name in vars(tep_parallel) if not name.startswith("_")} | {"__version__"}
     assert set(tep_parallel.__all__) == public
     assert tep_parallel.__all__ == sorted(tep_parallel.__all__)
+
+
+def test_public_names_say_that_they_are_of_the_package() -> None:
+    for name in tep_parallel.__all__:
+        found = getattr(tep_parallel, name)
+        if name != "__version__":
+            assert (found.__module__, found.__qualname__) == ("tep_parallel", name)
+            assert pickle.loads(pickle.dumps(found)) is found
+
+
+def test_a_pickle_of_a_former_version_is_still_read() -> None:
+    for module, name in (("_outcome", "Outcome"), ("_errors", "WorkerError"), ("_control", "Kill")):
+        former = f"ctep_parallel.{module}\n{name}\n.".encode()
+        assert pickle.loads(former) is getattr(tep_parallel, name)
+
+
+def test_type_hints_of_public_names_can_be_had_at_run_time() -> None:
+    assert typing.get_type_hints(tep_parallel.Outcome)["exit_code"] == int | None
+    for name in tep_parallel.__all__:
+        found = getattr(tep_parallel, name)
+        if isinstance(found, type):
+            typing.get_type_hints(found)
+
+
+def test_a_traceback_names_what_can_be_imported() -> None:
+    code = "from tep_parallel import ParallelError\nraise ParallelError('said')"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=LIMIT, check=False
+    )
+    assert done.stderr.splitlines()[-1] == "tep_parallel.ParallelError: said"
 
 
 def test_import_loads_no_extension_and_few_modules() -> None:

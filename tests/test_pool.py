@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import run_case, started, until
+from support import LIMIT, run_case, started, until
 
 from tep_parallel import (
     DeadWorkerError,
@@ -127,12 +127,83 @@ def test_outcomes_of_a_pool_tell_what_is_known_of_each_item() -> None:
     assert second.started < time.monotonic()
 
 
-def test_one_long_item_holds_no_other_back() -> None:
+class Mortal:
+    """Item 3 ends its child, or sleeps until somebody kills it."""
+
+    def __init__(self, deed: str) -> None:
+        self.deed = deed
+
+    def __call__(self, item: int) -> str:
+        if item == 3 and self.deed == "exit":
+            os._exit(7)
+        if item == 3 and self.deed == "kill":
+            os.kill(os.getpid(), signal.SIGTERM)
+        if item == 3 and self.deed == "sleep":
+            time.sleep(60)
+        return str(item)
+
+
+@pytest.mark.parametrize(
+    ("deed", "end", "limit"),
+    [
+        ("exit", (7, None), {}),
+        ("exit", (7, None), {"retries": 1}),
+        ("kill", (None, signal.SIGTERM), {}),
+        ("sleep", (None, signal.SIGKILL), {"timeout": 2.0}),
+    ],
+)
+def test_an_outcome_of_a_pool_has_the_end_of_a_child_that_died_with_it_in_hand(
+    deed: str, end: tuple[int | None, int | None], limit: dict[str, Any]
+) -> None:
+    outcomes = Parallel(Mortal(deed), in_processes=2, **limit).outcomes(range(20))
+    assert [outcome.index for outcome in outcomes if not outcome.ok] == [3]
+    for outcome in outcomes:
+        found = (outcome.exit_code, outcome.signal)
+        assert found == (end if outcome.index == 3 else (None, None))
+        assert (outcome.cpu_seconds, outcome.max_rss) == (None, None)
+
+
+def test_what_died_and_then_ended_well_has_no_end_of_its_child(tmp_path: Path) -> None:
+    def work(item: int) -> str:
+        if item == 3 and not (tmp_path / "died").exists():
+            (tmp_path / "died").touch()
+            os._exit(7)
+        if item == 3:
+            raise ValueError(item)
+        return str(item)
+
+    outcome = Parallel(work, in_processes=2, retries=1).outcomes(range(6))[3]
+    assert outcome.attempts == 2
+    assert isinstance(outcome.error, ValueError)
+    assert (outcome.exit_code, outcome.signal) == (None, None)
+
+
+def test_what_is_cut_short_in_a_pool_has_the_signal(tmp_path: Path) -> None:
+    def work(item: int) -> str:
+        if item == 1:
+            until((tmp_path / "runs").exists)
+            raise ValueError(item)
+        (tmp_path / "runs").touch()
+        time.sleep(60)
+        return ""
+
+    seen: list[Any] = []
+    fan_out = Parallel(work, in_processes=2, on_error="kill", on_finish=seen.append)
+    with pytest.raises(ValueError):
+        fan_out.map_processes(range(2))
+    cut = next(outcome for outcome in seen if outcome.index == 0)
+    assert isinstance(cut.error, DeadWorkerError)
+    assert (cut.exit_code, cut.signal) == (None, signal.SIGKILL)
+
+
+def test_one_long_item_holds_no_other_back(tmp_path: Path) -> None:
     """Items shared out beforehand would leave half of them behind the long one."""
 
     def work(item: int) -> str:
         if item == 0:
-            time.sleep(1)
+            until((tmp_path / "last").exists, limit=LIMIT / 2)
+        if item == 999:
+            (tmp_path / "last").touch()
         return str(os.getpid())
 
     results = Parallel(work, in_processes=2).map_processes(range(1000))
@@ -303,6 +374,38 @@ def test_a_hook_that_raises_fails_the_call_with_its_error(
             "tep_parallel: raised by setup or teardown, not for an item"
         ]
         assert Counter(log.read_text().split())["setup"] <= 51
+
+
+@pytest.mark.parametrize("hook", ["setup", "teardown"])
+@pytest.mark.parametrize("shape", [*SHAPES, {"in_processes": 2, "retries": 3}])
+@pytest.mark.parametrize(
+    ("code", "exit_code"), [(3, 3), (None, 0), (0, 0), (256 + 7, 7), ("in words", 1)]
+)
+def test_a_hook_that_calls_sys_exit_fails_the_call(
+    code: Any, exit_code: int, shape: dict[str, Any], hook: str, tmp_path: Path
+) -> None:
+    class Leaving(ParallelWorker):
+        def process(self, item: Any) -> str:
+            return str(item)
+
+    def leave() -> None:
+        with (tmp_path / "log").open("a") as file:
+            file.write(f"{os.getpid()}\n")
+        sys.exit(code)
+
+    worker = Leaving()
+    setattr(worker, hook, leave)
+    for rebuild in (True, False):
+        (tmp_path / "log").unlink(missing_ok=True)
+        with pytest.raises(DeadWorkerError, match=f"{hook} ended its child") as caught:
+            Parallel(worker, rebuild_exceptions=rebuild, **shape).outcomes(range(300))
+        error = caught.value
+        assert (error.exit_code, error.signal, error.index) == (exit_code, None, None)
+        pids = list(map(int, (tmp_path / "log").read_text().split()))
+        assert error.pid in pids
+        if hook == "setup":
+            # At most those that had been forked by then; never one an item.
+            assert len(pids) <= (50 if shape == {} else 2)
 
 
 def test_a_setup_that_raises_is_not_tried_again_and_again(tmp_path: Path) -> None:

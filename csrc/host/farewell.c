@@ -155,7 +155,8 @@ await_orphans(struct sphttp_call *call)
         if (call->pool) {
             (void)hand_give_up(call, i, page_in_hand(call, i), ITEM_LOST);
         }
-        call->hands[i] = (struct hand){0};
+        page_clear_hand(call, i);
+        page_set_none_aside(call, i);
     }
     for (uint32_t slot = 0; slot < call->alive; slot++) {
         call->living[slot].pid = 0;

@@ -18,14 +18,20 @@ look_at(struct sphttp_call *call, uint32_t hand, int64_t now)
     /* In this order: of an item that is taken meanwhile the clock is younger. */
     uint32_t item = hand_item(call, hand);
     int64_t since = page_since(call, hand, born, now);
-    bool runs = item != 0 && page_item(call, item - 1) == item_running(hand);
+    bool runs = item != 0 && page_runs(call, item - 1, hand);
+    /* What was not there the last time has begun since. */
+    if (since != 0 && since < seen->looked) {
+        since = seen->looked;
+    }
+    seen->looked = now;
     if (!call->setup || since != 0) {
         seen->ready = true; /* once it was, it is */
     }
     if (!runs) {
         seen->item = 0;
         int64_t leaving;
-        if (page_leaving(call, hand, born, now, &leaving) == 0) {
+        if (call->lanes > 1 || /* it never says so; and another hand may be busy */
+            page_leaving(call, hand, born, now, &leaving) == 0) {
             seen->leaving = 0;
         }
         else if (seen->leaving == 0) {
@@ -34,8 +40,10 @@ look_at(struct sphttp_call *call, uint32_t hand, int64_t now)
         return;
     }
     if (seen->item != item) {
-        *seen = (struct seen){
-            .item = item, .asked = seen->asked, .ready = seen->ready};
+        *seen = (struct seen){.item = item,
+                              .asked = seen->asked,
+                              .looked = now,
+                              .ready = seen->ready};
     }
     if (seen->since == 0 && seen->ready) {
         seen->since = since != 0 ? since : now;
@@ -80,6 +88,9 @@ static void
 kill_leaver(struct sphttp_call *call, uint32_t hand)
 {
     int64_t since;
+    if (page_find(call, hand) >= 0) {
+        return; /* somebody else has said that it leaves */
+    }
     struct remark *remark = &call->ledger->overstayed;
     if (remark->pid == 0) {
         remark->what = page_leaving(call, hand, 0, INT64_MAX, &since);
@@ -95,6 +106,9 @@ due(const struct nursery *nursery, int64_t now)
 {
     const struct sphttp_call *call = nursery->call;
     int64_t next = now + call->leave_ns;
+    if (call->hold && next > now + SECOND) {
+        next = now + SECOND; /* the host may wait for news that was lost */
+    }
     for (uint32_t hand = 0; hand < call->alive * call->lanes; hand++) {
         const struct seen *seen = &call->seen[hand];
         int64_t end = INT64_MAX;
@@ -126,6 +140,9 @@ limits_enforce(struct nursery *nursery)
         return;
     }
     limits_look(call);
+    if (nursery->due_ns != 0) {
+        strays_settle(nursery);
+    }
     for (uint32_t hand = 0; hand < call->alive * call->lanes; hand++) {
         struct seen *seen = &call->seen[hand];
         if (child_of(call, hand) == 0) {
@@ -150,7 +167,8 @@ limits_next(const struct nursery *nursery)
 {
     const struct sphttp_call *call = nursery->call;
     int64_t next = call->deadline_ns != 0 ? call->deadline_ns : INT64_MAX;
-    bool clocks = nursery->running > 0 && !nursery->paused;
+    /* A host that lets items start waits for news of others. */
+    bool clocks = (nursery->running > 0 || call->hold) && !nursery->paused;
     return clocks && nursery->due_ns < next ? nursery->due_ns : next;
 }
 

@@ -20,13 +20,13 @@ hand_out(struct sphttp_call *call, uint32_t index, uint32_t hand)
 {
     call->report[index].started_ns = now_ns();
     call->report[index].attempts++;
-    call->state[index] = item_running(hand);
+    page_hand_out(call, index, hand);
 }
 
 static void
 take_back(struct sphttp_call *call, uint32_t index)
 {
-    call->state[index] = ITEM_FREE;
+    page_free_item(call, index);
     call->report[index].started_ns = 0;
     call->report[index].attempts--;
 }
@@ -62,10 +62,7 @@ fork_child(struct nursery *nursery, uint32_t index, uint32_t slot)
     call->slot = slot;
     call->hand = slot * call->lanes;
     for (uint32_t lane = 0; lane < call->lanes; lane++) {
-        struct hand *hand = &call->hands[call->hand + lane];
-        hand->since_ns = 0;
-        hand->item = 0;
-        hand->leaving = 0;
+        page_clear_hand(call, call->hand + lane);
         call->seen[call->hand + lane] = (struct seen){
             .asked = call->pool ? -1 : (int64_t)index};
     }
@@ -116,7 +113,7 @@ slot_to_fill(struct nursery *nursery)
         nursery->starved = false;
     }
     if (page_stopped(call) != 0 || nursery->starved || nursery->paused ||
-        nursery->running >= call->alive) {
+        nursery->told || strays_spent(nursery) || nursery->running >= call->alive) {
         return -1;
     }
     if (call->pool) {
@@ -140,25 +137,29 @@ slot_to_fill(struct nursery *nursery)
     return -1;
 }
 
-/* The child whose hand it is has ended. */
-static void
+/* The child whose hand it is has ended. False: it cannot be told that it has begun
+ * anything. */
+static bool
 finish_hand(struct nursery *nursery, uint32_t hand, int status,
             const struct rusage *usage)
 {
     struct sphttp_call *call = nursery->call;
-    uint32_t item = hand_item(call, hand);
+    uint32_t item = strays_item_left(call, hand, status);
     uint64_t kind = hand_kind_of_lost(call, item);
     int64_t lost = hand_give_up(call, hand, item, kind);
     int64_t index = lost >= 0 ? lost : call->seen[hand].asked;
     if (index < 0) {
-        return; /* a pool's, and it had nothing in hand */
+        return false; /* a pool's, and it had nothing in hand */
     }
+    /* An item is begun so often and no more, unless its word was freed by a stray. */
+    bool begun = call->report[index].attempts <= (uint64_t)call->retries + 1;
     if (lost >= 0 && kind == ITEM_FREE) {
         call->lives[index]++;
         record_remove(call, (uint32_t)index); /* half a one, or not committed */
         nursery->next = index < nursery->next ? (uint32_t)index : nursery->next;
-        return;
+        return begun;
     }
+    page_settle(call, (uint32_t)index, true);
     struct report *report = &call->report[index];
     report->pid = call->living[hand / call->lanes].pid;
     report->wait_status = status;
@@ -172,6 +173,7 @@ finish_hand(struct nursery *nursery, uint32_t hand, int status,
         page_stop(call->page, call->stop_at_failure);
     }
     news_push(call, (uint32_t)index);
+    return begun;
 }
 
 /* A child that ends before its setup has will not be the only one. */
@@ -201,9 +203,12 @@ finish_slot(struct nursery *nursery, uint32_t slot, int status,
 {
     struct sphttp_call *call = nursery->call;
     note_unready(nursery, slot, status);
+    bool begun = false;
     for (uint32_t lane = 0; lane < call->lanes; lane++) {
-        finish_hand(nursery, slot * call->lanes + lane, status, usage);
+        uint32_t hand = slot * call->lanes + lane;
+        begun = finish_hand(nursery, hand, status, usage) || begun;
     }
+    nursery->fruitless = begun ? 0 : nursery->fruitless + 1;
     if (call->pool) {
         news_missed(call);
     }
@@ -294,15 +299,8 @@ static void
 mind_page(struct nursery *nursery)
 {
     struct sphttp_call *call = nursery->call;
-    uint32_t stop = page_stopped(call);
-    call->ledger->stop = stop;
-    if (call->page->stop != stop) {
-        page_stop(call->page, stop);
-    }
-    uint32_t mark = stop != 0 ? UINT32_MAX : call->ledger->watermark;
-    if (call->hold && call->page->watermark != mark) {
-        page_raise_watermark(call->page, mark);
-    }
+    call->ledger->stop = page_stopped(call);
+    page_mend(call);
 }
 
 /* It is all over: tell the host to look at the page. This never blocks: a host
@@ -311,27 +309,8 @@ static void
 tell_host(struct nursery *nursery)
 {
     nursery->told = true;
+    strays_settle_all(nursery);
     (void)send(nursery->host, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
-/* A pool's count of what has been set aside may have been scribbled on: are there
- * items that nobody knows of any more? Then it begins anew, a few times. */
-static bool
-find_forgotten(struct nursery *nursery)
-{
-    struct sphttp_call *call = nursery->call;
-    if (!call->pool || nursery->rounds == 100) {
-        return false;
-    }
-    for (uint32_t i = 0; i < call->count; i++) {
-        if (page_item(call, i) == ITEM_FREE) {
-            nursery->rounds++;
-            nursery->next = i;
-            call->page->next = i;
-            return true;
-        }
-    }
-    return false;
 }
 
 /* May nurseries of calls that our children made, and did not live to see the end
@@ -362,8 +341,8 @@ tend(struct nursery *nursery, bool left)
         }
     }
     bool over = nursery->running == 0 &&
-                (stop != 0 || nursery->next >= call->count);
-    if (over && stop == 0 && find_forgotten(nursery)) {
+                (stop != 0 || nursery->next >= call->count || strays_spent(nursery));
+    if (over && stop == 0 && strays_find_forgotten(nursery)) {
         return 0;
     }
     if (!over) {
@@ -392,8 +371,9 @@ be_child(struct sphttp_call *call, uint32_t index)
         digest_serve(call, index); /* it never comes back */
     }
     int64_t taken = call->pool ? hand_take(call, 0) : index;
-    if (taken < 0) {
-        _exit(0); /* others have taken all there was */
+    if (taken < 0) { /* others have taken all there was */
+        sphttp_child_begin(call); /* it does not end for want of its setup */
+        _exit(0);
     }
     return (uint32_t)taken;
 }

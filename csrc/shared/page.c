@@ -113,6 +113,133 @@ page_stop(struct page *page, uint32_t how)
     page_raise_watermark(page, UINT32_MAX);
 }
 
+void
+page_begin_anew(struct sphttp_call *call, uint32_t next)
+{
+    call->page->next = next;
+}
+
+void
+page_mend(struct sphttp_call *call)
+{
+    uint32_t stop = call->ledger->stop;
+    uint32_t mark = stop != 0 ? UINT32_MAX : call->ledger->watermark;
+    uint32_t said = call->page->stop;
+    if (stop != 0 && said != stop) {
+        page_stop(call->page, stop);
+    }
+    else if (said > STOP_ALL) {
+        (void)atomic_compare_exchange_strong(&call->page->stop, &said, stop);
+    }
+    if (call->hold && call->page->watermark != mark) {
+        page_raise_watermark(call->page, mark);
+    }
+}
+
+/* --- Items and hands ---------------------------------------------------------------- */
+
+void
+page_clear_hand(struct sphttp_call *call, uint32_t hand)
+{
+    call->hands[hand].since_ns = 0;
+    call->hands[hand].item = 0;
+    call->hands[hand].leaving = 0;
+}
+
+void
+page_set_none_aside(struct sphttp_call *call, uint32_t hand)
+{
+    call->hands[hand].from = call->hands[hand].to = 0;
+}
+
+void
+page_free_item(struct sphttp_call *call, uint32_t index)
+{
+    call->state[index] = ITEM_FREE;
+}
+
+void
+page_hand_out(struct sphttp_call *call, uint32_t index, uint32_t hand)
+{
+    call->state[index] = item_running(hand);
+}
+
+/* A state word, if it is one; else ITEM_LOST. */
+static uint64_t
+plausible(const struct sphttp_call *call, uint64_t word)
+{
+    uint64_t rest = word & ~(uint64_t)ITEM_KIND;
+    bool possible = rest == 0;
+    switch (word & ITEM_KIND) {
+    case ITEM_RUN:
+        possible = rest >> 3 < (uint64_t)call->alive * call->lanes;
+        break;
+    case ITEM_DONE: /* who reads the record sees whether there is one */
+        possible = true;
+        break;
+    case ITEM_DISCARDED:
+        possible = rest == 0 && call->discard;
+        break;
+    case ITEM_UNWRITTEN:
+        possible = rest >> 3 > 0 && rest >> 3 <= MOST_ERRNO;
+        break;
+    default:
+        break;
+    }
+    return possible ? word : ITEM_LOST;
+}
+
+/* As page_runs says it, of this word of item `index`. */
+static bool
+runs(const struct sphttp_call *call, uint64_t word, uint32_t hand)
+{
+    return call->pool ? word == item_running(hand)
+                      : !item_committed(plausible(call, word)) &&
+                            word != ITEM_LATE && word != ITEM_CUT;
+}
+
+bool
+page_runs(const struct sphttp_call *call, uint32_t index, uint32_t hand)
+{
+    return runs(call, call->state[index], hand);
+}
+
+int64_t
+page_find(const struct sphttp_call *call, uint32_t hand)
+{
+    uint64_t running = item_running(hand);
+    for (uint32_t i = 0; call->pool && i < call->count; i++) {
+        if (call->state[i] == running) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+bool
+page_give_up(struct sphttp_call *call, uint32_t index, uint32_t hand,
+             uint64_t kind)
+{
+    uint64_t word = call->state[index];
+    while (runs(call, word, hand)) {
+        if (atomic_compare_exchange_weak(&call->state[index], &word, kind)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void
+page_settle(struct sphttp_call *call, uint32_t index, bool also_free)
+{
+    uint64_t word = call->state[index];
+    if ((word & ITEM_KIND) == ITEM_RUN || (word == ITEM_FREE && also_free)) {
+        /* This fails where its child commits at this very moment. */
+        (void)atomic_compare_exchange_strong(&call->state[index], &word,
+                                             ITEM_LOST);
+    }
+}
+
 /* --- Getters ------------------------------------------------------------------------ */
 
 uint32_t
@@ -133,23 +260,7 @@ page_next(const struct sphttp_call *call)
 uint64_t
 page_item(const struct sphttp_call *call, uint32_t index)
 {
-    uint64_t word = call->state[index];
-    uint64_t rest = word & ~(uint64_t)ITEM_KIND;
-    bool plausible = rest == 0;
-    switch (word & ITEM_KIND) {
-    case ITEM_RUN:
-        plausible = rest >> 3 < (uint64_t)call->alive * call->lanes;
-        break;
-    case ITEM_DONE: /* who reads the record sees whether there is one */
-        plausible = true;
-        break;
-    case ITEM_UNWRITTEN:
-        plausible = rest >> 3 > 0 && rest >> 3 <= MOST_ERRNO;
-        break;
-    default:
-        break;
-    }
-    return plausible ? word : ITEM_LOST;
+    return plausible(call, call->state[index]);
 }
 
 uint32_t

@@ -153,6 +153,39 @@ bool page_await_mark(struct page *page, uint32_t mark);
 /* Begin no new item; at STOP_ALL, let the nursery kill what runs. */
 void page_stop(struct page *page, uint32_t how);
 
+/* Pool: items from `next` on are nobody's. */
+void page_begin_anew(struct sphttp_call *call, uint32_t next);
+
+/* Write into it again what children read there, should somebody have scribbled. */
+void page_mend(struct sphttp_call *call);
+
+/* Empty a hand, for a new child. */
+void page_clear_hand(struct sphttp_call *call, uint32_t hand);
+
+/* Nothing is set aside for it. */
+void page_set_none_aside(struct sphttp_call *call, uint32_t hand);
+
+/* Item `index` is free, or in that hand. */
+void page_free_item(struct sphttp_call *call, uint32_t index);
+void page_hand_out(struct sphttp_call *call, uint32_t index, uint32_t hand);
+
+/* Move item `index`, if page_runs, to another kind. False: it does not run. */
+bool page_give_up(struct sphttp_call *call, uint32_t index, uint32_t hand,
+                  uint64_t kind);
+
+/* Has that hand item `index`, and is not through with it? Of a call that is no pool
+ * the nursery knows who has it: whatever a stray has made of its word, there it
+ * runs until it is committed or given up. */
+bool page_runs(const struct sphttp_call *call, uint32_t index, uint32_t hand);
+
+/* Pool: the first item that says that it is in that hand, whatever the hand says; or
+ * -1. */
+int64_t page_find(const struct sphttp_call *call, uint32_t hand);
+
+/* No child is left that could have item `index` in hand: where its word says that one
+ * has, or with `also_free` that one may, it is ITEM_LOST. */
+void page_settle(struct sphttp_call *call, uint32_t index, bool also_free);
+
 /* The getters. */
 
 /* 0, STOP_NEW or STOP_ALL: what a child has said, or the nursery. */

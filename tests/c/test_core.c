@@ -870,7 +870,8 @@ commit_and_die(sphttp_call *call, uint32_t index)
 static void
 an_item_of_a_child_that_died_before_it_could_tell_is_told_of(void)
 {
-    sphttp_call *call = open_call(2, 2, SPHTTP_POOL | SPHTTP_TELL);
+    sphttp_call *call =
+        open_call(2, 2, SPHTTP_POOL | SPHTTP_TELL | SPHTTP_DISCARD);
     int64_t told[2] = {-1, -1};
     int err = run(call, commit_and_die);
     for (int i = 0; i < 2;) {

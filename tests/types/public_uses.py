@@ -1,23 +1,32 @@
 """What type checkers make of the public names: read by mypy and pyright, never run."""
 
 import json
-from collections.abc import Iterator
+import os
+import pickle
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from fractions import Fraction
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from typing_extensions import assert_type
 
 from tep_parallel import (
     Break,
+    Codec,
     DeadlineError,
     DeadWorkerError,
     FileDigest,
     ItemTimeoutError,
     Kill,
+    OnFinish,
+    OnStart,
     Outcome,
     Parallel,
     ParallelError,
     ParallelWorker,
+    Progress,
     Sock,
     TamperedResultError,
     WorkerError,
@@ -25,6 +34,8 @@ from tep_parallel import (
     processor_count,
     worker_number,
 )
+
+Result = TypeVar("Result")
 
 
 class Point:
@@ -69,6 +80,50 @@ class Maker(ParallelWorker):
         return Point()
 
 
+class Sized(ParallelWorker):
+    def process(self, item: str) -> int:
+        return len(item)
+
+
+class Silent(ParallelWorker):
+    def process(self, item: str) -> None:
+        print(item)
+
+
+class Perhaps(ParallelWorker):
+    def process(self, item: str) -> str | None:
+        return item or None
+
+
+class Tagged(str):
+    pass
+
+
+class Tagger(Doubler):
+    def setup(self) -> None:
+        print("setup")
+
+    def process(self, item: str) -> Tagged:
+        return Tagged(item)
+
+
+class Whatever(ParallelWorker):
+    def process(self, item: Any) -> Any:
+        return item
+
+
+def size_of(item: str) -> int:
+    return len(item)
+
+
+def greet(word: str, item: str) -> str:
+    return f"{word} {item}"
+
+
+async def later(item: str) -> str:
+    return item
+
+
 def lines() -> Iterator[str]:
     yield ""
 
@@ -81,7 +136,23 @@ assert_type(Parallel(lambda item: item).map_processes(lines()), list[str])
 assert_type(Parallel(Doubler()).each_process(["a"]), int)
 assert_type(Parallel(print).each_process(["a"]), int)
 
+assert_type(Parallel(Tagger()).map_processes(["a"]), list[str])
+assert_type(Parallel(Whatever()).map_processes(["a"]), list[str])
+assert_type(Parallel(ParallelWorker()).map_processes(["a"]), list[str])
+assert_type(Parallel(Doubler().process).map_processes(["a"]), list[str])
+assert_type(Parallel(partial(greet, "hello")).map_processes(["a"]), list[str])
+assert_type(Parallel(os.path.basename).map_processes(["a"]), list[str])
+assert_type(Parallel(json.dumps).outcomes([1]), list[Outcome[str]])
+
+# Where nobody asks for a result it may be anything.
+assert_type(Parallel(Maker()).each_process([1]), int)
+assert_type(Parallel(Silent()).each_process(["a"]), int)
+assert_type(Parallel(size_of, in_processes=2).each_process(["a"]), int)
+
 # With one: what its loads returns.
+assert_type(Parallel(Sized(), codec=json).map_processes(["a"]), list[Any])
+assert_type(Parallel(Silent(), codec=pickle).outcomes(["a"]), list[Outcome[Any]])
+assert_type(Parallel(Doubler(), codec=Points()).map_processes([1]), list[Point])
 assert_type(Parallel(Maker(), codec=Points()).map_processes([1]), list[Point])
 assert_type(Parallel(Maker(), codec=StaticPoints).map_processes([1]), list[Point])
 assert_type(Parallel(Maker(), codec=json).map_processes([1]), list[Any])
@@ -99,6 +170,27 @@ for outcome in Parallel(Doubler()).outcomes(["a"]):
     assert_type(outcome.seconds, float)
     assert_type(outcome.max_rss, int | None)
 points: Outcome[object] = Parallel(Maker(), codec=Points()).outcomes([1])[0]
+
+
+def either(worker: ParallelWorker | Callable[[Any], Any]) -> list[str]:
+    return Parallel(worker).map_processes(["a"])
+
+
+def of_any_type(fan_out: Parallel[Result], items: list[str]) -> list[Result]:
+    assert_type(fan_out.outcomes(items), list[Outcome[Result]])
+    return fan_out.map_processes(items)
+
+
+assert_type(of_any_type(Parallel(Maker(), codec=Points()), ["a"]), list[Point])
+assert_type(of_any_type(Parallel(Doubler()), ["a"]), list[str])
+
+
+class Mine(Parallel[Point]):
+    def __init__(self) -> None:
+        super().__init__(Maker(), codec=Points(), in_processes=2)
+
+
+assert_type(Mine().map_processes([1]), list[Point])
 
 
 def by_parameter(fan_out: Parallel, items: list[str]) -> list[str]:
@@ -155,14 +247,36 @@ assert_type(digest_files(Path().iterdir(), return_exceptions=True), list[str | B
 assert_type(Parallel(FileDigest("key")).map_processes([Path("x")]), list[str])
 
 # Refused. A checker that finds nothing wrong here says that the comment is unused.
-Parallel(3)  # type: ignore[arg-type]
-Parallel(Doubler(), 2)  # type: ignore[call-arg]
-Parallel(Doubler(), codec=3)  # type: ignore[arg-type]
-Parallel(Maker(), codec=Broken())  # type: ignore[arg-type]
+Parallel(3)  # type: ignore[call-overload]
+Parallel(Doubler(), 2)  # type: ignore[call-overload]
+Parallel(Doubler(), codec=3)  # type: ignore[call-overload]
+Parallel(Maker(), codec=Broken())  # type: ignore[call-overload]
 Parallel(Doubler()).map_processes(3)  # type: ignore[arg-type]
-Parallel(Doubler(), in_proceses=2)  # type: ignore[call-arg]
+Parallel(Doubler(), in_proceses=2)  # type: ignore[call-overload]
+Parallel(Doubler(), on_error="ignore")  # type: ignore[call-overload]
+Parallel(Doubler(), timeout="1")  # type: ignore[call-overload]
+Parallel(Doubler(), in_processes=2.0)  # type: ignore[call-overload]
+Parallel(Doubler(), on_start=lambda index: None)  # type: ignore[call-overload]
+Parallel(Doubler(), progress=3)  # type: ignore[call-overload]
 Sock.sphttp_hmac_sha256_hex(3, b"")  # type: ignore[arg-type]
 digest_files([3])  # type: ignore[list-item]
+FileDigest(algorithm="md5")  # type: ignore[arg-type]
+digest_files(["a"], algorithm="md5")  # type: ignore[call-overload]
+digest_files(["a"], on_error="ignore")  # type: ignore[call-overload]
+
+# Results that are no text, and no codec.
+Parallel(Maker()).map_processes([1])  # type: ignore[misc]
+Parallel(Maker()).outcomes([1])  # type: ignore[misc]
+Parallel(Maker(), codec=None).map_processes([1])  # type: ignore[misc]
+Parallel(Maker(), in_processes=2, timeout=1).map_processes([1])  # type: ignore[misc]
+Parallel(Sized()).map_processes(["a"])  # type: ignore[misc]
+Parallel(Silent()).map_processes(["a"])  # type: ignore[misc]
+Parallel(Perhaps()).map_processes(["a"])  # type: ignore[misc]
+Parallel(size_of).map_processes(["a"])  # type: ignore[misc]
+Parallel(print).map_processes(["a"])  # type: ignore[misc]
+Parallel(lambda item: len(str(item))).outcomes(["a"])  # type: ignore[misc]
+Parallel(later).map_processes(["a"])  # type: ignore[misc]
+by_parameter(Parallel(Sized()), ["a"])  # type: ignore[arg-type]
 
 
 # Ways to end a call early.
@@ -178,3 +292,32 @@ class Counter:
 
 
 Parallel(give, progress=Counter())
+
+
+# What users hand in, by its public type.
+def note_start(index: int, item: Any) -> None:
+    print(index, item)
+
+
+def note_end(outcome: Outcome[Any]) -> int:
+    return outcome.index
+
+
+begins: OnStart = note_start
+ends: OnFinish = note_end
+counted: Progress = Counter()
+pointed: Codec[Point] = Points()
+Parallel(Maker(), codec=pointed, on_start=begins, on_finish=ends, progress=counted)
+
+
+# Numbers of any kind.
+class Whole:
+    def __index__(self) -> int:
+        return 2
+
+
+Parallel(give, in_processes=Whole(), retries=Whole())
+Parallel(give, timeout=Fraction(1, 3), deadline=Decimal("0.5"))
+digest_files(
+    ["a"], algorithm="sha256", on_error="finish", in_processes=Whole(), timeout=Fraction(1)
+)

@@ -1,0 +1,105 @@
+/* What a nursery does about a page that makes no sense: children have scribbled on
+ * it. A call goes on all the same, and comes to its end. */
+#include "nursery/nursery.h"
+
+enum {
+    STRAYS_MOST = 1000, /* that a call of so many items may have to bear */
+    UNLUCKY = 100       /* children that are killed with nothing in hand */
+};
+
+bool
+strays_spent(const struct nursery *nursery)
+{
+    const struct sphttp_call *call = nursery->call;
+    uint32_t strays = call->count < STRAYS_MOST ? call->count : STRAYS_MOST;
+    return nursery->fruitless > call->alive + strays + UNLUCKY;
+}
+
+uint32_t
+strays_item_left(const struct sphttp_call *call, uint32_t hand, int status)
+{
+    uint32_t item = hand_item(call, hand);
+    bool there = item != 0 && page_runs(call, item - 1, hand);
+    bool idle = status == 0 && !call->tell; /* tell_host sees to the rest */
+    return there || idle || call->seen[hand].asked >= 0
+               ? item
+               : (uint32_t)(page_find(call, hand) + 1);
+}
+
+bool
+strays_find_forgotten(struct nursery *nursery)
+{
+    struct sphttp_call *call = nursery->call;
+    if (!call->pool || strays_spent(nursery)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < call->count; i++) {
+        if (page_item(call, i) == ITEM_FREE) {
+            nursery->fruitless++;
+            nursery->next = i;
+            page_begin_anew(call, i);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Does a living child have item `index` in hand, or did it when it was killed? */
+static bool
+is_somebodys(const struct sphttp_call *call, uint32_t index)
+{
+    for (uint32_t hand = 0; hand < call->alive * call->lanes; hand++) {
+        if (call->living[hand / call->lanes].pid != 0 &&
+            call->seen[hand].asked == (int64_t)index) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Does item `index` of a pool say in vain that it is in a hand? That has another, or
+ * is nobody's. */
+static bool
+runs_nowhere(const struct sphttp_call *call, uint32_t index, uint64_t word)
+{
+    uint32_t hand = (uint32_t)(word >> 3);
+    uint32_t other = page_in_hand(call, hand);
+    bool elsewhere = other != 0 && other != index + 1 &&
+                     page_runs(call, other - 1, hand);
+    return (elsewhere || call->living[hand / call->lanes].pid == 0) &&
+           page_item(call, index) == word;
+}
+
+void
+strays_settle(struct nursery *nursery)
+{
+    struct sphttp_call *call = nursery->call;
+    uint32_t end = call->pool ? call->count : nursery->next;
+    if (!call->tell) {
+        return; /* the host looks when all is over */
+    }
+    for (uint32_t i = 0; i < end; i++) {
+        uint64_t word = page_item(call, i);
+        uint64_t kind = word & ITEM_KIND;
+        if (kind == ITEM_FREE || (call->pool && item_committed(word)) ||
+            (call->pool && kind == ITEM_RUN && !runs_nowhere(call, i, word)) ||
+            is_somebodys(call, i)) {
+            continue;
+        }
+        page_settle(call, i, false);
+        if (call->report[i].ended_ns == 0) {
+            call->report[i].ended_ns = now_ns();
+        }
+    }
+    news_missed(call);
+}
+
+void
+strays_settle_all(struct nursery *nursery)
+{
+    struct sphttp_call *call = nursery->call;
+    bool stopped = page_stopped(call) != 0;
+    for (uint32_t i = 0; i < call->count; i++) {
+        page_settle(call, i, !stopped);
+    }
+}

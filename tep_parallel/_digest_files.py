@@ -1,0 +1,142 @@
+"""Digest fan-outs: one call for the digests of many files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal, SupportsFloat, SupportsIndex, overload
+
+from tep_parallel._digest import FileDigest, joined
+from tep_parallel._errors import shown
+from tep_parallel._parallel import Parallel
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+    from tep_parallel._digest import Algorithm
+    from tep_parallel._options import OnError, Progress
+    from tep_parallel._sock import StrOrBytesPath
+
+
+@overload
+def digest_files(
+    paths: Iterable[StrOrBytesPath],
+    key: str | Buffer = b"",
+    *,
+    algorithm: Algorithm = "hmac-sha256",
+    in_processes: int | SupportsIndex | None = True,
+    timeout: float | SupportsFloat | None = None,
+    deadline: float | SupportsFloat | None = None,
+    retries: int | SupportsIndex = 0,
+    on_error: OnError = "stop",
+    progress: Progress | bool | None = None,
+    return_exceptions: Literal[False] = False,
+) -> list[str]: ...
+
+
+@overload
+def digest_files(
+    paths: Iterable[StrOrBytesPath],
+    key: str | Buffer = b"",
+    *,
+    algorithm: Algorithm = "hmac-sha256",
+    in_processes: int | SupportsIndex | None = True,
+    timeout: float | SupportsFloat | None = None,
+    deadline: float | SupportsFloat | None = None,
+    retries: int | SupportsIndex = 0,
+    on_error: OnError = "stop",
+    progress: Progress | bool | None = None,
+    return_exceptions: bool,
+) -> list[str | BaseException]: ...
+
+
+def digest_files(
+    paths: Iterable[StrOrBytesPath],
+    key: str | Buffer = b"",
+    *,
+    algorithm: Algorithm = "hmac-sha256",
+    in_processes: int | SupportsIndex | None = True,
+    timeout: float | SupportsFloat | None = None,
+    deadline: float | SupportsFloat | None = None,
+    retries: int | SupportsIndex = 0,
+    on_error: OnError = "stop",
+    progress: Progress | bool | None = None,
+    return_exceptions: bool = False,
+) -> list[str] | list[str | BaseException]:
+    """Return the digest of each file, in the order of the paths.
+
+    Args:
+        paths: Of regular files; str, bytes or os.PathLike.
+        key: As of FileDigest.
+        algorithm: Likewise.
+        in_processes: How many children there are; True: processor_count().
+        timeout: Seconds that a file may take; each child then takes one after another. None:
+            for ever.
+        deadline: Seconds that the whole call may take. None: for ever.
+        retries: How often a file whose child died is tried again. (With in_processes=0 these
+            three are not enforced.)
+        on_error: As of Parallel; with return_exceptions every file is tried.
+        progress: True: a bar of tqdm's on standard error; or an object whose `update(n)` is
+            called when n more bytes have been read.
+        return_exceptions: Whether, in place of the digest of a file that failed, its
+            exception stands in the list, as with asyncio.gather.
+
+    Raises:
+        TypeError, ValueError: An argument of the wrong kind, or out of range; a path with a
+            NUL in it. Nothing was forked.
+        OSError: A file cannot be read, or is no regular file: the first by the order of the
+            paths; its `filename` is the path.
+        ParallelError: As of Parallel.map_processes.
+
+    Source: sha256sum(1), and hashlib.file_digest, which take one file after another.
+    """
+    listed = _checked(paths)
+    fan_out = in_bytes(
+        Parallel(
+            FileDigest(key, algorithm=algorithm),
+            in_processes=in_processes,
+            timeout=timeout,
+            deadline=deadline,
+            retries=retries,
+            on_error=on_error,
+            progress=progress,
+        )
+    )
+    if not return_exceptions:
+        return fan_out.map_processes(listed)
+    ended = fan_out._run(listed, "finish")
+    if ended is None:
+        return []
+    found, failures = ended.results(every=True)
+    for index, _, error in failures:
+        found[index] = error
+    return found
+
+
+def _checked(paths: Iterable[StrOrBytesPath]) -> list[StrOrBytesPath]:
+    if isinstance(paths, str | bytes | os.PathLike) or not hasattr(type(paths), "__iter__"):
+        msg = f"paths: expected an iterable of paths, got one {type(paths).__name__}"
+        raise TypeError(msg)
+    listed = list(paths)
+    if joined(listed) is not None:
+        return listed
+    for index, path in enumerate(listed):
+        where = f"paths: number {index} ({shown(path)})"
+        try:
+            name = os.fsencode(path)
+        except TypeError as error:
+            msg = f"{where}: {error}"
+            raise TypeError(msg) from error
+        except UnicodeEncodeError as error:
+            msg = f"{where} is in no encoding of file names"
+            raise ValueError(msg) from error
+        if b"\0" in name:
+            msg = f"{where} has a NUL in it"
+            raise ValueError(msg)
+    raise AssertionError  # not reached: together they fail only where one does
+
+
+def in_bytes(fan_out: Parallel[str]) -> Parallel[str]:
+    """The same; its progress is told of the bytes that have been read, not of files."""
+    fan_out._options.in_bytes = True
+    return fan_out

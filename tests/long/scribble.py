@@ -1,0 +1,320 @@
+"""Stray stores into all that children share with their host, in calls of every shape.
+
+    python tests/long/scribble.py [--seconds 600] [--seed N] [--once]
+
+Each host is a fresh process that makes one call. Some of its children store values of all
+kinds and sizes into words that they share with nursery, host and each other, by and by or in
+a loop, also from a process that they leave behind, and some kill the nursery then. What must
+hold: the host lives and says how it went; its call is over by its deadline; a limit holds
+where only clocks were written over; what is said to be a result is one; the host's own
+children are neither reaped nor killed; its memory stays small; nothing is left. `--seed` with
+`--once` makes one host's call again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from strays import HOWS, Scribbler, below, scribble_from_outside
+
+from tep_parallel import FileDigest, ItemTimeoutError, Parallel, ParallelError, ParallelWorker
+
+HOSTS = 2
+LATE = 10.0  # seconds after its deadline that a call may take on a loaded machine
+LIMIT = 40.0  # seconds; against hanging only
+MOST = 64 << 10  # KiB that a host may grow by
+FILES = [str(path) for path in Path(__file__).parent.parent.glob("*/*.py")]
+
+
+class Planned(Exception):
+    """What an item raises on purpose."""
+
+
+def expected(item: int) -> str:
+    """The result of an item that returns one."""
+    return f"{item}:" + "x" * (item % 7 * 300)
+
+
+class Scribbling(ParallelWorker):
+    """A worker whose items do as the plan says, which follows from the seed."""
+
+    def __init__(self, seed: int, how: str, pids: list[int], options: dict[str, Any]) -> None:
+        chance = random.Random(f"plan {seed}")
+        self.seed, self.how, self.pids, self.options = seed, how, pids, options
+        self.count = chance.choice([1, 2, 5, 20, 60])
+        self.strays = set(chance.sample(range(self.count), min(self.count, chance.choice([1, 3]))))
+        self.after = chance.choice(["", "", "", "kill", "exit", "raise", "sleep", "inner"])
+        self.every_time = chance.random() < 0.2
+        if how == "clocks":
+            self.after = "sleep"
+        if self.after == "sleep" and how != "clocks" and "deadline" not in options:
+            self.after = "exit"  # whose word for it is there no more may run for ever
+
+    def process(self, item: int) -> str:
+        if item not in self.strays:
+            time.sleep(0.002 if item % 5 == 0 else 0)
+            return expected(item)
+        chance = random.Random(f"item {self.seed} {item}")
+        Scribbler(chance, self.pids, self.count).run(self.how)
+        if self.after == "kill":
+            os.kill(os.getppid(), signal.SIGKILL)
+        elif self.after == "exit":
+            os._exit(7)
+        elif self.after == "raise":
+            raise Planned(item)
+        elif self.after == "inner":
+            return Parallel(expected, in_processes=2).map_processes([1, item])[1]
+        if self.after in ("kill", "sleep"):
+            time.sleep(LIMIT)
+        return expected(item)
+
+
+class WithHooks(Scribbling):
+    """One that has something to do before its first and after its last item."""
+
+    def setup(self) -> None:
+        if 0 in self.strays and self.count > 2:
+            Scribbler(random.Random(self.seed), self.pids, self.count).run("word")
+
+    def teardown(self) -> None:
+        if 1 in self.strays:
+            Scribbler(random.Random(self.seed), self.pids, self.count).run("word")
+
+
+class Bar:
+    """A progress object that takes note."""
+
+    total = 0
+
+    def update(self, n: float) -> None:
+        assert n > 0
+        self.total += int(n)
+
+
+def options_of(chance: random.Random, how: str) -> dict[str, Any]:
+    """Those of a call."""
+    options: dict[str, Any] = {}
+    if chance.random() < 0.75:
+        options["in_processes"] = chance.randint(1, 4)
+        options["isolation"] = chance.random() < 0.3
+    if how == "clocks":
+        options["timeout"] = 0.4
+    elif chance.random() < 0.75:
+        options["deadline"] = 1.5
+    elif chance.random() < 0.5:
+        options["timeout"] = 0.4
+    if chance.random() < 0.3:
+        options["retries"] = chance.randint(1, 3)
+    if chance.random() < 0.2:
+        options["codec"] = json
+    for name, hook in [
+        ("on_start", lambda index, item: None),
+        ("on_finish", lambda outcome: None),
+        ("progress", Bar()),
+    ]:
+        if chance.random() < 0.25:
+            options[name] = hook
+    return options
+
+
+@contextlib.contextmanager
+def own_children() -> Iterator[list[int]]:
+    """The host's: one that has ended, and one that runs; afterwards both are as they were."""
+    ended = subprocess.Popen(["sh", "-c", "exit 7"])
+    os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+    runs = subprocess.Popen(["sleep", "1000"])
+    try:
+        yield [ended.pid, runs.pid]
+        assert ended.wait() == 7, "the host's own child was reaped"
+        assert runs.poll() is None, "a stranger was killed"
+    finally:
+        runs.kill()
+        runs.wait()
+
+
+def digests(seed: int, chance: random.Random, options: dict[str, Any], pids: list[int]) -> None:
+    """A call of files, whose children are scribbled on from outside."""
+    paths = [chance.choice(FILES) for _ in range(chance.choice([3, 40, 300]))]
+    options.pop("codec", None)
+    options["in_processes"] = options.get("in_processes") or 2
+    options["deadline"] = 1.5  # nobody else ends what has lost its word
+    over = threading.Event()
+    scribbler = Scribbler(random.Random(seed), pids, len(paths))
+    thread = threading.Thread(target=scribble_from_outside, args=(scribbler, over))
+    thread.start()
+    try:
+        for outcome in Parallel(FileDigest(algorithm="sha256"), **options).outcomes(paths):
+            if outcome.ok:
+                found = hashlib.sha256(Path(str(outcome.item)).read_bytes()).hexdigest()
+                assert outcome.result == found, outcome
+    finally:
+        over.set()
+        thread.join()
+
+
+def items_call(
+    seed: int, chance: random.Random, how: str, options: dict[str, Any], pids: list[int]
+) -> None:
+    """A call of items that scribble themselves."""
+    kind = WithHooks if chance.random() < 0.25 and how != "clocks" else Scribbling
+    worker = kind(seed, how, pids, options)
+    call, items = Parallel(worker, **options), range(worker.count)
+    shape = chance.random()
+    if how != "clocks" and shape < 0.15:
+        assert call.each_process(items) == 0
+        return
+    if how != "clocks" and shape < 0.4:
+        results = call.map_processes(items)
+        # A pool's text bears no MAC.
+        assert how == "memory" or results == list(map(expected, items)), results
+        return
+    for outcome in call.outcomes(items):
+        if outcome.ok and how != "memory":
+            assert outcome.result == expected(outcome.index), outcome
+        if how == "clocks" and outcome.index in worker.strays:
+            assert isinstance(outcome.error, ItemTimeoutError), outcome
+
+
+def open_files() -> list[str]:
+    """What this process has open, for a message."""
+    found = []
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            found.append(f"{name}: {os.readlink(f'/proc/self/fd/{name}')}")
+    return found
+
+
+def host(seed: int) -> None:
+    """Make a call, and see that it did no harm."""
+    chance = random.Random(seed)
+    how = chance.choice([*HOWS, "files"])
+    options = options_of(chance, how)
+    scratch = Path(os.environ["TMPDIR"])
+    with own_children() as pids:
+        before = set(os.listdir("/proc/self/fd"))
+        size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        begun, said = time.monotonic(), "returned"
+        try:
+            if how == "files":
+                digests(seed, chance, options, pids)
+            else:
+                items_call(seed, chance, how, options, pids)
+        except (ParallelError, OSError, TypeError, Planned) as error:
+            said = type(error).__name__
+        took = time.monotonic() - begun
+        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - size
+        assert took < options.get("deadline", LIMIT) + LATE, f"it took {took} s"
+        assert grown < MOST, f"the host has grown by {grown} KiB"
+        assert set(os.listdir("/proc/self/fd")) == before, open_files()
+        assert sorted(below(os.getpid())) == sorted(pids), "children"
+        assert list(scratch.iterdir()) == [], "the scratch directory"
+    print(f"{how} {said} {took:.2f} s", flush=True)
+
+
+def members(session: int) -> list[str]:
+    """What is left of the processes that one host has started, with what they do."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            name, _, fields = path.read_text().rpartition(")")
+            state, parent, _, its = fields.split()[:4]
+            if int(its) == session and state != "Z":
+                found.append(f"{name}) {state}, of {parent}")
+    return found
+
+
+def judge(process: subprocess.Popen[str], seed: int, begun: float) -> str | None:
+    """What is wrong with a host; None: nothing, or it still runs."""
+    if process.poll() is None:
+        if time.monotonic() - begun < LIMIT + LATE:
+            return None
+        return f"seed {seed} hangs: {members(process.pid)}"
+    out, _ = process.communicate()
+    if process.returncode != 0 or " s\n" not in out:
+        return f"seed {seed} ended with {process.returncode}: {out}"
+    end = time.monotonic() + LATE
+    while left := members(process.pid):  # some scribble on for a while
+        if time.monotonic() > end:
+            return f"seed {seed} has left {left}"
+        time.sleep(0.01)
+    return None
+
+
+def start(seed: int, scratch: Path) -> subprocess.Popen[str]:
+    """A host in a session of its own."""
+    place = scratch / str(seed)
+    place.mkdir()
+    return subprocess.Popen(
+        [sys.executable, "-X", "faulthandler", __file__, "--host", str(seed)],
+        env={**os.environ, "TMPDIR": str(place)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        text=True,
+    )
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """Whatever state it is in."""
+    for line in members(process.pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(line.split()[0]), signal.SIGKILL)
+    process.wait()
+
+
+def main() -> None:
+    """Start hosts until the time is over, or one of them has failed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=600)
+    parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
+    parser.add_argument("--once", action="store_true", help="one host only")
+    parser.add_argument("--host", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.host is not None:
+        host(options.host)
+        return
+    print(f"--seed {options.seed}", flush=True)
+    seed, ended = options.seed, 0
+    over = time.monotonic() + options.seconds
+    hosts: dict[subprocess.Popen[str], tuple[int, float]] = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            more = True
+            while more or hosts:
+                while more and len(hosts) < HOSTS:
+                    hosts[start(seed, Path(scratch))] = (seed, time.monotonic())
+                    seed += 1
+                    more = not options.once
+                for process, (number, begun) in list(hosts.items()):
+                    wrong = judge(process, number, begun)
+                    if wrong is not None:
+                        sys.exit(wrong)
+                    if process.returncode is not None:
+                        del hosts[process]
+                        ended += 1
+                more = more and time.monotonic() < over
+                time.sleep(0.01)
+        finally:
+            for process in hosts:
+                end(process)
+    print(f"{ended} hosts live")
+
+
+if __name__ == "__main__":
+    main()
