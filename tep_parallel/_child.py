@@ -176,6 +176,8 @@ def serve(
         try:
             if index == _RAISED_IDLE:
                 raised_idle(id(box))
+                if isinstance(box[1], SystemExit):
+                    _exit(box[1])
                 raise box[1]
             _ending.end(handle, teardown)
         except SystemExit as end:
