@@ -919,6 +919,7 @@ a_late_item_that_was_committed_costs_no_other(void)
     CHECK(waitid(P_PID, (id_t)child, &info, WEXITED | WNOHANG | WNOWAIT) == 0);
     CHECK(info.si_pid == 0); /* it lives */
     call->hands[0].item = 2;
+    call->seen[0].looked = since; /* what has begun since then may be late */
     nursery.due_ns = 0;
     limits_enforce(&nursery);
     CHECK(call->state[1] == ITEM_LATE);

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import faulthandler
 import hashlib
 import json
 import os
@@ -115,7 +116,7 @@ def options_of(chance: random.Random, how: str) -> dict[str, Any]:
     if how == "clocks":
         options["timeout"] = 0.4
     elif chance.random() < 0.75:
-        options["deadline"] = 1.5
+        options["deadline"] = 1.0
     elif chance.random() < 0.5:
         options["timeout"] = 0.4
     if chance.random() < 0.3:
@@ -152,7 +153,7 @@ def digests(seed: int, chance: random.Random, options: dict[str, Any], pids: lis
     paths = [chance.choice(FILES) for _ in range(chance.choice([3, 40, 300]))]
     options.pop("codec", None)
     options["in_processes"] = options.get("in_processes") or 2
-    options["deadline"] = 1.5  # nobody else ends what has lost its word
+    options["deadline"] = 1.0  # nobody else ends what has lost its word
     over = threading.Event()
     scribbler = Scribbler(random.Random(seed), pids, len(paths))
     thread = threading.Thread(target=scribble_from_outside, args=(scribbler, over))
@@ -202,6 +203,7 @@ def open_files() -> list[str]:
 def host(seed: int) -> None:
     """Make a call, and see that it did no harm."""
     chance = random.Random(seed)
+    faulthandler.dump_traceback_later(LIMIT + LATE / 2, exit=True)
     how = chance.choice([*HOWS, "files"])
     options = options_of(chance, how)
     scratch = Path(os.environ["TMPDIR"])
