@@ -240,13 +240,13 @@ def members(session: int) -> list[str]:
     return found
 
 
-def judge(process: subprocess.Popen[str], seed: int, begun: float) -> str | None:
+def judge(process: subprocess.Popen[bytes], seed: int, begun: float, said: Path) -> str | None:
     """What is wrong with a host; None: nothing, or it still runs."""
     if process.poll() is None:
         if time.monotonic() - begun < LIMIT + LATE:
             return None
         return f"seed {seed} hangs: {members(process.pid)}"
-    out, _ = process.communicate()
+    out = said.read_text()[-3000:]
     if process.returncode != 0 or " s\n" not in out:
         return f"seed {seed} ended with {process.returncode}: {out}"
     end = time.monotonic() + LATE
@@ -257,22 +257,22 @@ def judge(process: subprocess.Popen[str], seed: int, begun: float) -> str | None
     return None
 
 
-def start(seed: int, scratch: Path) -> subprocess.Popen[str]:
+def start(seed: int, scratch: Path) -> subprocess.Popen[bytes]:
     """A host in a session of its own."""
     place = scratch / str(seed)
     place.mkdir()
-    return subprocess.Popen(
-        [sys.executable, "-X", "faulthandler", __file__, "--host", str(seed)],
-        env={**os.environ, "TMPDIR": str(place)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,
-        text=True,
-    )
+    with (scratch / f"{seed}.out").open("wb") as said:  # no pipe, which may be full
+        return subprocess.Popen(
+            [sys.executable, "-X", "faulthandler", __file__, "--host", str(seed)],
+            env={**os.environ, "TMPDIR": str(place)},
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
 
 
-def end(process: subprocess.Popen[str]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
     """Whatever state it is in."""
     for line in members(process.pid):
         with contextlib.suppress(ProcessLookupError):
@@ -294,7 +294,7 @@ def main() -> None:
     print(f"--seed {options.seed}", flush=True)
     seed, ended = options.seed, 0
     over = time.monotonic() + options.seconds
-    hosts: dict[subprocess.Popen[str], tuple[int, float]] = {}
+    hosts: dict[subprocess.Popen[bytes], tuple[int, float]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         try:
             more = True
@@ -304,7 +304,7 @@ def main() -> None:
                     seed += 1
                     more = not options.once
                 for process, (number, begun) in list(hosts.items()):
-                    wrong = judge(process, number, begun)
+                    wrong = judge(process, number, begun, Path(scratch) / f"{number}.out")
                     if wrong is not None:
                         sys.exit(wrong)
                     if process.returncode is not None:
