@@ -32,79 +32,15 @@ from pathlib import Path
 from typing import Any
 
 from strays import HOWS, Scribbler, below, scribble_from_outside
+from strays_workers import Bar, Planned, Scribbling, WithHooks, expected
 
-from tep_parallel import FileDigest, ItemTimeoutError, Parallel, ParallelError, ParallelWorker
+from tep_parallel import FileDigest, ItemTimeoutError, Parallel, ParallelError
 
 HOSTS = 2
 LATE = 10.0  # seconds after its deadline that a call may take on a loaded machine
 LIMIT = 40.0  # seconds; against hanging only
 MOST = 64 << 10  # KiB that a host may grow by
 FILES = [str(path) for path in Path(__file__).parent.parent.glob("*/*.py")]
-
-
-class Planned(Exception):
-    """What an item raises on purpose."""
-
-
-def expected(item: int) -> str:
-    """The result of an item that returns one."""
-    return f"{item}:" + "x" * (item % 7 * 300)
-
-
-class Scribbling(ParallelWorker):
-    """A worker whose items do as the plan says, which follows from the seed."""
-
-    def __init__(self, seed: int, how: str, pids: list[int], options: dict[str, Any]) -> None:
-        chance = random.Random(f"plan {seed}")
-        self.seed, self.how, self.pids, self.options = seed, how, pids, options
-        self.count = chance.choice([1, 2, 5, 20, 60])
-        self.strays = set(chance.sample(range(self.count), min(self.count, chance.choice([1, 3]))))
-        self.after = chance.choice(["", "", "", "kill", "exit", "raise", "sleep", "inner"])
-        self.every_time = chance.random() < 0.2
-        if how == "clocks":
-            self.after = "sleep"
-        if self.after == "sleep" and how != "clocks" and "deadline" not in options:
-            self.after = "exit"  # whose word for it is there no more may run for ever
-
-    def process(self, item: int) -> str:
-        if item not in self.strays:
-            time.sleep(0.002 if item % 5 == 0 else 0)
-            return expected(item)
-        chance = random.Random(f"item {self.seed} {item}")
-        Scribbler(chance, self.pids, self.count).run(self.how)
-        if self.after == "kill":
-            os.kill(os.getppid(), signal.SIGKILL)
-        elif self.after == "exit":
-            os._exit(7)
-        elif self.after == "raise":
-            raise Planned(item)
-        elif self.after == "inner":
-            return Parallel(expected, in_processes=2).map_processes([1, item])[1]
-        if self.after in ("kill", "sleep"):
-            time.sleep(LIMIT)
-        return expected(item)
-
-
-class WithHooks(Scribbling):
-    """One that has something to do before its first and after its last item."""
-
-    def setup(self) -> None:
-        if 0 in self.strays and self.count > 2:
-            Scribbler(random.Random(self.seed), self.pids, self.count).run("word")
-
-    def teardown(self) -> None:
-        if 1 in self.strays:
-            Scribbler(random.Random(self.seed), self.pids, self.count).run("word")
-
-
-class Bar:
-    """A progress object that takes note."""
-
-    total = 0
-
-    def update(self, n: float) -> None:
-        assert n > 0
-        self.total += int(n)
 
 
 def options_of(chance: random.Random, how: str) -> dict[str, Any]:

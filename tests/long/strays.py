@@ -59,9 +59,7 @@ class Scribbler:
 
     def bytes_over(self, old: bytes) -> bytes:
         """What to store over a word."""
-        return self.value(int.from_bytes(old, sys.byteorder)).to_bytes(8, sys.byteorder)[
-            : len(old)
-        ]
+        return self.value(int.from_bytes(old, sys.byteorder)).to_bytes(8, sys.byteorder)[: len(old)]
 
     def store(self, at: int, size: int) -> None:
         """One store, at an address of this process's."""
