@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tep_parallel import DeadWorkerError, ItemTimeoutError, Outcome, Parallel, ParallelError
+from tep_parallel import ItemTimeoutError, Outcome, Parallel, ParallelError
 
 USED = 256  # bytes at the page's beginning: all of it in calls as small as these
 SHAPES = [{}, {"in_processes": 2}, {"in_processes": 2, "isolation": True}]
@@ -77,8 +77,8 @@ def mark() -> None:
             settled(call.outcomes(range(6)), 6)
 
 
-def clocks() -> None:
-    """Everything that may be a time of now; the item is late all the same."""
+def late(value: int) -> Callable[[int], str]:
+    """A worker whose second item stores it over all that may be a time of now, and sleeps."""
 
     def work(item: int) -> str:
         if item == 1:
@@ -90,9 +90,13 @@ def clocks() -> None:
             time.sleep(60)
         return f"{item}"
 
+    return work
+
+
+def clocks() -> None:
     for shape in SHAPES:
         for value in (0, 1, time.monotonic_ns() + 10**15, -1):
-            outcomes = Parallel(work, timeout=0.2, **shape).outcomes(range(4))
+            outcomes = Parallel(late(value), timeout=0.2, **shape).outcomes(range(4))
             assert settled(outcomes, 4) == 3, outcomes
             assert isinstance(outcomes[1].error, ItemTimeoutError), outcomes
 
@@ -119,23 +123,28 @@ def reap() -> None:
         runs.wait()
 
 
+def empty(item: int) -> str:
+    """The fourth makes it all as it was at first."""
+    if item == 3:
+        ctypes.memset(page(), 0, 4096)
+    return f"{item}"
+
+
+def empty_and_die(item: int) -> str:
+    result = empty(item)
+    if item == 3:
+        os._exit(7)
+    return result
+
+
 def again() -> None:
-    """An item that makes it all as it was at first, each time that it is begun, and one that
-    does so and dies: it is not begun for ever."""
-
-    def work(item: int) -> str:
-        if item == 3:
-            ctypes.memset(page(), 0, 4096)
-            if dies:
-                os._exit(7)
-        return f"{item}"
-
+    """Each time that it is begun: it is not begun for ever."""
     for shape in SHAPES:
-        for dies in (False, True):
+        for work in (empty, empty_and_die):
             for hooks in ({}, {"on_start": lambda index, item: None}):
                 outcomes = Parallel(work, **shape, **hooks).outcomes(range(6))
                 settled(outcomes, 6)
-                assert isinstance(outcomes[3].error, (DeadWorkerError, ParallelError)), outcomes
+                assert isinstance(outcomes[3].error, ParallelError), outcomes
 
 
 def nothing() -> Iterator[str]:

@@ -31,7 +31,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from strays import HOWS, Scribbler, below, scribble_from_outside
+from strays import HOWS, Scribbler, below, members, scribble_from_outside
 from strays_workers import Bar, Planned, Scribbling, WithHooks, expected
 
 from tep_parallel import FileDigest, ItemTimeoutError, Parallel, ParallelError
@@ -162,18 +162,6 @@ def host(seed: int) -> None:
         assert sorted(below(os.getpid())) == sorted(pids), "children"
         assert list(scratch.iterdir()) == [], "the scratch directory"
     print(f"{how} {said} {took:.2f} s", flush=True)
-
-
-def members(session: int) -> list[str]:
-    """What is left of the processes that one host has started, with what they do."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            name, _, fields = path.read_text().rpartition(")")
-            state, parent, _, its = fields.split()[:4]
-            if int(its) == session and state != "Z":
-                found.append(f"{name}) {state}, of {parent}")
-    return found
 
 
 def judge(process: subprocess.Popen[bytes], seed: int, begun: float, said: Path) -> str | None:
