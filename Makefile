@@ -41,7 +41,7 @@ build/fuzz_%: tests/c/fuzz_%.c $(wildcard csrc/* csrc/*/*)
 test-arm: ## Run the C tests of digests for ARM, in QEMU
 	.ci/test-arm
 
-test-peers: $(VENV)/peers ## Run the tests beside gevent, gRPC and numpy
+test-peers: $(VENV)/peers ## Run the tests beside gevent, gRPC, numpy, Jupyter and others
 	$(BIN)/pytest tests -m peers
 
 test-services: SECONDS = 15

@@ -69,7 +69,7 @@ sphttp_call_open(uint32_t count, uint32_t alive, int how, const char *root,
     call->memory.fd = -1;
     call->pool_reader = call->heard = call->both = -1;
     call->nursery_fd = -1;
-    call->wake[0] = call->wake[1] = call->forward = -1;
+    call->wake[0] = call->wake[1] = call->watching = call->forward.fd = -1;
     call->owner = getpid();
     call->doing = "preparing the call";
     call->await_mark = page_await_mark;
@@ -122,7 +122,7 @@ call_free(struct sphttp_call *call)
         return;
     }
     call_close(call);
-    sphttp_call_unwatch(call);
+    wake_close(call);
     uint32_t payloads = call->pool ? 1 : call->count + 1;
     for (uint32_t i = 0; call->payloads != NULL && i < payloads; i++) {
         sphttp_call_drop(call, i);
@@ -245,7 +245,7 @@ wait_for_word(struct sphttp_call *call)
             }
         }
         if (fds[1].revents != 0) {
-            forward_signals(call);
+            (void)forward_signals(call);
             return (sphttp_event){.kind = SPHTTP_SIGNALS};
         }
         if (fds[2].revents != 0) {
@@ -307,36 +307,57 @@ nursery_trouble(struct sphttp_call *call)
     return 0;
 }
 
+bool
+call_gathers(const struct sphttp_call *call)
+{
+    return call->gathering != 0;
+}
+
+/* Collect what it has heard of. */
+static sphttp_event
+gather(struct sphttp_call *call)
+{
+    bool all = call->gathering == SPHTTP_ENDED;
+    turn_begin(call);
+    int err = all ? collect(call) : collect_fresh(call);
+    if (err == -EINTR) {
+        return (sphttp_event){.kind = SPHTTP_SIGNALS};
+    }
+    call->gathering = 0;
+    if (err == 0 && all) {
+        /* It ends while the results are looked at: call_close waits for it. */
+        dismiss_nursery(call, true);
+        call->ended = true;
+    }
+    /* The nursery of a failed call is ended by call_close. */
+    return err == 0 && !all ? (sphttp_event){.kind = SPHTTP_NEWS}
+                            : event_of(err);
+}
+
 sphttp_event
 call_finish(struct sphttp_call *call)
 {
     if (call->ended) {
         return event_of(0);
     }
+    if (call_gathers(call)) {
+        return gather(call);
+    }
     call->doing = "waiting for the nursery";
     sphttp_event event = wait_for_word(call);
-    if (event.kind == SPHTTP_NEWS) {
-        news_drain(call, false);
-        int err = collect_fresh(call);
-        return err == 0 ? event : event_of(err);
-    }
     if (event.kind == SPHTTP_FAILED && event.error == EPIPE) {
         event = nursery_lost(call);
     }
-    if (event.kind != SPHTTP_ENDED) {
+    if (event.kind != SPHTTP_ENDED && event.kind != SPHTTP_NEWS) {
         return event;
     }
-    int err = nursery_trouble(call);
-    if (err == 0) {
-        err = collect(call);
+    int err = event.kind == SPHTTP_ENDED ? nursery_trouble(call) : 0;
+    if (err != 0) {
+        return event_of(err);
     }
-    if (err == 0) {
-        /* It ends while the results are looked at: call_close waits for it. */
-        dismiss_nursery(call, true);
-        call->ended = true;
-    }
-    /* The nursery of a failed call is ended by call_close. */
-    return event_of(err);
+    news_drain(call, event.kind == SPHTTP_ENDED);
+    call->gathering = event.kind;
+    return gather(call);
 }
 
 void

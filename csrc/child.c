@@ -91,8 +91,12 @@ sphttp_child_commit(sphttp_call *call, uint32_t index, int status,
     int64_t next = failed ? -2 : -1;
     if (call->pool) {
         int64_t taken = hand_take(call, child_turn(call, now));
+        if (taken == SPHTTP_RAISED_IDLE) {
+            return taken;
+        }
         next = taken >= 0 ? taken : next;
     }
+    /* A thread of the worker's, if it is no daemon, is joined in Python. */
     if (next < 0 && !call->linger && sphttp_thread_count() == 1) {
         _exit(failed ? 1 : 0);
     }

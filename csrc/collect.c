@@ -44,29 +44,23 @@ scratch_remove_stillborn(struct sphttp_call *call)
     }
 }
 
-int
-scratch_clear(struct sphttp_call *call)
-{
-    int err = scratch_remove(call);
-    for (int tries = 0; err == -ENOTEMPTY && tries < 1000; tries++) {
-        (void)nanosleep(&(struct timespec){0, 1000000}, NULL);
-        err = scratch_remove(call);
-    }
-    forks_lock();
-    held_close(&call->directory);
-    forks_unlock();
-    return err;
-}
+/* Of work, in bytes that could be read meanwhile. */
+enum {
+    ONE_FILE = 64 << 10, /* to open and to remove it */
+    ONE_MS = 10 << 20
+};
 
-/* From its file, or from the memory, where its child could write no file. */
-static void
+enum { REMOVALS_MOST = 1000 }; /* tries, a millisecond each */
+
+/* From its file, or from the memory, where its child could write no file. False: as
+ * record_read. */
+static bool
 read_payload(struct sphttp_call *call, uint32_t index,
              struct payload *payload)
 {
     struct header header;
     if (page_item(call, index) < IN_MEMORY) {
-        record_read(call, index, payload);
-        return;
+        return record_read(call, index, payload);
     }
     int err = pool_map(call, false);
     if (err == 0) {
@@ -75,23 +69,30 @@ read_payload(struct sphttp_call *call, uint32_t index,
     else {
         payload_fail(payload, err);
     }
+    return true;
 }
 
-static void
+/* 0; or -EINTR: Python may have signals to handle, before this item is asked for
+ * again. */
+static int
 collect_item(struct sphttp_call *call, uint32_t index)
 {
     struct payload *payload = payload_of(call, index);
     if (payload->fate != SPHTTP_NOT_BEGUN) {
-        return; /* it has been */
+        return 0; /* it has been */
     }
-    payload->fate = fate_of(page_item(call, index));
-    if (payload->fate == SPHTTP_RETURNED) {
-        read_payload(call, index, payload);
+    int fate = fate_of(page_item(call, index));
+    if (fate != SPHTTP_RETURNED) {
+        payload->fate = fate;
     }
-    if (payload->fate != SPHTTP_NOT_BEGUN &&
-        payload->fate != SPHTTP_DISCARDED) {
-        record_remove(call, index);
+    else if (!read_payload(call, index, payload)) {
+        return -EINTR;
     }
+    if (fate == SPHTTP_NOT_BEGUN || fate == SPHTTP_DISCARDED) {
+        return 0;
+    }
+    record_remove(call, index);
+    return signals_due(call, ONE_FILE + payload->size) ? -EINTR : 0;
 }
 
 int
@@ -104,15 +105,39 @@ collect_fresh(struct sphttp_call *call)
     call->doing = "reading the scratch directory";
     int err = call->fresh_from < call->fresh_to ? scratch_open(call) : 0;
     for (uint32_t i = call->fresh_from; err == 0 && i < call->fresh_to; i++) {
-        collect_item(call, call->fresh[i]);
+        err = collect_item(call, call->fresh[i]);
     }
     return err;
+}
+
+/* As scratch_clear; with `pause` also -EINTR. */
+static int
+clear(struct sphttp_call *call, bool pause)
+{
+    int err = scratch_remove(call);
+    while (err == -ENOTEMPTY && call->removals < REMOVALS_MOST) {
+        call->removals++;
+        (void)nanosleep(&(struct timespec){0, 1000000}, NULL);
+        if (pause && signals_due(call, ONE_MS)) {
+            return -EINTR;
+        }
+        err = scratch_remove(call);
+    }
+    forks_lock();
+    held_close(&call->directory);
+    forks_unlock();
+    return err;
+}
+
+int
+scratch_clear(struct sphttp_call *call)
+{
+    return clear(call, false);
 }
 
 int
 collect(struct sphttp_call *call)
 {
-    news_drain(call, true);
     if (call->pool) {
         call->doing = "mapping the results";
         return pool_map(call, true);
@@ -123,10 +148,17 @@ collect(struct sphttp_call *call)
     if (err != 0) {
         return err;
     }
-    for (uint32_t i = 0; i <= call->count; i++) {
-        collect_item(call, i);
+    while (call->gathered <= call->count) {
+        err = collect_item(call, call->gathered);
+        if (err != 0) {
+            return err; /* with this one, once more */
+        }
+        call->gathered++;
+    }
+    if (!made) {
+        return 0;
     }
     call->doing = "removing the scratch directory";
-    return made ? scratch_clear(call) : 0;
+    return clear(call, true);
 }
 

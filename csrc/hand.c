@@ -80,7 +80,9 @@ hand_take(struct sphttp_call *call, int how)
             hand->item = 0;
             /* The nursery knows the true mark, should somebody have scribbled. */
             (void)kill(getppid(), SIGCHLD);
-            call->await_mark(page, mark);
+            if (!call->await_mark(page, mark)) {
+                return SPHTTP_RAISED_IDLE;
+            }
             if (hand->since_ns != 0) { /* else before its setup */
                 hand->since_ns = now_ns();
             }

@@ -64,6 +64,7 @@ struct payload {
     char *record;  /* malloc; the payload, and the MAC if there is one */
     const char *text; /* the payload: there, or in the pool's memory */
     uint64_t size; /* of the payload, bytes */
+    size_t got, wanted; /* of a record that is being read */
     int fate, error;
 };
 
@@ -123,8 +124,16 @@ struct sphttp_call {
     int nursery_fd; /* a pidfd; -1: there is none to be had */
     int host_end, nursery_end;
     int wake[2]; /* a pipe: Python's wake-up descriptor during the call */
-    int forward; /* the host's own: it gets what arrives in the pipe */
+    int watching; /* the number by which Python knows it; -1: it does not */
+    struct held forward; /* the host's own: it gets what arrives in the pipe */
+    bool in_loop; /* the thread is a loop's, which waits for the call */
+    int64_t turn_end;   /* Python is to have a look then */
+    uint64_t turn_work; /* since the clock was last read */
     bool ended;
+    int gathering; /* of sphttp_event_kind: what it heard, and has yet to collect */
+    uint32_t gathered; /* of all items: the first so many */
+    uint32_t removals; /* so often the scratch directory was not empty yet */
+    uint32_t texts, texts_left; /* see py_call_texts */
     uint32_t nurseries_lost;
     doing_t doing;
     struct payload *payloads;
@@ -153,7 +162,7 @@ struct sphttp_call {
     uint32_t hand; /* of its own, the one that it uses */
     struct window window; /* on the memory */
     /* The pool child's way to sleep: page_await_mark, or round that. */
-    void (*await_mark)(struct page *page, uint32_t mark);
+    bool (*await_mark)(struct page *page, uint32_t mark);
 
     sigset_t mask; /* the forking thread's; its children's in the end */
 };
@@ -163,8 +172,23 @@ enum { BYTE_GOODBYE, BYTE_LOOK, BYTE_PAUSE, BYTE_RESUME };
 
 /* host/wake.c */
 
-/* Empty the pipe, for it has done its work: to wake this thread. */
-void forward_signals(struct sphttp_call *call);
+/* Make the pipe that Python's wake-up descriptor is to be. 0 or -errno. */
+int wake_open(struct sphttp_call *call);
+void wake_close(struct sphttp_call *call);
+
+/* Empty the pipe, for it has done its work: to wake this thread. Was there
+ * anything? */
+bool forward_signals(struct sphttp_call *call);
+
+/* Python goes on waiting for this thread. */
+void turn_begin(struct sphttp_call *call);
+
+/* After `work`, in bytes that were gone through: has Python waited for so long that
+ * it must be let on? */
+bool turn_over(struct sphttp_call *call, uint64_t work);
+
+/* Likewise, without the GIL: might it have signals to handle? */
+bool signals_due(struct sphttp_call *call, uint64_t work);
 
 /* host/farewell.c */
 
@@ -190,6 +214,9 @@ extern pid_t (*bare_fork)(void);
 /* Fork the nursery: SPHTTP_STARTED, SPHTTP_CHILD or SPHTTP_FAILED. The at-fork
  * hooks of the interpreter are the caller's business. */
 sphttp_event call_fork(struct sphttp_call *call);
+
+/* Has it heard of something that it has yet to collect? */
+bool call_gathers(const struct sphttp_call *call);
 
 /* Wait for the end, collect, send the nursery off: SPHTTP_ENDED, SPHTTP_SIGNALS,
  * SPHTTP_NEWS, SPHTTP_FAILED; SPHTTP_FORK_AGAIN: the nursery was lost, and items
@@ -219,10 +246,11 @@ void scratch_remove_stillborn(struct sphttp_call *call);
  * was lost. 0 or -errno. */
 int scratch_clear(struct sphttp_call *call);
 
-/* Gather the records of the items in `call->fresh`. 0 or -errno. */
+/* Gather the records of the items in `call->fresh`. 0, -errno, or -EINTR: Python may
+ * have signals to handle, and then it goes on from there. */
 int collect_fresh(struct sphttp_call *call);
 
-/* Gather every record, and remove the scratch directory. 0 or -errno. */
+/* Gather every record, and remove the scratch directory. Likewise. */
 int collect(struct sphttp_call *call);
 
 /* result.c */
@@ -305,9 +333,6 @@ void put_hex(char *to, const unsigned char digest[SHA256_SIZE]);
 
 int64_t now_ns(void);
 
-/* Where Python handles signals. */
-bool in_main_thread(void);
-
 /* Close `*fd` unless it is -1, which it is then. */
 void close_end(int *fd);
 
@@ -386,8 +411,9 @@ void record_remove(const struct sphttp_call *call, uint32_t index);
 /* There is none: -errno, or -EBADMSG, it is not the one that was written. */
 void payload_fail(struct payload *payload, int err);
 
-/* Read it and check it; all of `payload` is set. The caller frees the record. */
-void record_read(const struct sphttp_call *call, uint32_t index,
+/* Read it and check it; then all of `payload` is set. The caller frees the record.
+ * False: Python may have signals to handle, and it goes on from there. */
+bool record_read(struct sphttp_call *call, uint32_t index,
                  struct payload *payload);
 
 /* child.c */
@@ -465,7 +491,8 @@ void digest_free(struct digest *digest);
 /* hand.c */
 
 /* Pool: take the next free item; wait until one may be taken, unless TAKE_NOW.
- * At TAKE_QUICK some may be set aside for this hand. Its index; -1: none. */
+ * At TAKE_QUICK some may be set aside for this hand. Its index; -1: none; or
+ * SPHTTP_RAISED_IDLE: call->await_mark gave up. */
 enum { TAKE_QUICK = 1, TAKE_NOW = 2 };
 int64_t hand_take(struct sphttp_call *call, int how);
 

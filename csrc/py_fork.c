@@ -12,6 +12,10 @@
  * draws the line here too. */
 enum { LONG_MESSAGE = 2048 };
 
+/* A child that waits looks for signals so often: one that another thread received,
+ * or that came in the last moment before it slept, does not wake it. */
+#define NAP_NS (SECOND / 10)
+
 /* After so many bytes of a file, some 50 ms, Python may handle its signals. */
 enum { SIGNALS_EVERY = 128 << 20 };
 
@@ -40,19 +44,150 @@ py_fork(void)
     return pid > 0 ? pid : err;
 }
 
-/* --- A call --------------------------------------------------------------------- */
-
-/* A child that waits lets its other threads run. */
-static void
-py_await_mark(struct page *page, uint32_t mark)
+/* The exception that is raised, which then is no more, as an object. */
+static PyObject *
+take_exception(void)
 {
-    PyThreadState *thread = PyEval_SaveThread();
-    page_await_mark(page, mark);
-    PyEval_RestoreThread(thread);
+    PyObject *type, *error, *frames;
+    PyErr_Fetch(&type, &error, &frames);
+    PyErr_NormalizeException(&type, &error, &frames);
+    if (frames != NULL && error != NULL) {
+        (void)PyException_SetTraceback(error, frames);
+    }
+    Py_XDECREF(type);
+    Py_XDECREF(frames);
+    return error;
 }
 
-sphttp_event
-py_call_start(sphttp_call *call)
+/* --- Signals -------------------------------------------------------------------- */
+
+/* signal.set_wakeup_fd. */
+static PyObject *set_wakeup_fd;
+
+/* Call it, from here, where no signal handler can raise before what it returned is
+ * kept. That; -2: nothing was done, for this is not Python's main thread, or it does
+ * not like the file. */
+static int
+exchange_wakeup(int fd, bool warn)
+{
+    PyObject *given = Py_BuildValue("(i)", fd);
+    PyObject *how = Py_BuildValue("{s:i}", "warn_on_full_buffer", (int)warn);
+    PyObject *found = NULL;
+    if (given != NULL && how != NULL) {
+        found = PyObject_Call(set_wakeup_fd, given, how);
+    }
+    int before = -2;
+    if (found != NULL) {
+        before = (int)PyLong_AsLong(found);
+    }
+    else {
+        PyErr_Clear();
+    }
+    Py_XDECREF(found);
+    Py_XDECREF(how);
+    Py_XDECREF(given);
+    return before;
+}
+
+int
+py_call_watch(sphttp_call *call)
+{
+    if (set_wakeup_fd == NULL) {
+        PyObject *module = PyImport_ImportModule("_signal");
+        if (module != NULL) {
+            set_wakeup_fd = PyObject_GetAttrString(module, "set_wakeup_fd");
+            Py_DECREF(module);
+        }
+        PyErr_Clear();
+    }
+    int err = set_wakeup_fd == NULL ? -ENOMEM : wake_open(call);
+    if (err != 0) {
+        return err;
+    }
+    int found = exchange_wakeup(call->wake[1], false);
+    if (found == -2) {
+        wake_close(call);
+        return 0;
+    }
+    call->watching = call->wake[1];
+    (void)held_set(&call->forward, found);
+    return 0;
+}
+
+/* Code of the host's has run since, and may have chosen another. */
+static void
+watch_on(struct sphttp_call *call)
+{
+    int found = call->wake[1] >= 0 ? exchange_wakeup(call->watching, false)
+                                   : -2;
+    if (found != -2 && found != call->watching) {
+        (void)held_set(&call->forward, found);
+    }
+}
+
+static void
+unwatch(struct sphttp_call *call)
+{
+    int ours = call->watching;
+    if (ours < 0) {
+        return;
+    }
+    int next = held_still(&call->forward) ? call->forward.fd : -1;
+    int found = exchange_wakeup(next, true);
+    if (found == -2) {
+        found = exchange_wakeup(-1, true); /* it may block now */
+    }
+    if (found == -2) {
+        /* This is another thread, which happened to drop the last reference. To
+         * leave it open is better than that signals are written to another file. */
+        call->wake[0] = call->wake[1] = -1;
+    }
+    else if (found != ours) {
+        (void)exchange_wakeup(found, true); /* the host has chosen another */
+    }
+    call->watching = -1;
+    wake_close(call);
+}
+
+/* What a handler has raised while this child waited for an item. */
+static PyObject *raised_idle;
+
+/* A child that waits lets its other threads run, and handles signals. */
+static bool
+py_await_mark(struct page *page, uint32_t mark)
+{
+    bool woken = false;
+    while (!woken) {
+        if (PyErr_CheckSignals() != 0) {
+            raised_idle = take_exception();
+            return false;
+        }
+        PyThreadState *thread = PyEval_SaveThread();
+        woken = page_sleep(page, mark, NAP_NS);
+        PyEval_RestoreThread(thread);
+    }
+    return true;
+}
+
+void
+py_child_raised(uintptr_t box)
+{
+    (void)PyList_SetItem((PyObject *)box, 1, raised_idle);
+    raised_idle = NULL;
+}
+
+/* --- A call --------------------------------------------------------------------- */
+
+int
+py_call_open(uint32_t count, uint32_t alive, int how, const char *root,
+             sphttp_call **call)
+{
+    return may_fork() ? sphttp_call_open(count, alive, how, root, call)
+                      : SPHTTP_NOT_MAIN;
+}
+
+static sphttp_event
+start(struct sphttp_call *call)
 {
     if (!may_fork()) {
         return (sphttp_event){.kind = SPHTTP_ELSEWHERE};
@@ -76,11 +211,19 @@ py_call_start(sphttp_call *call)
 }
 
 sphttp_event
+py_call_start(sphttp_call *call)
+{
+    call->in_loop = true;
+    return start(call);
+}
+
+sphttp_event
 py_call_run(sphttp_call *call)
 {
+    watch_on(call);
     for (;;) {
-        if (!call->ended && call->nursery == 0) {
-            sphttp_event event = py_call_start(call);
+        if (!call->ended && call->nursery == 0 && !call_gathers(call)) {
+            sphttp_event event = start(call);
             if (event.kind != SPHTTP_STARTED) {
                 return event;
             }
@@ -97,6 +240,7 @@ py_call_run(sphttp_call *call)
 void
 py_call_close(sphttp_call *call)
 {
+    unwatch(call);
     if (!call_lingers(call)) {
         call_close(call); /* the GIL is not given away for nothing */
         return;
@@ -117,11 +261,14 @@ py_call_free(sphttp_call *call)
 
 /* --- Results --------------------------------------------------------------------- */
 
-uint32_t
+enum { ONE_TEXT = 1 << 10 }; /* of work, in bytes that could be decoded meanwhile */
+
+int64_t
 py_call_texts(sphttp_call *call, uintptr_t list)
 {
-    uint32_t left = 0;
-    for (uint32_t i = 0; i < call->count; i++) {
+    turn_begin(call);
+    while (call->texts < call->count) {
+        uint32_t i = call->texts++;
         sphttp_result result;
         sphttp_call_result(call, i, &result);
         PyObject *text = NULL;
@@ -139,10 +286,13 @@ py_call_texts(sphttp_call *call, uintptr_t list)
         else {
             /* Whoever asks for this one by itself meets the error again. */
             PyErr_Clear();
-            left += result.fate != SPHTTP_DISCARDED;
+            call->texts_left += result.fate != SPHTTP_DISCARDED;
+        }
+        if (turn_over(call, ONE_TEXT + result.size)) {
+            return -1;
         }
     }
-    return left;
+    return call->texts_left;
 }
 
 int64_t
@@ -168,21 +318,6 @@ pause_between_items(unsigned int done)
         PyEval_RestoreThread(PyEval_SaveThread());
     }
     return PyErr_CheckSignals() == 0;
-}
-
-/* The exception that is raised, which then is no more, as an object. */
-static PyObject *
-take_exception(void)
-{
-    PyObject *type, *error, *frames;
-    PyErr_Fetch(&type, &error, &frames);
-    PyErr_NormalizeException(&type, &error, &frames);
-    if (frames != NULL && error != NULL) {
-        (void)PyException_SetTraceback(error, frames);
-    }
-    Py_XDECREF(type);
-    Py_XDECREF(frames);
-    return error;
 }
 
 int64_t
@@ -241,9 +376,7 @@ py_hmac_sha256_file_hex(sphttp_file **file, const char *key, size_t key_size,
 {
     PyThreadState *thread = PyEval_SaveThread();
     int err = file_go_on(file, key, key_size, path,
-                         in_main_thread() ? SIGNALS_EVERY
-                                              : UINT64_MAX / 2,
-                         hex);
+                         SIGNALS_EVERY, hex);
     PyEval_RestoreThread(thread);
     return err;
 }

@@ -12,6 +12,8 @@
 
 #include <openssl/crypto.h>
 
+enum { PIECE = 16 << 20 }; /* bytes, some 10 ms; what is read without a look up */
+
 /* Of the MAC that a record of this status bears, or 0. */
 static uint32_t
 mac_size(uint32_t status)
@@ -193,9 +195,34 @@ record_write(const struct sphttp_call *call, struct header *header,
     return err;
 }
 
-/* 0, -errno, or -EBADMSG: this is not what record_write wrote. */
+/* Read a record's payload, from where the last time ended. 0, -errno, or -EINTR:
+ * there is more. */
 static int
-read_record(const struct sphttp_call *call, int fd, uint32_t index,
+read_pieces(struct sphttp_call *call, int fd, struct payload *payload)
+{
+    off_t at = (off_t)(sizeof(struct header) + payload->got);
+    if (lseek(fd, at, SEEK_SET) < 0) {
+        return -errno;
+    }
+    while (payload->got < payload->wanted) {
+        size_t left = payload->wanted - payload->got;
+        size_t piece = left < PIECE ? left : PIECE;
+        int err = read_all(fd, payload->record + payload->got, piece);
+        if (err != 0) {
+            return err;
+        }
+        payload->got += piece;
+        if (payload->got < payload->wanted && signals_due(call, piece)) {
+            return -EINTR;
+        }
+    }
+    return 0;
+}
+
+/* 0, -errno, -EBADMSG: this is not what record_write wrote; or -EINTR: there is
+ * more. */
+static int
+read_record(struct sphttp_call *call, int fd, uint32_t index,
             struct payload *payload)
 {
     struct stat st;
@@ -212,11 +239,17 @@ read_record(const struct sphttp_call *call, int fd, uint32_t index,
         return -EBADMSG;
     }
     /* Read, not mapped: a file that shrinks under a mapping kills the host. */
-    payload->record = malloc(size > 0 ? size : 1);
+    if (payload->record == NULL) {
+        payload->record = malloc(size > 0 ? size : 1);
+        payload->wanted = size;
+    }
     if (payload->record == NULL) {
         return -ENOMEM;
     }
-    int err = read_all(fd, payload->record, size);
+    if (payload->wanted != size) {
+        return -EBADMSG; /* somebody has changed it meanwhile */
+    }
+    int err = read_pieces(call, fd, payload);
     if (err == 0 && header.mac_size > 0) {
         err = record_check(call, &header, payload->record);
     }
@@ -239,8 +272,8 @@ open_to_read(const struct sphttp_call *call, const char *name)
     return fd >= 0 ? fd : -errno;
 }
 
-void
-record_read(const struct sphttp_call *call, uint32_t index,
+bool
+record_read(struct sphttp_call *call, uint32_t index,
             struct payload *payload)
 {
     char name[NAME_SIZE];
@@ -253,9 +286,10 @@ record_read(const struct sphttp_call *call, uint32_t index,
     if (fd >= 0) {
         (void)close(fd);
     }
-    if (err != 0) {
+    if (err != 0 && err != -EINTR) {
         payload_fail(payload, err);
     }
+    return err != -EINTR;
 }
 
 void

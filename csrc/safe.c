@@ -55,12 +55,6 @@ put_text(char *to, const char *text)
     return to;
 }
 
-bool
-in_main_thread(void)
-{
-    return syscall(SYS_gettid) == getpid();
-}
-
 int
 sphttp_thread_count(void)
 {

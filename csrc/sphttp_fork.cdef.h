@@ -10,6 +10,7 @@ typedef struct sphttp_call sphttp_call;
 enum { SPHTTP_NOT_MAIN = -100000 }; /* this is not the main interpreter */
 enum { SPHTTP_NO_UTF8 = -100001 };  /* a str without a UTF-8 form */
 enum { SPHTTP_NOT_A_FILE = -100003 }; /* a FIFO, a socket or a device */
+enum { SPHTTP_RAISED_IDLE = -100004 }; /* a signal handler has, between two items */
 
 /* What py_call_start and py_call_run come back with. */
 enum sphttp_event_kind {
@@ -99,6 +100,10 @@ enum sphttp_how {
 int sphttp_call_open(uint32_t count, uint32_t alive, int how,
                      const char *root, sphttp_call **call);
 
+/* The same; or SPHTTP_NOT_MAIN, before anything else. */
+int py_call_open(uint32_t count, uint32_t alive, int how, const char *root,
+                 sphttp_call **call);
+
 /* Before the fork. An item may run `timeout_ns`, the call `deadline_ns` from now,
  * 0: for ever; and an item whose child died is tried `retries` times again.
  * 0 or -ENOMEM. */
@@ -127,18 +132,13 @@ const char *sphttp_sha256_kernel(const char *wanted);
  * that, and else all may start. */
 void sphttp_call_allow(sphttp_call *call, uint32_t mark);
 
-/* In the main thread: the descriptor, never blocking, that wakes py_call_run
- * when a byte is written to it, and from now on EINTR is not retried. Elsewhere
- * 0, and nothing else: Python handles no signal there. Or -errno. */
-int sphttp_call_watch(sphttp_call *call);
+/* In Python's main thread: from now on signals wake py_call_run, until the call is
+ * closed. The host's own wake-up descriptor gets what arrives, and is set again then,
+ * if it is still the file that it was. In another thread Python handles no signals,
+ * and nothing is done. 0 or -errno. */
+int py_call_watch(sphttp_call *call);
 
-/* Hand what is written to it on to `next`; -1: to nobody. */
-void sphttp_call_forward(sphttp_call *call, int next);
-
-/* Close it. */
-void sphttp_call_unwatch(sphttp_call *call);
-
-/* Fork the nursery. SPHTTP_STARTED: go on with py_call_run, at the latest when
+/* For a thread that a loop owns: fork the nursery. SPHTTP_STARTED: go on with py_call_run, at the latest when
  * sphttp_call_descriptor can be read. SPHTTP_CHILD: the caller must end in
  * sphttp_exit or sphttp_child_commit, whatever happens. SPHTTP_ELSEWHERE, or
  * SPHTTP_FAILED; ECHILD: the call is another process's. */
@@ -174,8 +174,8 @@ void sphttp_call_result(sphttp_call *call, uint32_t index,
 
 /* Put the text of each item that returned one into `list`, the id() of a list
  * of `count`. How many items are left that have another fate, or a text that
- * is none. */
-uint32_t py_call_texts(sphttp_call *call, uintptr_t list);
+ * is none; -1: call it again, when Python has had a look at its signals. */
+int64_t py_call_texts(sphttp_call *call, uintptr_t list);
 
 /* Free the payload of item `index`. */
 void sphttp_call_drop(sphttp_call *call, uint32_t index);
@@ -193,7 +193,8 @@ int sphttp_call_in_child(const sphttp_call *call);
 /* In the child that has item `index` in hand: write its record and commit it.
  * The index of its next item; -1: there is none, and the child must end; -2:
  * likewise, and the item failed. Ends
- * it itself, where it need not linger; and a process that it has forked. */
+ * it itself, where it need not linger and has one thread; and a process that it
+ * has forked. */
 int64_t sphttp_child_commit(sphttp_call *call, uint32_t index, int status,
                             const char *payload, size_t size);
 
@@ -209,6 +210,11 @@ int64_t py_child_commit_text(sphttp_call *call, uint32_t index,
  * what it returned, no text with a UTF-8 form, or what it raised. */
 int64_t py_child_work(sphttp_call *call, uint32_t index, uintptr_t process,
                       uintptr_t items, int discard, uintptr_t box);
+
+/* After SPHTTP_RAISED_IDLE, which the two above return where a signal handler of the
+ * worker's has raised while the child waited for an item that may start: put what it
+ * raised into `box`, the id() of a list of two, where py_child_work would. */
+void py_child_raised(uintptr_t box);
 
 /* In a child: what is wrong is wrong with all children. Begin no new item, keep
  * the record for the call, and end this process. */
@@ -266,7 +272,7 @@ int sphttp_hmac_sha256_file_hex(const char *key, size_t key_size,
                                 const char *path, char *hex);
 
 /* The same, without the GIL. It returns -EINTR when signals are due in Python, and
- * in the main thread now and then: call it again. `*file`, first NULL, is what it
+ * now and then: call it again. `*file`, first NULL, is what it
  * goes on with; free it with sphttp_file_free in any case. */
 typedef struct sphttp_file sphttp_file;
 int py_hmac_sha256_file_hex(sphttp_file **file, const char *key,

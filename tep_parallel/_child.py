@@ -8,6 +8,7 @@ is found out there.
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -17,15 +18,25 @@ from os import getpid
 from signal import set_wakeup_fd
 from typing import Any, NoReturn
 
-from tep_parallel import _counting, _raised, _streams
+from tep_parallel import _counting, _ending, _raised, _streams
 from tep_parallel._codec import Codec, encoded
 from tep_parallel._control import Break, Kill
-from tep_parallel._engine import begin, commit, commit_text, fail_call, leave, work
+from tep_parallel._engine import (
+    begin,
+    commit,
+    commit_text,
+    fail_call,
+    leave,
+    raised_idle,
+    slot,
+    work,
+)
 from tep_parallel._native import lib
 from tep_parallel._worker import Hooks, Process
 
 _RETURNED = lib.SPHTTP_RETURNED
 _NO_UTF8 = lib.SPHTTP_NO_UTF8
+_RAISED_IDLE = lib.SPHTTP_RAISED_IDLE
 _ENCODED = lib.SPHTTP_ENCODED
 _ENCODED_TEXT = lib.SPHTTP_ENCODED_TEXT
 _DISCARDED = lib.SPHTTP_DISCARDED
@@ -38,19 +49,24 @@ _KILL = lib.SPHTTP_KILL
 # Their handlers survive the fork where they are a C library's (faulthandler), not Python's.
 _FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT)
 
+_flush = _streams.flush_child
+_stay = _ending.stay
+
 Prepared = tuple[TextIOWrapper | None, list[Callable[[], object]]]
 
 
-def prepare(*, hooks: bool) -> Prepared:
+def prepare(handle: object, *, hooks: bool) -> Prepared:
     """In the host, before the fork: what makes each child a process of its own.
 
     Args:
+        handle: That of the call.
         hooks: Whether the host runs code of the caller's between this and a fork.
 
     What needs no Python the nursery does. Returns the standard input that each child gets
     (None: its own is left alone), and what else it has to call.
     """
-    steps: list[Callable[[], object]] = list(_streams.prepare_writers(renew=hooks))
+    _streams.prepare_writers(handle, renew=hooks)
+    steps: list[Callable[[], object]] = []
     for number in _FAULTS:
         if callable(signal.getsignal(number)):
             steps.append(partial(signal.signal, number, signal.SIG_DFL))
@@ -60,6 +76,11 @@ def prepare(*, hooks: bool) -> Prepared:
         steps.append(_gevent.destroy_hub)
     if "numpy.random" in sys.modules:
         steps.append(sys.modules["numpy.random"].seed)  # `random` has a hook, this has none
+    if "multiprocessing.util" in sys.modules:
+        from tep_parallel import _multiprocessing
+
+        host = os.getpid()
+        steps.append(lambda: _multiprocessing.enter(host, slot(handle)))
     return _streams.prepare_stdin(), steps
 
 
@@ -131,6 +152,7 @@ def serve(
                 elif isinstance(result, str):
                     if not pool:
                         _flush()
+                        _stay(handle)
                     after = commit_text(handle, index, id(result))
                     if after != _NO_UTF8:
                         index = after
@@ -141,18 +163,21 @@ def serve(
                 if not pool:
                     _flush()
             except SystemExit as end:
-                leave(_exit_status(end))
+                _exit(end)
             except Break as end:
                 status, payload = _given(end, codec, rebuild=rebuild)
                 _flush_after_failure()
             except BaseException as error:  # noqa: BLE001  # it travels to the caller
                 status, payload = _packed(error, rebuild=rebuild)
                 _flush_after_failure()
+            if not pool:
+                _stay(handle)
             index = commit(handle, index, status, payload, len(payload))
         try:
-            if teardown is not None:
-                teardown()
-            _flush()
+            if index == _RAISED_IDLE:
+                raised_idle(id(box))
+                raise box[1]
+            _ending.end(handle, teardown)
         except SystemExit as end:
             _fail_by_exit(handle, b"teardown", end)
         except BaseException as error:  # noqa: BLE001  # it travels to the caller
@@ -199,12 +224,12 @@ def _packed(error: BaseException, *, rebuild: bool) -> tuple[int, bytes]:
     return _RAISED_AS if pickled else _RAISED, payload
 
 
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None and not getattr(stream, "closed", False):
-            flush = getattr(stream, "flush", None)
-            if flush is not None:
-                flush()
+def _exit(end: SystemExit) -> NoReturn:
+    """End this child as its item wants it, and the interpreter would."""
+    try:
+        _ending.settle()
+    finally:
+        leave(_exit_status(end))
 
 
 def _exit_status(end: SystemExit) -> int:

@@ -52,9 +52,9 @@ def decoded(
     """The object, or what `loads` raised; `loads` is given what `dumps` returned."""
     try:
         return codec.loads(payload.decode("utf-8", "surrogatepass") if is_text else payload), None
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # noqa: BLE001  # it is the item's outcome
-        from tep_parallel import _raised  # importing this package must stay cheap
+    except BaseException as error:  # it is the item's outcome, or a signal handler's
+        from tep_parallel import _handlers, _raised  # importing this package must stay cheap
 
+        if _handlers.raised_by_handler(error):
+            raise
         return None, _raised.of_this_process(error, index=index, item=item)

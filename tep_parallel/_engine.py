@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
-from signal import set_wakeup_fd
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 commit: Callable[[Any, int, int, bytes, int], int] = lib.sphttp_child_commit
 commit_text: Callable[[Any, int, int], int] = lib.py_child_commit_text
 work: Callable[[Any, int, int, int, bool, int], int] = lib.py_child_work
+raised_idle: Callable[[int], None] = lib.py_child_raised
 begin: Callable[[Any], None] = lib.sphttp_child_begin
 fail_call: Callable[[Any, int, bytes, int], NoReturn] = lib.sphttp_child_fail
 slot: Callable[[Any], int] = lib.sphttp_child_slot
@@ -47,6 +47,7 @@ class Call:
 
     Raises:
         OSError: No memory, no descriptors, or a path that is too long.
+        RuntimeError: This is not the main interpreter.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class Call:
         root: str,
     ) -> None:
         box = ffi.new("sphttp_call **")
-        code = lib.sphttp_call_open(count, alive, how, os.fsencode(root), box)
+        code = lib.py_call_open(count, alive, how, os.fsencode(root), box)
         if code != 0:
             fail(code, f"preparing a call of {count} items below {root!r}")
         self.handle = ffi.gc(box[0], lib.py_call_free)
@@ -66,8 +67,6 @@ class Call:
         self._result = ffi.new("sphttp_result *")
         self._begun = False
         self._wait_read: Callable[[int], None] | None = None
-        self._wakeup = 0  # ours, while it is Python's wake-up descriptor
-        self._host_wakeup = -1
 
     def __enter__(self) -> Call:
         return self
@@ -84,12 +83,11 @@ class Call:
 
     def __del__(self) -> None:
         # For a block that was left by a signal handler's exception, raised in __exit__.
-        if hasattr(self, "_wakeup"):
+        if hasattr(self, "handle"):
             self.close()
 
     def close(self) -> None:
         """End whatever still runs. Twice is once."""
-        self._unwatch_signals()
         lib.py_call_close(self.handle)
 
     def _watch_signals(self) -> None:
@@ -99,23 +97,9 @@ class Call:
         receives, does not interrupt it: so the wait has an eye on a wake-up descriptor. Python
         runs the handlers when the C has returned.
         """
-        descriptor: int = lib.sphttp_call_watch(self.handle)
-        if descriptor > 0:
-            self._wakeup = descriptor
-            self._host_wakeup = set_wakeup_fd(descriptor, warn_on_full_buffer=False)
-            lib.sphttp_call_forward(self.handle, self._host_wakeup)
-        if descriptor < 0:
-            self._fail(-descriptor)
-
-    def _unwatch_signals(self) -> None:
-        """Give the host its own wake-up descriptor back, and what arrived meanwhile."""
-        if self._wakeup == 0:
-            return
-        found = set_wakeup_fd(self._host_wakeup)
-        if found not in (self._wakeup, self._host_wakeup):
-            set_wakeup_fd(found)  # a signal handler of the host's has chosen another
-        self._wakeup = 0
-        lib.sphttp_call_unwatch(self.handle)
+        code: int = lib.py_call_watch(self.handle)
+        if code != 0:
+            self._fail(-code)
 
     def limit(self, timeout: float | None, deadline: float | None, retries: int) -> None:
         """Before the fork: seconds that an item and the call may take, and how often an item
@@ -180,7 +164,8 @@ class Call:
             if self._wait_read is not None:
                 kind, index = self.start()
         while kind in (_STARTED, _SIGNALS):  # Python has run the handlers on the way here
-            if self._wait_read is not None:
+            # In a loop's thread, C waits for nothing: it was amid what it had to collect.
+            if self._wait_read is not None and kind == _STARTED:
                 self._wait(self._wait_read)
             kind, index = self._checked(lib.py_call_run(self.handle))
         return kind, index
@@ -266,7 +251,9 @@ class Call:
     def fill(self, texts: list[Any]) -> int:
         """Put the text of each item that returned one in its place; how many items there are
         that returned something else or nothing, and were not discarded."""
-        left: int = lib.py_call_texts(self.handle, id(texts))
+        left = -1
+        while left < 0:  # Python has run the handlers on the way here
+            left = lib.py_call_texts(self.handle, id(texts))
         return left
 
     def result(self, index: int) -> Any:

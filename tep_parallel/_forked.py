@@ -114,7 +114,7 @@ class Ended:
         from tep_parallel import _child
 
         handle, items, pool, options = self._call.handle, self._items, self._pool, self._options
-        prepared = _child.prepare(hooks=options.watched)
+        prepared = _child.prepare(handle, hooks=options.watched)
 
         def serve(index: int) -> NoReturn:
             _child.serve(

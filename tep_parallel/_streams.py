@@ -1,31 +1,54 @@
 """The standard streams, and those of logging's handlers, on both sides of a fork.
 
-A stream's buffer has a lock. Where the host has threads, one of them may hold it at the
-fork, and nobody in the child would ever give it back; and what the host had buffered
-would be written twice. So a child of such a host gives its streams fresh locks and empty
-buffers. In a host of one thread nobody can hold a lock: to flush before the fork is
-enough there, and cheaper.
+What the host has buffered would be written twice, once more by each child: so it is
+flushed before the fork, whatever the stream is. And a stream's buffer has a lock: where the
+host has threads, one of them may hold it at the fork, and nobody in the child would ever
+give it back. So a child of such a host gives its streams fresh locks and empty buffers. In
+a host of one thread nobody can hold a lock: to flush is enough there, and cheaper.
 """
 
 from __future__ import annotations
 
 import functools
+import gc
 import io
+import os
+import signal
 import sys
-from collections.abc import Callable, Iterator
+import warnings
+import weakref
+from collections.abc import Callable
+from typing import Any
 
+from tep_parallel._layers import Renewal, renewals
 from tep_parallel._native import lib
 
+_in_child: Callable[[Any], int] = lib.sphttp_call_in_child
 
-def prepare_writers(*, renew: bool) -> Iterator[Callable[[], None]]:
-    """In the host, before the fork: flush what can be flushed; what each child must call.
+# A stream of the host's and what renews it and all that is below it.
+_Known = list[tuple[object, list[Renewal]]]
+# The calls whose children renew their streams, by their handles.
+_calls: dict[weakref.ref[Any], _Known] = {}
+# What stands in for a stream and could not be flushed in the host: no child tries it again.
+_refused: list[object] = []
+
+
+def prepare_writers(handle: object, *, renew: bool) -> None:
+    """In the host, before the fork: flush, and let each child of the call renew its streams
+    where that is not enough.
 
     Args:
+        handle: The call's.
         renew: Whether more may be written, or threads begin, before the fork.
+
+    Warns:
+        RuntimeWarning: What stands in for a stream could not be flushed.
     """
-    if not _flushed_alone() or renew:
-        for stream in _writers():
-            yield _renewal(stream)
+    if flush_host() and not renew and lib.sphttp_thread_count() == 1:
+        return
+    _put_first()
+    known = [(stream, renewals(stream)) for stream in _writers(called=True)]
+    _calls[weakref.ref(handle, _forget)] = known
 
 
 def prepare_stdin() -> io.TextIOWrapper | None:
@@ -33,7 +56,7 @@ def prepare_stdin() -> io.TextIOWrapper | None:
 
     Descriptor 0 is /dev/null there; but the host's reader may have read ahead.
     """
-    if not isinstance(sys.stdin, io.TextIOWrapper):
+    if not issubclass(type(sys.stdin), io.TextIOWrapper):
         return None
     try:
         return _unread_stdin()
@@ -41,16 +64,82 @@ def prepare_stdin() -> io.TextIOWrapper | None:
         return None
 
 
-def _flushed_alone() -> bool:
-    """Whether nobody else can hold a lock, and nothing is left in a buffer."""
-    if lib.sphttp_thread_count() != 1:
-        return False
+def flush_host() -> bool:
+    """In the host: flush all that writes. Whether nothing is left in a buffer."""
+    global _refused
+    refused: list[object] = []
+    failed = False
+    alone = lib.sphttp_thread_count() == 1
+    for stream in _writers(called=True):
+        if not alone and not _is_standard(stream) and renewals(stream):
+            continue  # its handler flushes it, and to wait for one that does takes long
+        try:
+            flush(stream)
+        except Exception as error:
+            if _is_of_signal(error):
+                raise  # the host wants to be out of here
+            failed = True
+            # A stream that a child renews still has it all, and nobody prints it twice: the
+            # host hears of it at its own next flush.
+            if not (isinstance(error, OSError) and renewals(stream)):
+                refused.append(stream)
+                _tell_of(stream, error)
+    _refused = refused
+    return not failed
+
+
+def _is_of_signal(error: Exception) -> bool:
+    """Whether a signal handler of the host's has raised it."""
+    codes = set()
+    frames = error.__traceback__
+    while frames is not None:
+        codes.add(frames.tb_frame.f_code)
+        frames = frames.tb_next
+    for number in signal.valid_signals():
+        handler: Any = signal.getsignal(number)
+        handler = getattr(handler, "func", handler)  # a partial's
+        for function in (handler, getattr(type(handler), "__call__", None)):  # noqa: B004
+            if getattr(function, "__code__", None) in codes:  # a method has it, too
+                return True
+    return False
+
+
+def _is_standard(stream: object) -> bool:
+    return any(stream is each for each in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__))
+
+
+def flush_child() -> None:
+    """In a child: flush what `print` writes to.
+
+    Raises:
+        Exception: What its flush raised: OSError, if it is a stream.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if not any(stream is each for each in _refused):
+            flush(stream)
+
+
+def flush(stream: object) -> None:
+    """Flush whatever it is; what is closed, detached or has no flush needs none."""
     try:
-        for stream in _writers():
-            stream.flush()
-    except OSError:
-        return False  # the host still has it all, and hears of it at its own next flush
-    return True
+        if stream is None or getattr(stream, "closed", False):
+            return
+    except ValueError:  # detached
+        return
+    method = getattr(stream, "flush", None)
+    if method is not None:
+        method()
+
+
+def _tell_of(stream: object, error: Exception) -> None:
+    msg = f"a {type(stream).__name__} could not be flushed before the fork ({error!r}): "
+    msg += "children may write once more what it holds"
+    try:
+        warnings.warn(msg, RuntimeWarning, stacklevel=2)
+    except Exception as other:
+        if isinstance(other, Warning) or _is_of_signal(other):
+            raise
+        # Where warnings are written to is what is broken: there is nobody to tell.
 
 
 @functools.cache
@@ -59,44 +148,71 @@ def _unread_stdin() -> io.TextIOWrapper:
     return open(0, encoding="utf-8", closefd=False)  # it stays open
 
 
-def _writers() -> Iterator[io.TextIOWrapper]:
-    """Each buffered stream once. What was put in their place is somebody else's matter."""
-    found = [sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__]
+def _writers(*, called: bool) -> list[object]:
+    """Each object that text is written to, once.
+
+    Args:
+        called: Whether code of the caller's may be called to find it: not in a fresh child.
+    """
+    found: list[object] = [sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__]
     logging = sys.modules.get("logging")
     if logging is not None:
-        handlers = [reference() for reference in list(logging._handlerList)]
-        found += [getattr(handler, "stream", None) for handler in handlers]
-    seen = set()
-    for stream in found:
-        if not isinstance(stream, io.TextIOWrapper) or id(stream) in seen:
-            continue
-        seen.add(id(stream))
-        try:
-            usable = not stream.closed and isinstance(stream.buffer, io.BufferedWriter)
-        except ValueError:  # detached: there is no buffer, and no lock
-            continue
-        if usable:
-            yield stream
+        for reference in list(logging._handlerList):
+            handler = reference()
+            stream = getattr(handler, "__dict__", {}).get("stream")
+            if stream is None and called:
+                stream = _stream_of(handler)
+            found.append(stream)
+    return list({id(stream): stream for stream in found if stream is not None}.values())
 
 
-def _renewal(stream: io.TextIOWrapper) -> Callable[[], None]:
-    """What initialises both layers again: a new lock, an empty buffer, the same settings."""
-    buffer = stream.buffer
-    assert isinstance(buffer, io.BufferedWriter)
-    raw = buffer.raw
-    # encoding, errors, newline, line_buffering, write_through. The newline cannot be asked
-    # for; "\n" is that of the standard streams, and on POSIX that of open().
-    settings = (
-        stream.encoding,
-        stream.errors,
-        "\n",
-        stream.line_buffering,
-        stream.write_through,
-    )
+def _stream_of(handler: object) -> object:
+    """That of a handler which has none of its own, but a property."""
+    try:
+        return getattr(handler, "stream", None)
+    except Exception:  # noqa: BLE001  # a handler that cannot say has none
+        return None
 
-    def renew() -> None:
-        if not raw.closed:  # in the last moment, by another thread
-            buffer.__init__(raw)  # type: ignore[misc]
-            stream.__init__(buffer, *settings)  # type: ignore[misc]
 
-    return renew
+# --- In a child, before any other at-fork hook ------------------------------------------------
+
+
+def _forget(reference: weakref.ref[Any]) -> None:
+    _calls.pop(reference, None)
+
+
+def _after_fork() -> None:
+    """In any process that is forked: renew the streams if it is a child of a call."""
+    for reference, known in _calls.items():
+        handle = reference()
+        if handle is not None and _in_child(handle):
+            _calls.clear()  # what it forks itself is nobody's child
+            _renew(known)
+            return
+
+
+def _renew(known: _Known) -> None:
+    for _, steps in known:
+        for step in steps:
+            step()
+    # Another thread may have changed one between the preparation and the fork: a log file
+    # that was full.
+    for stream in _writers(called=False):
+        if not any(stream is each for each, _ in known):
+            for step in renewals(stream):
+                step()
+
+
+@functools.cache
+def _put_first() -> None:
+    """Let our hook run before those that were registered before it: they may log.
+
+    The interpreter calls them in the order in which they were registered, and has no way to
+    say another. The list itself is an object like any other, that knows our hook.
+    """
+    for holder in gc.get_referrers(_after_fork):
+        if type(holder) is list and all(map(callable, holder)):
+            holder[:] = [_after_fork, *(hook for hook in holder if hook is not _after_fork)]
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import os
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
+from tep_parallel import _counting
 from tep_parallel._options import Options
 from tep_parallel._outcome import Outcome
 
@@ -33,13 +36,14 @@ class Watch:
 
     def __enter__(self) -> Watch:
         if self._progress is True:
-            from tqdm import tqdm
-
+            bar = _bar(os.getpid())
             if self._size_of is None:
-                self._bar = tqdm(total=len(self._items), unit="item")
+                self._bar = bar(total=len(self._items), unit="item", miniters=1)
             else:
                 total = sum(map(self._size_of, self._items))
-                self._bar = tqdm(total=total, unit="B", unit_scale=True, unit_divisor=1024)
+                self._bar = bar(
+                    total=total, unit="B", unit_scale=True, unit_divisor=1024, miniters=1
+                )
             self._progress = self._bar
         return self
 
@@ -81,3 +85,19 @@ class Watch:
         more, self._read = total - self._read, total
         if self._progress is not None and self._size_of is not None and more > 0:
             self._progress.update(more)
+
+
+@functools.cache
+def _bar(pid: int) -> Any:  # noqa: ARG001  # each process has one of its own
+    """tqdm's bar, with a lock that no child has.
+
+    tqdm's own lock is shared with all that the process forks, and whoever is killed holding it
+    keeps it. Nor does this bar need tqdm's monitor, a thread: with miniters=1 every update looks
+    at the clock.
+    """
+    from tqdm import std
+
+    # The part of tqdm's lock that is the threads', so that bars of the host take turns. A thread
+    # of the host's may have held it when this child was forked.
+    lock = std.TqdmDefaultWriteLock.th_lock if _counting.forked_by is None else std.TRLock()
+    return type("Bar", (std.tqdm,), {"_lock": lock, "monitor_interval": 0})

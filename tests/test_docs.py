@@ -16,6 +16,8 @@ import tep_parallel
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 PACKAGE = Path(tep_parallel.__file__).parent
+# What such a program imports, the extra `peers` installs.
+PEER = re.compile(r"^(?:import|from) (?:coverage|opentelemetry|sentry_sdk)\b", re.MULTILINE)
 BIN = Path(sys.executable).parent
 
 
@@ -31,7 +33,11 @@ def blocks() -> list[tuple[str, str, str]]:
 
 
 def of(language: str) -> list[object]:
-    return [pytest.param(code, id=place) for place, known, code in blocks() if known == language]
+    return [
+        pytest.param(code, id=place, marks=[pytest.mark.peers] if PEER.search(code) else [])
+        for place, known, code in blocks()
+        if known == language
+    ]
 
 
 def test_every_block_is_one_that_these_tests_run() -> None:

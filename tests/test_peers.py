@@ -3,6 +3,7 @@ runs this file, and the quick suite leaves it out."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -36,6 +37,60 @@ def test_gevent_runs_its_greenlets_in_the_host_only(
 ) -> None:
     monkeypatch.setenv("GEVENT_LOOP", loop)
     assert run_peer("greenlets", host, place) == ""
+
+
+def test_threads_that_are_greenlets_are_joined_too() -> None:
+    assert run_peer("green_threads") == "777"
+
+
+_CELLS = {
+    "a child an item": "Parallel(str).map_processes(range(9))",
+    "pool": "Parallel(str, in_processes=2).map_processes(range(9))",
+    "hooks": "Parallel(str, on_start=lambda i, item: print('on_start')).map_processes([1])",
+}
+
+
+@pytest.mark.parametrize("call", _CELLS.values(), ids=_CELLS)
+def test_in_a_notebook_what_a_cell_prints_appears_once(call: str) -> None:
+    cell = f"print('Starting')\nsys.stderr.write('told\\n')\nfound = {call}\nprint('Done')"
+    printed = run_peer("notebook", cell).split()
+    expected = ["Starting", "told", "Done"] + ["on_start"] * ("on_start" in call)
+    assert sorted(printed) == sorted(expected)
+
+
+def test_what_a_child_prints_appears_in_the_notebook() -> None:
+    cell = "print('Starting')\nParallel(lambda item: print('child') or '').map_processes([1]);"
+    assert sorted(run_peer("notebook", cell).splitlines()) == ["Starting", "child"]
+
+
+def test_flasks_own_log_handler_fails_no_call() -> None:
+    with started("flask_handler") as case:
+        out, err = case.communicate(timeout=LIMIT)
+    assert (case.returncode, out) == (0, "['C']\nAB\n"), err
+    told = [line.rpartition(": ")[2] for line in err.splitlines()]
+    assert sorted(told) == ["child a", "child b", "child c", "host"]
+
+
+def test_what_children_tell_sentry_arrives() -> None:
+    assert run_peer("sentry_events").split("\n")[:-1] == ["host", *(f"item {x}" for x in "abcd")]
+
+
+def test_what_coverage_has_measured_in_children_is_kept(tmp_path: Path) -> None:
+    case = ROOT / "tests" / "cases" / "measured.py"
+
+    def run(*arguments: object) -> str:
+        command = [sys.executable, "-m", "coverage", *map(str, arguments)]
+        done = subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, timeout=LIMIT, check=True
+        )
+        return done.stdout
+
+    run("run", "--parallel-mode", case)
+    assert len(list(tmp_path.glob(".coverage.*"))) >= 3
+    run("combine")
+    run("json", "-o", "found.json", f"--include={case}")
+    (measured,) = json.loads((tmp_path / "found.json").read_text())["files"].values()
+    assert measured["missing_lines"] == []
 
 
 def test_grpc_with_calls_in_flight_fails_no_call_of_ours() -> None:

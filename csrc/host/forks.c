@@ -41,7 +41,6 @@ drop_hosts(struct sphttp_call *call)
     close_end(&call->heard);
     close_end(&call->wake[0]);
     close_end(&call->wake[1]);
-    call->forward = -1;
     call->nursery = 0; /* nobody here may wait for it, or kill it */
 }
 

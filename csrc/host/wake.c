@@ -1,63 +1,95 @@
-/* How signals wake a host that waits in C: Python's wake-up descriptor, for the
- * time of the call. */
+/* How signals wake a host that waits in C, and stop for a moment one that works
+ * there: Python's wake-up descriptor, for the time of the call. */
 #include "internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
+enum { LOOK_EVERY = 1 << 20 };      /* bytes of work, some 0.1 ms at least */
+#define TURN_NS (SECOND / 20)       /* that Python may wait */
+
 int
-sphttp_call_watch(sphttp_call *call)
+wake_open(struct sphttp_call *call)
 {
-    if (!in_main_thread()) {
-        return 0;
-    }
+    call->doing = "opening a pipe";
     int ends[2];
     forks_lock();
     int err = pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0 ? 0 : -errno;
     if (err == 0) {
         call->wake[0] = above_streams(ends[0]);
         call->wake[1] = above_streams(ends[1]);
+        err = call->wake[0] < 0 ? call->wake[0]
+              : call->wake[1] < 0 ? call->wake[1] : 0;
+    }
+    if (err != 0) {
+        close_end(&call->wake[0]);
+        close_end(&call->wake[1]);
+        call->wake[0] = call->wake[1] = -1;
     }
     forks_unlock();
-    if (err != 0) {
-        call->doing = "opening a pipe";
-        return err;
-    }
-    if (call->wake[0] < 0 || call->wake[1] < 0) {
-        call->doing = "opening a pipe";
-        return call->wake[0] < 0 ? call->wake[0] : call->wake[1];
-    }
-    return call->wake[1];
+    return err;
 }
 
-void
-sphttp_call_forward(sphttp_call *call, int next)
-{
-    call->forward = next;
-}
-
-void
+bool
 forward_signals(struct sphttp_call *call)
 {
     char bytes[64];
     ssize_t n;
+    bool any = false;
     while (call->wake[0] >= 0 &&
            (n = read(call->wake[0], bytes, sizeof(bytes))) > 0) {
-        /* Where it is full, the host has enough to wake up for. */
-        if (call->forward >= 0 &&
-            write(call->forward, bytes, (size_t)n) < 0) {
+        any = true;
+        /* Where it is full, the host has enough to wake up for. Where the host has
+         * closed it, the number may be another file of its own. */
+        if (held_still(&call->forward) &&
+            write(call->forward.fd, bytes, (size_t)n) < 0) {
             continue;
         }
     }
+    return any;
 }
 
 void
-sphttp_call_unwatch(sphttp_call *call)
+wake_close(struct sphttp_call *call)
 {
-    forward_signals(call);
+    (void)forward_signals(call);
     forks_lock();
     close_end(&call->wake[0]);
     close_end(&call->wake[1]);
     forks_unlock();
+}
+
+void
+turn_begin(struct sphttp_call *call)
+{
+    call->turn_work = 0;
+    call->turn_end = now_ns() + TURN_NS;
+}
+
+/* Has so much been done that a look costs little beside it? */
+static bool
+look(struct sphttp_call *call, uint64_t work)
+{
+    call->turn_work += work;
+    bool due = call->turn_work >= LOOK_EVERY;
+    if (due) {
+        call->turn_work = 0;
+    }
+    return due;
+}
+
+bool
+turn_over(struct sphttp_call *call, uint64_t work)
+{
+    return look(call, work) && now_ns() >= call->turn_end;
+}
+
+bool
+signals_due(struct sphttp_call *call, uint64_t work)
+{
+    /* In a loop's thread nobody writes to the pipe: it comes back now and then. */
+    return look(call, work) &&
+           (call->in_loop ? now_ns() >= call->turn_end
+                          : forward_signals(call));
 }

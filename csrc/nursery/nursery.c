@@ -371,8 +371,9 @@ be_child(struct sphttp_call *call, uint32_t index)
         digest_serve(call, index); /* it never comes back */
     }
     int64_t taken = call->pool ? hand_take(call, 0) : index;
-    if (taken < 0) {
-        _exit(0); /* others have taken all there was */
+    if (taken < 0) { /* others have taken all there was */
+        sphttp_child_begin(call); /* it does not end for want of its setup */
+        _exit(0);
     }
     return (uint32_t)taken;
 }

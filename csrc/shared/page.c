@@ -6,6 +6,7 @@
 #include <linux/futex.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { MOST_ERRNO = 4095 }; /* Linux has no larger ones */
@@ -76,11 +77,21 @@ page_keep_ledger(const struct sphttp_call *call)
 
 /* --- Waking and stopping ---------------------------------------------------------- */
 
-void
+bool
+page_sleep(struct page *page, uint32_t mark, int64_t most_ns)
+{
+    struct timespec most = {most_ns / SECOND, most_ns % SECOND};
+    return syscall(SYS_futex, &page->watermark, FUTEX_WAIT, mark, &most, NULL,
+                   0) == 0 ||
+           (errno != EINTR && errno != ETIMEDOUT);
+}
+
+bool
 page_await_mark(struct page *page, uint32_t mark)
 {
     (void)syscall(SYS_futex, &page->watermark, FUTEX_WAIT, mark, NULL, NULL,
                   0);
+    return true;
 }
 
 void

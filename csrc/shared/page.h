@@ -143,8 +143,12 @@ void page_keep_ledger(const struct sphttp_call *call);
  * for that. */
 void page_raise_watermark(struct page *page, uint32_t mark);
 
-/* Sleep until the watermark is another than `mark`, or a signal arrives. */
-void page_await_mark(struct page *page, uint32_t mark);
+/* Sleep until the watermark is another than `mark`, or somebody else has a reason
+ * to wake this child: true. Gives up after so long, or when a signal arrives. */
+bool page_sleep(struct page *page, uint32_t mark, int64_t most_ns);
+
+/* The same until then. True. */
+bool page_await_mark(struct page *page, uint32_t mark);
 
 /* Begin no new item; at STOP_ALL, let the nursery kill what runs. */
 void page_stop(struct page *page, uint32_t how);

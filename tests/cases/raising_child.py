@@ -28,7 +28,8 @@ def work(item: str) -> str:
     if item == "memory":
         raise MemoryError
     if item == "thread":
-        threading.Thread(target=work, args=("wait",)).start()  # does not hold the child up
+        # No child waits for a daemon.
+        threading.Thread(target=work, args=("wait",), daemon=True).start()
     if item == "wait":
         threading.Event().wait(60)
     return item

@@ -1,0 +1,109 @@
+"""A child's end: its threads, what multiprocessing has to finish, and what is in its buffers.
+
+An interpreter that ends would see to them itself; a child ends in `_exit`.
+"""
+
+from __future__ import annotations
+
+import sys
+from _thread import get_ident
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from tep_parallel import _streams
+from tep_parallel._native import lib
+
+leaving: Callable[[Any, int], None] = lib.sphttp_child_leave
+linger: Callable[[Any], None] = lib.sphttp_child_linger
+
+_TEARDOWN = lib.SPHTTP_TEARDOWN
+_JOINING = lib.SPHTTP_JOINING
+_FINALIZING = lib.SPHTTP_FINALIZING
+_FLUSHING = lib.SPHTTP_FLUSHING
+
+# With one of these a child has something to do at its end, even where it has one thread:
+# multiprocessing's finalizers, and threads that are greenlets.
+_FINALIZERS = "multiprocessing.util"
+_GREEN_THREADS = "gevent.threading"
+
+# Where concurrent.futures keeps the threads that it ends before they are joined.
+_KEPT = (
+    ("concurrent.futures.thread", "_threads_queues"),
+    ("concurrent.futures.process", "_threads_wakeups"),
+)
+
+
+def stay(handle: object) -> None:
+    """Before an item is committed that may be the last: come back from it if need be."""
+    if _FINALIZERS in sys.modules or _GREEN_THREADS in sys.modules:
+        linger(handle)
+
+
+def end(handle: object, teardown: Callable[[], object] | None) -> None:
+    """After the last item was committed.
+
+    Raises:
+        Exception: What teardown raised; or a flush: what was written is lost.
+    """
+    try:
+        if teardown is not None:
+            leaving(handle, _TEARDOWN)
+            teardown()
+    finally:
+        settle(partial(leaving, handle))
+    leaving(handle, _FLUSHING)
+    _streams.flush_child()
+
+
+def settle(tell: Callable[[int], None] | None = None) -> None:
+    """Join the worker's threads, and run multiprocessing's finalizers.
+
+    Args:
+        tell: Called with what is done next, of enum sphttp_leaving; None: the last item is not
+            committed, and its own clock still runs.
+    """
+    if lib.sphttp_thread_count() != 1 or _GREEN_THREADS in sys.modules:
+        threads = _threads()
+        if threads:
+            if tell is not None:
+                tell(_JOINING)
+            _end_executors()
+        while threads:
+            for thread in threads:
+                thread.join()
+            threads = _threads()
+    if _FINALIZERS in sys.modules:
+        from tep_parallel import _multiprocessing
+
+        if tell is not None:
+            tell(_FINALIZING)
+        _multiprocessing.finish()
+
+
+def _threads() -> list[Any]:
+    """Those that Python would wait for: all but daemons, and the one that waits."""
+    threading = sys.modules.get("threading")
+    if threading is None:
+        return []
+    return [
+        thread
+        for thread in threading.enumerate()
+        if not thread.daemon and thread.ident not in (None, get_ident())
+    ]
+
+
+def _end_executors() -> None:
+    """Call what was registered to be called before threads are joined: idle ones of an
+    executor would be waited for for ever."""
+    threading: Any = sys.modules["threading"]
+    here = threading.current_thread()
+    for name, where in _KEPT:
+        kept: Any = getattr(sys.modules.get(name), where, {})
+        for thread in list(kept):
+            # Those of the host's executors are not here; to wake them would wake them there.
+            # And the call may have been made in one of them.
+            if thread is here or not thread.is_alive():
+                del kept[thread]
+    for call in reversed(list(getattr(threading, "_threading_atexits", ()))):
+        call()
