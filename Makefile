@@ -21,8 +21,9 @@ example: $(VENV)/examples ## Set up, and run one of examples/: make example RUN=
 test: $(VENV)/test ## Set up, and run the tests
 	$(BIN)/pytest tests
 
-test-long: $(VENV)/test ## Chaos for a minute, then 20,000 calls; SECONDS=600 for longer
+test-long: $(VENV)/test ## Chaos and strays for a minute each, then 20,000 calls; SECONDS=600 for longer
 	$(BIN)/python tests/long/chaos.py --seconds $(SECONDS)
+	$(BIN)/python tests/long/scribble.py --seconds $(SECONDS)
 	$(BIN)/python tests/long/soak.py
 
 test-sanitized: $(VENV)/test ## Run the tests with the extension under ASan and UBSan

@@ -168,7 +168,7 @@ list_larges(struct child *child)
     const struct sphttp_call *call = child->call;
     uint32_t count = call->page->large;
     count = count < call->count ? count : call->count;
-    if (count == child->found) {
+    if (call->larges == NULL || count == child->found) {
         return;
     }
     free(child->larges);

@@ -20,6 +20,9 @@ WRAPS = {
     "test_lanes": "-Wl,--wrap=open,--wrap=stat,--wrap=mmap",
 }
 
+# What runs in children, to whom the shared page belongs, and what keeps it for the others.
+CHILDRENS = {"hand.c", "child.c", "news.c", "pool.c", "digest_child.c", "page.c"}
+
 compiles = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
 
 
@@ -53,6 +56,20 @@ def test_the_core_is_right_and_the_sanitizers_have_nothing_to_say(
     source = HERE / "c" / f"{name}.c"
     tests = re.findall(r"^ +TEST\((\w+)\),$", source.read_text(), re.MULTILINE)
     assert run(source, tmp_path, WRAPS[name]).split() == tests
+
+
+def test_host_and_nursery_see_the_shared_page_through_its_getters_only() -> None:
+    """A child may have written anything there."""
+    files = [path for path in CSRC.rglob("*.c") if path.name not in CHILDRENS]
+    direct = re.compile(r"->page->|->(hands|state|link|larges)(\[| \+)")
+    found = [
+        f"{path.name}: {line.strip()}"
+        for path in files
+        for line in path.read_text().splitlines()
+        if direct.search(line)
+    ]
+    assert "nursery.c" in {path.name for path in files}
+    assert found == []
 
 
 @compiles

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from support import (
+    CASES,
     LIMIT,
     alive,
     plain_environment,
@@ -250,3 +251,41 @@ def test_calls_from_threads_of_a_busy_host_neither_hang_nor_go_wrong(tmp_path: P
     marks = Counter(re.findall("<[^<>]*>", out))
     assert max(marks.values()) == 1, marks.most_common(3)
     assert sum(mark.startswith("<child") for mark in marks) == calls // 4 * 4 * 2
+
+
+@pytest.mark.parametrize("what", ["words", "pairs"])
+def test_a_stray_store_to_the_shared_page_costs_items_and_never_the_host(
+    what: str, scratch_root: Path
+) -> None:
+    """To every word of it, in calls of every shape."""
+    run_case("strays", what)
+    assert list(scratch_root.iterdir()) == []
+
+
+def test_a_stray_store_to_what_children_wait_for_hangs_no_call() -> None:
+    run_case("strays", "mark")
+
+
+def test_a_limit_holds_whatever_a_child_makes_of_its_clock() -> None:
+    run_case("strays", "clocks")
+
+
+def test_a_number_in_the_shared_page_is_neither_waited_for_nor_killed(scratch_root: Path) -> None:
+    """That of a child of the host's own, while the nursery is killed."""
+    run_case("strays", "reap")
+    assert list(scratch_root.iterdir()) == []
+
+
+def test_an_item_that_frees_itself_again_is_not_begun_for_ever() -> None:
+    run_case("strays", "again")
+
+
+def test_stray_stores_at_random_harm_no_host() -> None:
+    """A little of what `make test-long` does for longer; always the same."""
+    script = CASES.parent / "long" / "scribble.py"
+    subprocess.run(
+        [sys.executable, script, "--seconds", "5", "--seed", "1"],
+        check=True,
+        timeout=2 * LIMIT,
+        capture_output=True,
+    )

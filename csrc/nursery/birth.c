@@ -169,7 +169,9 @@ child_begin(const struct nursery *nursery, uint32_t index)
     if (getppid() != nursery->self) {
         _exit(1);
     }
-    call->hands[call->hand].since_ns = call->setup ? 0 : now_ns();
+    if (!call->setup) {
+        sphttp_child_begin(call);
+    }
     (void)setpgid(0, 0);
     char name[32];
     (void)put_decimal(put_text(name, "tep-child-"), index);

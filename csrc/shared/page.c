@@ -260,6 +260,10 @@ page_next(const struct sphttp_call *call)
 uint64_t
 page_item(const struct sphttp_call *call, uint32_t index)
 {
+    /* Who fails the call has stopped it first. */
+    if (index == call->count && page_stopped(call) == 0) {
+        return ITEM_FREE;
+    }
     return plausible(call, call->state[index]);
 }
 

@@ -897,7 +897,7 @@ static void
 a_late_item_that_was_committed_costs_no_other(void)
 {
     sphttp_call *call = open_call(2, 1, SPHTTP_POOL);
-    CHECK(sphttp_call_limit(call, SECOND / 10, 0, 0) == 0);
+    CHECK(sphttp_call_limit(call, SECOND, 0, 0) == 0);
     pid_t child = fork();
     if (child == 0) {
         (void)pause();
@@ -918,14 +918,71 @@ a_late_item_that_was_committed_costs_no_other(void)
     siginfo_t info = {0};
     CHECK(waitid(P_PID, (id_t)child, &info, WEXITED | WNOHANG | WNOWAIT) == 0);
     CHECK(info.si_pid == 0); /* it lives */
-    call->hands[0].item = 2; /* which it has since then, for all that is known */
-    for (int tries = 0; call->state[1] != ITEM_LATE; tries++) {
-        CHECK(tries < 1000);
-        (void)nanosleep(&(struct timespec){0, 10000000}, NULL);
-        nursery.due_ns = 0;
-        limits_enforce(&nursery);
-    }
+    call->hands[0].item = 2;
+    call->seen[0].looked = since; /* what has begun since then may be late */
+    nursery.due_ns = 0;
+    limits_enforce(&nursery);
+    CHECK(call->state[1] == ITEM_LATE);
     CHECK(waitpid(child, NULL, 0) == child);
+    call->living[0].pid = 0;
+    end(call);
+}
+
+/* A stray has emptied its hand, and says of it that it leaves. */
+static void
+a_child_that_works_is_not_taken_for_one_that_leaves(void)
+{
+    sphttp_call *call = open_call(2, 1, SPHTTP_POOL);
+    pid_t child = fork();
+    if (child == 0) {
+        (void)pause();
+        _exit(0);
+    }
+    struct nursery nursery = {.call = call, .running = 1};
+    int64_t since = now_ns() - 20 * SECOND;
+    call->living[0].pid = child;
+    call->living[0].forked_ns = since;
+    call->seen[0].asked = -1;
+    call->hands[0].leaving = 1;
+    call->hands[0].leaving_ns = since;
+    call->state[1] = item_running(0);
+    limits_enforce(&nursery);
+    siginfo_t info = {0};
+    CHECK(waitid(P_PID, (id_t)child, &info, WEXITED | WNOHANG | WNOWAIT) == 0);
+    CHECK(info.si_pid == 0); /* it lives */
+    CHECK(call->ledger->overstayed.pid == 0);
+    call->state[1] = ITEM_DONE;
+    call->seen[0].leaving = since;
+    nursery.due_ns = 0;
+    limits_enforce(&nursery);
+    CHECK(call->ledger->overstayed.pid == child);
+    CHECK(waitpid(child, NULL, 0) == child);
+    call->living[0].pid = 0;
+    end(call);
+}
+
+/* A stray has said that it is in a hand, or given up; nobody has ever had it. */
+static void
+what_is_nobodys_is_told_of(void)
+{
+    sphttp_call *call = open_call(5, 2, SPHTTP_POOL | SPHTTP_TELL);
+    struct nursery nursery = {.call = call, .running = 1};
+    call->living[0].pid = getpid();
+    call->seen[0].asked = call->seen[1].asked = -1;
+    call->hands[0].item = 1;
+    call->state[0] = item_running(0);
+    call->state[1] = item_running(0); /* which has another */
+    call->state[2] = item_running(1); /* which is nobody's */
+    call->state[3] = UINT64_MAX;
+    strays_settle(&nursery);
+    news_drain(call, false);
+    for (uint32_t i = 1; i <= 3; i++) {
+        CHECK(sphttp_call_next(call) == i);
+    }
+    CHECK(sphttp_call_next(call) == -1);
+    CHECK(call->state[0] == item_running(0) && call->state[4] == ITEM_FREE);
+    strays_settle_all(&nursery); /* there is no child any more */
+    CHECK(call->state[0] == ITEM_LOST && call->state[4] == ITEM_LOST);
     call->living[0].pid = 0;
     end(call);
 }
@@ -1055,6 +1112,8 @@ main(void)
         TEST(an_item_that_was_lost_is_told_of_with_its_report),
         TEST(an_item_of_a_child_that_died_before_it_could_tell_is_told_of),
         TEST(a_late_item_that_was_committed_costs_no_other),
+        TEST(a_child_that_works_is_not_taken_for_one_that_leaves),
+        TEST(what_is_nobodys_is_told_of),
         TEST(the_nearest_limit_is_that_of_the_oldest_item),
         TEST(a_clock_that_was_scribbled_on_runs_on),
         TEST(arguments_are_checked),

@@ -752,6 +752,23 @@ a_file_whose_disk_does_not_answer_is_late(void)
     }
 }
 
+/* A stray says that there are large files, where nobody makes a list of them. */
+static void
+without_lanes_no_list_of_large_files_is_looked_at(void)
+{
+    char path[PATH_SIZE];
+    path_of(path, 2);
+    sphttp_call *call;
+    CHECK(sphttp_call_open(1, 1, SPHTTP_POOL, root, &call) == 0);
+    CHECK(sphttp_call_digest(call, path, strlen(path) + 1, NULL, 0, "") == 0);
+    call->page->large = 1;
+    run(call);
+    sphttp_result result;
+    sphttp_call_result(call, 0, &result);
+    CHECK(result.fate == SPHTTP_RETURNED);
+    call_free(call);
+}
+
 static void
 an_interrupted_open_is_gone_on_with(void)
 {
@@ -822,6 +839,7 @@ main(int count, char **arguments)
         TEST(a_call_digests_every_file_by_every_kernel),
         TEST(a_file_that_shrinks_under_a_window_spoils_no_other),
         TEST(a_file_whose_disk_does_not_answer_is_late),
+        TEST(without_lanes_no_list_of_large_files_is_looked_at),
         TEST(an_interrupted_open_is_gone_on_with),
         TEST(a_long_file_is_left_now_and_then),
     };

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import faulthandler
 import hashlib
 import json
 import os
@@ -30,80 +31,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from strays import HOWS, Scribbler, below, scribble_from_outside
+from strays import HOWS, Scribbler, below, members, scribble_from_outside
+from strays_workers import Bar, Planned, Scribbling, WithHooks, expected
 
-from tep_parallel import FileDigest, ItemTimeoutError, Parallel, ParallelError, ParallelWorker
+from tep_parallel import FileDigest, ItemTimeoutError, Parallel, ParallelError
 
 HOSTS = 2
 LATE = 10.0  # seconds after its deadline that a call may take on a loaded machine
 LIMIT = 40.0  # seconds; against hanging only
 MOST = 64 << 10  # KiB that a host may grow by
 FILES = [str(path) for path in Path(__file__).parent.parent.glob("*/*.py")]
-
-
-class Planned(Exception):
-    """What an item raises on purpose."""
-
-
-def expected(item: int) -> str:
-    """The result of an item that returns one."""
-    return f"{item}:" + "x" * (item % 7 * 300)
-
-
-class Scribbling(ParallelWorker):
-    """A worker whose items do as the plan says, which follows from the seed."""
-
-    def __init__(self, seed: int, how: str, pids: list[int], options: dict[str, Any]) -> None:
-        chance = random.Random(f"plan {seed}")
-        self.seed, self.how, self.pids, self.options = seed, how, pids, options
-        self.count = chance.choice([1, 2, 5, 20, 60])
-        self.strays = set(chance.sample(range(self.count), min(self.count, chance.choice([1, 3]))))
-        self.after = chance.choice(["", "", "", "kill", "exit", "raise", "sleep", "inner"])
-        self.every_time = chance.random() < 0.2
-        if how == "clocks":
-            self.after = "sleep"
-        if self.after == "sleep" and how != "clocks" and "deadline" not in options:
-            self.after = "exit"  # whose word for it is there no more may run for ever
-
-    def process(self, item: int) -> str:
-        if item not in self.strays:
-            time.sleep(0.002 if item % 5 == 0 else 0)
-            return expected(item)
-        chance = random.Random(f"item {self.seed} {item}")
-        Scribbler(chance, self.pids, self.count).run(self.how)
-        if self.after == "kill":
-            os.kill(os.getppid(), signal.SIGKILL)
-        elif self.after == "exit":
-            os._exit(7)
-        elif self.after == "raise":
-            raise Planned(item)
-        elif self.after == "inner":
-            return Parallel(expected, in_processes=2).map_processes([1, item])[1]
-        if self.after in ("kill", "sleep"):
-            time.sleep(LIMIT)
-        return expected(item)
-
-
-class WithHooks(Scribbling):
-    """One that has something to do before its first and after its last item."""
-
-    def setup(self) -> None:
-        if 0 in self.strays and self.count > 2:
-            Scribbler(random.Random(self.seed), self.pids, self.count).run("word")
-
-    def teardown(self) -> None:
-        if 1 in self.strays:
-            Scribbler(random.Random(self.seed), self.pids, self.count).run("word")
-
-
-class Bar:
-    """A progress object that takes note."""
-
-    total = 0
-
-    def update(self, n: float) -> None:
-        assert n > 0
-        self.total += int(n)
 
 
 def options_of(chance: random.Random, how: str) -> dict[str, Any]:
@@ -115,7 +52,7 @@ def options_of(chance: random.Random, how: str) -> dict[str, Any]:
     if how == "clocks":
         options["timeout"] = 0.4
     elif chance.random() < 0.75:
-        options["deadline"] = 1.5
+        options["deadline"] = 1.0
     elif chance.random() < 0.5:
         options["timeout"] = 0.4
     if chance.random() < 0.3:
@@ -152,7 +89,7 @@ def digests(seed: int, chance: random.Random, options: dict[str, Any], pids: lis
     paths = [chance.choice(FILES) for _ in range(chance.choice([3, 40, 300]))]
     options.pop("codec", None)
     options["in_processes"] = options.get("in_processes") or 2
-    options["deadline"] = 1.5  # nobody else ends what has lost its word
+    options["deadline"] = 1.0  # nobody else ends what has lost its word
     over = threading.Event()
     scribbler = Scribbler(random.Random(seed), pids, len(paths))
     thread = threading.Thread(target=scribble_from_outside, args=(scribbler, over))
@@ -202,6 +139,7 @@ def open_files() -> list[str]:
 def host(seed: int) -> None:
     """Make a call, and see that it did no harm."""
     chance = random.Random(seed)
+    faulthandler.dump_traceback_later(LIMIT + LATE / 2, exit=True)
     how = chance.choice([*HOWS, "files"])
     options = options_of(chance, how)
     scratch = Path(os.environ["TMPDIR"])
@@ -226,25 +164,13 @@ def host(seed: int) -> None:
     print(f"{how} {said} {took:.2f} s", flush=True)
 
 
-def members(session: int) -> list[str]:
-    """What is left of the processes that one host has started, with what they do."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            name, _, fields = path.read_text().rpartition(")")
-            state, parent, _, its = fields.split()[:4]
-            if int(its) == session and state != "Z":
-                found.append(f"{name}) {state}, of {parent}")
-    return found
-
-
-def judge(process: subprocess.Popen[str], seed: int, begun: float) -> str | None:
+def judge(process: subprocess.Popen[bytes], seed: int, begun: float, said: Path) -> str | None:
     """What is wrong with a host; None: nothing, or it still runs."""
     if process.poll() is None:
         if time.monotonic() - begun < LIMIT + LATE:
             return None
         return f"seed {seed} hangs: {members(process.pid)}"
-    out, _ = process.communicate()
+    out = said.read_text()[-3000:]
     if process.returncode != 0 or " s\n" not in out:
         return f"seed {seed} ended with {process.returncode}: {out}"
     end = time.monotonic() + LATE
@@ -255,22 +181,22 @@ def judge(process: subprocess.Popen[str], seed: int, begun: float) -> str | None
     return None
 
 
-def start(seed: int, scratch: Path) -> subprocess.Popen[str]:
+def start(seed: int, scratch: Path) -> subprocess.Popen[bytes]:
     """A host in a session of its own."""
     place = scratch / str(seed)
     place.mkdir()
-    return subprocess.Popen(
-        [sys.executable, "-X", "faulthandler", __file__, "--host", str(seed)],
-        env={**os.environ, "TMPDIR": str(place)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,
-        text=True,
-    )
+    with (scratch / f"{seed}.out").open("wb") as said:  # no pipe, which may be full
+        return subprocess.Popen(
+            [sys.executable, "-X", "faulthandler", __file__, "--host", str(seed)],
+            env={**os.environ, "TMPDIR": str(place)},
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
 
 
-def end(process: subprocess.Popen[str]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
     """Whatever state it is in."""
     for line in members(process.pid):
         with contextlib.suppress(ProcessLookupError):
@@ -292,7 +218,7 @@ def main() -> None:
     print(f"--seed {options.seed}", flush=True)
     seed, ended = options.seed, 0
     over = time.monotonic() + options.seconds
-    hosts: dict[subprocess.Popen[str], tuple[int, float]] = {}
+    hosts: dict[subprocess.Popen[bytes], tuple[int, float]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         try:
             more = True
@@ -302,7 +228,7 @@ def main() -> None:
                     seed += 1
                     more = not options.once
                 for process, (number, begun) in list(hosts.items()):
-                    wrong = judge(process, number, begun)
+                    wrong = judge(process, number, begun, Path(scratch) / f"{number}.out")
                     if wrong is not None:
                         sys.exit(wrong)
                     if process.returncode is not None:

@@ -59,9 +59,7 @@ class Scribbler:
 
     def bytes_over(self, old: bytes) -> bytes:
         """What to store over a word."""
-        return self.value(int.from_bytes(old, sys.byteorder)).to_bytes(8, sys.byteorder)[
-            : len(old)
-        ]
+        return self.value(int.from_bytes(old, sys.byteorder)).to_bytes(8, sys.byteorder)[: len(old)]
 
     def store(self, at: int, size: int) -> None:
         """One store, at an address of this process's."""
@@ -148,3 +146,15 @@ def scribble_from_outside(scribbler: Scribbler, over: threading.Event) -> None:
                         old = memory.read(scribbler.chance.choice([1, 4, 8]))
                         memory.seek(at)
                         memory.write(scribbler.bytes_over(old))
+
+
+def members(session: int) -> list[str]:
+    """What is left of the processes that one host has started, with what they do."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            name, _, fields = path.read_text().rpartition(")")
+            state, parent, _, its = fields.split()[:4]
+            if int(its) == session and state != "Z":
+                found.append(f"{name}) {state}, of {parent}")
+    return found
