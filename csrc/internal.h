@@ -150,6 +150,8 @@ struct sphttp_call {
     pid_t self;    /* the child's number; 0: this is no child */
     bool in_child; /* also in the nursery */
     struct held pulse; /* it ends when the nursery does */
+    bool stripped; /* a pool's worker has closed what it needs: no further item for it,
+                    * but for another that takes its place */
     uint32_t slot;
     uint32_t hand; /* of its own, the one that it uses */
     struct window window; /* on the memory */
@@ -502,11 +504,12 @@ void news_close(struct sphttp_call *call);
  * there is no nursery. -errno. */
 int news_descriptor(struct sphttp_call *call);
 
-/* Item `index` has ended: tell the host, if it wants to know. */
-void news_push(struct sphttp_call *call, uint32_t index);
+/* Item `index` has ended: tell the host, if it wants to know. False: it does not hear,
+ * until the nursery tells it that this child has ended. */
+bool news_push(struct sphttp_call *call, uint32_t index);
 
-/* Wake the host, if it wants to know. */
-void news_ring(const struct sphttp_call *call);
+/* Wake the host, if it wants to know. False: the worker has closed the bell. */
+bool news_ring(const struct sphttp_call *call);
 
 /* There may be some that nobody told of: let the host look for them. */
 void news_missed(struct sphttp_call *call);

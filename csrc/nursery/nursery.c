@@ -172,7 +172,7 @@ finish_hand(struct nursery *nursery, uint32_t hand, int status,
         call->stop_at_failure != 0) {
         page_stop(call->page, call->stop_at_failure);
     }
-    news_push(call, (uint32_t)index);
+    (void)news_push(call, (uint32_t)index);
 }
 
 /* A child that ends before its setup has will not be the only one. */
