@@ -27,7 +27,7 @@ def pids() -> list[int]:
 def work(item: int) -> str:
     if item > 1:
         return str(item)
-    signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     mark = os.open(folder, os.O_PATH)
     if "close" in how:
         for name in os.listdir("/proc/self/fd"):

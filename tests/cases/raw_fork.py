@@ -17,7 +17,7 @@ folder = Path(sys.argv[1])
 
 
 def work(item: int) -> str:
-    signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     (folder / f"{os.getpid()}").touch()
     time.sleep(60)
     return str(item)
