@@ -65,7 +65,7 @@ sphttp_call_open(uint32_t count, uint32_t alive, int how, const char *root,
     call->discard = (how & SPHTTP_DISCARD) != 0;
     call->lanes = call->pool && (how & SPHTTP_LANES) != 0 ? LANES_MOST : 1;
     call->host_end = call->nursery_end = -1;
-    call->directory.fd = call->bell.fd = -1;
+    call->directory.fd = call->bell.fd = call->pulse.fd = -1;
     call->memory.fd = -1;
     call->pool_reader = call->heard = call->both = -1;
     call->nursery_fd = -1;
@@ -89,7 +89,7 @@ sphttp_call_open(uint32_t count, uint32_t alive, int how, const char *root,
     }
     forks_lock();
     forks_enter(call);
-    terminal_enter();
+    terminal_enter(call);
     err = pool_open(call);
     if (err == 0 && call->tell) {
         err = news_open(call);
@@ -130,9 +130,6 @@ call_free(struct sphttp_call *call)
     forks_lock();
     pool_close(call);
     page_close(call);
-    if (call->open_link != NULL && call->owner == getpid()) {
-        terminal_leave();
-    }
     forks_leave(call);
     forks_unlock();
     free(call->payloads);
@@ -380,6 +377,7 @@ call_close(struct sphttp_call *call)
     held_close(&call->directory);
     held_close(&call->memory);
     news_close(call);
+    terminal_leave(call);
     forks_unlock();
 }
 

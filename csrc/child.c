@@ -22,8 +22,9 @@ write_record(struct sphttp_call *call, uint32_t index, int status,
         .status = (uint32_t)status,
     };
     int64_t offset = call->pool ? 0 : record_write(call, &header, payload);
-    /* A child that has become another user may not write files there. */
-    bool refused = offset == -EACCES || offset == -EPERM;
+    /* A child that has become another user may not write files there, and one that
+     * has closed the directory cannot. */
+    bool refused = offset == -EACCES || offset == -EPERM || offset == -EBADF;
     if (call->pool || refused) {
         offset = pool_write(call, &header, payload);
         offset += offset >= 0 && refused ? IN_MEMORY : 0;
@@ -65,7 +66,8 @@ child_commit(struct sphttp_call *call, uint32_t index, int status,
         (void)kill(getppid(), SIGCHLD); /* it looks at the page then */
     }
     if (call->pool) {
-        news_push(call, index);
+        call->stripped = !news_push(call, index) ||
+                         state == item_unwritten(EBADF) || call->stripped;
     }
     return failed;
 }
@@ -89,7 +91,10 @@ sphttp_child_commit(sphttp_call *call, uint32_t index, int status,
     int64_t now = now_ns();
     bool failed = child_commit(call, index, status, payload, size, now);
     int64_t next = failed ? -2 : -1;
-    if (call->pool) {
+    if (call->stripped) {
+        call->hands[call->hand].item = 0;
+    }
+    else if (call->pool) {
         int64_t taken = hand_take(call, child_turn(call, now));
         if (taken == SPHTTP_RAISED_IDLE) {
             return taken;

@@ -300,7 +300,7 @@ tell_bytes(const struct child *child, struct lane *lane)
         lane->told = lane->file.total;
         uint64_t before = atomic_fetch_add(&call->page->bytes, bytes);
         if (before / RING_EVERY != (before + bytes) / RING_EVERY) {
-            news_ring(call);
+            (void)news_ring(call);
         }
     }
 }

@@ -150,6 +150,7 @@ struct sphttp_call {
     uint32_t fresh_from, fresh_to; /* ...and these are yet to be told of */
     int both;         /* tell: an epoll of socket and bell; or -1 */
     struct sphttp_call *next_open, **open_link; /* every open call */
+    bool stops; /* with the host, at a terminal's Ctrl-Z */
 
     /* The scratch directory, to whom has opened it. */
     struct held directory;
@@ -158,6 +159,9 @@ struct sphttp_call {
     /* A child's; the nursery sets what the next one begins with. */
     pid_t self;    /* the child's number; 0: this is no child */
     bool in_child; /* also in the nursery */
+    struct held pulse; /* it ends when the nursery does */
+    bool stripped; /* a pool's worker has closed what it needs: no further item for it,
+                    * but for another that takes its place */
     uint32_t slot;
     uint32_t hand; /* of its own, the one that it uses */
     struct window window; /* on the memory */
@@ -275,8 +279,11 @@ void forks_unlock(void);
 void forks_enter(struct sphttp_call *call);
 void forks_leave(struct sphttp_call *call);
 
-/* Say it to every nursery. Async-signal-safe. False: it could not be said. */
-bool forks_tell_nurseries(char byte);
+/* The same for a signal handler, which forks_unlock ends. False: it cannot be had. */
+bool forks_lock_in_handler(void);
+
+/* Under the lock: say it to every nursery. Async-signal-safe. */
+void forks_tell_nurseries(char byte);
 
 /* Make the socket between host and nursery. 0 or -errno. */
 int socket_open(struct sphttp_call *call);
@@ -295,11 +302,11 @@ void socket_close(struct sphttp_call *call);
 
 /* host/terminal.c */
 
-/* Under the forks' lock: a call is open; it is no more. */
-void terminal_enter(void);
-void terminal_leave(void);
+/* Under the forks' lock: the call is open; it is over. Leaving twice is once. */
+void terminal_enter(struct sphttp_call *call);
+void terminal_leave(struct sphttp_call *call);
 
-/* In a fork of the host, where none is open. */
+/* In a fork of the host, where none is open. Async-signal-safe. */
 void terminal_forget(void);
 
 /* nursery/nursery.c */
@@ -526,11 +533,12 @@ void news_close(struct sphttp_call *call);
  * there is no nursery. -errno. */
 int news_descriptor(struct sphttp_call *call);
 
-/* Item `index` has ended: tell the host, if it wants to know. */
-void news_push(struct sphttp_call *call, uint32_t index);
+/* Item `index` has ended: tell the host, if it wants to know. False: it does not hear,
+ * until the nursery tells it that this child has ended. */
+bool news_push(struct sphttp_call *call, uint32_t index);
 
-/* Wake the host, if it wants to know. */
-void news_ring(const struct sphttp_call *call);
+/* Wake the host, if it wants to know. False: the worker has closed the bell. */
+bool news_ring(const struct sphttp_call *call);
 
 /* There may be some that nobody told of: let the host look for them. */
 void news_missed(struct sphttp_call *call);

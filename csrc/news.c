@@ -67,28 +67,31 @@ news_descriptor(struct sphttp_call *call)
     return err != 0 ? err : call->both;
 }
 
-void
+bool
 news_ring(const struct sphttp_call *call)
 {
-    if (call->tell && held_still(&call->bell)) {
-        (void)write(call->bell.fd, "", 1); /* full: it has been rung */
+    if (!call->tell) {
+        return true;
     }
+    if (!held_still(&call->bell)) {
+        return false;
+    }
+    (void)write(call->bell.fd, "", 1); /* full: it has been rung */
+    return true;
 }
 
-void
+bool
 news_push(struct sphttp_call *call, uint32_t index)
 {
     if (!call->tell) {
-        return;
+        return true;
     }
     uint32_t head = call->page->news;
     do {
         call->link[index] = head;
     } while (!atomic_compare_exchange_weak(&call->page->news, &head,
                                            index + 1));
-    if (head == 0) {
-        news_ring(call);
-    }
+    return head != 0 || news_ring(call);
 }
 
 void
@@ -96,7 +99,7 @@ news_missed(struct sphttp_call *call)
 {
     if (call->tell) {
         call->page->missed = 1;
-        news_ring(call);
+        (void)news_ring(call);
     }
 }
 

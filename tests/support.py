@@ -69,6 +69,11 @@ def plain_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
 
 
+def case_environment() -> dict[str, str]:
+    """The same for a scenario, which may use this module too."""
+    return {**plain_environment(), "PYTHONPATH": str(CASES.parent)}
+
+
 # The command, and the environment in which a shell finds it.
 COMMAND = Path(sys.executable).parent / "tep-parallel"
 COMMANDS = {
@@ -125,7 +130,7 @@ def started(name: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
         text=True,
         errors="replace",
         start_new_session=True,
-        env=plain_environment(),
+        env=case_environment(),
         preexec_fn=hear_keyboard,
     )
     try:

@@ -23,6 +23,26 @@ open_process(pid_t pid)
     return fd >= 0 ? fd : -1;
 }
 
+/* Reap a child that its pidfd, where there is one, names. A kernel before 5.4, or a
+ * filter of system calls, refuses what waits for a pidfd. ECHILD: it is no child of
+ * this process, or the host ignores SIGCHLD or reaps whatever ends. */
+static void
+reap(int fd, pid_t pid, int options)
+{
+    siginfo_t info;
+    int n = -1;
+    if (fd >= 0) {
+        do {
+            n = waitid(BY_PIDFD, (id_t)fd, &info, WEXITED | options);
+        } while (n < 0 && errno == EINTR);
+    }
+    if (fd < 0 || (n < 0 && errno != ECHILD)) {
+        do {
+            n = waitpid(pid, NULL, options);
+        } while (n < 0 && errno == EINTR);
+    }
+}
+
 /* Poll one descriptor until `end`, of now_ns, whatever signals arrive. True: it
  * is ready. */
 static bool
@@ -74,20 +94,7 @@ end_nursery(struct sphttp_call *call)
         (void)kill(-call->nursery, SIGKILL); /* with one it had to fork */
         (void)kill(call->nursery, SIGKILL);
     }
-    /* ECHILD: the host ignores SIGCHLD or reaps whatever ends. A kernel before 5.4, or
-     * a filter of system calls, refuses what waits for a pidfd. */
-    siginfo_t info;
-    int n = -1;
-    if (call->nursery_fd >= 0) {
-        do {
-            n = waitid(BY_PIDFD, (id_t)call->nursery_fd, &info, WEXITED);
-        } while (n < 0 && errno == EINTR);
-    }
-    if (call->nursery_fd < 0 || (n < 0 && errno != ECHILD)) {
-        do {
-            n = waitpid(call->nursery, NULL, 0);
-        } while (n < 0 && errno == EINTR);
-    }
+    reap(call->nursery_fd, call->nursery, 0);
     call->nursery = 0;
     socket_close(call);
 }
@@ -135,11 +142,10 @@ await_orphan(const struct alive *child, int64_t end)
     int fd = open_process(pid);
     int64_t began = fd >= 0 ? began_ns(pid) : 0;
     if (began > child->forked_ns - SECOND / 10 &&
-        began < child->forked_ns + SECOND) {
+        began < child->born_ns + SECOND / 10) {
         (void)syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
         (void)poll_until(fd, POLLIN, end);
-        siginfo_t info;
-        (void)waitid(BY_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG);
+        reap(fd, pid, WNOHANG);
     }
     close_end(&fd);
 }

@@ -8,27 +8,38 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Every open call; the lock is held across each fork of this process. */
 static pthread_mutex_t open_calls_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct sphttp_call *open_calls;
+static sigset_t unlocked_mask; /* of the thread that holds it */
 
 /* The call whose nursery the forking thread is about to make, or this process is. */
 static _Thread_local struct sphttp_call *being_born;
 
-static void
-before_fork(void)
+void
+forks_lock(void)
 {
+    /* The handler of a terminal's stop takes it too: not in the thread that has it. */
+    sigset_t stops, before;
+    (void)sigemptyset(&stops);
+    (void)sigaddset(&stops, SIGTSTP);
+    (void)pthread_sigmask(SIG_BLOCK, &stops, &before);
     (void)pthread_mutex_lock(&open_calls_lock);
+    unlocked_mask = before;
 }
 
-static void
-after_fork_parent(void)
+void
+forks_unlock(void)
 {
+    sigset_t before = unlocked_mask;
     (void)pthread_mutex_unlock(&open_calls_lock);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 /* What only the host has any use for. */
@@ -49,6 +60,7 @@ static void
 drop_shared(struct sphttp_call *call)
 {
     close_end(&call->nursery_end);
+    held_close(&call->pulse);
     held_close(&call->bell);
     held_close(&call->directory);
     close_end(&call->pool_reader);
@@ -74,25 +86,13 @@ after_fork_child(void)
         }
     }
     terminal_forget();
-    (void)pthread_mutex_unlock(&open_calls_lock);
+    forks_unlock();
 }
 
 void
 forks_watch(void)
 {
-    (void)pthread_atfork(before_fork, after_fork_parent, after_fork_child);
-}
-
-void
-forks_lock(void)
-{
-    (void)pthread_mutex_lock(&open_calls_lock);
-}
-
-void
-forks_unlock(void)
-{
-    (void)pthread_mutex_unlock(&open_calls_lock);
+    (void)pthread_atfork(forks_lock, forks_unlock, after_fork_child);
 }
 
 void
@@ -119,24 +119,30 @@ forks_leave(struct sphttp_call *call)
 }
 
 bool
+forks_lock_in_handler(void)
+{
+    /* Whoever has it may want what the interrupted thread holds, malloc's lock. */
+    for (int tries = 0; tries < 500; tries++) {
+        if (pthread_mutex_trylock(&open_calls_lock) == 0) {
+            (void)pthread_sigmask(SIG_SETMASK, NULL, &unlocked_mask);
+            return true;
+        }
+        (void)nanosleep(&(struct timespec){0, 2000000}, NULL);
+    }
+    return false;
+}
+
+void
 forks_tell_nurseries(char byte)
 {
-    /* A signal handler's, which may have interrupted whoever holds the lock. */
-    for (int tries = 0; pthread_mutex_trylock(&open_calls_lock) != 0;
-         tries++) {
-        if (tries == 500) {
-            return false;
-        }
-        (void)usleep(2000);
-    }
+    pid_t self = getpid(); /* a raw fork of the host has its calls, and no say */
     for (struct sphttp_call *call = open_calls; call != NULL;
          call = call->next_open) {
-        if (call->nursery != 0) {
+        /* Also to one that is just being forked: it reads that later. */
+        if (call->host_end >= 0 && call->owner == self) {
             (void)send(call->host_end, &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
         }
     }
-    (void)pthread_mutex_unlock(&open_calls_lock);
-    return true;
 }
 
 pid_t

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 static unsigned int open_count; /* under the forks' lock */
 
@@ -18,7 +19,7 @@ handler(void (*what)(int))
     struct sigaction action;
     memset(&action, 0, sizeof(action));
     action.sa_handler = what;
-    action.sa_flags = SA_RESTART;
+    action.sa_flags = SA_RESTART | SA_ONSTACK;
     return action;
 }
 
@@ -36,27 +37,44 @@ stop(int number)
     int err = errno;
     struct sigaction by_default = handler(SIG_DFL), ours = handler(stop);
     sigset_t only, before;
-    bool told = forks_tell_nurseries(BYTE_PAUSE);
+    /* Held until it goes on: so no nursery is born that has not been told. */
+    bool locked = forks_lock_in_handler();
+    if (locked) {
+        forks_tell_nurseries(BYTE_PAUSE);
+    }
     (void)sigaction(number, &by_default, NULL);
     (void)sigemptyset(&only);
     (void)sigaddset(&only, number);
     (void)raise(number);
     (void)pthread_sigmask(SIG_UNBLOCK, &only, &before); /* here it stops */
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    (void)sigaction(number, &ours, NULL);
-    if (told) {
-        (void)forks_tell_nurseries(BYTE_RESUME);
+    if (open_count > 0) { /* without the lock it may have become 0 */
+        (void)sigaction(number, &ours, NULL);
+    }
+    if (locked) {
+        forks_tell_nurseries(BYTE_RESUME);
+        forks_unlock();
     }
     errno = err;
 }
 
 void
-terminal_enter(void)
+terminal_enter(struct sphttp_call *call)
 {
     struct sigaction now, ours = handler(stop);
+    call->stops = true;
     if (open_count++ == 0 && sigaction(SIGTSTP, NULL, &now) == 0 &&
         (now.sa_flags & SA_SIGINFO) == 0 && now.sa_handler == SIG_DFL) {
         (void)sigaction(SIGTSTP, &ours, NULL);
+    }
+}
+
+static void
+restore(void)
+{
+    struct sigaction by_default = handler(SIG_DFL);
+    if (is_ours()) { /* else the host has chosen another meanwhile */
+        (void)sigaction(SIGTSTP, &by_default, NULL);
     }
 }
 
@@ -64,13 +82,14 @@ void
 terminal_forget(void)
 {
     open_count = 0;
+    restore();
 }
 
 void
-terminal_leave(void)
+terminal_leave(struct sphttp_call *call)
 {
-    struct sigaction by_default = handler(SIG_DFL);
-    if (--open_count == 0 && is_ours()) {
-        (void)sigaction(SIGTSTP, &by_default, NULL);
+    if (call->stops && call->owner == getpid() && --open_count == 0) {
+        restore();
     }
+    call->stops = false;
 }

@@ -49,6 +49,11 @@ be_alone(struct sphttp_call *call)
 static void
 leave_terminal(void)
 {
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (ioctl(fd, TIOCNOTTY) == 0) { /* it needs no descriptor more */
+            return;
+        }
+    }
     int fd = open("/dev/tty", O_RDWR | O_CLOEXEC);
     if (fd >= 0) {
         (void)ioctl(fd, TIOCNOTTY);
@@ -133,7 +138,7 @@ nursery_begin(struct nursery *nursery, struct sphttp_call *call)
  * not sent: SIGKILL in place of SIGIO when the last writer of its pipe is gone. A
  * description of its own, for that signal is asked for by description. */
 static void
-follow_pulse(const struct nursery *nursery)
+follow_pulse(const struct nursery *nursery, struct held *pulse)
 {
     if (nursery->pulse[0] < 0) {
         return;
@@ -142,7 +147,7 @@ follow_pulse(const struct nursery *nursery)
     (void)put_decimal(put_text(path, "/proc/self/fd/"),
                       (uint64_t)nursery->pulse[0]);
     int own = above_streams(open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC));
-    if (own >= 0) {
+    if (held_set(pulse, own)) {
         (void)fcntl(own, F_SETOWN, getpid());
         (void)fcntl(own, F_SETSIG, SIGKILL);
         (void)fcntl(own, F_SETFL, O_NONBLOCK | O_ASYNC);
@@ -162,7 +167,7 @@ child_begin(const struct nursery *nursery, uint32_t index)
     if (nursery->pulse[1] >= 0) {
         (void)close(nursery->pulse[1]);
     }
-    follow_pulse(nursery);
+    follow_pulse(nursery, &call->pulse);
     /* Exact, for the nursery has one thread; and asked after, because it may
      * have died before. */
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);

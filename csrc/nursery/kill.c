@@ -52,23 +52,44 @@ kill_with_group(pid_t pid)
     (void)kill(pid, SIGKILL);
 }
 
+/* Does this stand in our status? A line end is what it begins with, and may end with.
+ * Groups may be thousands, so there is no saying where. */
+static bool
+status_says(const char *text)
+{
+    int fd = open_by_all_means("/proc/self/status");
+    const char *at = text;
+    char buffer[512];
+    ssize_t n;
+    while (fd >= 0 && *at != '\0' &&
+           (n = read(fd, buffer, sizeof(buffer))) > 0) {
+        for (ssize_t i = 0; i < n && *at != '\0'; i++) {
+            if (buffer[i] != *at) {
+                at = text;
+            }
+            at += buffer[i] == *at;
+        }
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return *at == '\0';
+}
+
 /* Does /proc show the processes of our own pid namespace? The numbers of another
  * are strangers'. In it we have one number, ours. */
 static bool
 proc_is_ours(void)
 {
-    char text[2048];
-    int fd = open_by_all_means("/proc/self/status");
-    ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
-    if (fd >= 0) {
-        (void)close(fd);
+    char own[40];
+    uint64_t self = (uint64_t)getpid();
+    (void)put_text(put_decimal(put_text(own, "\nNSpid:\t"), self), "\n");
+    if (status_says(own)) {
+        return true;
     }
-    text[n > 0 ? n : 0] = '\0';
-    const char *at = strstr(text, "\nNSpid:\t");
-    char own[32];
-    (void)put_text(put_decimal(put_text(own, "\nNSpid:\t"), (uint64_t)getpid()),
-                   "\n");
-    return at != NULL && strncmp(at, own, strlen(own)) == 0;
+    /* A kernel without such namespaces does not say. */
+    (void)put_text(put_decimal(put_text(own, "\nPid:\t"), self), "\n");
+    return status_says(own) && !status_says("\nNSpid:");
 }
 
 int
@@ -112,6 +133,18 @@ kill_slots(const struct sphttp_call *call)
             kill_with_group(call->living[i].pid);
         }
     }
+}
+
+bool
+all_are_strangers(const struct sphttp_call *call)
+{
+    for (uint32_t i = 0; i < call->alive; i++) {
+        pid_t pid = call->living[i].pid;
+        if (pid > 0 && (kill(pid, 0) == 0 || errno != EPERM)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* Take note of those that have ended. 1: some had; 0: none; -1: none is left. */

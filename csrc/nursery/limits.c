@@ -9,10 +9,19 @@ child_of(const struct sphttp_call *call, uint32_t hand)
     return call->living[hand / call->lanes].pid;
 }
 
+/* A clock that began before our children were stopped, and was not seen until they
+ * went on, begins then. */
+static int64_t
+not_while_stopped(const struct nursery *nursery, int64_t since)
+{
+    return since > nursery->resumed_ns ? since : nursery->resumed_ns;
+}
+
 /* See what one hand has, and since when. */
 static void
-look_at(struct sphttp_call *call, uint32_t hand, int64_t now)
+look_at(const struct nursery *nursery, uint32_t hand, int64_t now)
 {
+    struct sphttp_call *call = nursery->call;
     struct seen *seen = &call->seen[hand];
     int64_t born = call->living[hand / call->lanes].forked_ns;
     /* In this order: of an item that is taken meanwhile the clock is younger. */
@@ -35,7 +44,7 @@ look_at(struct sphttp_call *call, uint32_t hand, int64_t now)
             seen->leaving = 0;
         }
         else if (seen->leaving == 0) {
-            seen->leaving = leaving != 0 ? leaving : now;
+            seen->leaving = not_while_stopped(nursery, leaving != 0 ? leaving : now);
         }
         return;
     }
@@ -46,17 +55,18 @@ look_at(struct sphttp_call *call, uint32_t hand, int64_t now)
                               .ready = seen->ready};
     }
     if (seen->since == 0 && seen->ready) {
-        seen->since = since != 0 ? since : now;
+        seen->since = not_while_stopped(nursery, since != 0 ? since : now);
     }
 }
 
 void
-limits_look(struct sphttp_call *call)
+limits_look(const struct nursery *nursery)
 {
+    const struct sphttp_call *call = nursery->call;
     int64_t now = now_ns();
     for (uint32_t hand = 0; hand < call->alive * call->lanes; hand++) {
         if (child_of(call, hand) != 0) {
-            look_at(call, hand, now);
+            look_at(nursery, hand, now);
         }
     }
 }
@@ -139,7 +149,7 @@ limits_enforce(struct nursery *nursery)
     if (nursery->paused || now < nursery->due_ns) {
         return;
     }
-    limits_look(call);
+    limits_look(nursery);
     if (nursery->due_ns != 0) {
         strays_settle(nursery);
     }

@@ -87,7 +87,8 @@ fork_child(struct nursery *nursery, uint32_t index, uint32_t slot)
         call->report[index].pid = pid;
         nursery->next = index + 1;
     }
-    call->living[slot].pid = pid;
+    call->living[slot].born_ns = now_ns();
+    call->living[slot].pid = pid; /* last: who sees it sees the rest */
     nursery->running++;
     nursery->hungry_ns = 0;
     return false;
@@ -172,7 +173,7 @@ finish_hand(struct nursery *nursery, uint32_t hand, int status,
         call->stop_at_failure != 0) {
         page_stop(call->page, call->stop_at_failure);
     }
-    news_push(call, (uint32_t)index);
+    (void)news_push(call, (uint32_t)index);
     return begun;
 }
 
@@ -324,6 +325,16 @@ patient(struct nursery *nursery)
     return now_ns() < nursery->patience_ns;
 }
 
+/* Let go of children that cannot be killed. */
+static void
+forget_strangers(struct nursery *nursery)
+{
+    for (uint32_t i = 0; i < nursery->call->alive; i++) {
+        nursery->call->living[i].pid = 0;
+    }
+    nursery->running = 0;
+}
+
 /* What there is to do when no child can be forked. Until when there is nothing
  * more, by now_ns. `left`: there are processes below this one. */
 static int64_t
@@ -335,10 +346,13 @@ tend(struct nursery *nursery, bool left)
         bool wait = patient(nursery);
         bool listed = limits_cut(call, wait);
         /* For a stranger that must not be killed, another user's, not for ever. */
-        bool hope = listed && now_ns() < nursery->patience_ns + 2 * SECOND;
-        if (wait || hope || nursery->running > 0) {
+        bool hope = now_ns() < nursery->patience_ns + 2 * SECOND;
+        bool ours = nursery->running > 0 &&
+                    (hope || !all_are_strangers(call));
+        if (wait || (hope && listed) || ours) {
             return now_ns() + 5000000;
         }
+        forget_strangers(nursery);
     }
     bool over = nursery->running == 0 &&
                 (stop != 0 || nursery->next >= call->count || strays_spent(nursery));

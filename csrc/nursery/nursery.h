@@ -16,6 +16,7 @@ struct nursery {
     bool deaf;        /* the host ignores SIGCHLD, and so shall its children */
     bool paused;      /* the host's terminal has stopped it, and we our children */
     int64_t paused_ns; /* since when */
+    int64_t resumed_ns; /* until when they had been stopped; or 0 */
     int64_t due_ns;    /* until then no clock can have run out */
     uint32_t next;    /* no item below it is free */
     uint32_t running; /* children */
@@ -46,7 +47,7 @@ void nursery_resume(struct nursery *nursery);
 /* --- limits.c: clocks --------------------------------------------------------------- */
 
 /* See what each child has in hand, or does at its end, and since when. */
-void limits_look(struct sphttp_call *call);
+void limits_look(const struct nursery *nursery);
 
 /* The clocks have stood still for so long. */
 void limits_shift(struct sphttp_call *call, int64_t ns);
@@ -101,6 +102,9 @@ int kill_children(int whom);
 
 /* The same where /proc does not list them: the children that we forked. */
 void kill_slots(const struct sphttp_call *call);
+
+/* May we kill none of the children that are left? They have become another user. */
+bool all_are_strangers(const struct sphttp_call *call);
 
 /* Protocol A: kill everything below this process, reap it, remove the scratch
  * directory, and end. */

@@ -22,7 +22,7 @@ void
 nursery_pause(struct nursery *nursery)
 {
     if (!nursery->paused) {
-        limits_look(nursery->call);
+        limits_look(nursery);
         nursery->paused = true;
         nursery->paused_ns = now_ns();
         send_to_children(nursery, SIGTSTP);
@@ -34,7 +34,9 @@ nursery_resume(struct nursery *nursery)
 {
     if (nursery->paused) {
         nursery->paused = false;
-        limits_shift(nursery->call, now_ns() - nursery->paused_ns);
+        nursery->resumed_ns = now_ns();
+        limits_shift(nursery->call,
+                     nursery->resumed_ns - nursery->paused_ns);
         send_to_children(nursery, SIGCONT);
     }
 }

@@ -107,7 +107,8 @@ struct report {
 /* A child that is alive. */
 struct alive {
     _Atomic int32_t pid; /* 0: the place is free */
-    int64_t forked_ns;   /* just before */
+    int64_t forked_ns;   /* just before... */
+    int64_t born_ns;     /* ...and just after */
 };
 
 /* A child that something is to be said of, once the call is over. */
