@@ -68,9 +68,8 @@ class Ended:
         hooks = hooks_of(worker)
         alive = min(options.in_processes or _MOST_ALIVE, len(items))
         root = options.scratch_root or os.path.abspath(os.environ.get("TMPDIR") or "/tmp")
-        with Call(
-            len(items), alive=alive, how=self._how(hooks, discard=discard), root=root
-        ) as self._call:
+        how = self._how(hooks, discard=discard)
+        with Call(len(items), alive=alive, how=how, root=root) as self._call:
             self._finder = Finder(self._call, items, worker, options, pool=self._pool)
             if options.timeout or options.deadline or options.retries:
                 self._call.limit(options.timeout, options.deadline, options.retries)
