@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import select
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -35,6 +36,18 @@ def renewals(stream: object) -> list[Renewal]:
         return []
     found = {id(each): each for each in _streams_in(stream)}
     return [each for each in map(_renewal, found.values()) if each is not None]
+
+
+def is_behind(stream: Any) -> bool:
+    """Whether it is a stream of io's that takes nothing just now: a pipe that nobody reads."""
+    if not issubclass(type(stream), (io.TextIOWrapper, *_BUFFERED)):
+        return False
+    try:
+        asked = select.poll()
+        asked.register(stream.fileno(), select.POLLOUT)
+        return not asked.poll(0)
+    except (AttributeError, OSError, ValueError):  # it has no descriptor: nobody knows
+        return True
 
 
 def _renewal(stream: object) -> Renewal | None:

@@ -20,7 +20,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from tep_parallel._layers import Renewal, renewals
+from tep_parallel._layers import Renewal, is_behind, renewals
 from tep_parallel._native import lib
 
 _in_child: Callable[[Any], int] = lib.sphttp_call_in_child
@@ -71,8 +71,8 @@ def flush_host() -> bool:
     failed = False
     alone = lib.sphttp_thread_count() == 1
     for stream in _writers(called=True):
-        if not alone and not _is_standard(stream) and renewals(stream):
-            continue  # its handler flushes it, and to wait for one that does takes long
+        if not alone and renewals(stream) and (not _is_standard(stream) or is_behind(stream)):
+            continue  # its handler flushes it; or who does may wait for its reader for ever
         try:
             flush(stream)
         except Exception as error:

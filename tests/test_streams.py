@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import signal
 import sys
 import threading
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import forked, run_case, run_case_with_stderr
+from support import forked, run_case, run_case_with_stderr, until
 
 from tep_parallel import Parallel, ParallelWorker
 
@@ -239,3 +240,25 @@ def test_an_inner_calls_bar_waits_for_no_thread_that_the_fork_left_behind(
     finally:
         over.set()
         thread.join()
+
+
+@forked
+def test_a_thread_that_waits_for_a_reader_of_its_output_holds_no_call_up(
+    shape: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has the lock of sys.stdout until somebody reads."""
+    reader, writer = os.pipe()
+    stream = open(writer, "w")
+    monkeypatch.setattr(sys, "stdout", stream)
+    thread = threading.Thread(target=stream.write, args=("x" * 200_000,))
+    thread.start()
+    size = 0
+    try:
+        until(lambda: not select.select([], [writer], [], 0)[1])  # full
+        assert Parallel(str, timeout=30, **shape).map_processes([1]) == ["1"]
+    finally:
+        while size < 200_000 - io.DEFAULT_BUFFER_SIZE:  # what is left fits into the pipe
+            size += len(os.read(reader, 1 << 16))
+        thread.join()
+        stream.close()
+        os.close(reader)
