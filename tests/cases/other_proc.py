@@ -23,7 +23,7 @@ def work(item: int) -> str:
     return str(item)
 
 
-def make_stranger(index: int, item: int) -> None:  # noqa: ARG001
+def make_stranger(index: int, item: int) -> None:
     if index == 1:
         until(lambda: mark.exists() and mark.read_text())
         Path("/proc/sys/kernel/ns_last_pid").write_text(str(int(mark.read_text()) - 1))
