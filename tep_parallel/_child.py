@@ -51,6 +51,7 @@ _FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.S
 
 _flush = _streams.flush_child
 _stay = _ending.stay
+_flush_after_failure = _ending.flush_after_failure
 
 Prepared = tuple[TextIOWrapper | None, list[Callable[[], object]]]
 
@@ -242,11 +243,3 @@ def _exit_status(end: SystemExit) -> int:
         code = 1
     _flush_after_failure()
     return (code or 0) & 0xFF
-
-
-def _flush_after_failure() -> None:
-    """Flush; where that fails too, the first failure is the one to tell."""
-    try:
-        _flush()
-    except Exception as error:  # noqa: BLE001  # a worker may have put anything there
-        print(f"tep_parallel: output of a failed child was lost: {error}", file=sys.__stderr__)

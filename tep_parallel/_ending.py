@@ -107,3 +107,11 @@ def _end_executors() -> None:
                 del kept[thread]
     for call in reversed(list(getattr(threading, "_threading_atexits", ()))):
         call()
+
+
+def flush_after_failure() -> None:
+    """Flush; where that fails too, the first failure is the one to tell."""
+    try:
+        _streams.flush_child()
+    except Exception as error:  # noqa: BLE001  # a worker may have put anything there
+        print(f"tep_parallel: output of a failed child was lost: {error}", file=sys.__stderr__)

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tep_parallel._native import fail, ffi, lib
+from tep_parallel._results import Results
 
 if TYPE_CHECKING:
     from tep_parallel._digest import Job
@@ -31,12 +32,8 @@ _STARTED = lib.SPHTTP_STARTED
 _SIGNALS = lib.SPHTTP_SIGNALS
 _ELSEWHERE = lib.SPHTTP_ELSEWHERE
 
-_buffer = ffi.buffer
-_drop = lib.sphttp_call_drop
-_result_of = lib.sphttp_call_result
 
-
-class Call:
+class Call(Results):
     """A nursery and its children. Leaving the block ends whatever of them still runs.
 
     Args:
@@ -62,9 +59,8 @@ class Call:
         code = lib.py_call_open(count, alive, how, os.fsencode(root), box)
         if code != 0:
             fail(code, f"preparing a call of {count} items below {root!r}")
-        self.handle = ffi.gc(box[0], lib.py_call_free)
+        super().__init__(ffi.gc(box[0], lib.py_call_free))
         self._root = root
-        self._result = ffi.new("sphttp_result *")
         self._begun = False
         self._wait_read: Callable[[int], None] | None = None
 
@@ -230,52 +226,9 @@ class Call:
         return bool(lib.sphttp_call_stopping(self.handle))
 
     @property
-    def overstayed(self) -> tuple[int, int]:
-        """The first child that was killed while it left: its pid, 0 where there was none, and
-        what it was doing, of sphttp_leaving."""
-        stage = ffi.new("int *")
-        return lib.sphttp_call_overstayed(self.handle, stage), stage[0]
-
-    @property
-    def unready(self) -> tuple[int, int]:
-        """The first child that ended in its setup: its pid, 0 where there was none, and its
-        wait status."""
-        status = ffi.new("int *")
-        return lib.sphttp_call_unready(self.handle, status), status[0]
-
-    @property
     def overdue(self) -> bool:
         """Whether it was cut short at its deadline."""
         return bool(lib.sphttp_call_overdue(self.handle))
-
-    def fill(self, texts: list[Any]) -> int:
-        """Put the text of each item that returned one in its place; how many items there are
-        that returned something else or nothing, and were not discarded."""
-        left = -1
-        while left < 0:  # Python has run the handlers on the way here
-            left = lib.py_call_texts(self.handle, id(texts))
-        return left
-
-    def result(self, index: int) -> Any:
-        """What became of item `index`: an sphttp_result, good until the next is asked for."""
-        _result_of(self.handle, index, self._result)
-        return self._result
-
-    def text(self, index: int, result: Any) -> str:
-        """The payload of `result` as the child's str; it can be asked for once.
-
-        Raises:
-            UnicodeDecodeError: It is not what a child of ours has written.
-        """
-        text = str(_buffer(result.payload, result.size), "utf-8", "surrogatepass")
-        _drop(self.handle, index)
-        return text
-
-    def payload(self, index: int, result: Any) -> bytes:
-        """The payload of `result`; it can be asked for once."""
-        payload = bytes(_buffer(result.payload, result.size))
-        _drop(self.handle, index)
-        return payload
 
 
 def _gevents_waiter() -> Callable[[int], None] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Protocol, SupportsFloat, SupportsIndex, overload
+from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex, overload
 
 from tep_parallel._codec import Codec
 from tep_parallel._errors import Failure, shown
@@ -17,18 +17,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from tep_parallel._options import Arguments
-    from tep_parallel._typing import Returning
-
-
-class Ended(Protocol):
-    """A call that has ended, with children (_forked) or without (_serial)."""
-
-    def results(self, *, every: bool = ...) -> tuple[list[Any], list[Failure]]: ...
-
-    def outcomes(self) -> list[Outcome[Any]]: ...
-
-    @property
-    def given(self) -> dict[int, Any]: ...
+    from tep_parallel._typing import Ended, Returning
 
 
 class Parallel(GenericOf[T, W_co]):
