@@ -42,6 +42,7 @@ def work(item: int) -> str:
         Path(folder, f"{os.getpid()}").touch()
         become_other()
         time.sleep(60)
+        return ""
     pid = os.fork()
     if pid == 0:
         become_other()
