@@ -20,6 +20,7 @@
 
 enum { NURSERIES_MOST = 2 };
 #define LEAVE_NS (10 * SECOND) /* that a child's end may take */
+#define LEAVE_NS_LEAST (SECOND / 10) /* to leave at all takes its time */
 
 pid_t (*bare_fork)(void) = fork;
 
@@ -145,7 +146,9 @@ sphttp_call_limit(sphttp_call *call, int64_t timeout_ns, int64_t deadline_ns,
                   uint32_t retries)
 {
     call->timeout_ns = timeout_ns;
-    call->leave_ns = timeout_ns > 0 ? timeout_ns : LEAVE_NS;
+    call->leave_ns = timeout_ns == 0               ? LEAVE_NS
+                     : timeout_ns < LEAVE_NS_LEAST ? LEAVE_NS_LEAST
+                                                   : timeout_ns;
     call->deadline_ns = deadline_ns > 0 ? now_ns() + deadline_ns : 0;
     call->retries = retries;
     if (retries > 0) {

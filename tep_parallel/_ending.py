@@ -22,6 +22,15 @@ _JOINING = lib.SPHTTP_JOINING
 _FINALIZING = lib.SPHTTP_FINALIZING
 _FLUSHING = lib.SPHTTP_FLUSHING
 
+# Seconds that a child may take for its end: where items have no limit, and at least.
+_LONGEST, _LEAST = 10.0, 0.1
+_LEAVING = {
+    _TEARDOWN: "its teardown",
+    _JOINING: "a thread of its worker's",
+    _FINALIZING: "a finalizer of multiprocessing's",
+    _FLUSHING: "the flush of its output",
+}
+
 # With one of these a child has something to do at its end, even where it has one thread:
 # multiprocessing's finalizers, and threads that are greenlets.
 _FINALIZERS = "multiprocessing.util"
@@ -115,3 +124,17 @@ def flush_after_failure() -> None:
         _streams.flush_child()
     except Exception as error:  # noqa: BLE001  # a worker may have put anything there
         print(f"tep_parallel: output of a failed child was lost: {error}", file=sys.__stderr__)
+
+
+def overstayed(pid: int, stage: int, timeout: float | None) -> str:
+    """What the host says of a child that was killed in its end.
+
+    Args:
+        pid: The child's.
+        stage: What it was doing, of enum sphttp_leaving.
+        timeout: Seconds that an item may run; None: for ever.
+    """
+    limit = max(timeout or _LONGEST, _LEAST)
+    what = _LEAVING.get(stage, "its end")
+    msg = f"child {pid} was killed {limit:g} s after its last item, whose result stands"
+    return f"{msg}: {what} had not ended"

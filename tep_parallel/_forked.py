@@ -21,14 +21,6 @@ from tep_parallel._worker import Hooks, ParallelWorker, Process, hooks_of
 _NOT_BEGUN = lib.SPHTTP_NOT_BEGUN
 _CUT = lib.SPHTTP_CUT
 
-_LEAVE_SECONDS = 10.0  # that a child may take for its end, where items have no limit
-_LEAVING = {
-    lib.SPHTTP_TEARDOWN: "its teardown",
-    lib.SPHTTP_JOINING: "a thread of its worker's",
-    lib.SPHTTP_FINALIZING: "a finalizer of multiprocessing's",
-    lib.SPHTTP_FLUSHING: "the flush of its output",
-}
-
 _MOST_ALIVE = 512  # children, where the caller names no number
 
 
@@ -102,10 +94,10 @@ class Ended:
     def _warn_of_overstayed(self) -> None:
         pid, stage = self._call.overstayed
         if pid != 0:
-            what = _LEAVING.get(stage, "its end")
-            limit = self._options.timeout or _LEAVE_SECONDS
-            msg = f"child {pid} was killed {limit:g} s after its last item, whose result stands:"
-            warnings.warn(f"{msg} {what} had not ended", RuntimeWarning, stacklevel=5)
+            from tep_parallel import _ending
+
+            msg = _ending.overstayed(pid, stage, self._options.timeout)
+            warnings.warn(msg, RuntimeWarning, stacklevel=5)
 
     def _server(
         self, process: Process, hooks: Hooks, *, discard: bool

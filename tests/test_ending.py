@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import every, forked, run_case
+from support import LIMIT, every, forked, run_case
 
 from tep_parallel import DeadWorkerError, Parallel, ParallelWorker
 
@@ -155,3 +155,38 @@ def test_a_worker_that_starts_nothing_has_nothing_to_wait_for(shape: dict[str, A
     finally:
         over.set()
         thread.join()
+
+
+@forked
+@pytest.mark.parametrize("how", ["teardown", "thread"])
+def test_a_child_that_does_not_come_to_its_end_is_killed_and_its_result_stands(
+    how: str, shape: dict[str, Any]
+) -> None:
+    class Stays(ParallelWorker):
+        def process(self, item: str) -> str:
+            if how == "thread":
+                threading.Thread(target=time.sleep, args=(LIMIT,)).start()
+            return item
+
+        def teardown(self) -> None:
+            if how == "teardown":
+                time.sleep(LIMIT)
+
+    begun = time.monotonic()
+    with pytest.warns(RuntimeWarning, match=f"{how}.* had not ended"):
+        assert Parallel(Stays(), timeout=0.5, **shape).map_processes(["a", "b"]) == ["a", "b"]
+    assert time.monotonic() - begun < LIMIT / 2
+
+
+@forked
+def test_the_deadline_ends_a_child_that_does_not_come_to_its_end(shape: dict[str, Any]) -> None:
+    class Stays(ParallelWorker):
+        def process(self, item: str) -> str:
+            return item
+
+        def teardown(self) -> None:
+            time.sleep(LIMIT)
+
+    begun = time.monotonic()
+    assert Parallel(Stays(), deadline=1, **shape).map_processes(["a", "b"]) == ["a", "b"]
+    assert time.monotonic() - begun < LIMIT / 2

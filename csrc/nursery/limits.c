@@ -115,7 +115,8 @@ static int64_t
 due(const struct nursery *nursery, int64_t now)
 {
     const struct sphttp_call *call = nursery->call;
-    int64_t next = now + call->leave_ns;
+    bool shorter = call->timeout_ns != 0 && call->timeout_ns < call->leave_ns;
+    int64_t next = now + (shorter ? call->timeout_ns : call->leave_ns);
     if (call->hold && next > now + SECOND) {
         next = now + SECOND; /* the host may wait for news that was lost */
     }
