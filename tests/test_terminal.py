@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +16,10 @@ from terminal import CTRL_Z, case, command, terminal
 from tep_parallel import DeadlineError, ItemTimeoutError, Parallel
 
 # As arguments of a scenario.
-_SHAPES = {name: ",".join(f"{key}={value}" for key, value in shape.items())
-           for name, shape in FORKED.items()}
+_SHAPES = {
+    name: ",".join(f"{key}={value}" for key, value in shape.items())
+    for name, shape in FORKED.items()
+}
 shaped = pytest.mark.parametrize("shape", _SHAPES.values(), ids=_SHAPES)
 
 _TICKING = {
@@ -146,8 +147,12 @@ def test_children_print_whatever_the_terminal_says_of_the_background(shape: str)
 
 @pytest.mark.parametrize(
     ("what", "error"),
-    [("open", "None OSError"), ("stty", "None OSError"), ("ask", "None EOFError"),
-     ("read", "a NoneType")],
+    [
+        ("open", "None OSError"),
+        ("stty", "None OSError"),
+        ("ask", "None EOFError"),
+        ("read", "a NoneType"),
+    ],
 )
 @shaped
 def test_a_child_that_wants_the_terminal_is_told_at_once_that_it_has_none(

@@ -16,7 +16,7 @@ def say(item: str) -> str:
     return item
 
 
-def open_it(item: str) -> str:  # noqa: ARG001
+def open_it(item: str) -> str:
     os.close(os.open("/dev/tty", os.O_RDWR))
     return "opened"
 

@@ -16,7 +16,7 @@ options = eval(f"dict({text})")
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE = 1, 4
 
 
-class Own(Exception):  # noqa: N818
+class Own(Exception):
     pass
 
 

@@ -7,7 +7,7 @@ import resource
 from tep_parallel import Parallel
 
 
-def look(item: str) -> str:  # noqa: ARG001
+def look(item: str) -> str:
     try:
         os.close(os.open("/dev/tty", os.O_RDWR))
     except OSError as error:
@@ -15,7 +15,7 @@ def look(item: str) -> str:  # noqa: ARG001
     return "opened"
 
 
-def no_more(index: int, item: str) -> None:  # noqa: ARG001
+def no_more(index: int, item: str) -> None:
     if index == 0:  # the call has its own; the nursery will have what is left
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (64, most))

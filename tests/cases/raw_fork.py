@@ -12,7 +12,7 @@ from support import until
 
 from tep_parallel import Parallel
 
-SYS_clone = {"x86_64": 56, "aarch64": 220}[os.uname().machine]  # noqa: N816
+SYS_clone = {"x86_64": 56, "aarch64": 220}[os.uname().machine]
 folder = Path(sys.argv[1])
 
 
@@ -23,7 +23,7 @@ def work(item: int) -> str:
     return str(item)
 
 
-def on_start(index: int, item: int) -> None:  # noqa: ARG001
+def on_start(index: int, item: int) -> None:
     if index == 2:  # there is a nursery by now
         until(lambda: any(folder.iterdir()))
         pid = ctypes.CDLL(None).syscall(SYS_clone, signal.SIGCHLD, 0, 0, 0, 0)

@@ -41,7 +41,7 @@ def in_program() -> bool:
     return bool(int(found.stdout.split()[1], 16) & BIT)
 
 
-def hear(number: int, frame: object) -> None:  # noqa: ARG001
+def hear(number: int, frame: object) -> None:
     seen.append(number)
 
 
@@ -55,7 +55,7 @@ expected = how == "handler"
 looks: list[bool] = []
 
 
-def on_start(index: int, item: str) -> None:  # noqa: ARG001
+def on_start(index: int, item: str) -> None:
     looks.append(caught())
     assert how in ("handler", "changed") or (in_fork(), in_program()) == (False, False)
     if how == "changed":

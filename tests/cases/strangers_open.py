@@ -46,7 +46,7 @@ def large(item: int) -> str:
     return str(item) * LARGE
 
 
-def look(item: int) -> Any:  # noqa: ARG001
+def look(item: int) -> Any:
     return repr((sorted(things()), sorted(mappings())))
 
 

@@ -35,7 +35,7 @@ def main() -> None:
     try:
         if shape == "thread":
             found: list[str] = []
-            thread = Thread(target=lambda: found.extend(call.map_processes("a b".split())))
+            thread = Thread(target=lambda: found.extend(call.map_processes(["a", "b"])))
             thread.start()
             thread.join()
         elif shape == "two":
