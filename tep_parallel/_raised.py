@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast  # noqa: F401  # traceback loads it when it is first needed: in a child...
 import pickle
+import tokenize  # noqa: F401  # ...like this, which may not be allowed to by then, or never can
 import traceback
 from typing import TypeGuard
 
@@ -62,8 +64,11 @@ def _traceback_of(error: BaseException) -> str:
     try:
         return "".join(traceback.format_exception(type(error), error, frames))
     except Exception:  # noqa: BLE001  # its attributes may raise anything
-        last = f"{name_of(type(error))}: {message_of(error)}\n"
-        return "".join([*traceback.format_tb(frames), last])
+        places = [
+            f'  File "{frame.f_code.co_filename}", line {line}, in {frame.f_code.co_name}\n'
+            for frame, line in traceback.walk_tb(frames)  # this asks for no source, and no module
+        ]
+        return "".join([*places, f"{name_of(type(error))}: {message_of(error)}\n"])
 
 
 def unpack(

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import threading
+import warnings
 from typing import Any
 
 from support import descriptors, until
@@ -105,6 +106,7 @@ class Held:
 if len(sys.argv) == 1:  # that program
     print(things())
     sys.exit()
+warnings.simplefilter("ignore", DeprecationWarning)  # this host forks among threads
 one, other = (eval(f"dict({text})") for text in sys.argv[1:])
 Parallel(str, **one).map_processes([1])  # what is opened once and for all
 before, before_maps = things(), mappings()
