@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast  # noqa: F401  # traceback loads it when it is first needed: in a child...
 import pickle
-import tokenize  # noqa: F401  # ...like this, which may not be allowed to by then, or never can
 import traceback
 from typing import TypeGuard
 
@@ -63,7 +61,9 @@ def _traceback_of(error: BaseException) -> str:
         frames = frames.tb_next  # the first is this library's
     try:
         return "".join(traceback.format_exception(type(error), error, frames))
-    except Exception:  # noqa: BLE001  # its attributes may raise anything
+    # Its attributes may raise anything; and it loads modules, which a child that has become
+    # another user may not be allowed to read.
+    except Exception:  # noqa: BLE001
         places = [
             f'  File "{frame.f_code.co_filename}", line {line}, in {frame.f_code.co_name}\n'
             for frame, line in traceback.walk_tb(frames)  # this asks for no source, and no module
