@@ -115,7 +115,8 @@ def flush_child() -> None:
         Exception: What its flush raised: OSError, if it is a stream.
     """
     for stream in (sys.stdout, sys.stderr):
-        if not any(stream is each for each in _refused):
+        # First what costs a child no page: there is seldom anything.
+        if not _refused or not any(stream is each for each in _refused):
             flush(stream)
 
 
