@@ -234,4 +234,4 @@ def test_a_process_that_no_handler_saw_being_forked_keeps_no_tree_alive(
 
 @pytest.mark.parametrize("how", ["SIGTERM", "SIGINT", "SIGHUP", "SIGTSTP", "SIGQUIT"])
 def test_a_nursery_ends_with_its_host_and_by_no_signal(how: str) -> None:
-    run_case("signalled_nursery", signal.Signals[how])
+    run_case("signalled_nursery", int(signal.Signals[how]))
