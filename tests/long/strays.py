@@ -151,9 +151,9 @@ def scribble_from_outside(scribbler: Scribbler, over: threading.Event) -> None:
 def members(session: int) -> list[str]:
     """What is left of the processes that one host has started, with what they do."""
     found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            name, _, fields = path.read_text().rpartition(")")
+    for number in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            name, _, fields = Path(f"/proc/{number}/stat").read_text().rpartition(")")
             state, parent, _, its = fields.split()[:4]
             if int(its) == session and state != "Z":
                 found.append(f"{name}) {state}, of {parent}")
