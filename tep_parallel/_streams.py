@@ -13,13 +13,13 @@ import functools
 import gc
 import io
 import os
-import signal
 import sys
 import warnings
 import weakref
 from collections.abc import Callable
 from typing import Any
 
+from tep_parallel import _handlers
 from tep_parallel._layers import Renewal, is_behind, renewals
 from tep_parallel._native import lib
 
@@ -76,7 +76,7 @@ def flush_host() -> bool:
         try:
             flush(stream)
         except Exception as error:
-            if _is_of_signal(error):
+            if _handlers.raised_by_handler(error):
                 raise  # the host wants to be out of here
             failed = True
             # A stream that a child renews still has it all, and nobody prints it twice: the
@@ -86,22 +86,6 @@ def flush_host() -> bool:
                 _tell_of(stream, error)
     _refused = refused
     return not failed
-
-
-def _is_of_signal(error: Exception) -> bool:
-    """Whether a signal handler of the host's has raised it."""
-    codes = set()
-    frames = error.__traceback__
-    while frames is not None:
-        codes.add(frames.tb_frame.f_code)
-        frames = frames.tb_next
-    for number in signal.valid_signals():
-        handler: Any = signal.getsignal(number)
-        handler = getattr(handler, "func", handler)  # a partial's
-        for function in (handler, getattr(type(handler), "__call__", None)):  # noqa: B004
-            if getattr(function, "__code__", None) in codes:  # a method has it, too
-                return True
-    return False
 
 
 def _is_standard(stream: object) -> bool:
@@ -138,7 +122,7 @@ def _tell_of(stream: object, error: Exception) -> None:
     try:
         warnings.warn(msg, RuntimeWarning, stacklevel=2)
     except Exception as other:
-        if isinstance(other, Warning) or _is_of_signal(other):
+        if isinstance(other, Warning) or _handlers.raised_by_handler(other):
             raise
         # Where warnings are written to is what is broken: there is nobody to tell.
 
