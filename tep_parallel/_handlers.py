@@ -1,4 +1,4 @@
-"""Whether an exception came out of a signal handler; imported only where one was caught."""
+"""Whether an exception came out of a signal handler."""
 
 from __future__ import annotations
 
