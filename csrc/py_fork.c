@@ -210,31 +210,30 @@ start(struct sphttp_call *call)
     return event;
 }
 
-sphttp_event
-py_call_start(sphttp_call *call)
+int
+py_call_start(sphttp_call *call, sphttp_event *event)
 {
     call->in_loop = true;
-    return start(call);
+    *event = start(call);
+    return event->kind;
 }
 
-sphttp_event
-py_call_run(sphttp_call *call)
+int
+py_call_run(sphttp_call *call, sphttp_event *event)
 {
     watch_on(call);
-    for (;;) {
+    do {
         if (!call->ended && call->nursery == 0 && !call_gathers(call)) {
-            sphttp_event event = start(call);
-            if (event.kind != SPHTTP_STARTED) {
-                return event;
+            *event = start(call);
+            if (event->kind != SPHTTP_STARTED) {
+                break;
             }
         }
         PyThreadState *thread = PyEval_SaveThread();
-        sphttp_event event = call_finish(call);
+        *event = call_finish(call);
         PyEval_RestoreThread(thread);
-        if (event.kind != SPHTTP_FORK_AGAIN) {
-            return event;
-        }
-    }
+    } while (event->kind == SPHTTP_FORK_AGAIN);
+    return event->kind;
 }
 
 void

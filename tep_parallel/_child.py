@@ -49,9 +49,8 @@ _KILL = lib.SPHTTP_KILL
 # Their handlers survive the fork where they are a C library's (faulthandler), not Python's.
 _FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT)
 
-_flush = _streams.flush_child
-_stay = _ending.stay
-_flush_after_failure = _ending.flush_after_failure
+_before_last = _ending.before_last
+_after_failure = _ending.after_failure
 
 Prepared = tuple[TextIOWrapper | None, list[Callable[[], object]]]
 
@@ -87,7 +86,7 @@ def prepare(handle: object, *, hooks: bool) -> Prepared:
 
 def serve(
     handle: object,
-    index: int,
+    event: Any,
     process: Process,
     items: list[Any],
     prepared: Prepared,
@@ -101,7 +100,7 @@ def serve(
 
     Args:
         handle: That of the call that forked this child.
-        index: This child's first item's.
+        event: What it was forked for, with its first item's index.
         process: The worker's function.
         items: The call's.
         prepared: What prepare returned.
@@ -131,6 +130,7 @@ def serve(
             _fail_by_exit(handle, b"setup", end)
         except BaseException as error:  # noqa: BLE001  # it travels to the caller
             _fail(handle, error, rebuild=rebuild)
+        index = event.index
         box: list[Any] = [None, None]
         while index >= 0:
             try:
@@ -152,8 +152,7 @@ def serve(
                     status = _ENCODED_TEXT if is_text else _ENCODED
                 elif isinstance(result, str):
                     if not pool:
-                        _flush()
-                        _stay(handle)
+                        _before_last(handle)
                     after = commit_text(handle, index, id(result))
                     if after != _NO_UTF8:
                         index = after
@@ -162,23 +161,21 @@ def serve(
                 else:
                     status, payload = _NOT_TEXT, type(result).__qualname__.encode()
                 if not pool:
-                    _flush()
+                    _before_last(handle)
             except SystemExit as end:
-                _exit(end)
+                _exit(handle, end)
             except Break as end:
                 status, payload = _given(end, codec, rebuild=rebuild)
-                _flush_after_failure()
+                _after_failure(handle)
             except BaseException as error:  # noqa: BLE001  # it travels to the caller
                 status, payload = _packed(error, rebuild=rebuild)
-                _flush_after_failure()
-            if not pool:
-                _stay(handle)
+                _after_failure(handle)
             index = commit(handle, index, status, payload, len(payload))
         try:
             if index == _RAISED_IDLE:
                 raised_idle(id(box))
                 if isinstance(box[1], SystemExit):
-                    _exit(box[1])
+                    _exit(handle, box[1])
                 raise box[1]
             _ending.end(handle, teardown)
         except SystemExit as end:
@@ -210,14 +207,14 @@ def _given(end: Break, codec: Codec[Any] | None, *, rebuild: bool) -> tuple[int,
 def _fail(handle: object, error: BaseException, *, rebuild: bool) -> NoReturn:
     """End this child, and let the call fail with `error`."""
     status, payload = _packed(error, rebuild=rebuild)
-    _flush_after_failure()
+    _after_failure(handle)
     fail_call(handle, status, payload, len(payload))
 
 
 def _fail_by_exit(handle: object, hook: bytes, end: SystemExit) -> NoReturn:
     """End this child, and let the call fail because the worker's `hook` has ended it."""
     # Numbers, no pickle: this error is the caller's own, whatever may be unpickled there.
-    payload = b"%s %d %d" % (hook, getpid(), _exit_status(end))
+    payload = b"%s %d %d" % (hook, getpid(), _exit_status(handle, end))
     fail_call(handle, _NOT_TEXT, payload, len(payload))
 
 
@@ -227,19 +224,19 @@ def _packed(error: BaseException, *, rebuild: bool) -> tuple[int, bytes]:
     return _RAISED_AS if pickled else _RAISED, payload
 
 
-def _exit(end: SystemExit) -> NoReturn:
+def _exit(handle: object, end: SystemExit) -> NoReturn:
     """End this child as its item wants it, and the interpreter would."""
     try:
         _ending.settle()
     finally:
-        leave(_exit_status(end))
+        leave(_exit_status(handle, end))
 
 
-def _exit_status(end: SystemExit) -> int:
+def _exit_status(handle: object, end: SystemExit) -> int:
     """The exit status as the interpreter itself would choose it."""
     code = end.code
     if code is not None and not isinstance(code, int):
         print(code, file=sys.stderr)
         code = 1
-    _flush_after_failure()
+    _after_failure(handle)
     return (code or 0) & 0xFF

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from tep_parallel import _streams
 from tep_parallel._native import lib
+from tep_parallel._streams import flush as _flush
+from tep_parallel._streams import refused as _refused
 
 leaving: Callable[[Any, int], None] = lib.sphttp_child_leave
 linger: Callable[[Any], None] = lib.sphttp_child_linger
@@ -43,10 +44,12 @@ _KEPT = (
 )
 
 
-def stay(handle: object) -> None:
-    """Before an item is committed that may be the last: come back from it if need be."""
+def before_last(handle: object) -> None:
+    """Before an item is committed that may be the last: come back from that if there will be
+    more to do; and flush. Raises as flush."""
     if _FINALIZERS in sys.modules or _GREEN_THREADS in sys.modules:
         linger(handle)
+    _flush((sys.stdout, sys.stderr), _refused)
 
 
 def end(handle: object, teardown: Callable[[], object] | None) -> None:
@@ -62,7 +65,7 @@ def end(handle: object, teardown: Callable[[], object] | None) -> None:
     finally:
         settle(partial(leaving, handle))
     leaving(handle, _FLUSHING)
-    _streams.flush_child()
+    _flush((sys.stdout, sys.stderr), _refused)
 
 
 def settle(tell: Callable[[int], None] | None = None) -> None:
@@ -118,10 +121,11 @@ def _end_executors() -> None:
         call()
 
 
-def flush_after_failure() -> None:
-    """Flush; where that fails too, the first failure is the one to tell."""
+def after_failure(handle: object) -> None:
+    """The same before a failure is committed: where the flush fails too, the first failure is
+    the one to tell."""
     try:
-        _streams.flush_child()
+        before_last(handle)
     except Exception as error:  # noqa: BLE001  # a worker may have put anything there
         print(f"tep_parallel: output of a failed child was lost: {error}", file=sys.__stderr__)
 

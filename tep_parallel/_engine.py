@@ -27,10 +27,10 @@ leave: Callable[[int], NoReturn] = lib.sphttp_exit
 NEWS: int = lib.SPHTTP_NEWS
 CHILD: int = lib.SPHTTP_CHILD
 ENDED: int = lib.SPHTTP_ENDED
-_FAILED = lib.SPHTTP_FAILED
 _STARTED = lib.SPHTTP_STARTED
-_SIGNALS = lib.SPHTTP_SIGNALS
 _ELSEWHERE = lib.SPHTTP_ELSEWHERE
+_FAILURES = (lib.SPHTTP_FAILED, _ELSEWHERE)
+_UNDER_WAY = (_STARTED, lib.SPHTTP_SIGNALS)
 
 
 class Call(Results):
@@ -60,6 +60,7 @@ class Call(Results):
         if code != 0:
             fail(code, f"preparing a call of {count} items below {root!r}")
         super().__init__(ffi.gc(box[0], lib.py_call_free))
+        self.event = ffi.new("sphttp_event *")  # the last one, for a child to look at
         self._root = root
         self._begun = False
         self._wait_read: Callable[[int], None] | None = None
@@ -143,34 +144,39 @@ class Call(Results):
         """Let the items below `mark` start; without it all may."""
         lib.sphttp_call_allow(self.handle, mark)
 
-    def run(self) -> tuple[int, int]:
+    def run(self) -> int:
         """Fork, and go on until there is something to do: what, of sphttp_event_kind.
 
-        ENDED: every child has ended. CHILD: this process is one; beside it stands its item's
-        index, and it must end in `commit` or in `leave`, whatever happens. With SPHTTP_TELL
-        also NEWS, whenever items have ended: see fresh, and call it again.
+        ENDED: every child has ended. CHILD: this process is one; `event` says its item's index,
+        and it must end in `commit` or in `leave`, whatever happens. With SPHTTP_TELL also NEWS,
+        whenever items have ended: see fresh, and call it again.
 
         Raises:
             OSError: The system refused processes, memory, or the scratch directory.
             RuntimeError: This is not the main interpreter.
         """
-        kind, index = _STARTED, 0
+        kind: int = _STARTED
         if not self._begun:
             self._begin()
             if self._wait_read is not None:
-                kind, index = self.start()
-        while kind in (_STARTED, _SIGNALS):  # Python has run the handlers on the way here
+                kind = self.start()
+        while kind in _UNDER_WAY:  # Python has run the handlers on the way here
             # In a loop's thread, C waits for nothing: it was amid what it had to collect.
             if self._wait_read is not None and kind == _STARTED:
                 self._wait(self._wait_read)
-            kind, index = self._checked(lib.py_call_run(self.handle))
-        return kind, index
+            kind = lib.py_call_run(self.handle, self.event)
+        if kind in _FAILURES:
+            self._fail_by(kind)
+        return kind
 
-    def start(self) -> tuple[int, int]:
+    def start(self) -> int:
         """Fork, and do no more: run goes on. Returns and raises as run; in the host STARTED."""
         if not self._begun:
             self._begin()
-        return self._checked(lib.py_call_start(self.handle))
+        kind: int = lib.py_call_start(self.handle, self.event)
+        if kind in _FAILURES:
+            self._fail_by(kind)
+        return kind
 
     def _begin(self) -> None:
         self._begun = True
@@ -178,12 +184,10 @@ class Call(Results):
         if self._wait_read is None:
             self._watch_signals()
 
-    def _checked(self, event: Any) -> tuple[int, int]:
-        if event.kind == _ELSEWHERE:
+    def _fail_by(self, kind: int) -> NoReturn:
+        if kind == _ELSEWHERE:
             fail(lib.SPHTTP_NOT_MAIN, "forking")
-        if event.kind == _FAILED:
-            self._fail(event.error)
-        return event.kind, event.index
+        self._fail(self.event.error)
 
     def _fail(self, error: int) -> NoReturn:
         doing = ffi.string(lib.sphttp_call_doing(self.handle)).decode("ascii")

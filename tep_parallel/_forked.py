@@ -21,6 +21,8 @@ from tep_parallel._worker import Hooks, ParallelWorker, Process, hooks_of
 _NOT_BEGUN = lib.SPHTTP_NOT_BEGUN
 _CUT = lib.SPHTTP_CUT
 
+Serve = Callable[[], NoReturn]
+
 _MOST_ALIVE = 512  # children, where the caller names no number
 
 
@@ -72,10 +74,8 @@ class Ended:
                 serve = _no_child_of_ours
             if options.watched:
                 self._watch(serve)
-            else:
-                kind, index = self._call.run()
-                if kind == CHILD:
-                    serve(index)
+            elif self._call.run() == CHILD:
+                serve()
             # While the nursery ends.
             self._values: list[Any] = [None] * len(items)
             self._left = len(items)
@@ -99,31 +99,26 @@ class Ended:
             msg = _ending.overstayed(pid, stage, self._options.timeout)
             warnings.warn(msg, RuntimeWarning, stacklevel=5)
 
-    def _server(
-        self, process: Process, hooks: Hooks, *, discard: bool
-    ) -> Callable[[int], NoReturn]:
-        """What a child does, given its first item's index."""
+    def _server(self, process: Process, hooks: Hooks, *, discard: bool) -> Serve:
+        """What a child does."""
         # Loaded now: a child of a busy host cannot import what another thread is importing.
         from tep_parallel import _child
 
-        handle, items, pool, options = self._call.handle, self._items, self._pool, self._options
-        prepared = _child.prepare(handle, hooks=options.watched)
-
-        def serve(index: int) -> NoReturn:
-            _child.serve(
-                handle,
-                index,
-                process,
-                items,
-                prepared,
-                hooks,
-                pool,
-                discard,
-                options.codec,
-                options.rebuild,
-            )
-
-        return serve
+        call, options = self._call, self._options
+        prepared = _child.prepare(call.handle, hooks=options.watched)
+        return partial(
+            _child.serve,
+            call.handle,
+            call.event,
+            process,
+            self._items,
+            prepared,
+            hooks,
+            self._pool,
+            discard,
+            options.codec,
+            options.rebuild,
+        )
 
     def _how(self, hooks: Hooks, *, discard: bool) -> int:
         setup, teardown = hooks
@@ -142,24 +137,23 @@ class Ended:
             how |= lib.SPHTTP_DISCARD
         return how
 
-    def _watch(self, serve: Callable[[int], NoReturn]) -> None:
+    def _watch(self, serve: Serve) -> None:
         """Run the call, and tell of each item as it ends."""
         held = self._options.on_start is not None
         size_of = _digest.size_of if self._options.in_bytes else None
         with Watch(self._options, self._items, size_of) as watch:
             if held:
                 self._call.allow(0)
-                kind, index = self._call.start()
-                if kind == CHILD:
-                    serve(index)  # here: a child must not close the host's bar
+                if self._call.start() == CHILD:
+                    serve()  # here: a child must not close the host's bar
             kind, free = NEWS, self._call.hands
             while kind == NEWS:
                 while held and free > 0 and not self._call.has_news:
                     held = self._let_start(watch)
                     free -= 1
-                kind, index = self._call.run()
+                kind = self._call.run()
                 if kind == CHILD:
-                    serve(index)
+                    serve()
                 for ended in self._call.fresh():
                     watch.finish(partial(self._outcome, ended))
                     free += 1
@@ -237,6 +231,6 @@ class Ended:
         raise DeadlineError(msg, outcomes=ended)
 
 
-def _no_child_of_ours(index: int) -> NoReturn:  # noqa: ARG001
+def _no_child_of_ours() -> NoReturn:
     """The children of a call that is done in C never come to Python."""
     leave(1)

@@ -30,7 +30,7 @@ _Known = list[tuple[object, list[Renewal]]]
 # The calls whose children renew their streams, by their handles.
 _calls: dict[weakref.ref[Any], _Known] = {}
 # What stands in for a stream and could not be flushed in the host: no child tries it again.
-_refused: list[object] = []
+refused: list[object] = []
 
 
 def prepare_writers(handle: object, *, renew: bool) -> None:
@@ -46,7 +46,7 @@ def prepare_writers(handle: object, *, renew: bool) -> None:
     """
     if flush_host() and not renew and lib.sphttp_thread_count() == 1:
         return
-    _put_first()
+    _let_children_renew()
     known = [(stream, renewals(stream)) for stream in _writers(called=True)]
     _calls[weakref.ref(handle, _forget)] = known
 
@@ -66,15 +66,14 @@ def prepare_stdin() -> io.TextIOWrapper | None:
 
 def flush_host() -> bool:
     """In the host: flush all that writes. Whether nothing is left in a buffer."""
-    global _refused
-    refused: list[object] = []
+    found: list[object] = []
     failed = False
     alone = lib.sphttp_thread_count() == 1
     for stream in _writers(called=True):
         if not alone and renewals(stream) and (not _is_standard(stream) or is_behind(stream)):
             continue  # its handler flushes it; or who does may wait for its reader for ever
         try:
-            flush(stream)
+            flush((stream,), [])
         except Exception as error:
             if _handlers.raised_by_handler(error):
                 raise  # the host wants to be out of here
@@ -82,9 +81,9 @@ def flush_host() -> bool:
             # A stream that a child renews still has it all, and nobody prints it twice: the
             # host hears of it at its own next flush.
             if not (isinstance(error, OSError) and renewals(stream)):
-                refused.append(stream)
+                found.append(stream)
                 _tell_of(stream, error)
-    _refused = refused
+    refused[:] = found
     return not failed
 
 
@@ -92,28 +91,26 @@ def _is_standard(stream: object) -> bool:
     return any(stream is each for each in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__))
 
 
-def flush_child() -> None:
-    """In a child: flush what `print` writes to.
+def flush(streams: tuple[object, ...], refused: list[object]) -> None:
+    """Flush whatever they are, but for those that are known to refuse it.
+
+    What is closed, detached or has no flush needs none.
 
     Raises:
-        Exception: What its flush raised: OSError, if it is a stream.
+        Exception: What a flush raised: OSError, if it is a stream.
     """
-    for stream in (sys.stdout, sys.stderr):
+    for stream in streams:
         # First what costs a child no page: there is seldom anything.
-        if not _refused or not any(stream is each for each in _refused):
-            flush(stream)
-
-
-def flush(stream: object) -> None:
-    """Flush whatever it is; what is closed, detached or has no flush needs none."""
-    try:
-        if stream is None or getattr(stream, "closed", False):
-            return
-    except ValueError:  # detached
-        return
-    method = getattr(stream, "flush", None)
-    if method is not None:
-        method()
+        if stream is None or (refused and any(stream is each for each in refused)):
+            continue
+        try:
+            if getattr(stream, "closed", False):
+                continue
+        except ValueError:  # detached
+            continue
+        method = getattr(stream, "flush", None)
+        if method is not None:
+            method()
 
 
 def _tell_of(stream: object, error: Exception) -> None:
@@ -189,15 +186,15 @@ def _renew(known: _Known) -> None:
 
 
 @functools.cache
-def _put_first() -> None:
-    """Let our hook run before those that were registered before it: they may log.
+def _let_children_renew() -> None:
+    """Register our hook, and let it run before those that were there before it: they may log.
 
-    The interpreter calls them in the order in which they were registered, and has no way to
-    say another. The list itself is an object like any other, that knows our hook.
+    Where nothing has to be renewed there is none, for children pay for it. The interpreter
+    calls hooks in the order in which they were registered, and has no way to say another. The
+    list itself is an object like any other, that knows our hook; it comes first, and once more
+    where it was registered, when it finds nothing to do.
     """
+    os.register_at_fork(after_in_child=_after_fork)
     for holder in gc.get_referrers(_after_fork):
         if type(holder) is list and all(map(callable, holder)):
-            holder[:] = [_after_fork, *(hook for hook in holder if hook is not _after_fork)]
-
-
-os.register_at_fork(after_in_child=_after_fork)
+            holder.insert(0, _after_fork)

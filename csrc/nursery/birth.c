@@ -105,6 +105,7 @@ nursery_begin(struct nursery *nursery, struct sphttp_call *call)
     /* The children's copy of the call must not name it: they close it. */
     call->nursery_end = -1;
     call->in_child = true;
+    forks_grown_up();
     page_keep_ledger(call);
     reset_handlers();
     /* A host that ignores SIGCHLD would cost us every exit status. */
@@ -163,7 +164,6 @@ child_begin(const struct nursery *nursery, uint32_t index)
     call->ledger = NULL; /* it is not mapped here; something else may be */
     call->living = NULL;
     call->report = NULL;
-    forks_grown_up();
     if (nursery->pulse[1] >= 0) {
         (void)close(nursery->pulse[1]);
     }
