@@ -102,7 +102,7 @@ sphttp_child_commit(sphttp_call *call, uint32_t index, int status,
         next = taken >= 0 ? taken : next;
     }
     /* A thread of the worker's, if it is no daemon, is joined in Python. */
-    if (next < 0 && !call->linger && sphttp_thread_count() == 1) {
+    if (next < 0 && !call->linger && sphttp_is_alone()) {
         _exit(failed ? 1 : 0);
     }
     return next;

@@ -291,9 +291,6 @@ int socket_open(struct sphttp_call *call);
 /* fork(), whose child keeps what is this call's. */
 pid_t socket_fork(struct sphttp_call *call);
 
-/* A child's forks are as those of any host: they keep nothing of its call. */
-void forks_grown_up(void);
-
 /* The nursery has its end: close it here. */
 void socket_handed_over(struct sphttp_call *call);
 

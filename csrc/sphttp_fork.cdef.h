@@ -244,8 +244,8 @@ int sphttp_call_unready(const sphttp_call *call, int *wait_status);
 /* In a child: the number of its place among those alive, from 0. */
 uint32_t sphttp_child_slot(const sphttp_call *call);
 
-/* The threads of this process; 0: not known. */
-int sphttp_thread_count(void);
+/* Has this process one thread? 0: it has more, or nobody can tell. */
+int sphttp_is_alone(void);
 
 /* fork() with the interpreter's at-fork hooks: 0 in the child, the pid in the
  * parent, -errno, or SPHTTP_NOT_MAIN. */

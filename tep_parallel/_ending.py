@@ -75,7 +75,7 @@ def settle(tell: Callable[[int], None] | None = None) -> None:
         tell: Called with what is done next, of enum sphttp_leaving; None: the last item is not
             committed, and its own clock still runs.
     """
-    if lib.sphttp_thread_count() != 1 or _GREEN_THREADS in sys.modules:
+    if not lib.sphttp_is_alone() or _GREEN_THREADS in sys.modules:
         threads = _threads()
         if threads:
             if tell is not None:

@@ -44,7 +44,7 @@ def prepare_writers(handle: object, *, renew: bool) -> None:
     Warns:
         RuntimeWarning: What stands in for a stream could not be flushed.
     """
-    if flush_host() and not renew and lib.sphttp_thread_count() == 1:
+    if flush_host() and not renew and lib.sphttp_is_alone():
         return
     _let_children_renew()
     known = [(stream, renewals(stream)) for stream in _writers(called=True)]
@@ -68,7 +68,7 @@ def flush_host() -> bool:
     """In the host: flush all that writes. Whether nothing is left in a buffer."""
     found: list[object] = []
     failed = False
-    alone = lib.sphttp_thread_count() == 1
+    alone = lib.sphttp_is_alone()
     for stream in _writers(called=True):
         if not alone and renewals(stream) and (not _is_standard(stream) or is_behind(stream)):
             continue  # its handler flushes it; or who does may wait for its reader for ever

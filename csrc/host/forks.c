@@ -19,7 +19,8 @@ static pthread_mutex_t open_calls_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct sphttp_call *open_calls;
 static sigset_t unlocked_mask; /* of the thread that holds it */
 
-/* The call whose nursery the forking thread is about to make, or this process is. */
+/* The call whose nursery the forking thread is about to make, or this process is; or
+ * whose child it is, that forks as any host does and keeps nothing of its call. */
 static _Thread_local struct sphttp_call *being_born;
 
 void
@@ -70,15 +71,18 @@ drop_shared(struct sphttp_call *call)
 static void
 after_fork_child(void)
 {
-    struct sphttp_call *call = open_calls, *next;
+    struct sphttp_call *call = open_calls, *next, *ours = being_born;
+    if (ours != NULL && ours->self != 0) {
+        ours = NULL;
+    }
     for (; call != NULL; call = next) {
         next = call->next_open;
         drop_hosts(call);
-        if (call == being_born) {
+        if (call == ours) {
             continue;
         }
         drop_shared(call);
-        if (being_born != NULL) {
+        if (ours != NULL) {
             /* Elsewhere code of the host's may still look at its results. */
             pool_unshare(call);
             page_close(call);
@@ -154,12 +158,6 @@ socket_fork(struct sphttp_call *call)
         being_born = NULL;
     }
     return pid;
-}
-
-void
-forks_grown_up(void)
-{
-    being_born = NULL;
 }
 
 int

@@ -26,7 +26,7 @@ static void
 be_alone(struct sphttp_call *call)
 {
     (void)setpgid(0, 0);
-    if (sphttp_thread_count() == 1) {
+    if (sphttp_is_alone()) {
         return;
     }
     pid_t alone = bare_fork();
@@ -83,8 +83,8 @@ watch_over_lives(struct nursery *nursery)
     nursery->host_process = open_process(nursery->call->owner);
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) == 0) {
-        nursery->pulse[0] = above_streams(ends[0]);
-        nursery->pulse[1] = above_streams(ends[1]);
+        (void)held_set(&nursery->pulse, above_streams(ends[0]));
+        nursery->pulse_source = above_streams(ends[1]);
     }
 }
 
@@ -98,14 +98,14 @@ nursery_begin(struct nursery *nursery, struct sphttp_call *call)
         .host = call->nursery_end,
         .host_process = -1,
         .child_ends = -1,
-        .pulse = {-1, -1},
+        .pulse.fd = -1,
+        .pulse_source = -1,
     };
     (void)prctl(PR_SET_NAME, NURSERY_NAME);
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
     /* The children's copy of the call must not name it: they close it. */
     call->nursery_end = -1;
     call->in_child = true;
-    forks_grown_up();
     page_keep_ledger(call);
     reset_handlers();
     /* A host that ignores SIGCHLD would cost us every exit status. */
@@ -135,25 +135,28 @@ nursery_begin(struct nursery *nursery, struct sphttp_call *call)
     return 0;
 }
 
-/* Die with the nursery, also as another user, to whom the kernel's death signal is
- * not sent: SIGKILL in place of SIGIO when the last writer of its pipe is gone. A
- * description of its own, for that signal is asked for by description. */
-static void
-follow_pulse(const struct nursery *nursery, struct held *pulse)
+/* What lets a child die with the nursery, also as another user, to whom the kernel's
+ * death signal is not sent: SIGKILL in place of SIGIO when the last writer of its pipe
+ * is gone. A description for each, for that signal is asked for by description; opened
+ * here, since a child that looks into /proc pays for a folder of its own there. */
+void
+nursery_expect(const struct nursery *nursery)
 {
-    if (nursery->pulse[0] < 0) {
+    struct held *pulse = &nursery->call->pulse;
+    pulse->fd = -1;
+    if (nursery->pulse.fd < 0) {
         return;
     }
     char path[40];
     (void)put_decimal(put_text(path, "/proc/self/fd/"),
-                      (uint64_t)nursery->pulse[0]);
+                      (uint64_t)nursery->pulse.fd);
     int own = above_streams(open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC));
-    if (held_set(pulse, own)) {
-        (void)fcntl(own, F_SETOWN, getpid());
+    if (own >= 0) {
         (void)fcntl(own, F_SETSIG, SIGKILL);
         (void)fcntl(own, F_SETFL, O_NONBLOCK | O_ASYNC);
+        *pulse = nursery->pulse; /* all of a pipe are the same file */
+        pulse->fd = own;
     }
-    (void)close(nursery->pulse[0]);
 }
 
 void
@@ -161,13 +164,16 @@ child_begin(const struct nursery *nursery, uint32_t index)
 {
     struct sphttp_call *call = nursery->call;
     call->self = getpid();
+    if (call->pulse.fd >= 0) {
+        (void)fcntl(call->pulse.fd, F_SETOWN, call->self);
+    }
     call->ledger = NULL; /* it is not mapped here; something else may be */
     call->living = NULL;
     call->report = NULL;
-    if (nursery->pulse[1] >= 0) {
-        (void)close(nursery->pulse[1]);
+    if (nursery->pulse.fd >= 0) {
+        (void)close(nursery->pulse.fd);
+        (void)close(nursery->pulse_source);
     }
-    follow_pulse(nursery, &call->pulse);
     /* Exact, for the nursery has one thread; and asked after, because it may
      * have died before. */
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);

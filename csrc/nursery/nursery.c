@@ -70,13 +70,15 @@ fork_child(struct nursery *nursery, uint32_t index, uint32_t slot)
     if (!call->pool) {
         hand_out(call, index, call->hand);
     }
+    nursery_expect(nursery);
     pid_t pid = bare_fork();
     if (pid == 0) {
         child_begin(nursery, call->pool ? slot : index);
         return true;
     }
+    int err = errno;
+    close_end(&call->pulse.fd);
     if (pid < 0) {
-        int err = errno;
         if (!call->pool) {
             take_back(call, index);
         }

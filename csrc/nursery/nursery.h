@@ -12,7 +12,8 @@ struct nursery {
     int host;         /* our end of the socket */
     int host_process; /* a pidfd; or -1 */
     int child_ends;   /* a signalfd: SIGCHLD; or -1 */
-    int pulse[2];     /* a pipe whose write end only the nursery has; or -1 */
+    struct held pulse; /* the read end of a pipe whose write end only we have; or -1 */
+    int pulse_source;  /* that end */
     bool deaf;        /* the host ignores SIGCHLD, and so shall its children */
     bool paused;      /* the host's terminal has stopped it, and we our children */
     int64_t paused_ns; /* since when */
@@ -32,6 +33,9 @@ struct nursery {
 
 /* Be the nursery of a call. 0 or -errno; then no child may be forked. */
 int nursery_begin(struct nursery *nursery, struct sphttp_call *call);
+
+/* In the nursery, before each fork: open what lets the child end with it. */
+void nursery_expect(const struct nursery *nursery);
 
 /* Be a child, for item `index` or in the pool's place of that number. */
 void child_begin(const struct nursery *nursery, uint32_t index);
