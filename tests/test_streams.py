@@ -10,6 +10,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -252,13 +253,13 @@ def test_a_thread_that_waits_for_a_reader_of_its_output_holds_no_call_up(
     monkeypatch.setattr(sys, "stdout", stream)
     thread = threading.Thread(target=stream.write, args=("x" * 200_000,))
     thread.start()
-    size = 0
+    drain = threading.Thread(target=lambda: list(iter(partial(os.read, reader, 1 << 16), b"")))
     try:
         until(lambda: not select.select([], [writer], [], 0)[1])  # full
         assert Parallel(str, timeout=30, **shape).map_processes([1]) == ["1"]
     finally:
-        while size < 200_000 - io.DEFAULT_BUFFER_SIZE:  # what is left fits into the pipe
-            size += len(os.read(reader, 1 << 16))
+        drain.start()
         thread.join()
         stream.close()
+        drain.join()
         os.close(reader)

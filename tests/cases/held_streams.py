@@ -36,7 +36,7 @@ class Gate(io.RawIOBase):
 
 def held() -> io.TextIOWrapper:
     """A stream whose lock a thread holds."""
-    buffer = io.BufferedWriter(Gate())
+    buffer = io.BufferedWriter(Gate(), 8192)  # less than is written
     inside.clear()
     threading.Thread(target=buffer.write, args=(b"x" * 100_000,), daemon=True).start()
     assert inside.wait(60)
