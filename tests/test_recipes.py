@@ -1,4 +1,4 @@
-"""Recipes of docs/ that a plain run of their text cannot test: somebody types, or a notebook runs."""
+"""Recipes of docs/ that need more than their text: somebody who types, or a notebook."""
 
 from __future__ import annotations
 
