@@ -1,4 +1,4 @@
-"""A request whose work outlives it: a fork would die with the request, a queued job does not."""
+"""Hand work to a job queue: a child ends with the request, a queued job goes on after it."""
 # make example RUN="hand_over.py"
 
 import sys

@@ -1,5 +1,5 @@
-"""Probe services, all at once: one that hangs or lies costs no other its answer."""
-# make example RUN="probe.py https://pypi.org https://www.python.org http://127.0.0.1:8808/gone"
+"""Probe services, all at once. A service that hangs takes no answer from the others."""
+# make example RUN="probe.py https://www.python.org https://docs.python.org http://127.0.0.1:8808/gone"
 
 import ssl
 import sys

@@ -1,4 +1,4 @@
-"""Somebody to probe and to notify: /gone answers 410, /slow takes 30 s, all else 200."""
+"""A server to probe and to notify: /gone answers 410, /slow takes 30 s, all else 200."""
 # make example RUN="server.py"     (Ctrl-C ends it)
 
 import sys

@@ -1,4 +1,4 @@
-"""Render templates, each in a child: a bad one fails alone, with its name and its reason."""
+"""Render templates, each in a child. A bad template fails alone, with its name and its reason."""
 # make example RUN="templates.py"
 
 from jinja2 import DictLoader, Environment, StrictUndefined

@@ -9,49 +9,53 @@ import sys
 from pathlib import Path
 
 import pytest
+from pages import PAGES, ROOT, Block, blocks, check_printed, write_files
 from support import LIMIT
 
 import tep_parallel
 
-ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 PACKAGE = Path(tep_parallel.__file__).parent
-# What such a program imports, the extra `peers` installs.
-PEER = re.compile(r"^(?:import|from) (?:coverage|opentelemetry|sentry_sdk)\b", re.MULTILINE)
+# What such a block imports or runs, the extra `peers` installs.
+PEER = re.compile(
+    r"^(?:(?:import|from) (?:coverage|opentelemetry|sentry_sdk|sqlalchemy)|coverage)\b",
+    re.MULTILINE,
+)
 BIN = Path(sys.executable).parent
-
-
-def blocks() -> list[tuple[str, str, str]]:
-    """Each code block: where it stands, its language, its text."""
-    found = []
-    for page in PAGES:
-        text = page.read_text()
-        for block in re.finditer(r"^```([^\n]*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
-            line = text.count("\n", 0, block.start()) + 1
-            found.append((f"{page.name}:{line}", block[1], block[2]))
-    return found
 
 
 def of(language: str) -> list[object]:
     return [
-        pytest.param(code, id=place, marks=[pytest.mark.peers] if PEER.search(code) else [])
-        for place, known, code in blocks()
-        if known == language
+        pytest.param(
+            block,
+            id=f"{block.page}:{block.line}",
+            marks=[pytest.mark.peers] if PEER.search(block.text) else [],
+        )
+        for block in blocks()
+        if block.language == language and not block.file
     ]
 
 
 def test_every_block_is_one_that_these_tests_run() -> None:
     assert len(blocks()) >= 8
-    assert {language for _, language, _ in blocks()} == {"python", "sh"}
+    assert {block.language for block in blocks()} == {"python", "sh"}
     for page in PAGES:
-        assert not re.search(r"\n\n    \S", page.read_text()), f"{page.name}: an indented block"
+        prose = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+        assert not re.search(r"\n\n    \S", prose), f"{page.name}: an indented block"
+
+
+def test_every_file_that_a_page_shows_is_run() -> None:
+    """By a script of the page, or by a test of its own."""
+    own_tests = (ROOT / "tests" / "test_recipes.py").read_text()
+    for file in filter(lambda block: block.file, blocks()):
+        scripts = [one.text for one in blocks() if (one.page, one.language) == (file.page, "sh")]
+        assert any(file.file in text for text in [*scripts, own_tests]), file.file
 
 
 @pytest.mark.parametrize("program", of("python"))
-def test_a_program_prints_what_its_comments_say(program: str, tmp_path: Path) -> None:
+def test_a_program_prints_what_its_comments_say(program: Block, tmp_path: Path) -> None:
     """After each print stands what it prints, and perhaps, after a comma, why."""
     done = subprocess.run(
-        [sys.executable, "-c", program],
+        [sys.executable, "-c", program.text],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -59,19 +63,18 @@ def test_a_program_prints_what_its_comments_say(program: str, tmp_path: Path) ->
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    said = re.findall(r"(?:print\(.*|^ +)# (.*)$", program, re.MULTILINE)
-    printed = done.stdout.splitlines()
-    assert said
-    assert len(printed) == len(said)
-    for line, comment in zip(printed, said, strict=True):
-        assert comment == line or comment.startswith(f"{line}, ")
+    check_printed(program.text, done.stdout)
 
 
 @pytest.mark.parametrize("script", of("sh"))
-def test_a_script_runs(script: str, tmp_path: Path) -> None:
-    """`make` only says what it would do: CI does it."""
+def test_a_script_runs(script: Block, tmp_path: Path) -> None:
+    """`make` only says what it would do: CI does it. What `pip` would fetch is this package."""
     (tmp_path / "secret.key").write_bytes(b"key")
-    for line in script.splitlines():
+    write_files(script.page, tmp_path)
+    for line in script.text.splitlines():
+        if line.startswith("pip install"):
+            assert line == "pip install tep-parallel"
+            continue
         command = line.replace(".venv/bin/", f"{BIN}/")
         place = tmp_path
         if line.startswith(("make ", ".venv/")):
@@ -90,16 +93,32 @@ def test_a_script_runs(script: str, tmp_path: Path) -> None:
         assert done.stdout, line
 
 
+def anchors(page: Path) -> set[str]:
+    """What a link to one of the page's headings may name."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_and_files_that_a_page_names_are_there(page: Path) -> None:
     text = page.read_text()
-    links = [page.parent / link for link in re.findall(r"\]\(([^)#]+)\)", text)]
-    for path in links:
+    for name, anchor in re.findall(r"\]\(([^)#]*)#?([^)]*)\)", text):
+        path = page.parent / name if name else page
         assert path.exists(), path
+        assert not anchor or anchor in anchors(path), f"{name}#{anchor}"
     folders = "benchmarks|csrc|docs|examples|tep_parallel|tests"
     for name in re.findall(rf"`((?:{folders})/[^`*]+)`", text):
         # The wheel's tests run where the package itself is elsewhere.
         assert (ROOT / name).exists() or (PACKAGE.parent / name).exists(), name
+
+
+@pytest.mark.skipif(not (ROOT / "csrc" / "base").is_dir(), reason="the wings are not there yet")
+def test_files_that_the_architecture_names_by_their_wing_are_there() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    for name in set(re.findall(r"`([\w/]+(?:\.[ch]|\.cdef\.h))`", text)) - {"Python.h"}:
+        assert (ROOT / "csrc" / name.removeprefix("csrc/")).exists(), name
+    for name in re.findall(r"`(_\w+(?:\.py|/(?:\w+\.py)?))`", text):
+        assert (PACKAGE / name).exists(), name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
