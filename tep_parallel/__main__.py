@@ -12,10 +12,10 @@ def main() -> int:
     # While there is no work to give up, Ctrl-C may end this process as it is.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from tep_parallel import _cli
+    from tep_parallel._command import parser
 
     try:
-        return _cli.run(sys.argv[1:])
+        return parser.run(sys.argv[1:])
     except KeyboardInterrupt:
         # Die of it, so that a shell's loop over this command ends too.
         signal.signal(signal.SIGINT, signal.SIG_DFL)

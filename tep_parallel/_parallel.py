@@ -6,9 +6,9 @@ import os
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex, overload
 
-from tep_parallel._codec import Codec
+from tep_parallel._engine.codec import Codec
+from tep_parallel._engine.options import OnError, OnFinish, OnStart, Options, Progress
 from tep_parallel._errors import Failure, shown
-from tep_parallel._options import OnError, OnFinish, OnStart, Options, Progress
 from tep_parallel._outcome import Outcome
 from tep_parallel._typing import GenericOf, T, W_co
 from tep_parallel._worker import ParallelWorker, Process, process_of, warn_of_misspelling
@@ -16,7 +16,7 @@ from tep_parallel._worker import ParallelWorker, Process, process_of, warn_of_mi
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from tep_parallel._options import Arguments
+    from tep_parallel._engine.options import Arguments
     from tep_parallel._typing import Ended, Returning
 
 
@@ -210,12 +210,12 @@ class Parallel(GenericOf[T, W_co]):
             return None
         # Loaded now: a child of a busy host cannot import what another thread is importing.
         if self._options.in_processes == 0:
-            from tep_parallel._serial import Ended as EndedHere
+            from tep_parallel._engine.serial import Ended as EndedHere
 
             return EndedHere(
                 self.worker, process, listed, self._options, on_error=on_error, discard=discard
             )
-        from tep_parallel._forked import Ended as EndedThere
+        from tep_parallel._engine.forked import Ended as EndedThere
 
         return EndedThere(
             self.worker, process, listed, self._options, on_error=on_error, discard=discard
@@ -233,7 +233,7 @@ def _first_of(failures: list[Failure]) -> BaseException:
     It empties the list: a frame that an exception has passed must not refer to it, or the
     two keep each other, and all that they refer to, until the garbage collector comes.
     """
-    from tep_parallel._raised import add_note, add_others
+    from tep_parallel._engine.travel.raised import add_note, add_others
 
     index, item, error = failures[0]
     others = failures[1:]

@@ -19,9 +19,9 @@ _HEX_DIGITS = 64
 @functools.cache
 def native() -> ModuleType:
     """The extension, loaded at the first call: importing tep_parallel must stay cheap."""
-    from tep_parallel import _native
+    from tep_parallel._engine import native as extension
 
-    return _native
+    return extension
 
 
 @functools.cache

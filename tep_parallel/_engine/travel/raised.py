@@ -6,11 +6,19 @@ import pickle
 import traceback
 from typing import TypeGuard
 
-from tep_parallel._again import add_note as add_note  # for those who know this module
-from tep_parallel._again import again
-from tep_parallel._apart import Piece, apart, name_of
+from tep_parallel._engine.travel.again import add_note as add_note  # for those who know this module
+from tep_parallel._engine.travel.again import again
+from tep_parallel._engine.travel.apart import Piece, apart, name_of
+from tep_parallel._engine.travel.pickles import (
+    CAUSE,
+    CONTEXT,
+    DICT,
+    GROUP,
+    SUPPRESS,
+    TRACEBACK,
+    is_group,
+)
 from tep_parallel._errors import Failure, WorkerError, message_of, shown
-from tep_parallel._pickles import CAUSE, CONTEXT, DICT, GROUP, SUPPRESS, TRACEBACK, is_group
 
 _LENGTH = 8  # bytes of the number before each of the three texts
 

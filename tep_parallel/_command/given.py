@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Iterator
 
-from tep_parallel._report import failure
+from tep_parallel._command.report import failure
 
 STANDARD_INPUT = "-"  # the name by which a command line has it
 

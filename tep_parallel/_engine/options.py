@@ -17,8 +17,8 @@ from typing import (
     get_args,
 )
 
-from tep_parallel._codec import Codec, check_codec
-from tep_parallel._counting import processor_count
+from tep_parallel._engine.codec import Codec, check_codec
+from tep_parallel._engine.counting import processor_count
 
 if TYPE_CHECKING:
     from typing_extensions import TypedDict

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from tep_parallel import _pickles
-from tep_parallel._errors import message_of, shown
-from tep_parallel._pickles import ARGS, CAUSE, CONTEXT, DICT, SUPPRESS, Shown
-from tep_parallel._whole import (
+from tep_parallel._engine.travel import pickles
+from tep_parallel._engine.travel.pickles import ARGS, CAUSE, CONTEXT, DICT, SUPPRESS, Shown
+from tep_parallel._engine.travel.whole import (
     ARGS_NAME,
     Field,
     Name,
@@ -17,6 +16,7 @@ from tep_parallel._whole import (
     is_makeable,
     own_pickle,
 )
+from tep_parallel._errors import message_of, shown
 
 _DEEPEST = 32  # of causes, groups and exceptions within each other
 _LONGEST = 1000  # characters of a repr that stands for a value
@@ -114,7 +114,7 @@ class _Apart:
                 return piece
             else:
                 has = set()
-                piece = piece._replace(kind=_pickles.dumps(kind), group=self._group(error))
+                piece = piece._replace(kind=pickles.dumps(kind), group=self._group(error))
         except KeyboardInterrupt:
             raise
         except BaseException:  # noqa: BLE001  # a class may raise anything; the text travels
@@ -160,7 +160,7 @@ class _Apart:
             pickled = self._pickled(value)
             if pickled is not None:
                 yield field, pickled
-            elif _pickles.is_built_in(mro[field[0]]):
+            elif pickles.is_built_in(mro[field[0]]):
                 self._left_out.append(field[1])  # what it is matters there: no repr would do
             else:
                 yield field, self._value(field[1], value)
@@ -171,7 +171,7 @@ class _Apart:
         if pickled is None:
             self._replaced.append(name)
             pickled = self._pickled(self._in_part(value, _NESTED))
-        return pickled if pickled is not None else _pickles.dumps(_shown(value))
+        return pickled if pickled is not None else pickles.dumps(_shown(value))
 
     def _in_part(self, value: Any, depth: int) -> object:
         """`value`, with the repr of what of it cannot be pickled."""
@@ -188,9 +188,9 @@ class _Apart:
     def _pickled(self, value: object) -> bytes | None:
         """None: it does not survive a pickle."""
         try:
-            pickled = _pickles.dumps(value, self._place)
+            pickled = pickles.dumps(value, self._place)
             if type(value) not in _SCALARS:
-                _pickles.loads(pickled, lambda place: self._found[place][0])
+                pickles.loads(pickled, lambda place: self._found[place][0])
         except KeyboardInterrupt:
             raise
         except BaseException:  # noqa: BLE001  # its class may raise anything; a note tells

@@ -6,9 +6,9 @@ import copyreg
 from collections.abc import Iterator
 from typing import Any
 
-from tep_parallel import _pickles
+from tep_parallel._engine.travel import pickles
+from tep_parallel._engine.travel.pickles import ARGS, DICT, GROUP
 from tep_parallel._errors import message_of
-from tep_parallel._pickles import ARGS, DICT, GROUP
 
 # A place for a value outside __dict__: the number of its class in the mro, its name there.
 Field = tuple[int, str]
@@ -20,7 +20,7 @@ ARGS_NAME: Field = (-1, "args")  # for them, among names
 def is_makeable(error: BaseException) -> bool:
     """Whether its built-in base can make one like it; not what a C extension makes."""
     try:
-        _pickles.bare(type(error), *group_of(error))
+        pickles.bare(type(error), *group_of(error))
     except TypeError:
         return False
     return True
@@ -28,7 +28,7 @@ def is_makeable(error: BaseException) -> bool:
 
 def group_of(error: BaseException) -> tuple[Any, ...]:
     """The message and the members of a group; nothing of what is none."""
-    if not _pickles.is_group(type(error)):
+    if not pickles.is_group(type(error)):
         return ()
     return GROUP.message.__get__(error), GROUP.exceptions.__get__(error)
 
@@ -37,7 +37,7 @@ def fields_of(error: BaseException) -> Iterator[tuple[Field, Any]]:
     """What it holds outside __dict__, but for what is the same in each exception."""
     for at, owner in enumerate(type(error).__mro__):
         for name, found in vars(owner).items():
-            if not _pickles.is_field(owner, found):
+            if not pickles.is_field(owner, found):
                 continue
             try:
                 value = found.__get__(error)
@@ -56,11 +56,11 @@ def own_pickle(error: BaseException, *, makeable: bool) -> tuple[bytes | None, s
     pickle need not bring back all, for the rest can be set.
     """
     kind = type(error)
-    if makeable and (_pickles.is_group(kind) or not _pickles_itself(kind)):
+    if makeable and (pickles.is_group(kind) or not _pickles_itself(kind)):
         return None, set()
     try:
-        pickled = _pickles.dumps(error)
-        copy = _pickles.loads(pickled, _pickles.node_at)
+        pickled = pickles.dumps(error)
+        copy = pickles.loads(pickled, pickles.node_at)
         if type(copy) is not kind or not _look_alike(message_of(copy), message_of(error)):
             return None, set()
         has = _names(copy)
@@ -85,7 +85,7 @@ def _same_args(copy: BaseException, error: BaseException) -> bool:
 
 
 def _look_alike(one: str, other: str) -> bool:
-    return _pickles.without_addresses(one) == _pickles.without_addresses(other)
+    return pickles.without_addresses(one) == pickles.without_addresses(other)
 
 
 def _pickles_itself(kind: type[BaseException]) -> bool:
@@ -94,6 +94,6 @@ def _pickles_itself(kind: type[BaseException]) -> bool:
         return True
     for name in ("__reduce_ex__", "__reduce__", "__setstate__"):
         owner = next(owner for owner in kind.__mro__ if name in vars(owner))
-        if not _pickles.is_built_in(owner):
+        if not pickles.is_built_in(owner):
             return True
     return False

@@ -19,9 +19,9 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from tep_parallel import _handlers
-from tep_parallel._layers import Renewal, is_behind, renewals
-from tep_parallel._native import lib
+from tep_parallel._engine import handlers
+from tep_parallel._engine.layers import Renewal, is_behind, renewals
+from tep_parallel._engine.native import lib
 
 _in_child: Callable[[Any], int] = lib.sphttp_call_in_child
 
@@ -75,7 +75,7 @@ def flush_host() -> bool:
         try:
             flush((stream,), [])
         except Exception as error:
-            if _handlers.raised_by_handler(error):
+            if handlers.raised_by_handler(error):
                 raise  # the host wants to be out of here
             failed = True
             # A stream that a child renews still has it all, and nobody prints it twice: the
@@ -119,7 +119,7 @@ def _tell_of(stream: object, error: Exception) -> None:
     try:
         warnings.warn(msg, RuntimeWarning, stacklevel=2)
     except Exception as other:
-        if isinstance(other, Warning) or _handlers.raised_by_handler(other):
+        if isinstance(other, Warning) or handlers.raised_by_handler(other):
             raise
         # Where warnings are written to is what is broken: there is nobody to tell.
 

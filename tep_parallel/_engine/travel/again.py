@@ -5,10 +5,10 @@ from __future__ import annotations
 import pickle
 from typing import Any
 
-from tep_parallel import _pickles
-from tep_parallel._apart import Piece
+from tep_parallel._engine.travel import pickles
+from tep_parallel._engine.travel.apart import Piece
+from tep_parallel._engine.travel.pickles import ARGS, CAUSE, CONTEXT, DICT, SUPPRESS, Shown
 from tep_parallel._errors import WorkerError, message_of
-from tep_parallel._pickles import ARGS, CAUSE, CONTEXT, DICT, SUPPRESS, Shown
 
 _LONGEST = 1000  # characters of a text in a note
 
@@ -67,12 +67,12 @@ class _Again:
 
     def _new(self, piece: Piece) -> BaseException:
         if piece.own is not None:
-            error = _pickles.loads(piece.own, _pickles.node_at)
+            error = pickles.loads(piece.own, pickles.node_at)
         elif piece.kind is not None:
-            kind = _pickles.loads(piece.kind, _pickles.node_at)
+            kind = pickles.loads(piece.kind, pickles.node_at)
             group = piece.group
             members = () if group is None else (group[0], [*map(self._node, group[1])])
-            error = _pickles.bare(kind, *members)
+            error = pickles.bare(kind, *members)
         else:
             raise pickle.UnpicklingError(piece.name)
         if not issubclass(type(error), BaseException):
@@ -114,7 +114,7 @@ class _Again:
 
     def _value(self, pickled: bytes) -> Any:
         try:
-            return _pickles.loads(pickled, self._node)
+            return pickles.loads(pickled, self._node)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # its class may raise anything; a note tells
@@ -127,8 +127,8 @@ class _Again:
             told.append(f"not sent, its repr stands in its place: {', '.join(piece.replaced)}")
         if left_out:
             told.append(f"not sent, left out: {', '.join(left_out)}")
-        text = _pickles.without_addresses(message_of(error))
-        if text != _pickles.without_addresses(piece.message):
+        text = pickles.without_addresses(message_of(error))
+        if text != pickles.without_addresses(piece.message):
             told.append(f"in the child its text was: {piece.message[:_LONGEST]}")
         for note in told:
             self.whole = False

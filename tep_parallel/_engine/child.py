@@ -18,10 +18,9 @@ from os import getpid
 from signal import set_wakeup_fd
 from typing import Any, NoReturn
 
-from tep_parallel import _counting, _ending, _raised, _streams
-from tep_parallel._codec import Codec, encoded
 from tep_parallel._control import Break, Kill
-from tep_parallel._engine import (
+from tep_parallel._engine import counting, ending, streams
+from tep_parallel._engine.call import (
     begin,
     commit,
     commit_text,
@@ -31,7 +30,9 @@ from tep_parallel._engine import (
     slot,
     work,
 )
-from tep_parallel._native import lib
+from tep_parallel._engine.codec import Codec, encoded
+from tep_parallel._engine.native import lib
+from tep_parallel._engine.travel import raised
 from tep_parallel._worker import Hooks, Process
 
 _RETURNED = lib.SPHTTP_RETURNED
@@ -49,8 +50,8 @@ _KILL = lib.SPHTTP_KILL
 # Their handlers survive the fork where they are a C library's (faulthandler), not Python's.
 _FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT)
 
-_before_last = _ending.before_last
-_after_failure = _ending.after_failure
+_before_last = ending.before_last
+_after_failure = ending.after_failure
 
 Prepared = tuple[TextIOWrapper | None, list[Callable[[], object]]]
 
@@ -65,23 +66,23 @@ def prepare(handle: object, *, hooks: bool) -> Prepared:
     What needs no Python the nursery does. Returns the standard input that each child gets
     (None: its own is left alone), and what else it has to call.
     """
-    _streams.prepare_writers(handle, renew=hooks)
+    streams.prepare_writers(handle, renew=hooks)
     steps: list[Callable[[], object]] = []
     for number in _FAULTS:
         if callable(signal.getsignal(number)):
             steps.append(partial(signal.signal, number, signal.SIG_DFL))
     if "gevent" in sys.modules:
-        from tep_parallel import _gevent
+        from tep_parallel._engine import gevent
 
-        steps.append(_gevent.destroy_hub)
+        steps.append(gevent.destroy_hub)
     if "numpy.random" in sys.modules:
         steps.append(sys.modules["numpy.random"].seed)  # `random` has a hook, this has none
     if "multiprocessing.util" in sys.modules:
-        from tep_parallel import _multiprocessing
+        from tep_parallel._engine import multiprocessing
 
         host = os.getpid()
-        steps.append(lambda: _multiprocessing.enter(host, slot(handle)))
-    return _streams.prepare_stdin(), steps
+        steps.append(lambda: multiprocessing.enter(host, slot(handle)))
+    return streams.prepare_stdin(), steps
 
 
 def serve(
@@ -114,7 +115,7 @@ def serve(
     try:
         try:
             set_wakeup_fd(-1)  # the host's, or the call's
-            _counting.forked_by = handle
+            counting.forked_by = handle
             stdin, steps = prepared
             if stdin is not None:
                 sys.stdin = stdin
@@ -177,7 +178,7 @@ def serve(
                 if isinstance(box[1], SystemExit):
                     _exit(handle, box[1])
                 raise box[1]
-            _ending.end(handle, teardown)
+            ending.end(handle, teardown)
         except SystemExit as end:
             _fail_by_exit(handle, b"teardown", end)
         except BaseException as error:  # noqa: BLE001  # it travels to the caller
@@ -220,14 +221,14 @@ def _fail_by_exit(handle: object, hook: bytes, end: SystemExit) -> NoReturn:
 
 def _packed(error: BaseException, *, rebuild: bool) -> tuple[int, bytes]:
     """The status and the payload for what was raised."""
-    payload, pickled = _raised.pack(error, rebuild=rebuild)
+    payload, pickled = raised.pack(error, rebuild=rebuild)
     return _RAISED_AS if pickled else _RAISED, payload
 
 
 def _exit(handle: object, end: SystemExit) -> NoReturn:
     """End this child as its item wants it, and the interpreter would."""
     try:
-        _ending.settle()
+        ending.settle()
     finally:
         leave(_exit_status(handle, end))
 

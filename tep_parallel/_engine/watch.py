@@ -8,8 +8,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-from tep_parallel import _counting
-from tep_parallel._options import Options
+from tep_parallel._engine import counting
+from tep_parallel._engine.options import Options
 from tep_parallel._outcome import Outcome
 
 
@@ -99,5 +99,5 @@ def _bar(pid: int) -> Any:  # noqa: ARG001  # each process has one of its own
 
     # The part of tqdm's lock that is the threads', so that bars of the host take turns. A thread
     # of the host's may have held it when this child was forked.
-    lock = std.TqdmDefaultWriteLock.th_lock if _counting.forked_by is None else std.TRLock()
+    lock = std.TqdmDefaultWriteLock.th_lock if counting.forked_by is None else std.TRLock()
     return type("Bar", (std.tqdm,), {"_lock": lock, "monitor_interval": 0})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tep_parallel._native import ffi, lib
+from tep_parallel._engine.native import ffi, lib
 
 _buffer = ffi.buffer
 _drop = lib.sphttp_call_drop

@@ -53,8 +53,9 @@ def decoded(
     try:
         return codec.loads(payload.decode("utf-8", "surrogatepass") if is_text else payload), None
     except BaseException as error:  # it is the item's outcome, or a signal handler's
-        from tep_parallel import _handlers, _raised  # importing this package must stay cheap
+        from tep_parallel._engine import handlers  # importing this package must stay cheap
+        from tep_parallel._engine.travel import raised  # importing this package must stay cheap
 
-        if _handlers.raised_by_handler(error):
+        if handlers.raised_by_handler(error):
             raise
-        return None, _raised.of_this_process(error, index=index, item=item)
+        return None, raised.of_this_process(error, index=index, item=item)

@@ -5,9 +5,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from tep_parallel import _sums
-from tep_parallel._given import STANDARD_INPUT, WrongUsageError, content, split, standard_input
-from tep_parallel._report import Printer, failure
+from tep_parallel._command import sums
+from tep_parallel._command.given import (
+    STANDARD_INPUT,
+    WrongUsageError,
+    content,
+    split,
+    standard_input,
+)
+from tep_parallel._command.report import Printer, failure
 
 Digests = list[str | BaseException]
 
@@ -37,7 +43,7 @@ def check(
         told = f"standard input: {error.strerror}" if from_standard_input else failure(name, error)
         printer.complain(told)
         return False
-    entries = _sums.parsed(split(listed), options.algorithm)
+    entries = sums.parsed(split(listed), options.algorithm)
     if from_standard_input:
         name = "standard input"
         # It has been read: no line of it can mean what it holds.
@@ -61,7 +67,7 @@ def check(
             matched += found == digest
             verdict = "OK" if found == digest else "FAILED"
         if verdict != "OK" or not options.quiet:
-            printer.put([_sums.verdict(path, verdict)])
+            printer.put([sums.verdict(path, verdict)])
     _warn(printer, len(entries) - len(expected), "line is", "lines are", "improperly formatted")
     _warn(printer, unreadable, "listed file", "listed files", "could not be read")
     _warn(printer, wrong, "computed checksum", "computed checksums", "did NOT match")

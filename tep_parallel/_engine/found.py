@@ -7,8 +7,10 @@ import re
 import sys
 from typing import Any
 
-from tep_parallel._codec import decoded
-from tep_parallel._engine import Call
+from tep_parallel._engine.call import Call
+from tep_parallel._engine.codec import decoded
+from tep_parallel._engine.native import lib
+from tep_parallel._engine.options import Options
 from tep_parallel._errors import (
     DeadWorkerError,
     ItemTimeoutError,
@@ -20,8 +22,6 @@ from tep_parallel._errors import (
     not_begun,
     shown,
 )
-from tep_parallel._native import lib
-from tep_parallel._options import Options
 from tep_parallel._outcome import Outcome
 from tep_parallel._sock import file_error
 from tep_parallel._worker import ParallelWorker, Process, not_text
@@ -147,15 +147,15 @@ class Finder:
             error = _ended_by_hook(self._call.payload(index, result))
             if error is not None:
                 return error
-        from tep_parallel import _raised
+        from tep_parallel._engine.travel import raised
 
         if result.fate in (_RAISED, _RAISED_AS):
             rebuild = self._options.rebuild and result.fate == _RAISED_AS
             payload = self._call.payload(index, result)
-            error = _raised.unpack(payload, rebuild=rebuild, where="setup or teardown")
+            error = raised.unpack(payload, rebuild=rebuild, where="setup or teardown")
         else:
             error = ParallelError("setup or teardown failed in a child, which could not say why")
-        _raised.add_note(error, "tep_parallel: raised by setup or teardown, not for an item")
+        raised.add_note(error, "tep_parallel: raised by setup or teardown, not for an item")
         return error
 
     def _tampered(self, index: int) -> TamperedResultError:
@@ -168,12 +168,12 @@ class Finder:
         item = self._items[index]
         where = f"item {index} ({shown(item)})"
         if fate in (_RAISED, _RAISED_AS):
-            from tep_parallel import _raised
+            from tep_parallel._engine.travel import raised
 
             rebuild = self._options.rebuild and fate == _RAISED_AS
             try:
                 payload = self._call.payload(index, result)
-                return _raised.unpack(payload, rebuild=rebuild, index=index, item=item)
+                return raised.unpack(payload, rebuild=rebuild, index=index, item=item)
             except UnicodeDecodeError:
                 return self._tampered(index)
         if fate == lib.SPHTTP_NO_DIGEST:

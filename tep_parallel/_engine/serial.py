@@ -8,13 +8,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from tep_parallel import _counting, _digest, _raised
-from tep_parallel._codec import decoded, encoded
+from tep_parallel import _file_digest
 from tep_parallel._control import Break
+from tep_parallel._engine import counting
+from tep_parallel._engine.codec import decoded, encoded
+from tep_parallel._engine.options import Options
+from tep_parallel._engine.travel import raised
+from tep_parallel._engine.watch import Watch
 from tep_parallel._errors import Failure, dead, dead_in_setup
-from tep_parallel._options import Options
 from tep_parallel._outcome import Outcome
-from tep_parallel._watch import Watch
 from tep_parallel._worker import ParallelWorker, Process, hooks_of, not_text
 
 # The value, the exception, and whether the value was given with Break.
@@ -41,11 +43,11 @@ class Ended:
         self.given: dict[int, Any] = {}
         self._outcomes: list[Outcome[Any]] = []
         setup, teardown = hooks_of(worker)
-        former = _counting.without_child.set(True)
+        former = counting.without_child.set(True)
         try:
             self._hook("setup", setup, rebuild=options.rebuild)
             run = partial(_process, worker, process, options, discard=discard)
-            size_of = _digest.size_of if options.in_bytes else None
+            size_of = _file_digest.size_of if options.in_bytes else None
             with Watch(options, items, size_of) as watch:
                 self._process_all(run, items, watch, stop=on_error in ("stop", "kill"))
             self._hook("teardown", teardown, rebuild=options.rebuild)
@@ -53,7 +55,7 @@ class Ended:
             self._outcomes.clear()  # else the frames that this passes keep them, and they those
             raise
         finally:
-            _counting.without_child.reset(former)
+            counting.without_child.reset(former)
 
     def _hook(self, name: str, hook: Callable[[], object] | None, *, rebuild: bool) -> None:
         if hook is None:
@@ -65,8 +67,8 @@ class Ended:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001  # as a child's would
-            failure = _raised.as_if_sent(error, rebuild=rebuild, where="setup or teardown")
-            _raised.add_note(failure, "tep_parallel: raised by setup or teardown, not for an item")
+            failure = raised.as_if_sent(error, rebuild=rebuild, where="setup or teardown")
+            raised.add_note(failure, "tep_parallel: raised by setup or teardown, not for an item")
             try:
                 raise failure from failure.__cause__
             finally:
@@ -144,7 +146,7 @@ def _process(
         # In no variable: this frame is in its traceback, and they would keep each other.
         return (
             None,
-            _raised.as_if_sent(error, rebuild=options.rebuild, index=index, item=item),
+            raised.as_if_sent(error, rebuild=options.rebuild, index=index, item=item),
             False,
         )
     if not wanted or (broke and result is None and codec is None):

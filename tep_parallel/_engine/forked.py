@@ -8,14 +8,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NoReturn
 
-from tep_parallel import _digest
-from tep_parallel._engine import CHILD, NEWS, Call, leave
+from tep_parallel import _file_digest
+from tep_parallel._engine.call import CHILD, NEWS, Call, leave
+from tep_parallel._engine.found import Finder
+from tep_parallel._engine.native import lib
+from tep_parallel._engine.options import Options
+from tep_parallel._engine.watch import Watch
 from tep_parallel._errors import DeadlineError, Failure
-from tep_parallel._found import Finder
-from tep_parallel._native import lib
-from tep_parallel._options import Options
 from tep_parallel._outcome import Outcome
-from tep_parallel._watch import Watch
 from tep_parallel._worker import Hooks, ParallelWorker, Process, hooks_of
 
 _NOT_BEGUN = lib.SPHTTP_NOT_BEGUN
@@ -58,7 +58,7 @@ class Ended:
         self._on_error = on_error
         self._pool = options.in_processes is not None and not options.isolation
         self._known: dict[int, Outcome[Any]] = {}  # what has been fetched from C
-        self._job = _digest.job_of(worker, items, options)
+        self._job = _file_digest.job_of(worker, items, options)
         hooks = hooks_of(worker)
         alive = min(options.in_processes or _MOST_ALIVE, len(items))
         root = options.scratch_root or os.path.abspath(os.environ.get("TMPDIR") or "/tmp")
@@ -94,20 +94,20 @@ class Ended:
     def _warn_of_overstayed(self) -> None:
         pid, stage = self._call.overstayed
         if pid != 0:
-            from tep_parallel import _ending
+            from tep_parallel._engine import ending
 
-            msg = _ending.overstayed(pid, stage, self._options.timeout)
+            msg = ending.overstayed(pid, stage, self._options.timeout)
             warnings.warn(msg, RuntimeWarning, stacklevel=5)
 
     def _server(self, process: Process, hooks: Hooks, *, discard: bool) -> Serve:
         """What a child does."""
         # Loaded now: a child of a busy host cannot import what another thread is importing.
-        from tep_parallel import _child
+        from tep_parallel._engine import child
 
         call, options = self._call, self._options
-        prepared = _child.prepare(call.handle, hooks=options.watched)
+        prepared = child.prepare(call.handle, hooks=options.watched)
         return partial(
-            _child.serve,
+            child.serve,
             call.handle,
             call.event,
             process,
@@ -140,7 +140,7 @@ class Ended:
     def _watch(self, serve: Serve) -> None:
         """Run the call, and tell of each item as it ends."""
         held = self._options.on_start is not None
-        size_of = _digest.size_of if self._options.in_bytes else None
+        size_of = _file_digest.size_of if self._options.in_bytes else None
         with Watch(self._options, self._items, size_of) as watch:
             if held:
                 self._call.allow(0)

@@ -28,7 +28,7 @@ def worker_number() -> int | None:
         return 0
     if forked_by is None:
         return None
-    from tep_parallel._engine import slot
+    from tep_parallel._engine.call import slot
 
     return slot(forked_by)
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from tep_parallel._native import fail, ffi, lib
-from tep_parallel._results import Results
+from tep_parallel._engine.native import fail, ffi, lib
+from tep_parallel._engine.results import Results
 
 if TYPE_CHECKING:
-    from tep_parallel._digest import Job
+    from tep_parallel._file_digest import Job
 
 # cffi makes a function when it is first asked for: here, and not anew in every child.
 commit: Callable[[Any, int, int, bytes, int], int] = lib.sphttp_child_commit
@@ -239,6 +239,6 @@ def _gevents_waiter() -> Callable[[int], None] | None:
     """gevent's way to wait for a descriptor, where it has patched the host."""
     if "gevent.monkey" not in sys.modules:
         return None
-    from tep_parallel import _gevent
+    from tep_parallel._engine import gevent
 
-    return _gevent.waiter()
+    return gevent.waiter()

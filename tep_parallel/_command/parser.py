@@ -8,17 +8,17 @@ import warnings
 from collections.abc import Callable
 from typing import NoReturn
 
-from tep_parallel import _cli_digest
-from tep_parallel._counting import processor_count
-from tep_parallel._given import (
+from tep_parallel._command import digest as digest_command
+from tep_parallel._command.given import (
     RefusedError,
     WrongUsageError,
     all_of_standard_input,
     asking_the_system,
     split,
 )
+from tep_parallel._command.report import Printer, failure
+from tep_parallel._engine.counting import processor_count
 from tep_parallel._parallel import Parallel
-from tep_parallel._report import Printer, failure
 from tep_parallel._version import __version__
 from tep_parallel._worker import ParallelWorker, Process
 
@@ -86,7 +86,7 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
         epilog="example: tep-parallel digest --key-file secret.key /etc/hosts /etc/passwd",
     )
     digest.set_defaults(run=_digest)
-    _cli_digest.add_arguments(digest)
+    digest_command.add_arguments(digest)
 
     map_ = commands.add_parser(
         "map",
@@ -147,7 +147,7 @@ def _count(text: str) -> int:
 
 
 def _digest(options: argparse.Namespace, printer: Printer) -> int:
-    return _ALL_WELL if _cli_digest.run(options, printer) else _ITEM_FAILED
+    return _ALL_WELL if digest_command.run(options, printer) else _ITEM_FAILED
 
 
 def _map(options: argparse.Namespace, printer: Printer) -> int:
@@ -181,7 +181,7 @@ def _worker(target: str) -> ParallelWorker | Process:
     import json  # noqa: F401
     from importlib import import_module
 
-    from tep_parallel import _child, _forked, _serial  # noqa: F401
+    from tep_parallel._engine import child, forked, serial  # noqa: F401
 
     module_name, _, name = target.partition(":")
     if not module_name or not name:

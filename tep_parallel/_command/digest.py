@@ -9,11 +9,9 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from tep_parallel import _sums
-from tep_parallel._cli_check import Digests, check
-from tep_parallel._digest import ALGORITHMS, FileDigest, wanted_kernel
-from tep_parallel._digest_files import digest_files, in_bytes
-from tep_parallel._given import (
+from tep_parallel._command import sums
+from tep_parallel._command.check import Digests, check
+from tep_parallel._command.given import (
     STANDARD_INPUT,
     WrongUsageError,
     all_of_standard_input,
@@ -22,12 +20,14 @@ from tep_parallel._given import (
     split,
     standard_input,
 )
+from tep_parallel._command.report import Printer, failure
+from tep_parallel._digest import digest_files, in_bytes
+from tep_parallel._file_digest import ALGORITHMS, FileDigest, wanted_kernel
 from tep_parallel._outcome import Outcome
 from tep_parallel._parallel import Parallel
-from tep_parallel._report import Printer, failure
 
 if TYPE_CHECKING:
-    from tep_parallel._options import Progress
+    from tep_parallel._engine.options import Progress
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -107,7 +107,7 @@ def _paths(options: argparse.Namespace, printer: Printer) -> tuple[list[str], bo
         paths = [f"./{path}" if path == STANDARD_INPUT else path for path in paths]
     if not options.recursive:
         return paths, True
-    from tep_parallel._tree import files_below
+    from tep_parallel._command.tree import files_below
 
     unlisted: list[str] = []
 
@@ -200,7 +200,7 @@ def _print(paths: list[str], digests: Digests, algorithm: str, printer: Printer)
     well = True
     for path, digest in zip(paths, digests, strict=True):
         if isinstance(digest, str):
-            lines.append(_sums.line(path, digest, algorithm))
+            lines.append(sums.line(path, digest, algorithm))
         else:
             well = False
             printer.put(lines)

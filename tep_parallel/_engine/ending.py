@@ -11,9 +11,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from tep_parallel._native import lib
-from tep_parallel._streams import flush as _flush
-from tep_parallel._streams import refused as _refused
+from tep_parallel._engine.native import lib
+from tep_parallel._engine.streams import flush as _flush
+from tep_parallel._engine.streams import refused as _refused
 
 leaving: Callable[[Any, int], None] = lib.sphttp_child_leave
 linger: Callable[[Any], None] = lib.sphttp_child_linger
@@ -86,11 +86,11 @@ def settle(tell: Callable[[int], None] | None = None) -> None:
                 thread.join()
             threads = _threads()
     if _FINALIZERS in sys.modules:
-        from tep_parallel import _multiprocessing
+        from tep_parallel._engine import multiprocessing
 
         if tell is not None:
             tell(_FINALIZING)
-        _multiprocessing.finish()
+        multiprocessing.finish()
 
 
 def _threads() -> list[Any]:
