@@ -6,14 +6,16 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal, SupportsFloat, SupportsIndex, overload
 
+from tep_parallel._engine.options import InBytes, Options
+from tep_parallel._engine.run import run
 from tep_parallel._errors import shown
-from tep_parallel._file_digest import FileDigest, joined
-from tep_parallel._parallel import Parallel
+from tep_parallel._file_digest import FileDigest, job_of
+from tep_parallel._parallel import values_of
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
+    from typing_extensions import Buffer, Unpack
 
-    from tep_parallel._engine.options import OnError, Progress
+    from tep_parallel._engine.options import DigestArguments, OnError, Progress
     from tep_parallel._file_digest import Algorithm
     from tep_parallel._sock import StrOrBytesPath
 
@@ -24,13 +26,8 @@ def digest_files(
     key: str | Buffer = b"",
     *,
     algorithm: Algorithm = "hmac-sha256",
-    in_processes: int | SupportsIndex | None = True,
-    timeout: float | SupportsFloat | None = None,
-    deadline: float | SupportsFloat | None = None,
-    retries: int | SupportsIndex = 0,
-    on_error: OnError = "stop",
-    progress: Progress | bool | None = None,
     return_exceptions: Literal[False] = False,
+    **options: Unpack[DigestArguments],
 ) -> list[str]: ...
 
 
@@ -40,13 +37,8 @@ def digest_files(
     key: str | Buffer = b"",
     *,
     algorithm: Algorithm = "hmac-sha256",
-    in_processes: int | SupportsIndex | None = True,
-    timeout: float | SupportsFloat | None = None,
-    deadline: float | SupportsFloat | None = None,
-    retries: int | SupportsIndex = 0,
-    on_error: OnError = "stop",
-    progress: Progress | bool | None = None,
     return_exceptions: bool,
+    **options: Unpack[DigestArguments],
 ) -> list[str | BaseException]: ...
 
 
@@ -91,22 +83,22 @@ def digest_files(
     Source: sha256sum(1), and hashlib.file_digest, which take one file after another.
     """
     listed = _checked(paths)
-    fan_out = in_bytes(
-        Parallel(
-            FileDigest(key, algorithm=algorithm),
-            in_processes=in_processes,
-            timeout=timeout,
-            deadline=deadline,
-            retries=retries,
-            on_error=on_error,
-            progress=progress,
-        )
+    worker = FileDigest(key, algorithm=algorithm)
+    options = Options(
+        in_processes=in_processes,
+        timeout=timeout,
+        deadline=deadline,
+        retries=retries,
+        on_error=on_error,
+        progress=InBytes(progress),
     )
-    if not return_exceptions:
-        return fan_out.map_processes(listed)
-    ended = fan_out._run(listed, "finish")
-    if ended is None:
+    if not listed:
         return []
+    job = job_of(worker, listed, None) if options.in_processes != 0 else None
+    every = "finish" if return_exceptions else options.on_error
+    ended = run(worker, listed, options, on_error=every, job=job)
+    if not return_exceptions:
+        return values_of(ended)  # type: ignore[no-any-return]
     found, failures = ended.results(every=True)
     for index, _, error in failures:
         found[index] = error
@@ -117,6 +109,8 @@ def _checked(paths: Iterable[StrOrBytesPath]) -> list[StrOrBytesPath]:
     if isinstance(paths, str | bytes | os.PathLike) or not hasattr(type(paths), "__iter__"):
         msg = f"paths: expected an iterable of paths, got one {type(paths).__name__}"
         raise TypeError(msg)
+    from tep_parallel._engine.digest_job import joined
+
     listed = list(paths)
     if joined(listed) is not None:
         return listed
@@ -134,9 +128,3 @@ def _checked(paths: Iterable[StrOrBytesPath]) -> list[StrOrBytesPath]:
             msg = f"{where} has a NUL in it"
             raise ValueError(msg)
     raise AssertionError  # not reached: together they fail only where one does
-
-
-def in_bytes(fan_out: Parallel[str]) -> Parallel[str]:
-    """The same; its progress is told of the bytes that have been read, not of files."""
-    fan_out._options.in_bytes = True
-    return fan_out

@@ -158,9 +158,9 @@ def not_begun(index: int, item: object, *, stopped: bool) -> DeadWorkerError:
     return DeadWorkerError(message, index=index, item=item)
 
 
-def dead_in_setup(pid: int | None, wait_status: int, *, hook: str = "setup") -> DeadWorkerError:
-    """The error of a call in which the worker's own `hook` ended a child with `wait_status`."""
-    return _dead(f"{hook} ended its child", pid, wait_status)
+def dead_in_setup(pid: int | None, wait_status: int, *, by: str = "setup") -> DeadWorkerError:
+    """The error of a call in which the worker's own `by` ended a child with `wait_status`."""
+    return _dead(f"{by} ended its child", pid, wait_status)
 
 
 def dead(index: int, item: object, pid: int | None, wait_status: int) -> DeadWorkerError:

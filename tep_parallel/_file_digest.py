@@ -1,24 +1,22 @@
-"""A worker whose calls are done in C: files are digested by children that never run Python."""
+"""FileDigest: a worker that digests files, in C where it can."""
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from tep_parallel._sock import bytes_of, file_digest, native
-from tep_parallel._worker import ParallelWorker, hooks_of
+from tep_parallel._sock import bytes_of, file_digest
+from tep_parallel._worker import ParallelWorker, setup_and_teardown_of
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-    from tep_parallel._engine.options import Options
+    from tep_parallel._engine.codec import Codec
+    from tep_parallel._engine.digest_job import Job
     from tep_parallel._sock import StrOrBytesPath
     from tep_parallel._worker import Process
 
 Algorithm = Literal["hmac-sha256", "sha256"]
 ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
-_KERNEL = "TEP_PARALLEL_SHA256"
 
 
 class FileDigest(ParallelWorker):
@@ -62,73 +60,22 @@ class FileDigest(ParallelWorker):
         return file_digest(self._key, item)
 
 
-def joined(paths: list[Any]) -> bytes | None:
-    """The names as the system knows them, each with a NUL behind it; None: one has no such."""
-    try:
-        text: str | None = "\0".join(paths)  # so quick that it may be done twice
-    except TypeError:
-        text = None  # there are others than str
-    try:
-        if text is not None:
-            joined = text.encode(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())
-        else:
-            joined = b"\0".join(map(os.fsencode, paths))
-    except (TypeError, UnicodeEncodeError):
-        return None
-    if joined.count(b"\0") != max(len(paths) - 1, 0):
-        return None
-    return joined + b"\0" if paths else b""
-
-
-class Job:
-    """What C needs to digest the items of a call."""
-
-    def __init__(self, paths: bytes, key: bytes | None, kernel: bytes) -> None:
-        self.paths = paths
-        self.key = key
-        self.kernel = kernel
-
-
-def job_of(worker: ParallelWorker | Process, items: list[Any], options: Options) -> Job | None:
-    """How the call is done in C; None: it is not.
+def job_of(
+    worker: ParallelWorker | Process, items: list[Any], codec: Codec[Any] | None
+) -> Job | None:
+    """What C has to do for `worker`; None: its children need Python.
 
     Raises:
         ValueError: TEP_PARALLEL_SHA256 names a kernel that this processor does not have.
     """
-    if not _in_c(worker, options):
+    if type(worker) is not FileDigest or codec is not None:
         return None
-    assert isinstance(worker, FileDigest)
+    own = getattr(worker.process, "__func__", None) is FileDigest.process
+    if not own or setup_and_teardown_of(worker) != (None, None):
+        return None
+    from tep_parallel._engine.digest_job import Job, joined, wanted_kernel
+
     paths = joined(items)
     if paths is None:
-        return None  # process says of each what is wrong with it
+        return None  # process says of each item what is wrong with it
     return Job(paths, worker._key, wanted_kernel())
-
-
-def wanted_kernel() -> bytes:
-    """The name of the kernel that the environment asks for; empty: of none.
-
-    Raises:
-        ValueError: This processor has no such.
-    """
-    wanted = os.environ.get(_KERNEL, "")
-    name = os.fsencode(wanted)
-    if native().lib.sphttp_sha256_kernel(name) == native().ffi.NULL:
-        msg = f"{_KERNEL}: this processor has no kernel {wanted!r}; openssl is everywhere"
-        raise ValueError(msg)
-    return name
-
-
-def _in_c(worker: ParallelWorker | Process, options: Options) -> bool:
-    """Whether the call's children need no Python: neither the worker's nor a codec's."""
-    if type(worker) is not FileDigest or options.codec is not None:
-        return False
-    own = getattr(worker.process, "__func__", None) is FileDigest.process
-    return own and hooks_of(worker) == (None, None)
-
-
-def size_of(path: StrOrBytesPath) -> int:
-    """The size of the file, bytes; 0 where that cannot be had."""
-    try:
-        return os.stat(path).st_size
-    except (OSError, ValueError):
-        return 0

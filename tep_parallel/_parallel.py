@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex, overload
 
 from tep_parallel._engine.codec import Codec
 from tep_parallel._engine.options import OnError, OnFinish, OnStart, Options, Progress
+from tep_parallel._engine.run import run
 from tep_parallel._errors import Failure, shown
+from tep_parallel._file_digest import job_of
 from tep_parallel._outcome import Outcome
 from tep_parallel._typing import GenericOf, T, W_co
 from tep_parallel._worker import ParallelWorker, Process, process_of, warn_of_misspelling
@@ -16,8 +18,9 @@ from tep_parallel._worker import ParallelWorker, Process, process_of, warn_of_mi
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from tep_parallel._engine.ended import Ended
     from tep_parallel._engine.options import Arguments
-    from tep_parallel._typing import Ended, Returning
+    from tep_parallel._typing import Returning
 
 
 class Parallel(GenericOf[T, W_co]):
@@ -107,13 +110,13 @@ class Parallel(GenericOf[T, W_co]):
         warn_of_misspelling(worker)
         self.worker = worker
         self._options = Options(
+            codec,
             in_processes=in_processes,
             isolation=isolation,
             timeout=timeout,
             deadline=deadline,
             retries=retries,
             on_error=on_error,
-            codec=codec,
             rebuild_exceptions=rebuild_exceptions,
             scratch_root=scratch_root,
             progress=progress,
@@ -143,14 +146,7 @@ class Parallel(GenericOf[T, W_co]):
             RuntimeError: This is not the main interpreter; nothing was forked.
         """
         ended = self._run(items, self._options.on_error)
-        if ended is None:
-            return []
-        values, failures = ended.results()
-        if ended.given:
-            return _first(ended.given)  # type: ignore[no-any-return]
-        if failures:
-            raise _first_of(failures)
-        return values
+        return [] if ended is None else values_of(ended)
 
     def each_process(self, items: Iterable[Any]) -> int:
         """Process every item for its side effects; return 0 once every child has ended.
@@ -165,13 +161,10 @@ class Parallel(GenericOf[T, W_co]):
             Exception: As map_processes, but for what is wrong with a result.
         """
         ended = self._run(items, self._options.on_error, discard=True)
-        if ended is None:
-            return 0
-        failures = ended.results()[1]
-        if ended.given:
-            return _first(ended.given)  # type: ignore[no-any-return]
-        if failures:
-            raise _first_of(failures)
+        if ended is not None:
+            values = values_of(ended)
+            if ended.break_values:
+                return values  # type: ignore[no-any-return]
         return 0
 
     def outcomes(self: Parallel[T, str], items: Iterable[Any]) -> list[Outcome[T]]:
@@ -194,7 +187,7 @@ class Parallel(GenericOf[T, W_co]):
 
     def _run(self, items: Iterable[Any], on_error: str, *, discard: bool = False) -> Ended | None:
         """Process the items; None: there are none."""
-        process = process_of(self.worker)
+        process_of(self.worker)
         if isinstance(items, str | bytes | bytearray):  # list("abc") would fork three children
             kind = type(items).__name__
             msg = f"items: expected an iterable of items, got one {kind}"
@@ -208,30 +201,29 @@ class Parallel(GenericOf[T, W_co]):
             raise TypeError(msg) from error
         if not listed:
             return None
-        # Loaded now: a child of a busy host cannot import what another thread is importing.
-        if self._options.in_processes == 0:
-            from tep_parallel._engine.serial import Ended as EndedHere
-
-            return EndedHere(
-                self.worker, process, listed, self._options, on_error=on_error, discard=discard
-            )
-        from tep_parallel._engine.forked import Ended as EndedThere
-
-        return EndedThere(
-            self.worker, process, listed, self._options, on_error=on_error, discard=discard
-        )
+        options = self._options
+        job = job_of(self.worker, listed, options.codec) if options.in_processes != 0 else None
+        return run(self.worker, listed, options, on_error=on_error, discard=discard, job=job)
 
 
-def _first(given: dict[int, Any]) -> Any:
-    """What was given first, by input order."""
-    return given[min(given)]
+def values_of(ended: Ended) -> Any:
+    """What a call returns: its results, or what the first Break gave; or raise its first failure.
+
+    First means first by input order.
+    """
+    values, failures = ended.results()
+    if ended.break_values:
+        return ended.break_values[min(ended.break_values)]
+    if failures:
+        raise first_of(failures)
+    return values
 
 
-def _first_of(failures: list[Failure]) -> BaseException:
-    """The first failure by input order, saying what it was and how many others failed.
+def first_of(failures: list[Failure]) -> BaseException:
+    """The first failure by input order; a note says which item failed, and how many others did.
 
-    It empties the list: a frame that an exception has passed must not refer to it, or the
-    two keep each other, and all that they refer to, until the garbage collector comes.
+    The list is empty afterwards. The exception passes frames that refer to the list: the two
+    would keep each other, and all that they refer to, until the garbage collector comes.
     """
     from tep_parallel._engine.travel.raised import add_note, add_others
 

@@ -140,16 +140,9 @@ def file_digest(key: Any, path: StrOrBytesPath) -> str:
     finally:
         lib.sphttp_file_free(box[0])
     if code != 0:
-        raise file_error(code, path)
+        raise native().file_error(code, path)
     digits: str = ffi.unpack(out, _HEX_DIGITS).decode("ascii")
     return digits
-
-
-def file_error(code: int, path: object) -> OSError:
-    """The exception for what the C core said of a file."""
-    if code == native().lib.SPHTTP_NOT_A_FILE:
-        return OSError(errno.EINVAL, "not a regular file", path)
-    return OSError(-code, os.strerror(-code), path)
 
 
 def buffer_of(name: str, value: str | Buffer) -> Any:

@@ -12,9 +12,6 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
-    from tep_parallel._errors import Failure
-    from tep_parallel._outcome import Outcome
-
     T = TypeVar("T", default=str)  # without a codec
     W_co = TypeVar("W_co", default=str, covariant=True)
 
@@ -43,14 +40,3 @@ class Returning(Protocol[R_co]):
     def setup(self) -> None: ...
 
     def teardown(self) -> None: ...
-
-
-class Ended(Protocol):
-    """A call that has ended, with children (_forked) or without (_serial)."""
-
-    def results(self, *, every: bool = ...) -> tuple[list[Any], list[Failure]]: ...
-
-    def outcomes(self) -> list[Outcome[Any]]: ...
-
-    @property
-    def given(self) -> dict[int, Any]: ...

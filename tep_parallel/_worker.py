@@ -40,12 +40,12 @@ class ParallelWorker:
         """
 
 
-# A child's first and last steps; None: there is nothing to do.
-Hooks = tuple[Callable[[], object] | None, Callable[[], object] | None]
+# What a child calls first and last; None: there is nothing to call.
+SetupAndTeardown = tuple[Callable[[], object] | None, Callable[[], object] | None]
 
 
-def hooks_of(worker: ParallelWorker | Process) -> Hooks:
-    """Its setup and teardown, where they have been overridden."""
+def setup_and_teardown_of(worker: ParallelWorker | Process) -> SetupAndTeardown:
+    """The worker's own setup and teardown; None in place of one that it does not override."""
     if not isinstance(worker, ParallelWorker):
         return None, None
     return (

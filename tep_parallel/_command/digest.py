@@ -21,8 +21,9 @@ from tep_parallel._command.given import (
     standard_input,
 )
 from tep_parallel._command.report import Printer, failure
-from tep_parallel._digest import digest_files, in_bytes
-from tep_parallel._file_digest import ALGORITHMS, FileDigest, wanted_kernel
+from tep_parallel._digest import digest_files
+from tep_parallel._engine.options import InBytes
+from tep_parallel._file_digest import ALGORITHMS, FileDigest
 from tep_parallel._outcome import Outcome
 from tep_parallel._parallel import Parallel
 
@@ -66,6 +67,8 @@ def run(options: argparse.Namespace, printer: Printer) -> bool:
         WrongUsageError: What was typed cannot be done.
         OSError: Standard output cannot be written to.
     """
+    from tep_parallel._engine.digest_job import wanted_kernel
+
     try:
         wanted_kernel()
     except ValueError as error:
@@ -171,7 +174,8 @@ def _digest_of_standard_input(key: bytes, algorithm: str) -> str | BaseException
 def _outcomes(paths: list[str], key: bytes, options: argparse.Namespace) -> list[Outcome[str]]:
     """What became of each."""
     worker = FileDigest(key, algorithm=options.algorithm)
-    fan_out = in_bytes(Parallel(worker, in_processes=options.in_processes, progress=_progress()))
+    progress = InBytes(_progress())
+    fan_out = Parallel(worker, in_processes=options.in_processes, progress=progress)
     with asking_the_system():
         found = iter(fan_out.outcomes([path for path in paths if path != STANDARD_INPUT]))
     outcomes = []

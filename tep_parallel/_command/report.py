@@ -35,12 +35,7 @@ class Printer:
         os.dup2(2, 1)
         self._apart = True
 
-    def outcomes(
-        self,
-        outcomes: Iterable[Outcome[str]],
-        *,
-        as_json: bool,
-    ) -> bool:
+    def outcomes(self, outcomes: Iterable[Outcome[str]], *, as_json: bool) -> bool:
         """Print each outcome, a failed one as a line on standard error; whether all are well.
 
         Args:

@@ -12,21 +12,20 @@ from tep_parallel._engine.native import fail, ffi, lib
 from tep_parallel._engine.results import Results
 
 if TYPE_CHECKING:
-    from tep_parallel._file_digest import Job
+    from tep_parallel._engine.digest_job import Job
 
 # cffi makes a function when it is first asked for: here, and not anew in every child.
 commit: Callable[[Any, int, int, bytes, int], int] = lib.sphttp_child_commit
 commit_text: Callable[[Any, int, int], int] = lib.py_child_commit_text
 work: Callable[[Any, int, int, int, bool, int], int] = lib.py_child_work
 raised_idle: Callable[[int], None] = lib.py_child_raised
-begin: Callable[[Any], None] = lib.sphttp_child_begin
+setup_done: Callable[[Any], None] = lib.sphttp_child_begin
 fail_call: Callable[[Any, int, bytes, int], NoReturn] = lib.sphttp_child_fail
 slot: Callable[[Any], int] = lib.sphttp_child_slot
 leave: Callable[[int], NoReturn] = lib.sphttp_exit
 
 NEWS: int = lib.SPHTTP_NEWS
 CHILD: int = lib.SPHTTP_CHILD
-ENDED: int = lib.SPHTTP_ENDED
 _STARTED = lib.SPHTTP_STARTED
 _ELSEWHERE = lib.SPHTTP_ELSEWHERE
 _FAILURES = (lib.SPHTTP_FAILED, _ELSEWHERE)
@@ -47,14 +46,7 @@ class Call(Results):
         RuntimeError: This is not the main interpreter.
     """
 
-    def __init__(
-        self,
-        count: int,
-        *,
-        alive: int,
-        how: int,
-        root: str,
-    ) -> None:
+    def __init__(self, count: int, *, alive: int, how: int, root: str) -> None:
         box = ffi.new("sphttp_call **")
         code = lib.py_call_open(count, alive, how, os.fsencode(root), box)
         if code != 0:

@@ -21,19 +21,19 @@ from typing import Any, NoReturn
 from tep_parallel._control import Break, Kill
 from tep_parallel._engine import counting, ending, streams
 from tep_parallel._engine.call import (
-    begin,
     commit,
     commit_text,
     fail_call,
     leave,
     raised_idle,
+    setup_done,
     slot,
     work,
 )
 from tep_parallel._engine.codec import Codec, encoded
 from tep_parallel._engine.native import lib
 from tep_parallel._engine.travel import raised
-from tep_parallel._worker import Hooks, Process
+from tep_parallel._worker import Process, SetupAndTeardown
 
 _RETURNED = lib.SPHTTP_RETURNED
 _NO_UTF8 = lib.SPHTTP_NO_UTF8
@@ -56,17 +56,17 @@ _after_failure = ending.after_failure
 Prepared = tuple[TextIOWrapper | None, list[Callable[[], object]]]
 
 
-def prepare(handle: object, *, hooks: bool) -> Prepared:
+def prepare(handle: object, *, watched: bool) -> Prepared:
     """In the host, before the fork: what makes each child a process of its own.
 
     Args:
         handle: That of the call.
-        hooks: Whether the host runs code of the caller's between this and a fork.
+        watched: Whether the host runs code of the caller's between this and a fork.
 
     What needs no Python the nursery does. Returns the standard input that each child gets
     (None: its own is left alone), and what else it has to call.
     """
-    streams.prepare_writers(handle, renew=hooks)
+    streams.prepare_writers(handle, renew=watched)
     steps: list[Callable[[], object]] = []
     for number in _FAULTS:
         if callable(signal.getsignal(number)):
@@ -91,7 +91,7 @@ def serve(
     process: Process,
     items: list[Any],
     prepared: Prepared,
-    hooks: Hooks,
+    ends: SetupAndTeardown,
     pool: bool,  # noqa: FBT001  # keywords would cost each child their tuple's page
     discard: bool,  # noqa: FBT001
     codec: Codec[Any] | None,
@@ -105,13 +105,13 @@ def serve(
         process: The worker's function.
         items: The call's.
         prepared: What prepare returned.
-        hooks: The worker's setup and teardown.
+        ends: The worker's setup and teardown.
         pool: Whether more items may follow the first.
         discard: Nobody wants to know what `process` returns.
         codec: What the caller wants it to travel as; None: it is text.
         rebuild: Whether an exception may travel as a pickle.
     """
-    setup, teardown = hooks
+    setup, teardown = ends
     try:
         try:
             set_wakeup_fd(-1)  # the host's, or the call's
@@ -126,7 +126,7 @@ def serve(
                 gc.freeze()  # what is inherited is not looked through, and so not copied
             if setup is not None:
                 setup()
-                begin(handle)
+                setup_done(handle)
         except SystemExit as end:
             _fail_by_exit(handle, b"setup", end)
         except BaseException as error:  # noqa: BLE001  # it travels to the caller
@@ -212,10 +212,10 @@ def _fail(handle: object, error: BaseException, *, rebuild: bool) -> NoReturn:
     fail_call(handle, status, payload, len(payload))
 
 
-def _fail_by_exit(handle: object, hook: bytes, end: SystemExit) -> NoReturn:
-    """End this child, and let the call fail because the worker's `hook` has ended it."""
+def _fail_by_exit(handle: object, by: bytes, end: SystemExit) -> NoReturn:
+    """End this child, and let the call fail because the worker's `by` has ended it."""
     # Numbers, no pickle: this error is the caller's own, whatever may be unpickled there.
-    payload = b"%s %d %d" % (hook, getpid(), _exit_status(handle, end))
+    payload = b"%s %d %d" % (by, getpid(), _exit_status(handle, end))
     fail_call(handle, _NOT_TEXT, payload, len(payload))
 
 

@@ -28,9 +28,10 @@ def worker_number() -> int | None:
         return 0
     if forked_by is None:
         return None
-    from tep_parallel._engine.call import slot
+    from tep_parallel._engine.native import lib
 
-    return slot(forked_by)
+    number: int = lib.sphttp_child_slot(forked_by)
+    return number
 
 
 def processor_count() -> int:

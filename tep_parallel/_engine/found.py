@@ -9,8 +9,8 @@ from typing import Any
 
 from tep_parallel._engine.call import Call
 from tep_parallel._engine.codec import decoded
-from tep_parallel._engine.native import lib
-from tep_parallel._engine.options import Options
+from tep_parallel._engine.native import file_error, lib
+from tep_parallel._engine.plan import Plan
 from tep_parallel._errors import (
     DeadWorkerError,
     ItemTimeoutError,
@@ -23,8 +23,7 @@ from tep_parallel._errors import (
     shown,
 )
 from tep_parallel._outcome import Outcome
-from tep_parallel._sock import file_error
-from tep_parallel._worker import ParallelWorker, Process, not_text
+from tep_parallel._worker import not_text
 
 _RETURNED = lib.SPHTTP_RETURNED
 _ENCODED = lib.SPHTTP_ENCODED
@@ -35,42 +34,33 @@ _DISCARDED = lib.SPHTTP_DISCARDED
 _NOT_BEGUN = lib.SPHTTP_NOT_BEGUN
 _BREAK = lib.SPHTTP_BREAK
 _ENDED_BY = (lib.SPHTTP_DIED, lib.SPHTTP_LATE, lib.SPHTTP_CUT)
+_UNENDED = (_NOT_BEGUN, lib.SPHTTP_CUT)
 _KINDS = (_RETURNED, _ENCODED, _ENCODED_TEXT, _DISCARDED)
 
 _MOST_ERRNO = 4095  # Linux has no larger ones
 
-Found = tuple[Any, Exception | None]
+ValueOrError = tuple[Any, Exception | None]
 
 
 class Finder:
-    """Of one call.
-
-    Args:
-        call: It.
-        items: Its items.
-        worker: For messages.
-        options: What it was made with.
-        pool: Whether a child served several items.
+    """Makes values, exceptions and outcomes of what C found in one call.
 
     Attributes:
-        given: The values of Break and Kill that were found, by index.
+        break_values: What Break and Kill gave, by index, as far as it has been looked at.
     """
 
-    def __init__(
-        self,
-        call: Call,
-        items: list[Any],
-        worker: ParallelWorker | Process,
-        options: Options,
-        *,
-        pool: bool,
-    ) -> None:
-        self.given: dict[int, Any] = {}
+    def __init__(self, call: Call, plan: Plan) -> None:
+        self.break_values: dict[int, Any] = {}
+        self.fill = call.fill
+        self.result = call.result
         self._call = call
-        self._items = items
-        self._worker = worker
-        self._options = options
-        self._pool = pool
+        self._plan = plan
+        self._items = plan.items
+        self._options = plan.options
+
+    def is_unended(self, result: Any) -> bool:
+        """Whether the item was not begun, or was killed with the whole call."""
+        return result.fate in _UNENDED
 
     def outcome(self, index: int, value: Any = None) -> Outcome[Any]:
         """The Outcome of an item; `value`, if not None, has been fetched already."""
@@ -83,7 +73,7 @@ class Finder:
             error = not_begun(index, item, stopped=self._call.stopping)
         exit_code = signal = None
         status = result.wait_status
-        seen = status >= 0 and not self._pool
+        seen = status >= 0 and not self._plan.pool
         # A pool's child served others too: its end tells of this item where it had that in hand.
         if seen or (status >= 0 and result.fate in _ENDED_BY):
             exit_code, signal = (
@@ -106,20 +96,20 @@ class Finder:
             max_rss=result.max_rss if seen else None,
         )
 
-    def value(self, index: int, result: Any) -> Found:
+    def value(self, index: int, result: Any) -> ValueOrError:
         """The value, or the exception; neither for an item without a result or not begun."""
         fate = result.fate
         kind = fate % _BREAK if fate >= _BREAK else fate
         if kind in _KINDS:
             value, error = self._decoded(index, result, kind)
             if fate != kind and error is None:
-                self.given[index] = value
+                self.break_values[index] = value
             return value, error
         if fate == _NOT_BEGUN:
             return None, None
         return None, self._error(index, result, fate)
 
-    def _decoded(self, index: int, result: Any, kind: int) -> Found:
+    def _decoded(self, index: int, result: Any, kind: int) -> ValueOrError:
         codec = self._options.codec
         if kind == _DISCARDED and (codec is None or result.fate == kind):
             return None, None
@@ -183,7 +173,7 @@ class Finder:
             return file_error(code, item) if plausible else self._tampered(index)
         if fate == lib.SPHTTP_NOT_TEXT:
             kind = self._call.payload(index, result).decode(errors="replace")
-            return not_text(self._worker, index, item, kind)
+            return not_text(self._plan.worker, index, item, kind)
         if fate == lib.SPHTTP_TAMPERED:
             return self._tampered(index)
         pid = result.pid or None
@@ -205,4 +195,4 @@ def _ended_by_hook(payload: bytes) -> DeadWorkerError | None:
     said = re.fullmatch(rb"(setup|teardown) (\d{1,9}) (\d{1,3})", payload)
     if said is None:
         return None
-    return dead_in_setup(int(said[2]), (int(said[3]) & 0xFF) << 8, hook=said[1].decode())
+    return dead_in_setup(int(said[2]), (int(said[3]) & 0xFF) << 8, by=said[1].decode())

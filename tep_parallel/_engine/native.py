@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import NoReturn
 
@@ -14,7 +15,7 @@ except ImportError as error:
         raise
     raise RuntimeError(_ELSEWHERE) from error
 
-__all__ = ["fail", "ffi", "lib"]
+__all__ = ["fail", "ffi", "file_error", "lib"]
 
 
 def fail(code: int, doing: str) -> NoReturn:
@@ -27,3 +28,10 @@ def fail(code: int, doing: str) -> NoReturn:
     if code == lib.SPHTTP_NOT_MAIN:
         raise RuntimeError(_ELSEWHERE)
     raise OSError(-code, f"{os.strerror(-code)}, while {doing}")
+
+
+def file_error(code: int, path: object) -> OSError:
+    """The exception for what the C core returned of a file: -errno, or SPHTTP_NOT_A_FILE."""
+    if code == lib.SPHTTP_NOT_A_FILE:
+        return OSError(errno.EINVAL, "not a regular file", path)
+    return OSError(-code, os.strerror(-code), path)

@@ -14,6 +14,7 @@ from typing import (
     Protocol,
     SupportsFloat,
     SupportsIndex,
+    TypeVar,
     get_args,
 )
 
@@ -21,11 +22,12 @@ from tep_parallel._engine.codec import Codec, check_codec
 from tep_parallel._engine.counting import processor_count
 
 if TYPE_CHECKING:
-    from typing_extensions import TypedDict
+    from typing_extensions import TypedDict, Unpack
 
     from tep_parallel._outcome import Outcome
 
 OnError = Literal["stop", "finish", "kill"]
+Callback = TypeVar("Callback")
 _LONGEST = 1e9  # seconds; 31 years, which the C core can count in nanoseconds
 _SHORTEST = 1e-9  # seconds; the C core takes 0 for no limit
 
@@ -53,81 +55,90 @@ class OnFinish(Protocol):
 
 if TYPE_CHECKING:
 
-    class Arguments(TypedDict, total=False):
-        """The keyword arguments of Parallel, but for the codec."""
+    class DigestArguments(TypedDict, total=False):
+        """The keyword arguments of Parallel that digest_files takes too."""
 
         in_processes: int | SupportsIndex | None
-        isolation: bool
         timeout: float | SupportsFloat | None
         deadline: float | SupportsFloat | None
         retries: int | SupportsIndex
         on_error: OnError
+        progress: Progress | bool | None
+
+    class Arguments(DigestArguments, total=False):
+        """The keyword arguments of Parallel, except for the codec."""
+
+        isolation: bool
         rebuild_exceptions: bool
         scratch_root: str | os.PathLike[str] | None
-        progress: Progress | bool | None
         on_start: OnStart | None
         on_finish: OnFinish | None
 
 
-class Options:
-    """See Parallel, whose arguments these are.
+class InBytes:
+    """A `progress` that counts the bytes of files that have been read, and not the items.
 
-    Raises:
-        TypeError, ValueError, ImportError: As Parallel.
+    Args:
+        progress: As of Parallel; options take it out of here.
     """
 
-    def __init__(
-        self,
-        *,
-        in_processes: int | SupportsIndex | None,
-        isolation: bool,
-        timeout: float | SupportsFloat | None,
-        deadline: float | SupportsFloat | None,
-        retries: int | SupportsIndex,
-        on_error: OnError,
-        codec: Codec[Any] | None,
-        rebuild_exceptions: bool,
-        scratch_root: str | os.PathLike[str] | None,
-        progress: Progress | bool | None,
-        on_start: OnStart | None,
-        on_finish: OnFinish | None,
-    ) -> None:
-        self.in_processes = _processes(in_processes)
-        self.isolation = _bool("isolation", isolation)
-        self.timeout = _seconds("timeout", timeout)
-        self.deadline = _seconds("deadline", deadline)
-        self.retries = _count("retries", retries)
-        if on_error not in get_args(OnError):
-            expected = ", ".join(map(repr, get_args(OnError)))
-            msg = f"on_error: expected one of {expected}, got {on_error!r}"
-            raise ValueError(msg)
-        self.on_error = on_error
+    def __init__(self, progress: Progress | bool | None) -> None:  # noqa: FBT001
+        self.progress = progress
+
+    def update(self, n: int, /) -> None:
+        """So that it is a Progress; nobody calls it."""
+
+
+class Options:
+    """The arguments of a Parallel, checked. What each means, and what it raises, see Parallel."""
+
+    def __init__(self, codec: Codec[Any] | None = None, **given: Unpack[Arguments]) -> None:
+        self.in_processes = _processes(given.get("in_processes"))
+        self.isolation = _bool("isolation", given.get("isolation", False))
+        self.timeout = _seconds("timeout", given.get("timeout"))
+        self.deadline = _seconds("deadline", given.get("deadline"))
+        self.retries = _count("retries", given.get("retries", 0))
+        self.on_error = _on_error(given.get("on_error", "stop"))
         if codec is not None:
             check_codec(codec)
         self.codec = codec
-        self.rebuild = _bool("rebuild_exceptions", rebuild_exceptions)
-        self.scratch_root = None if scratch_root is None else _path(scratch_root)
-        if progress is True and importlib.util.find_spec("tqdm") is None:
-            msg = "progress=True needs tqdm: pip install 'tep-parallel[progress]'"
-            raise ImportError(msg)
-        if not isinstance(progress, bool | None) and not callable(
-            getattr(progress, "update", None)
-        ):
-            msg = f"progress: expected True, None or update(n), got {type(progress).__name__}"
-            raise TypeError(msg)
-        self.progress = None if progress is False else progress
-        for name, hook in (("on_start", on_start), ("on_finish", on_finish)):
-            if hook is not None and not callable(hook):
-                msg = f"{name}: expected a callable, got {type(hook).__name__}"
-                raise TypeError(msg)
-        self.in_bytes = False  # of files that are digested, is what `progress` is told of
-        self.on_start = on_start
-        self.on_finish = on_finish
+        self.rebuild = _bool("rebuild_exceptions", given.get("rebuild_exceptions", True))
+        self.scratch_root = _path(given.get("scratch_root"))
+        progress = given.get("progress")
+        self.in_bytes = isinstance(progress, InBytes)
+        self.progress = _progress(progress.progress if isinstance(progress, InBytes) else progress)
+        self.on_start = _callback("on_start", given.get("on_start"))
+        self.on_finish = _callback("on_finish", given.get("on_finish"))
 
     @property
     def watched(self) -> bool:
-        """Whether somebody wants to know of each item while the call runs."""
+        """Whether the caller is to be told of each item while the call runs."""
         return any(one is not None for one in (self.progress, self.on_start, self.on_finish))
+
+
+def _on_error(value: OnError) -> OnError:
+    if value not in get_args(OnError):
+        expected = ", ".join(map(repr, get_args(OnError)))
+        msg = f"on_error: expected one of {expected}, got {value!r}"
+        raise ValueError(msg)
+    return value
+
+
+def _progress(value: Progress | bool | None) -> Progress | bool | None:  # noqa: FBT001
+    if value is True and importlib.util.find_spec("tqdm") is None:
+        msg = "progress=True needs tqdm: pip install 'tep-parallel[progress]'"
+        raise ImportError(msg)
+    if not isinstance(value, bool | None) and not callable(getattr(value, "update", None)):
+        msg = f"progress: expected True, None or update(n), got {type(value).__name__}"
+        raise TypeError(msg)
+    return None if value is False else value
+
+
+def _callback(name: str, value: Callback | None) -> Callback | None:
+    if value is not None and not callable(value):
+        msg = f"{name}: expected a callable, got {type(value).__name__}"
+        raise TypeError(msg)
+    return value
 
 
 def _bool(name: str, value: object) -> bool:
@@ -203,7 +214,9 @@ def _real(value: Any) -> Any:
     return None
 
 
-def _path(given: str | os.PathLike[str]) -> str:
+def _path(given: str | os.PathLike[str] | None) -> str | None:
+    if given is None:
+        return None
     path = os.fspath(given) if isinstance(given, str | os.PathLike) else given
     if not isinstance(path, str):
         msg = f"scratch_root: expected a str or a path of str, got {type(path).__name__}"

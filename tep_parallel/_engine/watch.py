@@ -14,33 +14,30 @@ from tep_parallel._outcome import Outcome
 
 
 class Watch:
-    """The hooks of one call; a block, at whose end the bar is closed.
+    """The caller's on_start, on_finish and progress in one call; a block that ends the bar.
 
     Args:
-        options: With on_start, on_finish and progress.
-        items: All that the call has.
-        size_of: The bytes of an item, where progress is counted in them; None: in items.
+        options: The caller's.
+        items: All items of the call.
     """
 
-    def __init__(
-        self, options: Options, items: list[Any], size_of: Callable[[Any], int] | None
-    ) -> None:
+    def __init__(self, options: Options, items: list[Any]) -> None:
         self._items = items
         self._on_start = options.on_start
         self._on_finish = options.on_finish
         self._progress: Any = options.progress
-        self._size_of = size_of
+        self._in_bytes = options.in_bytes
         self._bar: Any = None
-        self._begun = 0
+        self._started = 0
         self._read = 0  # bytes that progress has been told of
 
     def __enter__(self) -> Watch:
         if self._progress is True:
             bar = _bar(os.getpid())
-            if self._size_of is None:
+            if not self._in_bytes:
                 self._bar = bar(total=len(self._items), unit="item", miniters=1)
             else:
-                total = sum(map(self._size_of, self._items))
+                total = sum(map(_size_of, self._items))
                 self._bar = bar(
                     total=total, unit="B", unit_scale=True, unit_divisor=1024, miniters=1
                 )
@@ -61,30 +58,38 @@ class Watch:
 
         None: there is none left, or on_start was not given, and all may.
         """
-        index = self._begun
+        index = self._started
         if self._on_start is None or index == len(self._items):
             return None
         self._on_start(index, self._items[index])
-        self._begun += 1
-        return self._begun
+        self._started += 1
+        return self._started
 
     def finish(self, outcome: Callable[[], Outcome[Any]]) -> None:
         """Tell of one that has ended; its Outcome is asked for where somebody wants it."""
         if self._on_finish is not None:
             self._on_finish(outcome())
-        if self._progress is not None and self._size_of is None:
+        if self._progress is not None and not self._in_bytes:
             self._progress.update(1)
 
     def read_item(self, item: object) -> None:
         """Where progress is counted in bytes: those of `item` have been read."""
-        if self._progress is not None and self._size_of is not None:
-            self._progress.update(self._size_of(item))
+        if self._progress is not None and self._in_bytes:
+            self._progress.update(_size_of(item))
 
     def read(self, total: int) -> None:
         """Likewise: so many have been read by now."""
         more, self._read = total - self._read, total
-        if self._progress is not None and self._size_of is not None and more > 0:
+        if self._progress is not None and self._in_bytes and more > 0:
             self._progress.update(more)
+
+
+def _size_of(path: Any) -> int:
+    """The size of the file in bytes; 0 if the system does not tell."""
+    try:
+        return os.stat(path).st_size
+    except (OSError, ValueError):
+        return 0
 
 
 @functools.cache
