@@ -3,45 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from operator import attrgetter
+import stat
+from collections.abc import Callable
 
 
 def files_below(top: str, failed: Callable[[str, OSError], object]) -> list[str]:
     """The regular files below `top`, each directory's entries in the order of their names.
 
-    Symbolic links below it are not followed, and what is neither a directory nor a regular
-    file is left out.
+    Symbolic links below it are not followed. What is neither a directory nor a regular file is
+    left out.
 
     Args:
-        failed: Told of what cannot be listed, or looked at.
+        top: The directory.
+        failed: Called with the path and the error of what cannot be listed or looked at.
 
-    Source: find -type f, but for the order.
+    Source: find -type f, except for the order.
     """
-    files: list[str] = []
-    levels = [_entries(top, failed)]
-    while levels:
-        for entry in levels[-1]:
+    files = []
+    for folder, folders, names in os.walk(top, onerror=lambda error: failed(error.filename, error)):
+        folders.sort()  # os.walk goes by this list: errors come in the order of the names, too
+        for path in (os.path.join(folder, name) for name in names):
             try:
-                is_file = entry.is_file(follow_symlinks=False)
-                is_directory = not is_file and entry.is_dir(follow_symlinks=False)
-            except OSError as error:  # where only its inode says what it is
-                failed(entry.path, error)
-                continue
-            if is_file:
-                files.append(entry.path)
-            elif is_directory:
-                levels.append(_entries(entry.path, failed))
-                break
-        else:
-            levels.pop()
-    return files
-
-
-def _entries(path: str, failed: Callable[[str, OSError], object]) -> Iterator[os.DirEntry[str]]:
-    try:
-        with os.scandir(path) as entries:
-            return iter(sorted(entries, key=attrgetter("name")))
-    except OSError as error:
-        failed(path, error)
-        return iter(())
+                if stat.S_ISREG(os.lstat(path).st_mode):
+                    files.append(path)
+            except OSError as error:
+                failed(path, error)
+    return sorted(files, key=lambda path: path.split(os.sep))
