@@ -61,12 +61,11 @@ def digest_files(
         paths: Of regular files; str, bytes or os.PathLike.
         key: As of FileDigest.
         algorithm: Likewise.
-        in_processes: How many children there are; True: processor_count().
-        timeout: Seconds that a file may take; each child then takes one after another. None:
-            for ever.
-        deadline: Seconds that the whole call may take. None: for ever.
-        retries: How often a file whose child died is tried again. (With in_processes=0 these
-            three are not enforced.)
+        in_processes: How many children there are. True: processor_count().
+        timeout: Seconds that one file may take. With it, each child reads one file at a time.
+        deadline: Seconds that the whole call may take.
+        retries: How often a file whose child died is tried again. With in_processes=0,
+            `timeout`, `deadline` and `retries` have no effect.
         on_error: As of Parallel; with return_exceptions every file is tried.
         progress: True: a bar of tqdm's on standard error; or an object whose `update(n)` is
             called when n more bytes have been read.

@@ -181,7 +181,7 @@ def _worker(target: str) -> ParallelWorker | Process:
     import json  # noqa: F401
     from importlib import import_module
 
-    from tep_parallel._engine import child, forked, serial  # noqa: F401
+    from tep_parallel._engine import forked, prepare, serial  # noqa: F401
 
     module_name, _, name = target.partition(":")
     if not module_name or not name:

@@ -7,33 +7,27 @@ is found out there.
 
 from __future__ import annotations
 
-import gc
-import os
-import signal
 import sys
 from collections.abc import Callable
-from functools import partial
 from io import TextIOWrapper
 from os import getpid
 from signal import set_wakeup_fd
 from typing import Any, NoReturn
 
 from tep_parallel._control import Break, Kill
-from tep_parallel._engine import counting, ending, streams
+from tep_parallel._engine import counting, ending
 from tep_parallel._engine.call import (
     commit,
     commit_text,
     fail_call,
     leave,
     raised_idle,
-    setup_done,
-    slot,
     work,
 )
 from tep_parallel._engine.codec import Codec, encoded
 from tep_parallel._engine.native import lib
 from tep_parallel._engine.travel import raised
-from tep_parallel._worker import Process, SetupAndTeardown
+from tep_parallel._worker import Process
 
 _RETURNED = lib.SPHTTP_RETURNED
 _NO_UTF8 = lib.SPHTTP_NO_UTF8
@@ -47,103 +41,55 @@ _RAISED_AS = lib.SPHTTP_RAISED_AS
 _BREAK = lib.SPHTTP_BREAK
 _KILL = lib.SPHTTP_KILL
 
-# Their handlers survive the fork where they are a C library's (faulthandler), not Python's.
-_FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT)
-
 _before_last = ending.before_last
 _after_failure = ending.after_failure
 
-Prepared = tuple[TextIOWrapper | None, list[Callable[[], object]]]
+# A plain tuple: to unpack a NamedTuple would cost a child more. Its parts: the standard input
+# of a child (None: its own is left alone); what it calls first; the worker's function; the items;
+# what it calls last; whether more items may follow the first; whether results are dropped; what
+# results travel as (None: text); whether an exception may travel as a pickle.
+Prepared = tuple[
+    TextIOWrapper | None,
+    list[Callable[[], object]],
+    Process,
+    list[Any],
+    Callable[[], object] | None,
+    bool,
+    bool,
+    Codec[Any] | None,
+    bool,
+]
 
 
-def prepare(handle: object, *, watched: bool) -> Prepared:
-    """In the host, before the fork: what makes each child a process of its own.
-
-    Args:
-        handle: That of the call.
-        watched: Whether the host runs code of the caller's between this and a fork.
-
-    What needs no Python the nursery does. Returns the standard input that each child gets
-    (None: its own is left alone), and what else it has to call.
-    """
-    streams.prepare_writers(handle, renew=watched)
-    steps: list[Callable[[], object]] = []
-    for number in _FAULTS:
-        if callable(signal.getsignal(number)):
-            steps.append(partial(signal.signal, number, signal.SIG_DFL))
-    if "gevent" in sys.modules:
-        from tep_parallel._engine import gevent
-
-        steps.append(gevent.destroy_hub)
-    if "numpy.random" in sys.modules:
-        steps.append(sys.modules["numpy.random"].seed)  # `random` has a hook, this has none
-    if "multiprocessing.util" in sys.modules:
-        from tep_parallel._engine import multiprocessing
-
-        host = os.getpid()
-        steps.append(lambda: multiprocessing.enter(host, slot(handle)))
-    return streams.prepare_stdin(), steps
-
-
-def serve(
-    handle: object,
-    event: Any,
-    process: Process,
-    items: list[Any],
-    prepared: Prepared,
-    ends: SetupAndTeardown,
-    pool: bool,  # noqa: FBT001  # keywords would cost each child their tuple's page
-    discard: bool,  # noqa: FBT001
-    codec: Codec[Any] | None,
-    rebuild: bool,  # noqa: FBT001
-) -> NoReturn:
+def serve(handle: object, event: Any, prepared: Prepared) -> NoReturn:
     """Process this child's items and end this process, whatever happens.
 
-    Args:
-        handle: That of the call that forked this child.
-        event: What it was forked for, with its first item's index.
-        process: The worker's function.
-        items: The call's.
-        prepared: What prepare returned.
-        ends: The worker's setup and teardown.
-        pool: Whether more items may follow the first.
-        discard: Nobody wants to know what `process` returns.
-        codec: What the caller wants it to travel as; None: it is text.
-        rebuild: Whether an exception may travel as a pickle.
+    `handle` is that of its call; `event` has the index of its first item.
     """
-    setup, teardown = ends
     try:
+        stdin, steps, process, items, teardown, pool, discard, codec, rebuild = prepared
         try:
             set_wakeup_fd(-1)  # the host's, or the call's
             counting.forked_by = handle
-            stdin, steps = prepared
             if stdin is not None:
                 sys.stdin = stdin
-            if steps:
-                for step in steps:
-                    step()
-            if pool:
-                gc.freeze()  # what is inherited is not looked through, and so not copied
-            if setup is not None:
-                setup()
-                setup_done(handle)
-        except SystemExit as end:
-            _fail_by_exit(handle, b"setup", end)
+            for step in steps:
+                step()
         except BaseException as error:  # noqa: BLE001  # it travels to the caller
-            _fail(handle, error, rebuild=rebuild)
+            _fail(handle, b"setup", error, rebuild=rebuild)
         index = event.index
         box: list[Any] = [None, None]
         while index >= 0:
             try:
                 if pool and codec is None:
-                    # The same in C, until there is more to do than to commit a text.
+                    # C takes items and commits texts; it comes back when there is more to do.
                     index = work(handle, index, id(process), id(items), discard, id(box))
                     if index < 0:
                         break
-                    result, raised = box
+                    result, error_in_c = box
                     box[:] = None, None
-                    if raised is not None:
-                        raise raised
+                    if error_in_c is not None:
+                        raise error_in_c
                 else:
                     result = process(items[index])
                 if discard:
@@ -163,32 +109,42 @@ def serve(
                     status, payload = _NOT_TEXT, type(result).__qualname__.encode()
                 if not pool:
                     _before_last(handle)
-            except SystemExit as end:
-                _exit(handle, end)
-            except Break as end:
-                status, payload = _given(end, codec, rebuild=rebuild)
-                _after_failure(handle)
             except BaseException as error:  # noqa: BLE001  # it travels to the caller
-                status, payload = _packed(error, rebuild=rebuild)
-                _after_failure(handle)
+                status, payload = _instead(handle, error, codec, rebuild=rebuild)
             index = commit(handle, index, status, payload, len(payload))
         try:
             if index == _RAISED_IDLE:
-                raised_idle(id(box))
-                if isinstance(box[1], SystemExit):
-                    _exit(handle, box[1])
-                raise box[1]
+                raise _raised_in_c(handle, box)
             ending.end(handle, teardown)
-        except SystemExit as end:
-            _fail_by_exit(handle, b"teardown", end)
         except BaseException as error:  # noqa: BLE001  # it travels to the caller
-            _fail(handle, error, rebuild=rebuild)
+            _fail(handle, b"teardown", error, rebuild=rebuild)
         leave(0 if index == -1 else 1)
     finally:
         leave(1)  # not even a MemoryError gets from here into the caller's program
 
 
-def _given(end: Break, codec: Codec[Any] | None, *, rebuild: bool) -> tuple[int, bytes]:
+def _raised_in_c(handle: object, box: list[Any]) -> BaseException:
+    """What a signal handler raised while this child had no item."""
+    raised_idle(id(box))
+    error: BaseException = box[1]
+    _exit_if_asked(handle, error)
+    return error
+
+
+def _instead(
+    handle: object, error: BaseException, codec: Codec[Any] | None, *, rebuild: bool
+) -> tuple[int, bytes]:
+    """The status and the payload of an item that raised `error`."""
+    _exit_if_asked(handle, error)
+    if issubclass(type(error), Break):  # isinstance would ask the class of the caller's
+        status, payload = _break_value(error, codec, rebuild=rebuild)
+    else:
+        status, payload = _packed(error, rebuild=rebuild)
+    _after_failure(handle)
+    return status, payload
+
+
+def _break_value(end: Any, codec: Codec[Any] | None, *, rebuild: bool) -> tuple[int, bytes]:
     """The status and the payload for what Break or Kill gave."""
     how = _KILL if isinstance(end, Kill) else _BREAK
     value = end.value
@@ -205,18 +161,16 @@ def _given(end: Break, codec: Codec[Any] | None, *, rebuild: bool) -> tuple[int,
     return _NOT_TEXT, type(value).__qualname__.encode()
 
 
-def _fail(handle: object, error: BaseException, *, rebuild: bool) -> NoReturn:
-    """End this child, and let the call fail with `error`."""
-    status, payload = _packed(error, rebuild=rebuild)
-    _after_failure(handle)
+def _fail(handle: object, by: bytes, error: BaseException, *, rebuild: bool) -> NoReturn:
+    """End this child, and let the call fail because of what setup or teardown raised."""
+    if issubclass(type(error), SystemExit):
+        # Numbers, and no pickle: this error is the library's, whatever the caller lets be
+        # unpickled.
+        status, payload = _NOT_TEXT, b"%s %d %d" % (by, getpid(), _exit_status(handle, error))
+    else:
+        status, payload = _packed(error, rebuild=rebuild)
+        _after_failure(handle)
     fail_call(handle, status, payload, len(payload))
-
-
-def _fail_by_exit(handle: object, by: bytes, end: SystemExit) -> NoReturn:
-    """End this child, and let the call fail because the worker's `by` has ended it."""
-    # Numbers, no pickle: this error is the caller's own, whatever may be unpickled there.
-    payload = b"%s %d %d" % (by, getpid(), _exit_status(handle, end))
-    fail_call(handle, _NOT_TEXT, payload, len(payload))
 
 
 def _packed(error: BaseException, *, rebuild: bool) -> tuple[int, bytes]:
@@ -225,15 +179,16 @@ def _packed(error: BaseException, *, rebuild: bool) -> tuple[int, bytes]:
     return _RAISED_AS if pickled else _RAISED, payload
 
 
-def _exit(handle: object, end: SystemExit) -> NoReturn:
-    """End this child as its item wants it, and the interpreter would."""
-    try:
-        ending.settle()
-    finally:
-        leave(_exit_status(handle, end))
+def _exit_if_asked(handle: object, error: BaseException) -> None:
+    """End this child, as the interpreter would, where its item called sys.exit."""
+    if issubclass(type(error), SystemExit):
+        try:
+            ending.settle()
+        finally:
+            leave(_exit_status(handle, error))
 
 
-def _exit_status(handle: object, end: SystemExit) -> int:
+def _exit_status(handle: object, end: Any) -> int:
     """The exit status as the interpreter itself would choose it."""
     code = end.code
     if code is not None and not isinstance(code, int):

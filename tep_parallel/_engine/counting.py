@@ -6,7 +6,10 @@ import contextlib
 import math
 import os
 from contextvars import ContextVar
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _OVERRIDE = "TEP_PARALLEL_PROCESSOR_COUNT"
 
@@ -52,6 +55,8 @@ def processor_count() -> int:
             msg = f"{_OVERRIDE}: expected a whole number above 0, got {override!r}"
             raise ValueError(msg)
         return int(override)
+    from pathlib import Path  # importing this package must stay cheap
+
     usable = float(len(os.sched_getaffinity(0)))
     return max(
         1, math.ceil(min(usable, *_quotas(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))))

@@ -16,7 +16,7 @@ from tep_parallel._engine.plan import Plan
 from tep_parallel._engine.watch import Watch
 from tep_parallel._errors import DeadlineError
 from tep_parallel._outcome import Outcome
-from tep_parallel._worker import process_of, setup_and_teardown_of
+from tep_parallel._worker import setup_and_teardown_of
 
 Serve = Callable[[], NoReturn]
 
@@ -78,22 +78,10 @@ def _how(plan: Plan) -> int:
 def _server(call: Call, plan: Plan) -> Serve:
     """What a child does from its fork to its end."""
     # Loaded before the fork: see run.
-    from tep_parallel._engine import child
+    from tep_parallel._engine.child import serve
+    from tep_parallel._engine.prepare import prepare
 
-    options = plan.options
-    return partial(
-        child.serve,
-        call.handle,
-        call.event,
-        process_of(plan.worker),
-        plan.items,
-        child.prepare(call.handle, watched=options.watched),
-        setup_and_teardown_of(plan.worker),
-        plan.pool,
-        plan.discard,
-        options.codec,
-        options.rebuild,
-    )
+    return partial(serve, call.handle, call.event, prepare(call.handle, plan))
 
 
 def _no_child_of_ours() -> NoReturn:
