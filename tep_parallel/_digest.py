@@ -1,4 +1,4 @@
-"""Digest fan-outs: one call for the digests of many files."""
+"""digest_files: one call for the digests of many files."""
 
 from __future__ import annotations
 
@@ -59,27 +59,26 @@ def digest_files(
 
     Args:
         paths: Of regular files; str, bytes or os.PathLike.
-        key: As of FileDigest.
-        algorithm: Likewise.
+        key: See FileDigest.
+        algorithm: See FileDigest.
         in_processes: How many children there are. True: processor_count().
         timeout: Seconds that one file may take. With it, each child reads one file at a time.
         deadline: Seconds that the whole call may take.
         retries: How often a file whose child died is tried again. With in_processes=0,
             `timeout`, `deadline` and `retries` have no effect.
-        on_error: As of Parallel; with return_exceptions every file is tried.
-        progress: True: a bar of tqdm's on standard error; or an object whose `update(n)` is
-            called when n more bytes have been read.
-        return_exceptions: Whether, in place of the digest of a file that failed, its
-            exception stands in the list, as with asyncio.gather.
+        on_error: See Parallel. With return_exceptions every file is tried.
+        progress: True: a progress bar of tqdm on standard error. Or an object whose
+            `update(n)` is called when n more bytes have been read.
+        return_exceptions: Whether the list has the exception of a file that failed in place
+            of its digest, as asyncio.gather does. Otherwise the first failure is raised.
 
     Raises:
-        TypeError, ValueError: An argument of the wrong kind, or out of range; a path with a
-            NUL in it. Nothing was forked.
-        OSError: A file cannot be read, or is no regular file: the first by the order of the
-            paths; its `filename` is the path.
-        ParallelError: As of Parallel.map_processes.
+        TypeError, ValueError: An argument is of the wrong kind or out of range, or a path has
+            a NUL in it. Nothing was forked.
+        OSError: A file cannot be read, or is not a regular file. `filename` is its path.
+        ParallelError: See Parallel.map_processes.
 
-    Source: sha256sum(1), and hashlib.file_digest, which take one file after another.
+    Source: sha256sum(1) and hashlib.file_digest, which read one file after another.
     """
     listed = _checked(paths)
     worker = FileDigest(key, algorithm=algorithm)
@@ -126,4 +125,4 @@ def _checked(paths: Iterable[StrOrBytesPath]) -> list[StrOrBytesPath]:
         if b"\0" in name:
             msg = f"{where} has a NUL in it"
             raise ValueError(msg)
-    raise AssertionError  # not reached: together they fail only where one does
+    raise AssertionError  # not reached: joined refuses the list only if it has such a path

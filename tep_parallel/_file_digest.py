@@ -20,21 +20,21 @@ ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
 
 
 class FileDigest(ParallelWorker):
-    """The digest of a file, as 64 lower-case hexadecimal digits.
+    """A worker that returns the digest of a file, as 64 lower-case hexadecimal digits.
 
-    Of this class itself, with children and no codec, files are digested in C; of a subclass,
-    by its `process`. A pool's children then have several in hand at once where the processor
-    is faster so, and no `timeout` is given, which would count the time that files take from
-    each other. The environment's TEP_PARALLEL_SHA256 names the kernel to use: with `openssl`
-    it is one file at a time.
+    Children digest the files in C, without Python, if there is no codec and this is not a
+    subclass; otherwise they call `process`. In C, a child of a pool reads several files at
+    once if the processor is faster that way. With a `timeout` it reads one file at a time.
+    TEP_PARALLEL_SHA256 in the environment names the code that computes SHA-256; `openssl`
+    reads one file at a time.
 
     Args:
-        key: Of HMAC; str is taken as UTF-8, anything bytes-like as it is; it may be empty.
-        algorithm: "hmac-sha256", or "sha256", which takes no key.
+        key: The key of HMAC: str, encoded as UTF-8, or a bytes-like object. It may be empty.
+        algorithm: "hmac-sha256", or "sha256", which has no key.
 
     Raises:
         TypeError: The key is neither str nor bytes-like.
-        ValueError: There is no such algorithm, or a key with "sha256".
+        ValueError: There is no such algorithm, or "sha256" was given a key.
 
     Source: FIPS 180-4, RFC 2104.
     """
@@ -55,7 +55,7 @@ class FileDigest(ParallelWorker):
         """Digest the file at the path `item`.
 
         Raises:
-            OSError: It cannot be read, or is no regular file.
+            OSError: The file cannot be read, or is not a regular file.
         """
         return file_digest(self._key, item)
 
