@@ -14,7 +14,7 @@ from tep_parallel._engine.results import Results
 if TYPE_CHECKING:
     from tep_parallel._engine.digest_job import Job
 
-# cffi makes a function when it is first asked for: here, and not anew in every child.
+# cffi makes a function when somebody first asks for it: here, so that no child has to.
 commit: Callable[[Any, int, int, bytes, int], int] = lib.sphttp_child_commit
 commit_text: Callable[[Any, int, int], int] = lib.py_child_commit_text
 work: Callable[[Any, int, int, int, bool, int], int] = lib.py_child_work
@@ -33,13 +33,14 @@ _UNDER_WAY = (_STARTED, lib.SPHTTP_SIGNALS)
 
 
 class Call(Results):
-    """A nursery and its children. Leaving the block ends whatever of them still runs.
+    """A call of the C core: a nursery, which is the process that forks and awaits the children,
+    and the children. Leaving the block ends all of them that still run.
 
     Args:
         count: How many items there are, at least 1.
         alive: How many children may be alive at once, at least 1.
-        how: Of sphttp_how, or'ed.
-        root: Where the scratch directory is made, an absolute path.
+        how: Flags of enum sphttp_how.
+        root: The directory in which the scratch directory is made, an absolute path.
 
     Raises:
         OSError: No memory, no descriptors, or a path that is too long.
@@ -67,32 +68,31 @@ class Call(Results):
         frames: TracebackType | None,
     ) -> None:
         if lib.sphttp_call_in_child(self.handle):
-            leave(1)  # what was raised in a child must not reach the caller's program
+            leave(1)  # what a child raised must not reach the caller's program
         self.close()
 
     def __del__(self) -> None:
-        # For a block that was left by a signal handler's exception, raised in __exit__.
+        # A signal handler may raise in __exit__, before that has closed the call.
         if hasattr(self, "handle"):
             self.close()
 
     def close(self) -> None:
-        """End whatever still runs. Twice is once."""
+        """End whatever still runs. A second call does nothing."""
         lib.py_call_close(self.handle)
 
     def _watch_signals(self) -> None:
-        """Let signals wake the wait in C until the call is closed.
+        """Let signals wake the wait in C, until the call is closed.
 
-        One that is handled in the last moment before the wait, or that another thread
-        receives, does not interrupt it: so the wait has an eye on a wake-up descriptor. Python
-        runs the handlers when the C has returned.
+        Some signals do not interrupt the wait: one that arrives in the last moment before it,
+        and one that another thread receives. So the wait also watches a wake-up descriptor.
+        Python runs the handlers when C has returned.
         """
         code: int = lib.py_call_watch(self.handle)
         if code != 0:
             self._fail(-code)
 
     def limit(self, timeout: float | None, deadline: float | None, retries: int) -> None:
-        """Before the fork: seconds that an item and the call may take, and how often an item
-        whose child died is tried again.
+        """Before the fork: set the limits. Those of time are in seconds; None: no limit.
 
         Raises:
             OSError: No memory.
@@ -107,7 +107,7 @@ class Call(Results):
             fail(code, "preparing to count retries")
 
     def digest(self, job: Job) -> None:
-        """Before the fork: the items are files, to be digested in C.
+        """Before the fork: let C digest the items, which are files.
 
         Raises:
             OSError: No memory, or libcrypto failed.
@@ -122,26 +122,26 @@ class Call(Results):
 
     @property
     def bytes_read(self) -> int:
-        """Of files that are digested, so far; counted with SPHTTP_TELL."""
+        """How many bytes of files have been read so far. Needs SPHTTP_TELL."""
         read: int = lib.sphttp_call_bytes(self.handle)
         return read
 
     @property
     def hands(self) -> int:
-        """How many items the children may have in hand, all together."""
+        """How many items the children may process at one time, all together."""
         hands: int = lib.sphttp_call_hands(self.handle)
         return hands
 
     def allow(self, mark: int) -> None:
-        """Let the items below `mark` start; without it all may."""
+        """Let the items below `mark` start. If this is never called, all may."""
         lib.sphttp_call_allow(self.handle, mark)
 
     def run(self) -> int:
-        """Fork, and go on until there is something to do: what, of sphttp_event_kind.
+        """Fork, and return when there is something to do, which is one of sphttp_event_kind.
 
-        ENDED: every child has ended. CHILD: this process is one; `event` says its item's index,
-        and it must end in `commit` or in `leave`, whatever happens. With SPHTTP_TELL also NEWS,
-        whenever items have ended: see fresh, and call it again.
+        SPHTTP_ENDED: every child has ended. CHILD: this process is a child; `event` has the
+        index of its item, and it must end in `commit` or `leave`, whatever happens. NEWS, only
+        with SPHTTP_TELL: items have ended; see fresh, and call run again.
 
         Raises:
             OSError: The system refused processes, memory, or the scratch directory.
@@ -153,7 +153,8 @@ class Call(Results):
             if self._wait_read is not None:
                 kind = self.start()
         while kind in _UNDER_WAY:  # Python has run the handlers on the way here
-            # In a loop's thread, C waits for nothing: it was amid what it had to collect.
+            # In the thread of gevent's loop, C does not wait. It returned _STARTED since there is
+            # more to collect.
             if self._wait_read is not None and kind == _STARTED:
                 self._wait(self._wait_read)
             kind = lib.py_call_run(self.handle, self.event)
@@ -162,7 +163,7 @@ class Call(Results):
         return kind
 
     def start(self) -> int:
-        """Fork, and do no more: run goes on. Returns and raises as run; in the host STARTED."""
+        """Fork, and do no more; call run then. Returns CHILD or SPHTTP_STARTED, raises as run."""
         if not self._begun:
             self._begin()
         kind: int = lib.py_call_start(self.handle, self.event)
@@ -193,7 +194,7 @@ class Call(Results):
             wait_read(descriptor)
 
     def _descriptor(self) -> int:
-        """What can be read when there is something to do; -1: the nursery is gone."""
+        """A descriptor that is readable when there is something to do; -1: the nursery is gone."""
         descriptor: int = lib.sphttp_call_descriptor(self.handle)
         if descriptor < -1:
             fail(descriptor, "preparing to wait")
@@ -201,7 +202,7 @@ class Call(Results):
 
     @property
     def has_news(self) -> bool:
-        """Whether run would come back at once."""
+        """Whether run would return at once."""
         from select import POLLIN, poll
 
         descriptor = self._descriptor()
@@ -212,23 +213,23 @@ class Call(Results):
         return bool(poller.poll(0))
 
     def fresh(self) -> Iterator[int]:
-        """The items that have ended since the last time, in the order in which they did."""
+        """The items that have ended since the last call of this, in the order of their ends."""
         while (index := lib.sphttp_call_next(self.handle)) >= 0:
             yield index
 
     @property
     def stopping(self) -> bool:
-        """Whether no new item will start."""
+        """Whether no more items will start."""
         return bool(lib.sphttp_call_stopping(self.handle))
 
     @property
     def overdue(self) -> bool:
-        """Whether it was cut short at its deadline."""
+        """Whether the call was ended at its deadline."""
         return bool(lib.sphttp_call_overdue(self.handle))
 
 
 def _gevents_waiter() -> Callable[[int], None] | None:
-    """gevent's way to wait for a descriptor, where it has patched the host."""
+    """How to wait for a descriptor with gevent; None if gevent has not patched the host."""
     if "gevent.monkey" not in sys.modules:
         return None
     from tep_parallel._engine import gevent

@@ -1,8 +1,8 @@
 """What a child does with its items, from the fork to its end.
 
-A child pays 2 to 3 us for each page that it is the first to touch, and that is most of
-what it costs: so there are few functions here, and what can be found out before the fork
-is found out there.
+A child pays 2 to 3 us for each page of memory that it touches first, and that is most of its
+cost. Every function and object is on some page. So the usual path has few functions, and what
+can be found out before the fork is found out there: see prepare.py.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ Prepared = tuple[
 
 
 def serve(handle: object, event: Any, prepared: Prepared) -> NoReturn:
-    """Process this child's items and end this process, whatever happens.
+    """Process this child's items, and end this process, whatever happens.
 
     `handle` is that of its call; `event` has the index of its first item.
     """
@@ -120,11 +120,11 @@ def serve(handle: object, event: Any, prepared: Prepared) -> NoReturn:
             _fail(handle, b"teardown", error, rebuild=rebuild)
         leave(0 if index == -1 else 1)
     finally:
-        leave(1)  # not even a MemoryError gets from here into the caller's program
+        leave(1)  # even a MemoryError must not reach the caller's program
 
 
 def _raised_in_c(handle: object, box: list[Any]) -> BaseException:
-    """What a signal handler raised while this child had no item."""
+    """What a signal handler raised between two items of this child."""
     raised_idle(id(box))
     error: BaseException = box[1]
     _exit_if_asked(handle, error)
@@ -136,7 +136,7 @@ def _instead(
 ) -> tuple[int, bytes]:
     """The status and the payload of an item that raised `error`."""
     _exit_if_asked(handle, error)
-    if issubclass(type(error), Break):  # isinstance would ask the class of the caller's
+    if issubclass(type(error), Break):  # isinstance may call code of the caller's class
         status, payload = _break_value(error, codec, rebuild=rebuild)
     else:
         status, payload = _packed(error, rebuild=rebuild)
@@ -164,8 +164,7 @@ def _break_value(end: Any, codec: Codec[Any] | None, *, rebuild: bool) -> tuple[
 def _fail(handle: object, by: bytes, error: BaseException, *, rebuild: bool) -> NoReturn:
     """End this child, and let the call fail because of what setup or teardown raised."""
     if issubclass(type(error), SystemExit):
-        # Numbers, and no pickle: this error is the library's, whatever the caller lets be
-        # unpickled.
+        # Two numbers, and not a pickle: the caller may have forbidden to unpickle.
         status, payload = _NOT_TEXT, b"%s %d %d" % (by, getpid(), _exit_status(handle, error))
     else:
         status, payload = _packed(error, rebuild=rebuild)
@@ -180,7 +179,7 @@ def _packed(error: BaseException, *, rebuild: bool) -> tuple[int, bytes]:
 
 
 def _exit_if_asked(handle: object, error: BaseException) -> None:
-    """End this child, as the interpreter would, where its item called sys.exit."""
+    """End this child as the interpreter would, if `error` comes from sys.exit."""
     if issubclass(type(error), SystemExit):
         try:
             ending.settle()
@@ -189,7 +188,7 @@ def _exit_if_asked(handle: object, error: BaseException) -> None:
 
 
 def _exit_status(handle: object, end: Any) -> int:
-    """The exit status as the interpreter itself would choose it."""
+    """The exit status that the interpreter would choose."""
     code = end.code
     if code is not None and not isinstance(code, int):
         print(code, file=sys.stderr)

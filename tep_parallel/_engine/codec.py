@@ -1,4 +1,4 @@
-"""Codecs: results that are more than text."""
+"""Codecs: how results travel that are more than text."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Codec(Protocol[T_co]):
-    """What has `dumps` and `loads`: json, pickle, orjson, or an object of your own.
+    """A module or object with `dumps` and `loads`: json, pickle, orjson, or one of your own.
 
-    `dumps` makes a str or bytes of a result, in the child; `loads` is given it here.
+    The child calls `dumps`, which makes a str or bytes of a result. The host calls `loads`,
+    which makes the result of that again.
     """
 
     def dumps(self, value: Any, /) -> str | bytes: ...
@@ -19,10 +20,10 @@ class Codec(Protocol[T_co]):
 
 
 def check_codec(codec: object) -> None:
-    """Refuse what is no codec.
+    """Raise if `codec` is not a codec.
 
     Raises:
-        TypeError: It lacks `dumps` or `loads`.
+        TypeError: `codec` has no method `dumps` or no method `loads`.
     """
     for name in ("dumps", "loads"):
         if not callable(getattr(codec, name, None)):
@@ -31,10 +32,10 @@ def check_codec(codec: object) -> None:
 
 
 def encoded(codec: Codec[Any], value: object) -> tuple[bytes, bool]:
-    """What travels for `value`, and whether it is a str's UTF-8.
+    """The bytes that travel for `value`, and whether they are the UTF-8 of a str.
 
     Raises:
-        TypeError: `dumps` returned something else than str or bytes.
+        TypeError: `dumps` returned something other than str or bytes.
         Exception: What `dumps` raised.
     """
     data = codec.dumps(value)
@@ -49,10 +50,10 @@ def encoded(codec: Codec[Any], value: object) -> tuple[bytes, bool]:
 def decoded(
     codec: Codec[T_co], payload: bytes, *, is_text: bool, index: int, item: object
 ) -> tuple[T_co | None, Exception | None]:
-    """The object, or what `loads` raised; `loads` is given what `dumps` returned."""
+    """What `loads` made of what `dumps` had returned; or what `loads` raised."""
     try:
         return codec.loads(payload.decode("utf-8", "surrogatepass") if is_text else payload), None
-    except BaseException as error:  # it is the item's outcome, or a signal handler's
+    except BaseException as error:  # the item's failure, or what a signal handler raised
         from tep_parallel._engine import handlers  # importing this package must stay cheap
         from tep_parallel._engine.travel import raised  # importing this package must stay cheap
 

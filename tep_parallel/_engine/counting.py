@@ -1,4 +1,4 @@
-"""How many processors there are to use, and which of its fellows a child is."""
+"""processor_count: how many CPUs this process may use. worker_number: which child this is."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 _OVERRIDE = "TEP_PARALLEL_PROCESSOR_COUNT"
 
-# In a child: the handle of the call that forked it.
+# In a child: the handle of the call that forked it. Elsewhere None.
 forked_by: object = None
-# While items are processed without a child; of this thread.
+# True while this thread processes items without a child.
 without_child: ContextVar[bool] = ContextVar("without_child", default=False)
 
 
 def worker_number() -> int | None:
-    """Return, in a child, its place among those alive, from 0; elsewhere None.
+    """Return the number of this child among the living children, from 0. Elsewhere None.
 
-    A child that takes the place of one that has ended has its number. With in_processes=0
-    it is 0 while items are processed.
+    A child that replaces an ended child gets the number of that child. With in_processes=0
+    the number is 0 while items are processed.
 
     Source: `Parallel.worker_number` of grosser/parallel, lib/parallel.rb.
     """
@@ -40,12 +40,12 @@ def worker_number() -> int | None:
 def processor_count() -> int:
     """Return how many CPUs this process may use, at least 1.
 
-    The fewest of what its affinity and the CPU quotas of its control groups (v1 and v2)
-    allow; a part of a CPU counts as one. The environment's TEP_PARALLEL_PROCESSOR_COUNT
-    overrides it.
+    This is the smallest number among its CPU affinity and the CPU quotas of its control
+    groups (v1 and v2). A part of a CPU counts as one. TEP_PARALLEL_PROCESSOR_COUNT in the
+    environment overrides all of them.
 
     Raises:
-        ValueError: That is no whole number above 0.
+        ValueError: TEP_PARALLEL_PROCESSOR_COUNT is not a whole number above 0.
 
     Source: sched_getaffinity(2), cgroups(7); `Parallel.processor_count` of grosser/parallel.
     """
@@ -64,11 +64,11 @@ def processor_count() -> int:
 
 
 def _quotas(groups: Path, mounted: Path) -> list[float]:
-    """CPUs that each control group of this process may use; infinite where there is no quota.
+    """How many CPUs each control group of this process may use; infinite if it has no quota.
 
     Args:
-        groups: Of this process: a line `hierarchy:controllers:path` each.
-        mounted: Where the file systems of control groups are.
+        groups: The file that lists the groups, a line `hierarchy:controllers:path` each.
+        mounted: The directory in which the file systems of control groups are mounted.
     """
     found = [math.inf]
     try:
@@ -84,7 +84,8 @@ def _quotas(groups: Path, mounted: Path) -> list[float]:
         else:
             continue
         folder = root / path.lstrip("/")
-        # In a container the path is often the host's, and what is mounted is its own group.
+        # In a container the path is often that of the machine, while only the container's own
+        # group is mounted.
         for each in (root, *reversed([folder, *folder.parents])):
             if each == root or root in each.parents:
                 found.append(_quota(each))
@@ -92,7 +93,7 @@ def _quotas(groups: Path, mounted: Path) -> list[float]:
 
 
 def _quota(group: Path) -> float:
-    """CPUs that one control group may use."""
+    """How many CPUs one control group may use."""
     with contextlib.suppress(OSError):
         quota, period = (group / "cpu.max").read_text().split()
         return math.inf if quota == "max" else int(quota) / int(period)

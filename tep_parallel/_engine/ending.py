@@ -1,6 +1,6 @@
-"""A child's end: its threads, what multiprocessing has to finish, and what is in its buffers.
+"""A child's end: its threads, the finalizers of multiprocessing, and the buffers of its streams.
 
-An interpreter that ends would see to them itself; a child ends in `_exit`.
+An interpreter sees to these when it ends. A child ends in `_exit`, and has to do so itself.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _JOINING = lib.SPHTTP_JOINING
 _FINALIZING = lib.SPHTTP_FINALIZING
 _FLUSHING = lib.SPHTTP_FLUSHING
 
-# Seconds that a child may take for its end: where items have no limit, and at least.
+# Seconds that a child may take for its end: if items have no timeout, and at least.
 _LONGEST, _LEAST = 10.0, 0.1
 _LEAVING = {
     _TEARDOWN: "its teardown",
@@ -32,12 +32,12 @@ _LEAVING = {
     _FLUSHING: "the flush of its output",
 }
 
-# With one of these a child has something to do at its end, even where it has one thread:
-# multiprocessing's finalizers, and threads that are greenlets.
+# With one of these modules a child has something to do at its end, even if it has one thread:
+# finalizers of multiprocessing, or threads that are greenlets.
 _FINALIZERS = "multiprocessing.util"
 _GREEN_THREADS = "gevent.threading"
 
-# Where concurrent.futures keeps the threads that it ends before they are joined.
+# The modules and names in which concurrent.futures keeps its threads.
 _KEPT = (
     ("concurrent.futures.thread", "_threads_queues"),
     ("concurrent.futures.process", "_threads_wakeups"),
@@ -45,18 +45,18 @@ _KEPT = (
 
 
 def before_last(handle: object) -> None:
-    """Before an item is committed that may be the last: come back from that if there will be
-    more to do; and flush. Raises as flush."""
+    """Flush before an item is committed that may be the last. If there is more to do at the
+    end, let the commit return. Raises as flush."""
     if _FINALIZERS in sys.modules or _GREEN_THREADS in sys.modules:
         linger(handle)
     _flush((sys.stdout, sys.stderr), _refused)
 
 
 def end(handle: object, teardown: Callable[[], object] | None) -> None:
-    """After the last item was committed.
+    """End this child, apart from `_exit`, after its last item was committed.
 
     Raises:
-        Exception: What teardown raised; or a flush: what was written is lost.
+        Exception: What teardown raised; or what a flush raised: then output is lost.
     """
     try:
         if teardown is not None:
@@ -72,8 +72,8 @@ def settle(tell: Callable[[int], None] | None = None) -> None:
     """Join the worker's threads, and run multiprocessing's finalizers.
 
     Args:
-        tell: Called with what is done next, of enum sphttp_leaving; None: the last item is not
-            committed, and its own clock still runs.
+        tell: Called with what is done next, of enum sphttp_leaving. None: the last item is
+            not committed, and its timeout still counts.
     """
     if not lib.sphttp_is_alone() or _GREEN_THREADS in sys.modules:
         threads = _threads()
@@ -94,7 +94,7 @@ def settle(tell: Callable[[int], None] | None = None) -> None:
 
 
 def _threads() -> list[Any]:
-    """Those that Python would wait for: all but daemons, and the one that waits."""
+    """The threads that Python would join: all except daemons and this one."""
     threading = sys.modules.get("threading")
     if threading is None:
         return []
@@ -106,15 +106,15 @@ def _threads() -> list[Any]:
 
 
 def _end_executors() -> None:
-    """Call what was registered to be called before threads are joined: idle ones of an
-    executor would be waited for for ever."""
+    """Let executors end their idle threads, as Python does before it joins threads: otherwise
+    the join would never return."""
     threading: Any = sys.modules["threading"]
     here = threading.current_thread()
     for name, where in _KEPT:
         kept: Any = getattr(sys.modules.get(name), where, {})
         for thread in list(kept):
-            # Those of the host's executors are not here; to wake them would wake them there.
-            # And the call may have been made in one of them.
+            # The threads of the host's executors are not in this process, but a wake-up would
+            # reach them in the host. And one of them may have made this call.
             if thread is here or not thread.is_alive():
                 del kept[thread]
     for call in reversed(list(getattr(threading, "_threading_atexits", ()))):
@@ -122,8 +122,8 @@ def _end_executors() -> None:
 
 
 def after_failure(handle: object) -> None:
-    """The same before a failure is committed: where the flush fails too, the first failure is
-    the one to tell."""
+    """As before_last, for an item that failed: if the flush fails too, the first failure is the
+    one that the caller gets."""
     try:
         before_last(handle)
     except Exception as error:  # noqa: BLE001  # a worker may have put anything there
@@ -131,11 +131,11 @@ def after_failure(handle: object) -> None:
 
 
 def overstayed(pid: int, stage: int, timeout: float | None) -> str:
-    """What the host says of a child that was killed in its end.
+    """The host's warning of a child that was killed at its end.
 
     Args:
         pid: The child's.
-        stage: What it was doing, of enum sphttp_leaving.
+        stage: What the child was doing, of enum sphttp_leaving.
         timeout: Seconds that an item may run; None: for ever.
     """
     limit = max(timeout or _LONGEST, _LEAST)

@@ -1,4 +1,4 @@
-"""What C found of an item, made a value, an exception or an Outcome."""
+"""Make a value, an exception or an Outcome of what C found of an item."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _ENDED_BY = (lib.SPHTTP_DIED, lib.SPHTTP_LATE, lib.SPHTTP_CUT)
 _UNENDED = (_NOT_BEGUN, lib.SPHTTP_CUT)
 _KINDS = (_RETURNED, _ENCODED, _ENCODED_TEXT, _DISCARDED)
 
-_MOST_ERRNO = 4095  # Linux has no larger ones
+_MOST_ERRNO = 4095  # the largest errno of Linux
 
 ValueOrError = tuple[Any, Exception | None]
 
@@ -63,7 +63,7 @@ class Finder:
         return result.fate in _UNENDED
 
     def outcome(self, index: int, value: Any = None) -> Outcome[Any]:
-        """The Outcome of an item; `value`, if not None, has been fetched already."""
+        """The Outcome of an item. If `value` is not None, it has been fetched already."""
         item = self._items[index]
         result = self._call.result(index)
         error: BaseException | None = None
@@ -74,7 +74,7 @@ class Finder:
         exit_code = signal = None
         status = result.wait_status
         seen = status >= 0 and not self._plan.pool
-        # A pool's child served others too: its end tells of this item where it had that in hand.
+        # A child of a pool serves other items too: its end belongs to the item it died with.
         if seen or (status >= 0 and result.fate in _ENDED_BY):
             exit_code, signal = (
                 (None, os.WTERMSIG(status))
@@ -97,7 +97,7 @@ class Finder:
         )
 
     def value(self, index: int, result: Any) -> ValueOrError:
-        """The value, or the exception; neither for an item without a result or not begun."""
+        """The value or the exception of an item. Both are None if it has neither."""
         fate = result.fate
         kind = fate % _BREAK if fate >= _BREAK else fate
         if kind in _KINDS:
@@ -122,11 +122,11 @@ class Finder:
             payload = self._call.payload(index, result)
             is_text = kind == _ENCODED_TEXT
             return decoded(codec, payload, is_text=is_text, index=index, item=self._items[index])
-        return None, self._tampered(index)  # not what this call's children write
+        return None, self._tampered(index)  # no child of this call writes that
 
     def call_error(self) -> Exception | None:
-        """The exception for what is wrong with every child, if anything."""
-        # It stands behind the last item.
+        """The exception for a setup or teardown that failed; None if none did."""
+        # C keeps it behind the last item.
         index = len(self._items)
         result = self._call.result(index)
         error: Exception | None
@@ -154,7 +154,7 @@ class Finder:
         return TamperedResultError(f"{msg} its child wrote", index=index, item=item)
 
     def _error(self, index: int, result: Any, fate: int) -> Exception:
-        """The exception for an item that was begun and whose value is not there."""
+        """The exception for an item that was begun and has no value."""
         item = self._items[index]
         where = f"item {index} ({shown(item)})"
         if fate in (_RAISED, _RAISED_AS):
@@ -191,7 +191,8 @@ class Finder:
 
 
 def _ended_by_hook(payload: bytes) -> DeadWorkerError | None:
-    """What a child said that setup or teardown has ended; None: no child of ours says that."""
+    """The error for a child that says its setup or teardown called sys.exit. None: no child of
+    the library says `payload`."""
     said = re.fullmatch(rb"(setup|teardown) (\d{1,9}) (\d{1,3})", payload)
     if said is None:
         return None

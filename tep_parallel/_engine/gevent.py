@@ -1,6 +1,6 @@
-"""A host that runs on gevent: how its calls wait, and how its children leave its loop behind.
+"""A host that runs on gevent: how its calls wait, and how its children leave its loop.
 
-Imported only where the host has imported gevent itself.
+This module is imported only if the host has imported gevent.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ Trace = Callable[[str, Any], object]
 
 
 def waiter() -> Callable[[int], None] | None:
-    """Just before the fork: what waits for a descriptor and lets other greenlets run; None:
-    gevent has not patched the host, and whoever calls wants to block."""
+    """Just before the fork: a function that waits for a descriptor while other greenlets run.
+
+    None: gevent has not patched the host, so that the caller expects to block.
+    """
     monkey = sys.modules.get("gevent.monkey")
     if monkey is None or not monkey.is_module_patched("select"):
         return None
@@ -33,8 +35,11 @@ def waiter() -> Callable[[int], None] | None:
 
 
 class _Waiter:
-    """Waits for a descriptor. From now until it does, no child may run the host's loop: at-fork
-    hooks come before destroy_hub, and some of them wait."""
+    """Waits for a descriptor.
+
+    From its making until it waits, no child can run the host's loop. At-fork hooks run before
+    destroy_hub, and some of them wait, which would run the loop.
+    """
 
     def __init__(self) -> None:
         self._before: Trace | None = gettrace()
@@ -46,7 +51,7 @@ class _Waiter:
         wait_read(descriptor)
 
     def __del__(self) -> None:
-        self._allow()  # there was nothing to wait for: no child could be forked
+        self._allow()  # nobody waited: no child could be forked
 
     def _allow(self) -> None:
         if gettrace() is self._refuse:
@@ -57,7 +62,7 @@ def _refusal(host: int, before: Trace | None) -> Trace:
     def refuse(event: str, pair: tuple[greenlet, greenlet]) -> None:
         origin, target = pair
         while isinstance(target, hubs.Hub) and os.getpid() != host:
-            origin.switch()  # who waits there sees that nothing has happened
+            origin.switch()  # the waiting greenlet sees that nothing has happened
         if before is not None:
             before(event, pair)
 
@@ -65,9 +70,9 @@ def _refusal(host: int, before: Trace | None) -> Trace:
 
 
 class _Left(hubs.Hub):  # type: ignore[misc]
-    """The host's hub, in a child: who still knows it is sent to the child's own.
+    """The host's hub, in a child. Objects that still know it are sent to the child's own hub.
 
-    Locks look whether their hub is dead, and then choose another.
+    Locks ask whether their hub is dead, and then choose another.
     """
 
     dead = True
@@ -76,7 +81,7 @@ class _Left(hubs.Hub):  # type: ignore[misc]
         return gevent.get_hub().switch()
 
     def wait(self, watcher: Any) -> None:
-        """As `watcher` would have waited, which belongs to the loop that is left."""
+        """Wait as `watcher` would have: it belongs to the host's loop."""
         hub = gevent.get_hub()
         own = hub.loop.io(watcher.fd, watcher.events)
         try:
@@ -91,19 +96,18 @@ class _Left(hubs.Hub):  # type: ignore[misc]
         then: Callable[..., object],
         *arguments: object,
     ) -> None:
-        """A file is closed: who waits for it are the host's greenlets, on the loop that is left."""
+        """A file is closed. Only greenlets of the host wait for it, and on the host's loop."""
         then(*arguments)
 
     def cancel_wait(self, *arguments: object) -> None:
-        """The same, where there is no more to do."""
+        """The same, with nothing to do afterwards."""
 
 
 def destroy_hub() -> None:
     """In a child: put a hub of its own in the place of the host's.
 
-    To make a hub end it must be switched to. But it stands in the middle of its loop, which
-    goes on with the greenlets whose turn it is, and those are the host's. So nothing ever
-    switches to it again.
+    A hub ends only if something switches to it. But the host's hub is in the middle of its
+    loop, and would go on with greenlets of the host. So nothing ever switches to it again.
     """
     _keep_from_running()
     inherited = _inherited_hubs()
@@ -112,18 +116,18 @@ def destroy_hub() -> None:
 
 
 def _keep_from_running() -> None:
-    """Let no greenlet run but this one and those that are made from now on.
+    """Let no greenlets run except this one and those that are made from now on.
 
-    The host's are reached without its hub, too: by what they wait for, where a child puts
-    something into their queue or sets their event.
+    A child can wake the host's greenlets without the hub, too, if it puts something into their
+    queue or sets their event.
     """
     here = getcurrent()
 
     def guard(event: str, pair: tuple[greenlet, greenlet]) -> None:  # noqa: ARG001
-        """In the greenlet that is being switched to, before it goes on."""
+        """Runs in the greenlet that is switched to, before that goes on."""
         origin, target = pair
         root: greenlet | None = target
-        while root is not here:  # there end the parents of whatever this child has made
+        while root is not here:  # all greenlets of this child have it as an ancestor
             if root is None or type(root) is _Left:
                 while True:
                     back = gevent.get_hub() if origin.dead else origin
@@ -134,14 +138,14 @@ def _keep_from_running() -> None:
 
 
 def _inherited_hubs() -> list[hubs.Hub]:
-    """The one of this thread; and where that was not gevent's main thread, those of all, since
-    this one is the main thread now, and has a right to the default loop."""
+    """The hub of this thread. If this was not gevent's main thread, the hubs of all threads:
+    this is the main thread now, and needs the default loop for itself."""
     ident = hubs.get_thread_ident()
     if ident == hubs.MAIN_THREAD_IDENT:
         hub = get_hub_if_exists()
         return [] if hub is None else [hub]
     hubs.MAIN_THREAD_IDENT = ident
-    # By type: isinstance would ask proxies, and those may raise.
+    # By type: isinstance would ask proxies for their class, which may raise.
     return [
         each
         for each in gc.get_objects()
@@ -166,10 +170,10 @@ def _is_libuv(kind: type) -> bool:
 
 
 def _cut_off(loop: Any) -> None:
-    """Let the loop share nothing with the host's, and run nothing of it."""
+    """Let the loop share nothing with that of the host, and run nothing of it."""
     if _is_libuv(type(loop)):
-        # To destroy it would be to run it. But it must not have the host's epoll descriptor:
-        # whoever closed a socket here would take it out of the host's loop.
+        # To destroy this loop would run it. But it must not keep the host's epoll descriptor:
+        # a socket that is closed here would leave the host's loop.
         loop.reinit()
         loop.reset_sigchld()
     else:
@@ -177,14 +181,14 @@ def _cut_off(loop: Any) -> None:
 
 
 def _fresh(kind: type) -> Any:
-    """A loop that may wait for processes, as only the default one may."""
+    """A loop that may wait for processes; only a default loop may."""
     if _is_libuv(kind):
         loop = kind(default=False)
         loop._default = True
     else:
         loop = kind(default=True)  # the inherited one is destroyed
-        # But it has that one's memory. Where another thread of the host was waiting in the
-        # loop, it says so, and the loop refuses to run a second time.
+        # But libev uses the same memory again. If another thread of the host was waiting in the
+        # loop, the memory says so, and the loop would refuse to run.
         loop.break_()
     return loop
 
@@ -196,7 +200,7 @@ def _tell(
     error: BaseException,
     frames: TracebackType | None,
 ) -> None:
-    """Tell of an error in a callback; not that a greenlet of the host's cannot be reached."""
+    """Report an error in a callback, unless it says that a greenlet of the host is not here."""
     of_other_thread = kind is greenlet_error
     of_other_hub = kind is AssertionError and "Waiter.switch" in str(error)
     if not (of_other_thread or of_other_hub):

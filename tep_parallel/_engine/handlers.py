@@ -1,4 +1,4 @@
-"""Whether an exception came out of a signal handler."""
+"""Tell whether an exception came out of a signal handler."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from types import CodeType
 
 
 def raised_by_handler(error: BaseException) -> bool:
-    """Whether a signal handler of this process raised it, in the midst of whatever ran.
+    """Whether a signal handler of this process raised `error`.
 
-    Python calls handlers wherever it is; what is caught there may have nothing to do with the
-    code that was tried. A handler that is called by that code itself counts as well.
+    Python calls handlers between any two instructions. So a `try` may catch an exception that
+    has nothing to do with the code in it. A handler that this code calls itself counts too.
     """
     if isinstance(error, KeyboardInterrupt):
         return True  # the interpreter's own handler has no frame

@@ -1,8 +1,7 @@
-"""What a stream is made of: a text layer, a buffer with a lock, and what writes.
+"""The layers of a stream: text, a buffer with a lock, and the raw file.
 
-What an object is, is asked of its `type`: a proxy says of itself that it is what it stands
-for. And what the layers are, is asked of io's own classes: a subclass may answer otherwise,
-and its `__init__` may do anything.
+This module asks `type` for the class of an object: a proxy would give the class of what it stands
+for. It calls the methods of io's own classes: a subclass may override them with anything.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ from typing import Any
 
 Renewal = Callable[[], None]
 
-_DEEPEST = 3  # stand-ins, one in the other
-_MOST = 50  # objects that are looked into
+_DEEPEST = 3  # objects in place of streams, one in the other
+_MOST = 50  # objects that are looked at
 
 _buffer_of: Any = io.TextIOWrapper.__dict__["buffer"].__get__
 # Those that have a lock.
@@ -24,10 +23,11 @@ _BUFFERED: tuple[Any, ...] = (io.BufferedWriter, io.BufferedRandom)
 
 
 def renewals(stream: object) -> list[Renewal]:
-    """What gives a stream of the host's a fresh lock and an empty buffer in a child.
+    """Functions that give a stream of the host's a fresh lock and an empty buffer in a child.
 
-    Its settings and attributes are kept. For what stands in for a stream: the same for all
-    streams that are found in it. [] for what cannot be renewed, or need not.
+    The stream keeps its settings and attributes. If `stream` is an object in place of one, the
+    functions are for all streams found in it. The list is empty if nothing can or need be
+    renewed.
     """
     renewal = _renewal(stream)
     if renewal is not None:
@@ -39,14 +39,14 @@ def renewals(stream: object) -> list[Renewal]:
 
 
 def is_behind(stream: Any) -> bool:
-    """Whether it is a stream of io's that takes nothing just now: a pipe that nobody reads."""
+    """Whether `stream` is of io and takes no more just now: its pipe is full, say."""
     if not issubclass(type(stream), (io.TextIOWrapper, *_BUFFERED)):
         return False
     try:
         asked = select.poll()
         asked.register(stream.fileno(), select.POLLOUT)
         return not asked.poll(0)
-    except (AttributeError, OSError, ValueError):  # it has no descriptor: nobody knows
+    except (AttributeError, OSError, ValueError):  # it has no descriptor, so that nobody knows
         return True
 
 
@@ -63,11 +63,11 @@ def _renewal(stream: object) -> Renewal | None:
 
 
 def _renewal_of(text: Any, buffer: Any, kind: Any) -> Renewal | None:
-    """For a text layer, if there is one, and the buffer below it."""
+    """The renewal of a buffer, and of the text layer above it, if there is one."""
     raw = kind.raw.__get__(buffer)
     if raw is None or raw.closed:
         return None
-    size = kind.__sizeof__(buffer) - type(buffer).__basicsize__  # it has no other way to say
+    size = kind.__sizeof__(buffer) - type(buffer).__basicsize__  # the only way to learn it
     nowhere = io.BytesIO()
     initialise, flush_text = kind.__init__, io.TextIOWrapper.flush
 
@@ -76,21 +76,21 @@ def _renewal_of(text: Any, buffer: Any, kind: Any) -> Renewal | None:
             if raw.closed:  # in the last moment, by another thread
                 return
             try:
-                # What the text layer holds can only be flushed; and not be initialised again,
-                # since nobody can ask it how it ends its lines.
+                # The text layer cannot be initialised again, since it does not tell how it ends
+                # its lines. What it holds can only be flushed: to nowhere.
                 initialise(buffer, nowhere)
                 if text is not None:
                     flush_text(text)
             finally:
                 initialise(buffer, raw, size)
         except (OSError, ValueError):
-            pass  # likewise closed: who writes to it will hear of it
+            pass  # the stream is closed: whoever writes to it gets the error
 
     return renew
 
 
 def _streams_in(stand_in: object) -> Iterator[object]:
-    """The streams of io's that something which stands in for a stream writes to in the end."""
+    """The streams of io to which an object in place of a stream may write in the end."""
     level, seen = [stand_in], {id(stand_in)}
     for _ in range(_DEEPEST):
         below: list[object] = []
@@ -107,17 +107,17 @@ def _streams_in(stand_in: object) -> Iterator[object]:
 
 
 def _inside(stand_in: object) -> Iterator[object]:
-    """What it is made of: what it says it is a proxy of, and its attributes."""
+    """What an object refers to: what it is a proxy of, and its attributes."""
     if issubclass(type(stand_in), io.TextIOWrapper):
         with contextlib.suppress(AttributeError, ValueError):  # detached, closed
-            yield _buffer_of(stand_in)  # one that is nobody's we know
+            yield _buffer_of(stand_in)  # a buffer of a class of the caller's
     for name in ("__wrapped__", "_get_current_object", "__dict__"):
         try:
-            # Not getattr: a proxy would hand that on to what it stands for.
+            # Not getattr: a proxy would ask what it stands for.
             value = object.__getattribute__(stand_in, name)
             if name == "_get_current_object":
                 value = value()
-        except Exception:  # noqa: BLE001  # a proxy of nothing, just now
+        except Exception:  # noqa: BLE001  # the proxy stands for nothing just now
             continue
         if name != "__dict__":
             yield value

@@ -1,7 +1,6 @@
-"""multiprocessing's own objects in a child: its queues, managers and locks work there as in a
-process of its own making.
+"""A child as a process of multiprocessing: its queues, managers and locks work in children.
 
-Imported only where the host, or the worker, has imported multiprocessing itself.
+This module is imported only if the host or the worker has imported multiprocessing.
 """
 
 from __future__ import annotations
@@ -18,21 +17,21 @@ _util: Any = util
 
 
 def enter(host: int, slot: int) -> None:
-    """In a child: be a process of multiprocessing's, with nothing of the host's to end.
+    """In a child: become a process of multiprocessing, which has nothing of the host's to end.
 
     Source: BaseProcess._bootstrap in CPython's multiprocessing/process.py.
 
     Args:
-        host: Its pid.
-        slot: This child's place among those alive.
+        host: The host's pid.
+        slot: This child's number among the living children.
     """
     _drop(host, slot)
     _util._run_after_forkers()
 
 
 def _drop(host: int, slot: int) -> None:
-    """Forget what is the host's: its finalizers first, for they would run as what they
-    belong to goes."""
+    """Forget what is the host's. The finalizers come first: they would run when the objects
+    go to which they belong."""
     _util._finalizer_registry.clear()
     _util._exiting = False
     _process._children = set()
@@ -43,15 +42,15 @@ def _drop(host: int, slot: int) -> None:
     _process._process_counter = itertools.count(1)
     _process._current_process = itself
     _process._parent_process = None
-    with contextlib.suppress(OSError):  # where there is no pidfd_open, it stays as if it had none
-        # It can be read when the host has ended; the child closes it by ending.
+    with contextlib.suppress(OSError):  # no pidfd_open: the child then has no parent process
+        # The descriptor is readable when the host has ended. The child's end closes it.
         _process._parent_process = _process._ParentProcess(name, host, os.pidfd_open(host))
 
 
 def finish() -> None:
-    """At a child's end: what multiprocessing does at that of a process."""
-    # Another thread of the host's may have imported it just before the fork: its processes
-    # are not for this one to end.
+    """At a child's end: what multiprocessing does at the end of a process."""
+    # Another thread of the host may have imported multiprocessing just before the fork, and
+    # started processes: they are not this child's to end.
     here = os.getpid()
     _process._children = {one for one in _process._children if one._parent_pid == here}
     _util._exit_function()

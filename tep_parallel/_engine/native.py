@@ -1,4 +1,4 @@
-"""The one door to the extension; importing this module loads it."""
+"""The one module that imports the extension. Importing it loads the extension."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ __all__ = ["fail", "ffi", "file_error", "lib"]
 
 
 def fail(code: int, doing: str) -> NoReturn:
-    """Raise what the C core returned.
+    """Raise the exception for an error that the C core returned.
 
     Args:
         code: -errno, or SPHTTP_NOT_MAIN.
-        doing: What was being done.
+        doing: What was being done; it ends the message.
     """
     if code == lib.SPHTTP_NOT_MAIN:
         raise RuntimeError(_ELSEWHERE)

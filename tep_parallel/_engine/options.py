@@ -1,4 +1,4 @@
-"""What a Parallel was told, checked."""
+"""The options of a call: their types, and their checks."""
 
 from __future__ import annotations
 
@@ -28,27 +28,28 @@ if TYPE_CHECKING:
 
 OnError = Literal["stop", "finish", "kill"]
 Callback = TypeVar("Callback")
-_LONGEST = 1e9  # seconds; 31 years, which the C core can count in nanoseconds
-_SHORTEST = 1e-9  # seconds; the C core takes 0 for no limit
+_LONGEST = 1e9  # seconds, 31 years; the C core counts in nanoseconds, in 64 bits
+_SHORTEST = 1e-9  # seconds; 0 means no limit in the C core
 
 
 class Progress(Protocol):
-    """What is told how many more items have ended: a tqdm bar, or an object of your own.
+    """An object that shows how far a call has come: a tqdm bar, or an object of your own.
 
-    Of digest_files it is told how many more bytes have been read.
+    `update` is called with the number of items that have ended since it was called last. With
+    digest_files that is the number of bytes that have been read.
     """
 
     def update(self, n: int, /) -> object: ...
 
 
 class OnStart(Protocol):
-    """What is called with index and item before that item may start."""
+    """A function that is called with index and item, before that item may start."""
 
     def __call__(self, index: int, item: Any, /) -> object: ...
 
 
 class OnFinish(Protocol):
-    """What is called with the Outcome of each item that has ended."""
+    """A function that is called with the Outcome of each item that has ended."""
 
     def __call__(self, outcome: Outcome[Any], /) -> object: ...
 
@@ -90,7 +91,7 @@ class InBytes:
 
 
 class Options:
-    """The arguments of a Parallel, checked. What each means, and what it raises, see Parallel."""
+    """The arguments of a Parallel, checked. Parallel says what each means, and what it raises."""
 
     def __init__(self, codec: Codec[Any] | None = None, **given: Unpack[Arguments]) -> None:
         self.in_processes = _processes(given.get("in_processes"))
@@ -175,19 +176,19 @@ def _seconds(name: str, value: SupportsFloat | None) -> float | None:
         raise TypeError(msg)
     try:
         fits = 0 < seconds < math.inf
-    except ArithmeticError:  # a Decimal that is no number
+    except ArithmeticError:  # Decimal("nan")
         fits = False
     if not fits:
         msg = f"{name}: expected seconds above 0, got {value}"
         raise ValueError(msg)
     try:
         return max(min(float(seconds), _LONGEST), _SHORTEST)
-    except OverflowError:  # other kinds of numbers have larger ones than a float
+    except OverflowError:  # a Fraction, say, may be larger than any float
         return _LONGEST
 
 
 def _whole(value: Any) -> int | None:
-    """What is an int, or stands for one as numpy's do; None: it is none."""
+    """The int that `value` is, or stands for, as numpy's ints do; None if it is no such thing."""
     if isinstance(value, bool):
         return None
     try:
@@ -197,7 +198,7 @@ def _whole(value: Any) -> int | None:
 
 
 def _real(value: Any) -> Any:
-    """A number that can be compared, of whatever kind; None: it is none."""
+    """The number that `value` is, of any kind that can be compared; None if it is none."""
     if isinstance(value, bool):
         return None
     if isinstance(value, float):
@@ -207,7 +208,7 @@ def _real(value: Any) -> Any:
         return whole
     from numbers import Real  # few calls need it
 
-    # A Decimal is not registered as one, for it does no sums with floats.
+    # Decimal is not registered as Real, since it cannot be added to a float.
     decimal = sys.modules.get("decimal")
     if isinstance(value, Real) or (decimal is not None and isinstance(value, decimal.Decimal)):
         return value

@@ -15,14 +15,15 @@ from tep_parallel._engine.child import Prepared
 from tep_parallel._engine.plan import Plan
 from tep_parallel._worker import process_of, setup_and_teardown_of
 
-# Their handlers survive the fork where they are a C library's (faulthandler), not Python's.
+# A child resets the handlers of these that are Python's. A handler of a C library's (faulthandler)
+# survives the fork.
 _FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT)
 
 
 def prepare(handle: object, plan: Plan) -> Prepared:
     """In the host, before the fork: find out all that can be found out for the children.
 
-    What makes each child a process of its own, and needs no Python, the nursery does.
+    These are the steps that need Python. The nursery does those that need none.
     """
     options = plan.options
     # With callbacks, the host runs code of the caller's between this and a fork.

@@ -1,4 +1,4 @@
-"""in_processes=0: no fork; the same results and errors, from this process, for debugging."""
+"""A call with in_processes=0: no fork, and the same results and errors, for debugging."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _call_once(name: str, method: Callable[[], object] | None, *, rebuild: bool)
         raise dead_in_setup(os.getpid(), _wait_status(end), by=name) from end
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # noqa: BLE001  # as a child's would
+    except BaseException as error:  # noqa: BLE001  # it fails the call, as in a child
         failure = raised.as_if_sent(error, rebuild=rebuild, where="setup or teardown")
         raised.add_note(failure, "tep_parallel: raised by setup or teardown, not for an item")
         try:
@@ -115,7 +115,7 @@ def _process(plan: Plan, process: Process, index: int, item: object) -> Processe
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001  # it is the item's outcome
-        # In no variable: this frame is in its traceback, and they would keep each other.
+        # In no variable: the error's traceback has this frame, and they would keep each other.
         return None, raised.as_if_sent(error, rebuild=rebuild, index=index, item=item), False
     if not wanted or (broke and result is None and codec is None):
         return None, None, broke
@@ -124,10 +124,10 @@ def _process(plan: Plan, process: Process, index: int, item: object) -> Processe
         return value, failed, broke and failed is None
     if not isinstance(result, str):
         return None, not_text(plan.worker, index, item, type(result).__qualname__), False
-    return str.__str__(result), None, broke  # of a subclass: the text, as from a child
+    return str.__str__(result), None, broke  # a child sends the text of a subclass of str, too
 
 
 def _wait_status(end: SystemExit) -> int:
-    """Of a child that would have ended so."""
+    """The wait status of a child that would have ended in this way."""
     code = end.code if isinstance(end.code, int) else int(end.code is not None)
     return (code & 0xFF) << 8

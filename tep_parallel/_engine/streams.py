@@ -1,10 +1,12 @@
 """The standard streams, and those of logging's handlers, on both sides of a fork.
 
-What the host has buffered would be written twice, once more by each child: so it is
-flushed before the fork, whatever the stream is. And a stream's buffer has a lock: where the
-host has threads, one of them may hold it at the fork, and nobody in the child would ever
-give it back. So a child of such a host gives its streams fresh locks and empty buffers. In
-a host of one thread nobody can hold a lock: to flush is enough there, and cheaper.
+Each child would write once more what the host has in its buffers. So the host flushes all its
+streams before the fork.
+
+A stream's buffer has a lock. If the host has threads, one of them may hold the lock at the fork,
+and in the child nobody would release it. So a child of such a host gives its streams fresh locks
+and empty buffers. In a host with one thread nobody can hold a lock: there the flush is enough,
+and cheaper.
 """
 
 from __future__ import annotations
@@ -25,24 +27,24 @@ from tep_parallel._engine.native import lib
 
 _in_child: Callable[[Any], int] = lib.sphttp_call_in_child
 
-# A stream of the host's and what renews it and all that is below it.
+# A stream of the host's, and the functions that renew it and all streams below it.
 _Known = list[tuple[object, list[Renewal]]]
 # The calls whose children renew their streams, by their handles.
 _calls: dict[weakref.ref[Any], _Known] = {}
-# What stands in for a stream and could not be flushed in the host: no child tries it again.
+# Objects in place of streams that the host could not flush: no child tries it again.
 refused: list[object] = []
 
 
 def prepare_writers(handle: object, *, renew: bool) -> None:
-    """In the host, before the fork: flush, and let each child of the call renew its streams
-    where that is not enough.
+    """In the host, before the fork: flush. If that is not enough, let each child of the call
+    renew its streams.
 
     Args:
         handle: The call's.
-        renew: Whether more may be written, or threads begin, before the fork.
+        renew: Whether somebody may write more, or start threads, before the fork.
 
     Warns:
-        RuntimeWarning: What stands in for a stream could not be flushed.
+        RuntimeWarning: An object in place of a stream could not be flushed.
     """
     if flush_host() and not renew and lib.sphttp_is_alone():
         return
@@ -52,9 +54,9 @@ def prepare_writers(handle: object, *, renew: bool) -> None:
 
 
 def prepare_stdin() -> io.TextIOWrapper | None:
-    """The standard input of the children; None: what is in its place is left alone.
+    """The standard input of the children; None: their sys.stdin is left alone.
 
-    Descriptor 0 is /dev/null there; but the host's reader may have read ahead.
+    Descriptor 0 is /dev/null in a child, but the host's reader may have read ahead of that.
     """
     if not issubclass(type(sys.stdin), io.TextIOWrapper):
         return None
@@ -65,21 +67,21 @@ def prepare_stdin() -> io.TextIOWrapper | None:
 
 
 def flush_host() -> bool:
-    """In the host: flush all that writes. Whether nothing is left in a buffer."""
+    """In the host: flush everything that text is written to. Whether nothing is left."""
     found: list[object] = []
     failed = False
     alone = lib.sphttp_is_alone()
     for stream in _writers(called=True):
         if not alone and renewals(stream) and (not _is_standard(stream) or is_behind(stream)):
-            continue  # its handler flushes it; or who does may wait for its reader for ever
+            continue  # its logging handler flushes it; or a flush might wait for ever
         try:
             flush((stream,), [])
         except Exception as error:
             if handlers.raised_by_handler(error):
-                raise  # the host wants to be out of here
+                raise  # the handler's exception is for the caller
             failed = True
-            # A stream that a child renews still has it all, and nobody prints it twice: the
-            # host hears of it at its own next flush.
+            # A child empties the buffer of a stream that it renews, so nothing is written twice.
+            # The host gets the error at its own next flush.
             if not (isinstance(error, OSError) and renewals(stream)):
                 found.append(stream)
                 _tell_of(stream, error)
@@ -92,15 +94,13 @@ def _is_standard(stream: object) -> bool:
 
 
 def flush(streams: tuple[object, ...], refused: list[object]) -> None:
-    """Flush whatever they are, but for those that are known to refuse it.
-
-    What is closed, detached or has no flush needs none.
+    """Flush `streams`, except those in `refused`, and those closed, detached or without flush.
 
     Raises:
-        Exception: What a flush raised: OSError, if it is a stream.
+        Exception: What a flush raised; that of a stream of io raises OSError.
     """
     for stream in streams:
-        # First what costs a child no page: there is seldom anything.
+        # `refused` is nearly always empty, and to ask that costs a child no page.
         if stream is None or (refused and any(stream is each for each in refused)):
             continue
         try:
@@ -121,12 +121,12 @@ def _tell_of(stream: object, error: Exception) -> None:
     except Exception as other:
         if isinstance(other, Warning) or handlers.raised_by_handler(other):
             raise
-        # Where warnings are written to is what is broken: there is nobody to tell.
+        # The stream that warnings are written to is the broken one: nobody can be told.
 
 
 @functools.cache
 def _unread_stdin() -> io.TextIOWrapper:
-    """A reader of descriptor 0 that has read nothing: what the host reads, reads its own."""
+    """A reader of descriptor 0 that has read nothing. The host goes on with its own reader."""
     return open(0, encoding="utf-8", closefd=False)  # it stays open
 
 
@@ -134,7 +134,7 @@ def _writers(*, called: bool) -> list[object]:
     """Each object that text is written to, once.
 
     Args:
-        called: Whether code of the caller's may be called to find it: not in a fresh child.
+        called: Whether to call code of the caller's to find them. A fresh child must not.
     """
     found: list[object] = [sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__]
     logging = sys.modules.get("logging")
@@ -149,10 +149,10 @@ def _writers(*, called: bool) -> list[object]:
 
 
 def _stream_of(handler: object) -> object:
-    """That of a handler which has none of its own, but a property."""
+    """The stream of a logging handler that has it as a property."""
     try:
         return getattr(handler, "stream", None)
-    except Exception:  # noqa: BLE001  # a handler that cannot say has none
+    except Exception:  # noqa: BLE001  # the property may raise anything
         return None
 
 
@@ -164,11 +164,11 @@ def _forget(reference: weakref.ref[Any]) -> None:
 
 
 def _after_fork() -> None:
-    """In any process that is forked: renew the streams if it is a child of a call."""
+    """In any forked process: renew the streams if this is a child of a call."""
     for reference, known in _calls.items():
         handle = reference()
         if handle is not None and _in_child(handle):
-            _calls.clear()  # what it forks itself is nobody's child
+            _calls.clear()  # what this child forks itself is no child of the call
             _renew(known)
             return
 
@@ -177,8 +177,7 @@ def _renew(known: _Known) -> None:
     for _, steps in known:
         for step in steps:
             step()
-    # Another thread may have changed one between the preparation and the fork: a log file
-    # that was full.
+    # Another thread may have replaced a stream since the preparation: a full log file, say.
     for stream in _writers(called=False):
         if not any(stream is each for each, _ in known):
             for step in renewals(stream):
@@ -187,12 +186,12 @@ def _renew(known: _Known) -> None:
 
 @functools.cache
 def _let_children_renew() -> None:
-    """Register our hook, and let it run before those that were there before it: they may log.
+    """Register our at-fork hook, and let it run before all others, since they may log.
 
-    Where nothing has to be renewed there is none, for children pay for it. The interpreter
-    calls hooks in the order in which they were registered, and has no way to say another. The
-    list itself is an object like any other, that knows our hook; it comes first, and once more
-    where it was registered, when it finds nothing to do.
+    This is done only when a call needs it, for children pay for a hook. The interpreter calls
+    hooks in the order of their registration, and offers no other order. But the garbage
+    collector finds the interpreter's list of hooks, which refers to ours. So ours is put first
+    in that list. It runs a second time at its own place, and then has nothing to do.
     """
     os.register_at_fork(after_in_child=_after_fork)
     for holder in gc.get_referrers(_after_fork):

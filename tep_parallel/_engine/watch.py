@@ -1,4 +1,4 @@
-"""Who wants to know of a call's items while it runs: the caller's hooks, and a progress bar."""
+"""What the caller is told while a call runs: on_start, on_finish, and progress."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Watch:
         self._in_bytes = options.in_bytes
         self._bar: Any = None
         self._started = 0
-        self._read = 0  # bytes that progress has been told of
+        self._read = 0  # bytes that progress knows of
 
     def __enter__(self) -> Watch:
         if self._progress is True:
@@ -54,9 +54,9 @@ class Watch:
             self._bar.close()
 
     def start(self) -> int | None:
-        """Call on_start for the next item; how many may have started by now.
+        """Call on_start for the next item. Returns how many items may have started by now.
 
-        None: there is none left, or on_start was not given, and all may.
+        None: no item is left, or there is no on_start, and all items may start.
         """
         index = self._started
         if self._on_start is None or index == len(self._items):
@@ -66,19 +66,19 @@ class Watch:
         return self._started
 
     def finish(self, outcome: Callable[[], Outcome[Any]]) -> None:
-        """Tell of one that has ended; its Outcome is asked for where somebody wants it."""
+        """Tell of an item that has ended. `outcome` is called only if on_finish was given."""
         if self._on_finish is not None:
             self._on_finish(outcome())
         if self._progress is not None and not self._in_bytes:
             self._progress.update(1)
 
     def read_item(self, item: object) -> None:
-        """Where progress is counted in bytes: those of `item` have been read."""
+        """If progress is in bytes: the file `item` has been read."""
         if self._progress is not None and self._in_bytes:
             self._progress.update(_size_of(item))
 
     def read(self, total: int) -> None:
-        """Likewise: so many have been read by now."""
+        """If progress is in bytes: `total` bytes have been read by now."""
         more, self._read = total - self._read, total
         if self._progress is not None and self._in_bytes and more > 0:
             self._progress.update(more)
@@ -93,16 +93,16 @@ def _size_of(path: Any) -> int:
 
 
 @functools.cache
-def _bar(pid: int) -> Any:  # noqa: ARG001  # each process has one of its own
-    """tqdm's bar, with a lock that no child has.
+def _bar(pid: int) -> Any:  # noqa: ARG001  # each process has a bar class of its own
+    """The bar class of tqdm, with a lock that no child has.
 
-    tqdm's own lock is shared with all that the process forks, and whoever is killed holding it
-    keeps it. Nor does this bar need tqdm's monitor, a thread: with miniters=1 every update looks
-    at the clock.
+    The lock of tqdm is shared with every process that this one forks, and stays locked if a
+    process is killed while it holds it. The bar needs no monitor either, which is a thread of
+    tqdm: with miniters=1 every update looks at the clock.
     """
     from tqdm import std
 
-    # The part of tqdm's lock that is the threads', so that bars of the host take turns. A thread
-    # of the host's may have held it when this child was forked.
+    # Bars of the host share the lock that tqdm has for threads. A child makes its own lock: a
+    # thread of the host may have held that one at the fork.
     lock = std.TqdmDefaultWriteLock.th_lock if counting.forked_by is None else std.TRLock()
     return type("Bar", (std.tqdm,), {"_lock": lock, "monitor_interval": 0})
