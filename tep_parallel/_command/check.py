@@ -21,14 +21,15 @@ Digests = list[str | BaseException]
 def check(
     options: argparse.Namespace, digests_of: Callable[[list[str]], Digests], printer: Printer
 ) -> bool:
-    """Verify a list. What is printed, and when all is well, is as of sha256sum --check.
+    """Verify a list. Returns whether all is well. Prints and decides as sha256sum --check does.
 
     Args:
-        options: With the list's name in `check`.
-        digests_of: The digest of each path, or its exception.
+        options: What was typed; `check` is the name of the list.
+        digests_of: Returns the digest of each path, or its exception.
+        printer: Prints the verdicts.
 
     Raises:
-        WrongUsageError: There are options that a list has no use for.
+        WrongUsageError: An option does not go with --check.
         OSError: Standard output cannot be written to.
     """
     others = (options.words, options.files_from, options.recursive, options.json, options.nul)
@@ -46,7 +47,7 @@ def check(
     entries = sums.parsed(split(listed), options.algorithm)
     if from_standard_input:
         name = "standard input"
-        # It has been read: no line of it can mean what it holds.
+        # Standard input has been read, so that a line cannot name it.
         entries = [None if entry and entry[0] == STANDARD_INPUT else entry for entry in entries]
     expected = [entry for entry in entries if entry is not None]
     if not expected:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What may be typed after `digest`, beside what other commands take too."""
+    """Add the arguments of `digest` that other commands do not have."""
     parser.add_argument("words", nargs="*", metavar="PATH")
     parser.add_argument(
         "--algorithm",
@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, printer: Printer) -> bool:
-    """Do it; whether all went well.
+    """Run the command. Returns whether all went well.
 
     Raises:
         WrongUsageError: What was typed cannot be done.
@@ -93,7 +93,7 @@ def run(options: argparse.Namespace, printer: Printer) -> bool:
 
 
 def _paths(options: argparse.Namespace, printer: Printer) -> tuple[list[str], bool]:
-    """What to digest, and whether all of it could be found."""
+    """The paths to digest, and whether all directories could be read."""
     paths: list[str] = options.words
     if (options.files_from is None) == (not paths):
         msg = "digest: name the paths, or --files-from, and not both"
@@ -106,7 +106,7 @@ def _paths(options: argparse.Namespace, printer: Printer) -> tuple[list[str], bo
         msg = "digest: -0 is for --files-from"
         raise WrongUsageError(msg)
     if options.files_from is not None:
-        # There "-" is a file's name.
+        # In that file, "-" is the name of a file.
         paths = [f"./{path}" if path == STANDARD_INPUT else path for path in paths]
     if not options.recursive:
         return paths, True
@@ -128,7 +128,7 @@ def _paths(options: argparse.Namespace, printer: Printer) -> tuple[list[str], bo
 
 
 def _digests(paths: list[str], key: bytes, options: argparse.Namespace) -> Digests:
-    """The digest of each, or its exception."""
+    """The digest of each path, or its exception."""
     others = [place for place, path in enumerate(paths) if not _names_a_file(path)]
     with asking_the_system():
         digests: Digests = digest_files(
@@ -152,7 +152,7 @@ def _names_a_file(path: str) -> bool:
 
 
 def _progress() -> Progress | bool | None:
-    """A bar, where somebody may see it and tqdm is there."""
+    """True, for a bar, if standard error is a terminal and tqdm is installed."""
     watched = sys.stderr is not None and sys.stderr.isatty()
     return True if watched and importlib.util.find_spec("tqdm") is not None else None
 
@@ -172,7 +172,7 @@ def _digest_of_standard_input(key: bytes, algorithm: str) -> str | BaseException
 
 
 def _outcomes(paths: list[str], key: bytes, options: argparse.Namespace) -> list[Outcome[str]]:
-    """What became of each."""
+    """The Outcome of each path."""
     worker = FileDigest(key, algorithm=options.algorithm)
     progress = InBytes(_progress())
     fan_out = Parallel(worker, in_processes=options.in_processes, progress=progress)

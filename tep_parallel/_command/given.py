@@ -1,4 +1,4 @@
-"""What the command is given to work on, and what is wrong with how."""
+"""What the command is given to work on: files, standard input; and its errors."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ STANDARD_INPUT = "-"  # the name by which a command line has it
 
 
 class WrongUsageError(Exception):
-    """What was typed cannot be done; the message says why."""
+    """What was typed cannot be done. The message says why."""
 
 
 class RefusedError(Exception):
-    """The system refused what a call needs; the message says what."""
+    """The system refused what a call needs. The message says what."""
 
 
 @contextlib.contextmanager
 def asking_the_system() -> Iterator[None]:
-    """A block with a call of the library in it, which Ctrl-C gives up.
+    """A block with a call of the library in it. Ctrl-C raises KeyboardInterrupt there.
 
     Raises:
-        RefusedError: What was an OSError there.
+        RefusedError: The block raised OSError.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see __main__
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -48,7 +48,7 @@ def content_for(option: str, path: str) -> bytes:
     """Every byte of the file that an option names.
 
     Raises:
-        WrongUsageError: It cannot be read.
+        WrongUsageError: The file cannot be read.
     """
     try:
         return content(path)
@@ -58,10 +58,10 @@ def content_for(option: str, path: str) -> bytes:
 
 
 def standard_input() -> Iterator[bytes]:
-    """Every byte of it, piece by piece, also where it never blocks.
+    """Every byte of standard input, piece by piece, also if it is in non-blocking mode.
 
     Raises:
-        OSError: It is closed, or cannot be read.
+        OSError: Standard input is closed, or cannot be read.
     """
     if sys.stdin is None:  # the shell's <&-
         raise OSError(errno.EBADF, "closed")
@@ -77,13 +77,13 @@ def standard_input() -> Iterator[bytes]:
 
 
 def all_of_standard_input(what: str) -> bytes:
-    """Every byte of it.
+    """Every byte of standard input.
 
     Args:
-        what: What it is wanted for.
+        what: What it is read for; the message begins with this.
 
     Raises:
-        WrongUsageError: It cannot be read.
+        WrongUsageError: Standard input cannot be read.
     """
     try:
         return b"".join(standard_input())
@@ -93,7 +93,7 @@ def all_of_standard_input(what: str) -> bytes:
 
 
 def split(content: bytes, *, nul: bool = False) -> list[str]:
-    """The items: what newlines, or NULs, end; the last one's may be missing."""
+    """The items, each ended by a newline or a NUL. The last one need not be."""
     separator = b"\0" if nul else b"\n"
     items = content.split(separator)
     if not items[-1]:

@@ -1,4 +1,4 @@
-"""The command tep-parallel: what may be typed, and what is done then."""
+"""The command tep-parallel: parse what was typed, and run it."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def run(arguments: list[str]) -> int:
     """Run the command.
 
     Args:
-        arguments: Those after the command's name.
+        arguments: What follows the command's name.
 
     Returns:
-        The exit status: 0 all well, 1 an item or the output failed, 2 wrong usage.
+        The exit status. 0: all is well; 1: an item or the output failed; 2: wrong usage.
     """
     printer = Printer()
     try:
@@ -121,7 +121,7 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
         )
     if not arguments or arguments[0] not in commands.choices:
         return parser.parse_args(arguments)
-    # Options may follow the items, and none the first `--`: argparse alone knows not how.
+    # Options may stand behind items, but not behind the first `--`. argparse cannot do both.
     end = arguments.index("--") if "--" in arguments else len(arguments)
     options = commands.choices[arguments[0]].parse_intermixed_args(arguments[1:end])
     options.words += arguments[end + 1 :]
@@ -131,7 +131,7 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
 def _usable() -> int:
     try:
         return processor_count()
-    except ValueError as error:  # the environment says how many, and says it wrong
+    except ValueError as error:  # the number in the environment is wrong
         raise WrongUsageError(str(error)) from error
 
 
@@ -176,8 +176,9 @@ def _map(options: argparse.Namespace, printer: Printer) -> int:
 
 
 def _worker(target: str) -> ParallelWorker | Process:
-    """What MODULE:NAME stands for; of a class of workers, an instance."""
-    # What is loaded later must not be found in the current directory: all of it here.
+    """The worker that MODULE:NAME names; an instance if that is a class of workers."""
+    # The current directory is searched for modules from here on. Whatever this package loads
+    # later is loaded before that.
     import json  # noqa: F401
     from importlib import import_module
 

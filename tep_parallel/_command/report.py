@@ -11,12 +11,12 @@ from typing import IO, Any
 from tep_parallel._errors import ParallelError, message_of
 from tep_parallel._outcome import Outcome
 
-# What would end a line or move a terminal's cursor, as Python writes it in a string.
+# Characters that would end a line or move a terminal's cursor, as Python escapes them.
 _CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160))}
 
 
 class Printer:
-    """Both streams as they are now: what a worker's module makes of sys.stdout is its own."""
+    """Standard output and error as they are now. A worker's module may change sys.stdout later."""
 
     def __init__(self) -> None:
         _fill_standard_descriptors()
@@ -25,22 +25,23 @@ class Printer:
         self._apart = False
 
     def keep_apart(self) -> None:
-        """From now on standard output is the command's alone: what a worker, its module or a
-        process of theirs prints goes to standard error.
+        """Send to standard error what a worker, its module or their processes print from now
+        on. Standard output is for the command alone.
 
         Raises:
-            OSError: What had been printed cannot be written.
+            OSError: What was printed before cannot be written.
         """
         self.flush()
         os.dup2(2, 1)
         self._apart = True
 
     def outcomes(self, outcomes: Iterable[Outcome[str]], *, as_json: bool) -> bool:
-        """Print each outcome, a failed one as a line on standard error; whether all are well.
+        """Print each result, and each failure as a line on standard error. Returns whether
+        none failed.
 
         Args:
             outcomes: In the order of their lines; their items are str.
-            as_json: Whether standard output gets every outcome, as JSON, in place of that.
+            as_json: Whether to print every outcome as JSON, in place of its result.
 
         Raises:
             OSError: Standard output cannot be written to.
@@ -62,24 +63,24 @@ class Printer:
         return well
 
     def complain(self, text: str) -> None:
-        """Print one line on standard error, after what standard output was given."""
+        """Print one line on standard error, after all that goes to standard output before it."""
         self.flush()
         line = f"tep-parallel: {text.translate(_CONTROLS)}\n"
         try:
             encoded = os.fsencode(line)
         except UnicodeEncodeError:
             encoded = line.encode("utf-8", "backslashreplace")
-        # Where nobody can read it there is nowhere to say so either: the exit status tells. No
-        # buffer: what stays in one would be tried again at exit, and change that status.
+        # If standard error cannot be written to, only the exit status can tell. There is no
+        # buffer: at exit Python would flush it once more, fail, and change the status.
         if self._err is not None:
             with contextlib.suppress(OSError):
                 os.write(self._err, encoded)
 
     def flush(self) -> None:
-        """Write what standard output was given, here and by a worker's module.
+        """Write what is buffered for standard output, by this object or a worker's module.
 
         Raises:
-            OSError: That cannot be done.
+            OSError: It cannot be written.
         """
         if self.out is not None:
             self.out.flush()
@@ -90,19 +91,18 @@ class Printer:
             except OSError:
                 if not self._apart:
                     raise
-                # As below: what nobody can read is no failure, nor may it be one at exit.
+                # This is standard error by now: see complain.
                 _to_nowhere(stream)
                 stream.flush()
 
     def abandon(self) -> None:
-        """What is buffered for standard output, here or by a worker's module, must not be tried
-        again at exit."""
+        """Drop what is buffered for standard output, so that Python does not write it at exit."""
         for stream in (self.out, sys.__stdout__):
             if stream is not None and not stream.closed:
                 _to_nowhere(stream)
 
     def close(self) -> None:
-        """Give both back; what cannot be written any more has been said."""
+        """Close both. If something could not be written, that has been reported already."""
         if self.out is not None:
             with contextlib.suppress(OSError):
                 self.out.close()
@@ -111,34 +111,37 @@ class Printer:
             self._err = None
 
     def put(self, lines: Iterable[str]) -> None:
-        """Write them to standard output.
+        """Write lines to standard output.
 
         Raises:
-            OSError: That cannot be done.
-            UnicodeEncodeError: One has no form that a file could have.
+            OSError: They cannot be written.
+            UnicodeEncodeError: A line has characters that have no encoding.
         """
         assert self.out is not None
-        # Bytes: a path may be in no encoding at all.
+        # As bytes: a path may be in no encoding.
         self.out.write(os.fsencode("".join([f"{line}\n" for line in lines])))
 
 
 def _fill_standard_descriptors() -> None:
-    """Let 0, 1 and 2 be nobody's file where the shell has closed them: what is opened next
-    would get such a number, and all that this process starts would read it or print to it."""
+    """Open /dev/null for those of 0, 1 and 2 that the shell has closed.
+
+    Otherwise the next file that is opened gets such a number, and all processes that this one
+    starts would read it or print to it.
+    """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(descriptor, True)  # noqa: FBT003
     os.close(descriptor)
 
 
 def _to_nowhere(stream: IO[Any]) -> None:
-    """Let what is written to it be lost."""
+    """Let what is written to a stream be lost."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, stream.fileno())
     os.close(null)
 
 
 def failure(item: str, error: BaseException) -> str:
-    """The item, and what is wrong with it."""
+    """The line that says which item failed, and why."""
     if isinstance(error, ParallelError):
         reason = message_of(error)
     elif isinstance(error, OSError) and error.filename == item and error.strerror:

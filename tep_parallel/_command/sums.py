@@ -1,11 +1,11 @@
-"""Lists of digests: a line a file, as sha256sum(1) writes and reads them."""
+"""Lists of digests: a line for each file, as sha256sum(1) writes and reads them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 
-# GNU's way to keep a name on its line, with a backslash at the line's head.
+# How GNU keeps a name on one line; the line then begins with a backslash.
 _ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r"})
 _ESCAPED = {"\\\\": "\\", "\\n": "\n", "\\r": "\r"}
 _TO_ESCAPE = re.compile(r"[\\\n\r]")
@@ -15,39 +15,40 @@ _GNU = re.compile(rf"[ \t]*(\\?){_HEX}[ \t](.+)", re.DOTALL)
 _BSD = re.compile(rf"[ \t]*(\\?)SHA256 ?\((.*)\)[ \t]*=[ \t]*{_HEX}", re.DOTALL)
 _KEYED = re.compile(rf"(\\?)(.+) {_HEX}", re.DOTALL)
 
-# The path, and the digest that it shall have.
+# A path, and the digest that its file should have.
 Entry = tuple[str, str]
 
 
 def line(path: str, digest: str, algorithm: str) -> str:
-    """The line of one file, without its end: PATH HEX, or with sha256 as sha256sum."""
+    """The line of one file, without its newline: PATH HEX; with sha256 as sha256sum prints it."""
     mark, name = _escaped(path)
     return f"{mark}{digest}  {name}" if algorithm == "sha256" else f"{mark}{name} {digest}"
 
 
 def verdict(path: str, found: str) -> str:
-    """The line of one file that was checked, as of today's sha256sum (9.7)."""
+    """The line of one file that was checked, as sha256sum 9.7 prints it."""
     mark, name = _escaped(path)
     return f"{mark}{name}: {found}"
 
 
 def _escaped(path: str) -> tuple[str, str]:
-    """What stands at the head of its line, and the path so that it fits on one."""
+    """What the line begins with, and the path in a form that has no newline."""
     if _TO_ESCAPE.search(path) is None:
         return "", path
     return "\\", path.translate(_ESCAPES)
 
 
 def parsed(lines: Iterable[str], algorithm: str) -> list[Entry | None]:
-    """What the lines of a list say; None: one is not of that format.
+    """The entries of a list; None for a line that is not of its format.
 
-    Empty lines and remarks are left out.
+    Empty lines and comments are left out.
 
     Args:
-        lines: Without their ends.
-        algorithm: "sha256": what `sha256sum --check` takes; else what `line` writes.
+        lines: Without their newlines.
+        algorithm: "sha256": the formats that `sha256sum --check` reads. Otherwise what `line`
+            writes.
     """
-    old_bsd: bool | None = None  # not known yet
+    old_bsd: bool | None = None  # None: not known yet
     entries: list[Entry | None] = []
     for full_line in lines:
         text = full_line.removesuffix("\r")
@@ -60,8 +61,9 @@ def parsed(lines: Iterable[str], algorithm: str) -> list[Entry | None]:
         elif (found := _GNU.fullmatch(text)) is None:
             entries.append(None)
         else:
-            # A space and a mark, or in an old list of BSD's one space: not both in one list,
-            # for there a renamed file could pass for another whose name begins with a space.
+            # Between digest and name there are a space and a mark, or one space in an old list
+            # of BSD. A list must not have both: a file whose name begins with a space could
+            # pass for another.
             name = found[3]
             one_space = len(name) == 1 or name[0] not in " *"
             if old_bsd is None:

@@ -1,4 +1,4 @@
-"""An exception made again from its pieces, in the process that is to raise it."""
+"""Make an exception again from its pieces, in the process that will raise it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _LONGEST = 1000  # characters of a text in a note
 
 
 def add_note(error: BaseException, note: str) -> None:
-    """BaseException.add_note; before 3.11 the note only stands in __notes__ (PEP 678).
+    """Like BaseException.add_note; before Python 3.11 nobody shows the note (PEP 678).
 
-    The class is not asked, for it may forbid it.
+    The method itself is not called, since a class may override it.
     """
     state = DICT.__get__(error)
     former = state.get("__notes__")
@@ -24,10 +24,10 @@ def add_note(error: BaseException, note: str) -> None:
 
 
 def again(pieces: list[Piece]) -> tuple[BaseException, bool]:
-    """The exception of the first piece; and whether all of it is as it was.
+    """The exception of the first piece, and whether it is as it was in every part.
 
     Raises:
-        BaseException: It cannot be made here, and what a class's own pickling may raise.
+        BaseException: It cannot be made here. Code of its class may raise anything.
     """
     made = _Again(pieces)
     return made.root(), made.whole
@@ -43,8 +43,8 @@ class _Again:
     def root(self) -> BaseException:
         self._made[0] = root = self._new(self._pieces[0])
         self._new_ones.append(0)
-        # Each is filled when it is there, for they may refer to each other, in a circle too;
-        # and looked at when all are filled, for its text may be made of the others'.
+        # All are made before any is filled: they may refer to each other, in a circle too. All
+        # are filled before any is looked at: the text of one may have the text of another.
         left_out = [self._fill(self._made[place], self._pieces[place]) for place in self._new_ones]
         for place, names in zip(self._new_ones, left_out, strict=True):
             self._tell(self._made[place], self._pieces[place], names)
@@ -57,7 +57,7 @@ class _Again:
                 error = self._new(piece)
             except KeyboardInterrupt:
                 raise
-            except BaseException:  # noqa: BLE001  # this process has no such class, or it may not be made
+            except BaseException:  # noqa: BLE001  # this process has no such class, or cannot make one
                 self.whole = False
                 self._made[place] = stand_in(piece)
             else:
@@ -81,7 +81,7 @@ class _Again:
         return error  # type: ignore[no-any-return]
 
     def _fill(self, error: BaseException, piece: Piece) -> list[str]:
-        """Returns the names of what is not in it."""
+        """Put into `error` what its piece has. Returns the names of what cannot be put there."""
         left_out = [*piece.left_out]
         if piece.args is not None:
             ARGS.__set__(error, tuple(self._args(piece.args, left_out)))
@@ -117,11 +117,11 @@ class _Again:
             return pickles.loads(pickled, self._node)
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # its class may raise anything; a note tells
+        except BaseException as error:  # a class may raise anything; a note tells
             raise _Unloadable from error
 
     def _tell(self, error: BaseException, piece: Piece, left_out: list[str]) -> None:
-        """Let notes say what is not as it was."""
+        """Add notes that say what is not as it was."""
         told = []
         if piece.replaced:
             told.append(f"not sent, its repr stands in its place: {', '.join(piece.replaced)}")
@@ -140,5 +140,5 @@ class _Unloadable(Exception):  # noqa: N818  # it never leaves this module
 
 
 def stand_in(piece: Piece) -> WorkerError:
-    """For one, within another, that cannot be made here."""
+    """What takes the place of an exception, within another, that cannot be made here."""
     return WorkerError(f"{piece.name}: {piece.message}", remote_type=piece.name)

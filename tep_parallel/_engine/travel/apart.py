@@ -1,4 +1,4 @@
-"""An exception taken apart, where it was raised: what of it travels, and as what."""
+"""Take an exception apart in the process that raised it: what travels of it, and how."""
 
 from __future__ import annotations
 
@@ -18,31 +18,32 @@ from tep_parallel._engine.travel.whole import (
 )
 from tep_parallel._errors import message_of, shown
 
-_DEEPEST = 32  # of causes, groups and exceptions within each other
-_LONGEST = 1000  # characters of a repr that stands for a value
-_MOST_PARTS = 1000  # of a container whose parts are looked at one by one
-_NESTED = 3  # containers within each other, likewise
+_DEEPEST = 32  # causes, groups and exceptions within each other
+_LONGEST = 1000  # characters of a repr in place of a value
+_MOST_PARTS = 1000  # parts of a container that is taken apart
+_NESTED = 3  # containers within each other that are taken apart
 
 _SCALARS = (str, bytes, int, float, bool, type(None))
 
 
 class Piece(NamedTuple):
-    """All that travels of one exception. The others are named by their place in the list.
+    """All that travels of one exception. Other exceptions are named by their place in a list.
 
     Attributes:
-        name: Its class's, with the module's.
-        message: What str() says of it.
-        own: Its own pickle; None: it is made from `kind`, `group` and `args`.
-        kind: Its class, pickled; None, as `own`: it cannot travel.
-        group: Its message and its members, if it is one.
-        args: Each pickled, as are the values that follow; None: `own` brings them back.
-        attributes: Those in __dict__; beside `own` those that it lacks.
-        fields: Those elsewhere, in slots or its built-in base; beside `own` likewise.
-        cause: None: it has none.
-        context: Likewise.
+        name: The name of its class, with that of the module.
+        message: Its text.
+        own: The pickle that its class makes; None: it is made from `kind`, `group` and `args`.
+        kind: Its class, pickled. If `own` and `kind` are None, it cannot travel.
+        group: Of a group of exceptions: its message and its members.
+        args: Its args, each pickled; None: `own` has them.
+        attributes: Name and pickled value of what is in its __dict__, and not in `own`.
+        fields: Place and pickled value of what is in slots or its built-in base, and not in
+            `own`.
+        cause: The place of its cause; None: it has none.
+        context: The place of its context; None: it has none.
         suppress: Its __suppress_context__.
-        replaced: Names of what is here as its repr.
-        left_out: Names of what is not here at all.
+        replaced: The names of values that are here as their repr.
+        left_out: The names of values that are not here at all.
     """
 
     name: str
@@ -65,12 +66,12 @@ class Piece(NamedTuple):
 
 
 def apart(error: BaseException) -> list[Piece]:
-    """The pieces for `error`, which is the first, and for all that it refers to."""
+    """The pieces of `error`, which is the first, and of all exceptions that it refers to."""
     return _Apart(error).pieces
 
 
 def name_of(kind: type) -> str:
-    """As a traceback names it."""
+    """The name of a class, as a traceback has it."""
     module = kind.__module__
     return kind.__qualname__ if module == "builtins" else f"{module}.{kind.__qualname__}"
 
@@ -82,18 +83,18 @@ class _TooDeep(Exception):  # noqa: N818  # it never leaves this module
 class _Apart:
     def __init__(self, error: BaseException) -> None:
         self.pieces: list[Piece] = []
-        self._found: list[tuple[BaseException, int]] = []  # each with its depth
+        self._found: list[tuple[BaseException, int]] = []  # exceptions, with their depth
         self._places: dict[int, int] = {}
         self._depth = 0
         self._place(error)
-        for found, depth in self._found:  # it grows meanwhile
+        for found, depth in self._found:  # the list grows meanwhile
             self._depth = depth + 1
             self._replaced: list[str] = []
             self._left_out: list[str] = []
             self.pieces.append(self._piece(found))
 
     def _place(self, error: BaseException) -> int:
-        """Where in the list it stands, or will."""
+        """The place of `error` in the list. It is added if it is new."""
         place = self._places.get(id(error))
         if place is None:
             if self._depth > _DEEPEST:
@@ -161,12 +162,12 @@ class _Apart:
             if pickled is not None:
                 yield field, pickled
             elif pickles.is_built_in(mro[field[0]]):
-                self._left_out.append(field[1])  # what it is matters there: no repr would do
+                self._left_out.append(field[1])  # the interpreter needs its type, not a repr
             else:
                 yield field, self._value(field[1], value)
 
     def _value(self, name: str, value: object) -> bytes:
-        """Its pickle, or one of what stands for it."""
+        """The pickle of a value, or of what takes its place."""
         pickled = self._pickled(value)
         if pickled is None:
             self._replaced.append(name)
@@ -174,7 +175,7 @@ class _Apart:
         return pickled if pickled is not None else pickles.dumps(_shown(value))
 
     def _in_part(self, value: Any, depth: int) -> object:
-        """`value`, with the repr of what of it cannot be pickled."""
+        """`value`, in which a repr takes the place of each part that cannot be pickled."""
         kind = type(value)
         if self._pickled(value) is not None:
             return value
@@ -186,14 +187,14 @@ class _Apart:
         return _shown(value)
 
     def _pickled(self, value: object) -> bytes | None:
-        """None: it does not survive a pickle."""
+        """The pickle of `value`; None: it cannot be pickled, or not loaded."""
         try:
             pickled = pickles.dumps(value, self._place)
             if type(value) not in _SCALARS:
                 pickles.loads(pickled, lambda place: self._found[place][0])
         except KeyboardInterrupt:
             raise
-        except BaseException:  # noqa: BLE001  # its class may raise anything; a note tells
+        except BaseException:  # noqa: BLE001  # a class may raise anything; a note tells
             return None
         return pickled
 
@@ -203,6 +204,6 @@ def _shown(value: object) -> Shown:
         text = repr(value)
     except KeyboardInterrupt:
         raise
-    except BaseException:  # noqa: BLE001  # a __repr__ may raise anything; shown says so
+    except BaseException:  # noqa: BLE001  # a __repr__ may raise anything; the text says so
         text = shown(value)
     return Shown(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}...")

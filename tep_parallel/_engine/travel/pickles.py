@@ -1,8 +1,8 @@
 """Pickles of exceptions, of their classes and of their parts.
 
-Two things differ from pickle's own. A class that cannot be imported (it was defined in a
-function) is named by its place in memory, which a fork does not change. And an exception
-within a part is named by its place in a list, so that each is taken apart only once.
+Two things differ from other pickles. A class that cannot be imported, for example one defined in
+a function, is named by its address, which a fork does not change. And an exception within a part
+is named by its place in a list, so that each exception is taken apart only once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable
 from types import GetSetDescriptorType, MemberDescriptorType
 from typing import Any
 
-# By these, and never by getattr or setattr: a class may have its own idea of a name.
+# Exceptions are read and written by these, and not by getattr: a class may override a name.
 ARGS: Any = vars(BaseException)["args"]
 DICT: Any = vars(BaseException)["__dict__"]
 CAUSE: Any = vars(BaseException)["__cause__"]
@@ -29,7 +29,7 @@ _ADDRESS = re.compile("0x[0-9a-fA-F]{6,}")
 
 
 class Shown(str):
-    """The repr of what cannot be pickled, in its place; it looks the same in another's repr."""
+    """The repr that takes the place of a value which cannot be pickled. Its own repr is itself."""
 
     __slots__ = ()
 
@@ -37,7 +37,7 @@ class Shown(str):
 
 
 def is_built_in(kind: type) -> bool:
-    """Whether it is a class of the interpreter's own."""
+    """Whether a class is built into the interpreter."""
     return vars(builtins).get(kind.__name__) is kind
 
 
@@ -48,7 +48,7 @@ def is_group(kind: type) -> bool:
 def is_field(owner: type, found: object) -> bool:
     """Whether `found`, in `owner`'s namespace, is a place for a value outside __dict__."""
     if owner in (object, BaseException, GROUP):
-        return False  # each of theirs is seen to by its name
+        return False  # their fields are known by name, and have places of their own
     descriptor = type(found)
     return descriptor is MemberDescriptorType or (
         descriptor is GetSetDescriptorType and is_built_in(owner)
@@ -56,14 +56,14 @@ def is_field(owner: type, found: object) -> bool:
 
 
 def bare(kind: type[BaseException], *group: Any) -> Any:
-    """A new exception with nothing in it, made by the nearest base that is built in.
+    """A new exception with nothing in it, made by its nearest base that is built in.
 
     Args:
-        kind: Its class; nothing of its own is run.
-        group: Of a group: its message and its members.
+        kind: Its class, of which no code runs.
+        group: Of a group of exceptions: its message and its members.
 
     Raises:
-        TypeError: That base cannot make it: there is a class of a C extension in between.
+        TypeError: That base cannot make it: it also inherits from a class of a C extension.
     """
     base: Any = kind
     while not is_built_in(base):
@@ -79,10 +79,11 @@ def dumps(value: object, place: Callable[[BaseException], int] | None = None) ->
     """A pickle of `value`.
 
     Args:
-        place: The place of an exception within it; None: they are pickled like all else.
+        place: Gives the place of an exception within `value`. None: exceptions are pickled
+            like all else.
 
     Raises:
-        BaseException: What a class's own pickling may raise.
+        BaseException: Code of a class may raise anything.
     """
     file = io.BytesIO()
     _Pickler(file, place).dump(value)
@@ -90,10 +91,10 @@ def dumps(value: object, place: Callable[[BaseException], int] | None = None) ->
 
 
 def loads(pickled: bytes, node: Callable[[int], BaseException]) -> Any:
-    """What dumps was given; `node` returns the exception with a place.
+    """What dumps was given. `node` returns the exception that has a place.
 
     Raises:
-        BaseException: Likewise.
+        BaseException: Code of a class may raise anything.
     """
     return _Unpickler(pickled, node).load()
 
@@ -125,12 +126,12 @@ class _Unpickler(pickle.Unpickler):
 
 
 def node_at(place: int) -> BaseException:
-    """Stands in a pickle for what loads was given."""
+    """The name, in a pickle, of the `node` that loads was given."""
     raise pickle.UnpicklingError(place)
 
 
 def _has_a_name(kind: type[BaseException]) -> bool:
-    """Whether its module has it under its name, as pickle wants it."""
+    """Whether pickle can find a class by its name, in its module."""
     found: Any = sys.modules.get(kind.__module__)
     for part in kind.__qualname__.split("."):
         found = getattr(found, part, None)
@@ -138,12 +139,12 @@ def _has_a_name(kind: type[BaseException]) -> bool:
 
 
 def inherited(address: int, module: str, qualname: str) -> type[BaseException]:
-    """The exception class that was at `address`, so named, when this process was forked.
+    """The exception class of that name which is at `address`, and was there at the fork.
 
-    A number that a child sent is only compared: all classes that there are are looked through.
+    The address comes from a child, so it is only compared with those of all exception classes.
 
     Raises:
-        LookupError: There is none.
+        LookupError: There is no such class.
     """
     seen: set[int] = set()
     left: list[type[BaseException]] = [BaseException]

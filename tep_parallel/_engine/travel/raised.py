@@ -1,4 +1,4 @@
-"""How an exception travels: as text always, and in pieces where it can be made again."""
+"""How an exception travels: always as text, and also in pieces if it can be made again."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tep_parallel._errors import Failure, WorkerError, message_of, shown
 
 _LENGTH = 8  # bytes of the number before each of the three texts
 
-# Raised here they would end an iterator, a generator or the program.
+# If these were raised in the host they would end an iterator, a generator or the program.
 _OF_THE_INTERPRETER = (
     StopIteration,
     StopAsyncIteration,
@@ -32,15 +32,15 @@ _OF_THE_INTERPRETER = (
 )
 
 
-class RemoteTraceback(Exception):  # noqa: N818  # a cause to be shown, never to be caught
-    """The cause of an exception that was raised in a child: its traceback, as text."""
+class RemoteTraceback(Exception):  # noqa: N818  # it is shown as a cause, and never caught
+    """The cause of an exception from a child: the traceback there, as text."""
 
     def __str__(self) -> str:
         return f'\n"""\n{self.args[0]}"""'
 
 
 def pack(error: BaseException, *, rebuild: bool) -> tuple[bytes, bool]:
-    """The payload for `error`, and whether it ends in pieces to be loaded."""
+    """The payload for `error`, and whether it ends in pieces that can be loaded."""
     text = _traceback_of(error)
     tail = b""
     if rebuild and _may_be_raised(error):
@@ -58,7 +58,7 @@ def pack(error: BaseException, *, rebuild: bool) -> tuple[bytes, bool]:
 
 
 def _may_be_raised(error: BaseException) -> TypeGuard[Exception]:
-    """Whether it means to the caller what it means here."""
+    """Whether `error` means the same in another process."""
     kind = type(error)
     return issubclass(kind, Exception) and not issubclass(kind, _OF_THE_INTERPRETER)
 
@@ -66,15 +66,15 @@ def _may_be_raised(error: BaseException) -> TypeGuard[Exception]:
 def _traceback_of(error: BaseException) -> str:
     frames = TRACEBACK.__get__(error)
     if frames is not None:
-        frames = frames.tb_next  # the first is this library's
+        frames = frames.tb_next  # the first frame is this library's
     try:
         return "".join(traceback.format_exception(type(error), error, frames))
-    # Its attributes may raise anything; and it loads modules, which a child that has become
-    # another user may not be allowed to read.
+    # Attributes of an exception may raise anything. And traceback loads modules, which a child
+    # that has become another user may not be allowed to read.
     except Exception:  # noqa: BLE001
         places = [
             f'  File "{frame.f_code.co_filename}", line {line}, in {frame.f_code.co_name}\n'
-            for frame, line in traceback.walk_tb(frames)  # this asks for no source, and no module
+            for frame, line in traceback.walk_tb(frames)  # it reads no source, loads no module
         ]
         return "".join([*places, f"{name_of(type(error))}: {message_of(error)}\n"])
 
@@ -87,14 +87,14 @@ def unpack(
     item: object = None,
     where: str | None = None,
 ) -> Exception:
-    """The exception that pack was given, or a WorkerError.
+    """The exception that pack was given, or a WorkerError in its place.
 
     Args:
-        payload: What pack made; authenticated, where `rebuild`.
-        rebuild: Whether it ends in a pickle that is to be loaded.
+        payload: What pack made. Its MAC has been checked if `rebuild` is true.
+        rebuild: Whether to load the pieces at its end.
         index: The item's place in the input.
         item: The item.
-        where: What raised it; None: the item.
+        where: What raised the exception; None: the item.
     """
     kind, message, text, tail = _split(payload)
     if rebuild:
@@ -102,7 +102,7 @@ def unpack(
             error, _ = _loaded(tail)
         except KeyboardInterrupt:
             raise
-        except BaseException as failed:  # noqa: BLE001  # as above; the text tells it all
+        except BaseException as failed:  # noqa: BLE001  # a class may raise anything; the text tells all
             text += f"\nIt could not be rebuilt here: {name_of(type(failed))}: "
             text += f"{message_of(failed)}\n"
         else:
@@ -115,7 +115,7 @@ def unpack(
 
 
 def _split(payload: bytes) -> tuple[str, str, str, bytes]:
-    """Its type's name, its message, its traceback, and the pieces."""
+    """The type's name, the message, the traceback, and the pieces of a payload."""
     texts = []
     start = 0
     for _ in range(3):
@@ -127,8 +127,8 @@ def _split(payload: bytes) -> tuple[str, str, str, bytes]:
 
 
 def _loaded(tail: bytes) -> tuple[Exception, bool]:
-    """The exception, and whether all of it is as it was."""
-    pieces = pickle.loads(tail)  # noqa: S301  # its MAC was right
+    """The exception, and whether it is as it was in every part."""
+    pieces = pickle.loads(tail)  # noqa: S301  # its MAC has been checked
     error, whole = again([Piece(*piece) for piece in pieces])
     if not _may_be_raised(error):
         msg = f"it came back as {name_of(type(error))}"
@@ -137,13 +137,13 @@ def _loaded(tail: bytes) -> tuple[Exception, bool]:
 
 
 def _explain(error: Exception, text: str) -> None:
-    """Make `text` its first cause, before its own."""
+    """Make `text` the cause of `error`; the cause that it had is the cause of `text` then."""
     remote = RemoteTraceback(text)
     cause, suppress = CAUSE.__get__(error), SUPPRESS.__get__(error)
     if cause is not error:
         CAUSE.__set__(remote, cause)
     CAUSE.__set__(error, remote)
-    SUPPRESS.__set__(error, suppress)  # which setting a cause has changed
+    SUPPRESS.__set__(error, suppress)  # to set a cause has changed it
 
 
 def as_if_sent(
@@ -154,10 +154,10 @@ def as_if_sent(
     item: object = None,
     where: str | None = None,
 ) -> Exception:
-    """What the caller would get, had `error` been raised in a child; for in_processes=0.
+    """What the caller would get if a child had raised `error`; for in_processes=0.
 
-    An exception that would arrive as it is is itself, with the traceback that it has here;
-    one that would not is what would arrive, with that traceback.
+    This is `error` itself if it would arrive unchanged. Otherwise it is what would arrive. Both
+    have the traceback that `error` has here.
     """
     payload, in_pieces = pack(error, rebuild=rebuild)
     if in_pieces and _may_be_raised(error):
@@ -165,7 +165,7 @@ def as_if_sent(
             arrived, whole = _loaded(_split(payload)[-1])
         except KeyboardInterrupt:
             raise
-        except BaseException:  # noqa: BLE001  # unpack meets it too, and says so
+        except BaseException:  # noqa: BLE001  # unpack gets the same exception, and says so
             pass
         else:
             if whole:
@@ -179,10 +179,10 @@ def as_if_sent(
 
 
 def of_this_process(error: BaseException, *, index: int, item: object) -> Exception:
-    """What the caller gets for an exception that was raised here, but not by its program.
+    """What the caller gets for an exception of a codec's `loads`, which runs in this process.
 
-    Its frames would keep all that they hold, the other results too, for as long as it is
-    kept in an Outcome: their text stands in their place.
+    The exception is kept in an Outcome, and its frames would keep all that they hold, such as
+    the other results. So the text of the traceback takes the place of the frames.
     """
     if not _may_be_raised(error):
         return unpack(pack(error, rebuild=False)[0], rebuild=False, index=index, item=item)
@@ -194,7 +194,7 @@ def of_this_process(error: BaseException, *, index: int, item: object) -> Except
 
 
 def _all_of(error: BaseException) -> list[BaseException]:
-    """It, and its causes, contexts and members, each once."""
+    """An exception, and all its causes, contexts and members, each once."""
     found = {id(error): error}
     left = [error]
     while left:
@@ -210,13 +210,13 @@ def _all_of(error: BaseException) -> list[BaseException]:
 
 
 class OtherFailures(list[Failure]):
-    """The failures of a call beside the one that is raised; they stay in this process."""
+    """The failures of a call that are not raised. They stay in this process."""
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Items and exceptions may not survive a pickle, and would keep the one raised from it.
+        # If these cannot be pickled, the exception that is raised could not be pickled either.
         return OtherFailures, ()
 
 
 def add_others(error: BaseException, others: list[Failure]) -> None:
-    """Let the failures that are not raised be reached from the one that is."""
+    """Give the exception that is raised its `other_failures`."""
     DICT.__get__(error)["other_failures"] = OtherFailures(others)

@@ -1,4 +1,4 @@
-"""What an exception consists of, and whether its own pickling brings all of that back."""
+"""What an exception consists of, and whether the pickling of its class keeps all of that."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from tep_parallel._engine.travel import pickles
 from tep_parallel._engine.travel.pickles import ARGS, DICT, GROUP
 from tep_parallel._errors import message_of
 
-# A place for a value outside __dict__: the number of its class in the mro, its name there.
+# The place of a value outside __dict__: the number of its class in the mro, and its name there.
 Field = tuple[int, str]
 Name = str | Field
 
-ARGS_NAME: Field = (-1, "args")  # for them, among names
+ARGS_NAME: Field = (-1, "args")  # the name of the args
 
 
 def is_makeable(error: BaseException) -> bool:
-    """Whether its built-in base can make one like it; not what a C extension makes."""
+    """Whether a built-in base can make such an exception; not so if a C extension made it."""
     try:
         pickles.bare(type(error), *group_of(error))
     except TypeError:
@@ -27,14 +27,14 @@ def is_makeable(error: BaseException) -> bool:
 
 
 def group_of(error: BaseException) -> tuple[Any, ...]:
-    """The message and the members of a group; nothing of what is none."""
+    """The message and the members of a group of exceptions; () if it is no group."""
     if not pickles.is_group(type(error)):
         return ()
     return GROUP.message.__get__(error), GROUP.exceptions.__get__(error)
 
 
 def fields_of(error: BaseException) -> Iterator[tuple[Field, Any]]:
-    """What it holds outside __dict__, but for what is the same in each exception."""
+    """The values outside __dict__, except for those that every exception has."""
     for at, owner in enumerate(type(error).__mro__):
         for name, found in vars(owner).items():
             if not pickles.is_field(owner, found):
@@ -42,18 +42,18 @@ def fields_of(error: BaseException) -> Iterator[tuple[Field, Any]]:
             try:
                 value = found.__get__(error)
             except (AttributeError, TypeError):
-                continue  # it was never set
+                continue  # the value was never set
             if value is not None:
                 yield (at, name), value
 
 
 def own_pickle(error: BaseException, *, makeable: bool) -> tuple[bytes | None, set[Name]]:
-    """Its own pickle where that is to be used, and the names of what it brings back.
+    """The pickle that the class makes, if it is to be used, and the names of what it keeps.
 
-    Many classes dump and do not load, or load with their message put into their message.
-    One that leaves the pickling to its built-in base would have its __init__ run with what
-    happens to be in `args`: it is made without, where it can be. Where it cannot, its own
-    pickle need not bring back all, for the rest can be set.
+    Many classes can be pickled and not loaded, or change when they are loaded. A class that
+    leaves the pickling to its built-in base gets its __init__ called with whatever is in
+    `args`. So an exception is made without its own pickle if that is possible. If not, its
+    pickle need not keep everything, since the rest can be set.
     """
     kind = type(error)
     if makeable and (pickles.is_group(kind) or not _pickles_itself(kind)):
@@ -69,13 +69,13 @@ def own_pickle(error: BaseException, *, makeable: bool) -> tuple[bytes | None, s
         whole = has == _names(error) | {ARGS_NAME}
     except KeyboardInterrupt:
         raise
-    except BaseException:  # noqa: BLE001  # a __reduce__ may raise anything; it is made, then
+    except BaseException:  # noqa: BLE001  # a __reduce__ may raise anything; then it is not used
         return None, set()
     return (pickled, has) if whole or not makeable else (None, set())
 
 
 def _names(error: BaseException) -> set[Name]:
-    """Those of its attributes and fields."""
+    """The names of an exception's attributes and fields."""
     return {*DICT.__get__(error), *(field for field, _ in fields_of(error))}
 
 
@@ -89,7 +89,7 @@ def _look_alike(one: str, other: str) -> bool:
 
 
 def _pickles_itself(kind: type[BaseException]) -> bool:
-    """Whether its class, or one that it inherits from, says how it is pickled."""
+    """Whether a class, or one of its bases, says how it is pickled."""
     if kind in copyreg.dispatch_table:
         return True
     for name in ("__reduce_ex__", "__reduce__", "__setstate__"):
