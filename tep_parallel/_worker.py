@@ -114,5 +114,5 @@ def not_text(worker: ParallelWorker | Process, index: int, item: object, kind: s
         name = f"{type(worker).__qualname__}.process"
     else:
         name = str(getattr(worker, "__qualname__", type(worker).__qualname__))
-    msg = f"{name}: expected a str for item {index} ({shown(item)}), got {kind}; codec=json or"
-    return TypeError(f"{msg} codec=pickle takes more than text, each_process takes no result")
+    msg = f"{name}: expected a str for item {index} ({shown(item)}), got {kind}; give codec=json"
+    return TypeError(f"{msg} or codec=pickle for such results, or call each_process for none")

@@ -185,7 +185,7 @@ class Call(Results):
     def _fail(self, error: int) -> NoReturn:
         doing = ffi.string(lib.sphttp_call_doing(self.handle)).decode("ascii")
         if "scratch" in doing:
-            doing += f" below {self._root!r} (scratch_root= names another place)"
+            doing += f" below {self._root!r} (scratch_root= can name another directory)"
         fail(-error, doing)
 
     def _wait(self, wait_read: Callable[[int], None]) -> None:

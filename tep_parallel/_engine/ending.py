@@ -140,5 +140,5 @@ def overstayed(pid: int, stage: int, timeout: float | None) -> str:
     """
     limit = max(timeout or _LONGEST, _LEAST)
     what = _LEAVING.get(stage, "its end")
-    msg = f"child {pid} was killed {limit:g} s after its last item, whose result stands"
+    msg = f"child {pid} was killed {limit:g} s after its last item, whose result is kept"
     return f"{msg}: {what} had not ended"

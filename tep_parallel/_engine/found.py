@@ -144,7 +144,7 @@ class Finder:
             payload = self._call.payload(index, result)
             error = raised.unpack(payload, rebuild=rebuild, where="setup or teardown")
         else:
-            error = ParallelError("setup or teardown failed in a child, which could not say why")
+            error = ParallelError("setup or teardown failed in a child, which could not say how")
         raised.add_note(error, "tep_parallel: raised by setup or teardown, not for an item")
         return error
 
@@ -182,7 +182,7 @@ class Finder:
         if fate == lib.SPHTTP_CUT:
             return cut_short(index, item, pid)
         if fate == lib.SPHTTP_LATE:
-            msg = f"{where}: child {pid} was killed, for it still ran after"
+            msg = f"{where}: child {pid} was killed, because it still ran after"
             msg += f" {self._options.timeout} s"
             return ItemTimeoutError(msg, index=index, item=item)
         verb = "writing" if fate == lib.SPHTTP_UNWRITTEN else "reading"

@@ -115,7 +115,7 @@ def flush(streams: tuple[object, ...], refused: list[object]) -> None:
 
 def _tell_of(stream: object, error: Exception) -> None:
     msg = f"a {type(stream).__name__} could not be flushed before the fork ({error!r}): "
-    msg += "children may write once more what it holds"
+    msg += "children may write its content a second time"
     try:
         warnings.warn(msg, RuntimeWarning, stacklevel=2)
     except Exception as other:
