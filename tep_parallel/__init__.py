@@ -44,7 +44,7 @@ __all__ = [
     "worker_number",
 ]
 
-# What is printed, logged and pickled shall name what a user can import.
+# Tracebacks, logs and pickles must name what a user can import.
 for _name in __all__:
     if hasattr(globals()[_name], "__module__"):
         globals()[_name].__module__ = __name__

@@ -134,7 +134,7 @@ class Finder:
             pid, status = self._call.unready
             return dead_in_setup(pid, status) if pid != 0 else None
         if result.fate == lib.SPHTTP_NOT_TEXT:
-            error = _ended_by_hook(self._call.payload(index, result))
+            error = _ended_by_exit(self._call.payload(index, result))
             if error is not None:
                 return error
         from tep_parallel._engine.travel import raised
@@ -190,7 +190,7 @@ class Finder:
         return OSError(result.error, f"{reason}, while {verb} the result of {where}")
 
 
-def _ended_by_hook(payload: bytes) -> DeadWorkerError | None:
+def _ended_by_exit(payload: bytes) -> DeadWorkerError | None:
     """The error for a child that says its setup or teardown called sys.exit. None: no child of
     the library says `payload`."""
     said = re.fullmatch(rb"(setup|teardown) (\d{1,9}) (\d{1,3})", payload)

@@ -84,7 +84,7 @@ def _renewal_of(text: Any, buffer: Any, kind: Any) -> Renewal | None:
             finally:
                 initialise(buffer, raw, size)
         except (OSError, ValueError):
-            pass  # the stream is closed: whoever writes to it gets the error
+            pass  # the stream is closed: the next write to it raises
 
     return renew
 

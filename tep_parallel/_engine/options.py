@@ -80,7 +80,7 @@ class InBytes:
     """A `progress` that counts the bytes of files that have been read, and not the items.
 
     Args:
-        progress: As of Parallel; options take it out of here.
+        progress: See Parallel. Options takes it out of here.
     """
 
     def __init__(self, progress: Progress | bool | None) -> None:  # noqa: FBT001
