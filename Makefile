@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 SECONDS ?= 60
 FUZZ = fuzz_records fuzz_lanes
-SOURCES = $(wildcard csrc/* csrc/*/*) $(wildcard tep_parallel/*.py) build_ext.py pyproject.toml
+SOURCES = $(wildcard csrc/* csrc/*/*) $(wildcard tep_parallel/*.py tep_parallel/*/*.py tep_parallel/*/*/*.py) build_ext.py pyproject.toml
 
 .DEFAULT_GOAL := help
 .PHONY: help run example test test-long test-sanitized fuzz test-arm test-peers test-services test-pythons lint bench wheel clean

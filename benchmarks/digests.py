@@ -24,7 +24,7 @@ from pathlib import Path
 from harness import Row, busy, interleave
 
 from tep_parallel import Sock, digest_files
-from tep_parallel._native import ffi, lib
+from tep_parallel._engine.native import ffi, lib
 
 MIB = 1 << 20
 COMMAND = Path(sys.executable).parent / "tep-parallel"

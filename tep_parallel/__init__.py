@@ -1,10 +1,10 @@
 """Fork-based fan-out: each item in a child process of its own, results in input order."""
 
-from tep_parallel._codec import Codec
 from tep_parallel._control import Break, Kill
-from tep_parallel._counting import processor_count, worker_number
-from tep_parallel._digest import FileDigest
-from tep_parallel._digest_files import digest_files
+from tep_parallel._digest import digest_files
+from tep_parallel._engine.codec import Codec
+from tep_parallel._engine.counting import processor_count, worker_number
+from tep_parallel._engine.options import OnFinish, OnStart, Progress
 from tep_parallel._errors import (
     DeadlineError,
     DeadWorkerError,
@@ -13,7 +13,7 @@ from tep_parallel._errors import (
     TamperedResultError,
     WorkerError,
 )
-from tep_parallel._options import OnFinish, OnStart, Progress
+from tep_parallel._file_digest import FileDigest
 from tep_parallel._outcome import Outcome
 from tep_parallel._parallel import Parallel
 from tep_parallel._sock import Sock
@@ -44,7 +44,7 @@ __all__ = [
     "worker_number",
 ]
 
-# What is printed, logged and pickled shall name what a user can import.
+# Tracebacks, logs and pickles must name what a user can import.
 for _name in __all__:
     if hasattr(globals()[_name], "__module__"):
         globals()[_name].__module__ = __name__

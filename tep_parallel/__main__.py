@@ -1,4 +1,4 @@
-"""The process tep-parallel, and how it ends; `python -m tep_parallel` is the same."""
+"""The command tep-parallel, also `python -m tep_parallel`: how its process ends."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import sys
 
 
 def main() -> int:
-    """Run the command that this process was started with; the exit status."""
-    # While there is no work to give up, Ctrl-C may end this process as it is.
+    """Run the command that this process was started with. Returns its exit status."""
+    # Until a call begins there is nothing to clean up, and Ctrl-C may end this process at once.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from tep_parallel import _cli
+    from tep_parallel._command import parser
 
     try:
-        return _cli.run(sys.argv[1:])
+        return parser.run(sys.argv[1:])
     except KeyboardInterrupt:
-        # Die of it, so that a shell's loop over this command ends too.
+        # Die by the signal: then a shell's loop over this command ends too.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)
         return 128 + signal.SIGINT

@@ -1,16 +1,17 @@
-"""What `process` may raise to end the call early."""
+"""Break and Kill: what `process` may raise to end the call early."""
 
 from __future__ import annotations
 
 
-class Break(BaseException):  # no error, and `except Exception` lets it through
-    """Raised in `process`: begin no new item, and return `value` when those that run have ended.
+class Break(BaseException):  # it is not an error, and must pass `except Exception`
+    """Raise it in `process` to end the call early: no new item begins, running items may end.
 
-    It wins over any failure. Where several items raise it, the first by input order counts.
+    The call then returns `value`, even if items failed. If several items raise Break, the
+    first by input order counts.
 
     Args:
-        value: What the call returns in place of its results; it crosses as a result does,
-            so without a codec it is a str, or None.
+        value: What the call returns in place of its results. Without a codec it is a str or
+            None, since it is sent as a result is.
 
     Source: `Parallel::Break` of grosser/parallel, lib/parallel.rb.
     """
@@ -21,7 +22,7 @@ class Break(BaseException):  # no error, and `except Exception` lets it through
 
 
 class Kill(Break):
-    """Raised in `process`: as Break, but what runs is killed at once.
+    """Raise it in `process` to end the call at once: like Break, but running items are killed.
 
     Source: `Parallel::Kill` of grosser/parallel, lib/parallel.rb.
     """

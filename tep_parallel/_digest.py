@@ -1,134 +1,128 @@
-"""A worker whose calls are done in C: files are digested by children that never run Python."""
+"""digest_files: one call for the digests of many files."""
 
 from __future__ import annotations
 
 import os
-import sys
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal, SupportsFloat, SupportsIndex, overload
 
-from tep_parallel._sock import bytes_of, file_digest, native
-from tep_parallel._worker import ParallelWorker, hooks_of
+from tep_parallel._engine.options import InBytes, Options
+from tep_parallel._engine.run import run
+from tep_parallel._errors import shown
+from tep_parallel._file_digest import FileDigest, job_of
+from tep_parallel._parallel import values_of
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
+    from typing_extensions import Buffer, Unpack
 
-    from tep_parallel._options import Options
+    from tep_parallel._engine.options import DigestArguments, OnError, Progress
+    from tep_parallel._file_digest import Algorithm
     from tep_parallel._sock import StrOrBytesPath
-    from tep_parallel._worker import Process
-
-Algorithm = Literal["hmac-sha256", "sha256"]
-ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
-_KERNEL = "TEP_PARALLEL_SHA256"
 
 
-class FileDigest(ParallelWorker):
-    """The digest of a file, as 64 lower-case hexadecimal digits.
+@overload
+def digest_files(
+    paths: Iterable[StrOrBytesPath],
+    key: str | Buffer = b"",
+    *,
+    algorithm: Algorithm = "hmac-sha256",
+    return_exceptions: Literal[False] = False,
+    **options: Unpack[DigestArguments],
+) -> list[str]: ...
 
-    Of this class itself, with children and no codec, files are digested in C; of a subclass,
-    by its `process`. A pool's children then have several in hand at once where the processor
-    is faster so, and no `timeout` is given, which would count the time that files take from
-    each other. The environment's TEP_PARALLEL_SHA256 names the kernel to use: with `openssl`
-    it is one file at a time.
+
+@overload
+def digest_files(
+    paths: Iterable[StrOrBytesPath],
+    key: str | Buffer = b"",
+    *,
+    algorithm: Algorithm = "hmac-sha256",
+    return_exceptions: bool,
+    **options: Unpack[DigestArguments],
+) -> list[str | BaseException]: ...
+
+
+def digest_files(
+    paths: Iterable[StrOrBytesPath],
+    key: str | Buffer = b"",
+    *,
+    algorithm: Algorithm = "hmac-sha256",
+    in_processes: int | SupportsIndex | None = True,
+    timeout: float | SupportsFloat | None = None,
+    deadline: float | SupportsFloat | None = None,
+    retries: int | SupportsIndex = 0,
+    on_error: OnError = "stop",
+    progress: Progress | bool | None = None,
+    return_exceptions: bool = False,
+) -> list[str] | list[str | BaseException]:
+    """Return the digest of each file, in the order of the paths.
 
     Args:
-        key: Of HMAC; str is taken as UTF-8, anything bytes-like as it is; it may be empty.
-        algorithm: "hmac-sha256", or "sha256", which takes no key.
+        paths: Of regular files; str, bytes or os.PathLike.
+        key: See FileDigest.
+        algorithm: See FileDigest.
+        in_processes: How many children there are. True: processor_count().
+        timeout: Seconds that one file may take. With it, each child reads one file at a time.
+        deadline: Seconds that the whole call may take.
+        retries: How often a file whose child died is tried again. With in_processes=0,
+            `timeout`, `deadline` and `retries` have no effect.
+        on_error: See Parallel. With return_exceptions every file is tried.
+        progress: True: a progress bar of tqdm on standard error. Or an object whose
+            `update(n)` is called when n more bytes have been read.
+        return_exceptions: Whether the list has the exception of a file that failed in place
+            of its digest, as asyncio.gather does. Otherwise the first failure is raised.
 
     Raises:
-        TypeError: The key is neither str nor bytes-like.
-        ValueError: There is no such algorithm, or a key with "sha256".
+        TypeError, ValueError: An argument is of the wrong kind or out of range, or a path has
+            a NUL in it. Nothing was forked.
+        OSError: A file cannot be read, or is not a regular file. `filename` is its path.
+        ParallelError: See Parallel.map_processes.
 
-    Source: FIPS 180-4, RFC 2104.
+    Source: sha256sum(1) and hashlib.file_digest, which read one file after another.
     """
+    listed = _checked(paths)
+    worker = FileDigest(key, algorithm=algorithm)
+    options = Options(
+        in_processes=in_processes,
+        timeout=timeout,
+        deadline=deadline,
+        retries=retries,
+        on_error=on_error,
+        progress=InBytes(progress),
+    )
+    if not listed:
+        return []
+    job = job_of(worker, listed, None) if options.in_processes != 0 else None
+    every = "finish" if return_exceptions else options.on_error
+    ended = run(worker, listed, options, on_error=every, job=job)
+    if not return_exceptions:
+        return values_of(ended)  # type: ignore[no-any-return]
+    found, failures = ended.results(every=True)
+    for index, _, error in failures:
+        found[index] = error
+    return found
 
-    def __init__(self, key: str | Buffer = b"", *, algorithm: Algorithm = "hmac-sha256") -> None:
-        if algorithm not in ALGORITHMS:
-            expected = ", ".join(map(repr, ALGORITHMS))
-            msg = f"algorithm: expected one of {expected}, got {algorithm!r}"
+
+def _checked(paths: Iterable[StrOrBytesPath]) -> list[StrOrBytesPath]:
+    if isinstance(paths, str | bytes | os.PathLike) or not hasattr(type(paths), "__iter__"):
+        msg = f"paths: expected an iterable of paths, got one {type(paths).__name__}"
+        raise TypeError(msg)
+    from tep_parallel._engine.digest_job import joined
+
+    listed = list(paths)
+    if joined(listed) is not None:
+        return listed
+    for index, path in enumerate(listed):
+        where = f"paths: number {index} ({shown(path)})"
+        try:
+            name = os.fsencode(path)
+        except TypeError as error:
+            msg = f"{where}: {error}"
+            raise TypeError(msg) from error
+        except UnicodeEncodeError as error:
+            msg = f"{where} is in no encoding of file names"
+            raise ValueError(msg) from error
+        if b"\0" in name:
+            msg = f"{where} has a NUL in it"
             raise ValueError(msg)
-        self._key: bytes | None = bytes_of("key", key)
-        if algorithm == "sha256":
-            if self._key:
-                msg = "key: sha256 takes none; hmac-sha256 does"
-                raise ValueError(msg)
-            self._key = None
-
-    def process(self, item: StrOrBytesPath) -> str:
-        """Digest the file at the path `item`.
-
-        Raises:
-            OSError: It cannot be read, or is no regular file.
-        """
-        return file_digest(self._key, item)
-
-
-def joined(paths: list[Any]) -> bytes | None:
-    """The names as the system knows them, each with a NUL behind it; None: one has no such."""
-    try:
-        text: str | None = "\0".join(paths)  # so quick that it may be done twice
-    except TypeError:
-        text = None  # there are others than str
-    try:
-        if text is not None:
-            joined = text.encode(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())
-        else:
-            joined = b"\0".join(map(os.fsencode, paths))
-    except (TypeError, UnicodeEncodeError):
-        return None
-    if joined.count(b"\0") != max(len(paths) - 1, 0):
-        return None
-    return joined + b"\0" if paths else b""
-
-
-class Job:
-    """What C needs to digest the items of a call."""
-
-    def __init__(self, paths: bytes, key: bytes | None, kernel: bytes) -> None:
-        self.paths = paths
-        self.key = key
-        self.kernel = kernel
-
-
-def job_of(worker: ParallelWorker | Process, items: list[Any], options: Options) -> Job | None:
-    """How the call is done in C; None: it is not.
-
-    Raises:
-        ValueError: TEP_PARALLEL_SHA256 names a kernel that this processor does not have.
-    """
-    if not _in_c(worker, options):
-        return None
-    assert isinstance(worker, FileDigest)
-    paths = joined(items)
-    if paths is None:
-        return None  # process says of each what is wrong with it
-    return Job(paths, worker._key, wanted_kernel())
-
-
-def wanted_kernel() -> bytes:
-    """The name of the kernel that the environment asks for; empty: of none.
-
-    Raises:
-        ValueError: This processor has no such.
-    """
-    wanted = os.environ.get(_KERNEL, "")
-    name = os.fsencode(wanted)
-    if native().lib.sphttp_sha256_kernel(name) == native().ffi.NULL:
-        msg = f"{_KERNEL}: this processor has no kernel {wanted!r}; openssl is everywhere"
-        raise ValueError(msg)
-    return name
-
-
-def _in_c(worker: ParallelWorker | Process, options: Options) -> bool:
-    """Whether the call's children need no Python: neither the worker's nor a codec's."""
-    if type(worker) is not FileDigest or options.codec is not None:
-        return False
-    own = getattr(worker.process, "__func__", None) is FileDigest.process
-    return own and hooks_of(worker) == (None, None)
-
-
-def size_of(path: StrOrBytesPath) -> int:
-    """The size of the file, bytes; 0 where that cannot be had."""
-    try:
-        return os.stat(path).st_size
-    except (OSError, ValueError):
-        return 0
+    raise AssertionError  # not reached: joined refuses the list only if it has such a path

@@ -1,11 +1,11 @@
-"""What a call raises of its own.
+"""The exceptions of the library.
 
 ParallelError
 ├── WorkerError          process() raised what cannot be raised here as itself
 ├── DeadWorkerError      the child ended without a result
-├── ItemTimeoutError     it was killed at its limit (also a TimeoutError)
-├── DeadlineError        the call was (also a TimeoutError)
-└── TamperedResultError  a record is not the one that was written
+├── ItemTimeoutError     the item was killed at its timeout (also a TimeoutError)
+├── DeadlineError        the call was killed at its deadline (also a TimeoutError)
+└── TamperedResultError  a record is not the one that the child wrote
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class ParallelError(Exception):
-    """An item's failure that is not an exception of the worker's own.
+    """An item failed, and not with an exception of its worker.
 
     Args:
         message: What happened.
@@ -48,12 +48,13 @@ def _rebuild(
 class WorkerError(ParallelError):
     """`process` raised what cannot be raised in this process as itself.
 
-    There is no such class here, or rebuild_exceptions=False was asked for, or it would mean
-    something else here: StopIteration, StopAsyncIteration, and what is no Exception.
+    This process has no such class, or rebuild_exceptions=False was given, or the exception
+    would mean something else here: StopIteration, StopAsyncIteration, and what is not an
+    Exception.
 
     Args:
-        remote_type: Its type's name, with the module's unless that is builtins.
-        remote_traceback: The traceback as the child would have printed it.
+        remote_type: The name of its type, with the module's name unless that is builtins.
+        remote_traceback: The traceback, as the child would have printed it.
     """
 
     def __init__(
@@ -71,14 +72,15 @@ class WorkerError(ParallelError):
 
 
 class DeadWorkerError(ParallelError):
-    """The child ended without a result: it was killed, or left by itself.
+    """The child ended without a result: a signal killed it, or it ended by itself.
 
     Args:
-        pid: The child's; None: there was none.
-        exit_code: From 0 to 255, where it left by itself; else None.
-        signal: What killed it; else None.
+        pid: The child's; None if there was no child.
+        exit_code: 0 to 255 if the child ended by itself; otherwise None.
+        signal: The signal that killed the child; otherwise None.
 
-    Both are None where nobody saw the end: the nursery had been killed too.
+    Exit code and signal are None if nobody saw the end: the nursery, which is the process
+    between the host and its children, had been killed too.
     Source: WIFEXITED and WIFSIGNALED, POSIX waitpid().
     """
 
@@ -106,7 +108,7 @@ class DeadlineError(ParallelError, TimeoutError):
     """The call was not over at its `deadline`, and everything was killed.
 
     Args:
-        outcomes: The Outcome of each item that had ended, in input order.
+        outcomes: The Outcome of each item that had ended by then, in input order.
     """
 
     def __init__(self, message: str, *, outcomes: list[Outcome[Any]]) -> None:
@@ -115,11 +117,11 @@ class DeadlineError(ParallelError, TimeoutError):
 
 
 class TamperedResultError(ParallelError):
-    """A record failed its authenticity check: somebody else wrote to the scratch directory."""
+    """The MAC of a record is wrong: somebody else wrote to the scratch directory."""
 
 
 def shown(item: object) -> str:
-    """The item as messages show it: its repr, of bounded length."""
+    """The item as messages show it: its repr, shortened if it is long."""
     if isinstance(item, str | bytes) and len(item) > 100:
         return f"{item[:80]!r}..."
     try:
@@ -130,7 +132,7 @@ def shown(item: object) -> str:
 
 
 def message_of(error: BaseException) -> str:
-    """What str() says of it."""
+    """The text of an exception, also if its __str__ raises."""
     try:
         return str(error)
     except KeyboardInterrupt:
@@ -139,7 +141,7 @@ def message_of(error: BaseException) -> str:
         return f"<its __str__ raised {type(broken).__name__}>"
 
 
-_SIGKILL = 9  # importing signal takes its time
+_SIGKILL = 9  # importing signal takes long
 
 # An item that failed: its index, the item, and what is raised for it.
 Failure = tuple[int, object, BaseException]
@@ -147,7 +149,7 @@ Failure = tuple[int, object, BaseException]
 
 def cut_short(index: int, item: object, pid: int | None) -> DeadWorkerError:
     """The error for a child that was killed because the whole call was cut short."""
-    message = f"item {index} ({shown(item)}): child {pid} was killed, for the call was cut short"
+    message = f"item {index} ({shown(item)}): child {pid} was killed, because the call ended early"
     return DeadWorkerError(message, index=index, item=item, pid=pid, signal=_SIGKILL)
 
 
@@ -158,13 +160,13 @@ def not_begun(index: int, item: object, *, stopped: bool) -> DeadWorkerError:
     return DeadWorkerError(message, index=index, item=item)
 
 
-def dead_in_setup(pid: int | None, wait_status: int, *, hook: str = "setup") -> DeadWorkerError:
-    """The error of a call in which the worker's own `hook` ended a child with `wait_status`."""
-    return _dead(f"{hook} ended its child", pid, wait_status)
+def dead_in_setup(pid: int | None, wait_status: int, *, by: str = "setup") -> DeadWorkerError:
+    """The error of a call whose worker ended a child in `by`, with `wait_status`."""
+    return _dead(f"{by} ended its child", pid, wait_status)
 
 
 def dead(index: int, item: object, pid: int | None, wait_status: int) -> DeadWorkerError:
-    """The error for a child that ended with `wait_status`; below 0: nobody saw it end."""
+    """The error for a child that ended with `wait_status`; below 0: nobody saw its end."""
     error = _dead(f"item {index} ({shown(item)})", pid, wait_status)
     error.index, error.item = index, item
     return error
@@ -175,7 +177,7 @@ def _dead(where: str, pid: int | None, wait_status: int) -> DeadWorkerError:
         return DeadWorkerError(f"{where}: child {pid} was killed with its nursery", pid=pid)
     if os.WIFSIGNALED(wait_status):
         number = os.WTERMSIG(wait_status)
-        from signal import strsignal  # it takes its time to load, and few calls need it
+        from signal import strsignal  # it takes long to load, and few calls need it
 
         name = strsignal(number) or "unknown"
         message = f"{where}: child {pid} was killed by signal {number} ({name})"

@@ -2,30 +2,32 @@
 
 from typing import Generic, TypeVar
 
-# No annotations as text in this module: typing.get_type_hints would look their names up where
-# Outcome says that it is from, in the package.
+# This module has no annotations as text: typing.get_type_hints would look their names up in the
+# package, which is the __module__ of Outcome.
 T_co = TypeVar("T_co", covariant=True)
 
 
 class Outcome(Generic[T_co]):
-    """What became of one item; immutable.
+    """What became of one item. It is immutable.
 
     Attributes:
         index: The item's place in the input, from 0.
         item: The item.
-        result: What `process` returned; None where it failed.
-        error: What map_processes would raise for it; None where it did not fail.
-        pid: The process that ran it; None: it was never begun.
-        exit_code: The child's, from 0 to 255; None: a signal ended it, or nobody saw the end.
-        signal: What killed the child, else None. Of a child that serves several items, exit
-            code and signal stand where it died with this one in hand.
-        attempts: How often it was begun.
-        started: When, seconds of the clock of time.monotonic; None: never.
+        result: What `process` returned; None if the item failed.
+        error: What map_processes would raise for the item; None if it did not fail.
+        pid: The process that ran the item; None if it was never begun.
+        exit_code: The child's exit code, 0 to 255; None if a signal ended it, or if nobody
+            saw its end. A child that serves several items has exit code and signal only in
+            the Outcome of the item that it died with.
+        signal: The signal that killed the child; otherwise None.
+        attempts: How often the item was begun.
+        started: When the item was begun, in seconds of time.monotonic; None: never.
         seconds: From the fork until the child had been reaped.
-        cpu_seconds: The child's, user and system; None where it was not this item's alone.
-        max_rss: The child's peak, bytes, pages shared with the parent included; None likewise.
+        cpu_seconds: CPU time of the child, user and system; None if it served other items.
+        max_rss: The child's peak of memory in bytes, with pages that it shared with its
+            parent; None if it served other items.
 
-    Source: wait4(2) and getrusage(2) for the last five but `started`.
+    Source: wait4(2), getrusage(2).
     """
 
     __slots__ = (
@@ -88,7 +90,7 @@ class Outcome(Generic[T_co]):
 
     @property
     def ok(self) -> bool:
-        """Whether `process` returned."""
+        """Whether the item did not fail."""
         return self.error is None
 
     def __setattr__(self, name: str, value: object) -> None:

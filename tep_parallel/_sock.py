@@ -1,4 +1,4 @@
-"""The functions of the C core that a program may call by themselves."""
+"""Sock: the functions of the C core that a program may call directly."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ _HEX_DIGITS = 64
 @functools.cache
 def native() -> ModuleType:
     """The extension, loaded at the first call: importing tep_parallel must stay cheap."""
-    from tep_parallel import _native
+    from tep_parallel._engine import native as extension
 
-    return _native
+    return extension
 
 
 @functools.cache
 def _for_messages() -> tuple[Any, Any, Any, Any]:
-    """What the digest of a short message takes: a fifth of it would go to finding this."""
+    """What a digest needs of the extension. To look it up takes a fifth of a short digest."""
     lib, ffi = native().lib, native().ffi
     return lib.py_hmac_sha256_hex, ffi.new, ffi.typeof("char[65]"), ffi.unpack
 
 
 class Sock:
-    """Processes and digests, straight from C. Nothing is kept: all methods are static."""
+    """Processes and digests, straight from C. All methods are static; no state is kept."""
 
     @staticmethod
     def sphttp_fork() -> int:
-        """Fork this process: 0 in the child, the child's pid in the parent.
+        """Fork this process. Return 0 in the child, and the child's pid in the parent.
 
-        The caller ends the child, with sphttp_exit, and waits for it.
+        The caller has to end the child with sphttp_exit, and to wait for it.
 
         Raises:
             OSError: The system refused another process.
             RuntimeError: This is not the main interpreter.
 
-        Source: os.fork, whose at-fork hooks run here too; POSIX fork().
+        Source: POSIX fork(); os.fork, whose at-fork hooks run here too.
         """
         pid: int = native().lib.py_fork()
         if pid < 0:
@@ -53,13 +53,13 @@ class Sock:
 
     @staticmethod
     def sphttp_exit(status: int) -> NoReturn:
-        """End this process at once: no exit handlers, nothing flushed.
+        """End this process at once, without exit handlers and without a flush.
 
         Args:
             status: The exit status, 0 to 255.
 
         Raises:
-            TypeError, ValueError: It is no int, or out of range; the process goes on.
+            TypeError, ValueError: The status is not an int or out of range. The process goes on.
 
         Source: POSIX _exit().
         """
@@ -70,25 +70,25 @@ class Sock:
             msg = f"status: expected 0 to 255, got {status}"
             raise ValueError(msg)
         native().lib.sphttp_exit(status)
-        raise AssertionError  # not reached; it tells type checkers so
+        raise AssertionError  # not reached; type checkers need it
 
     @staticmethod
     def sphttp_getpid() -> int:
-        """The number of this process. Source: POSIX getpid()."""
+        """Return the number of this process. Source: POSIX getpid()."""
         pid: int = native().lib.sphttp_getpid()
         return pid
 
     @staticmethod
     def sphttp_hmac_sha256_hex(key: str | Buffer, message: str | Buffer) -> str:
-        """HMAC-SHA256 as 64 lower-case hexadecimal digits.
+        """Return HMAC-SHA256 of a message, as 64 lower-case hexadecimal digits.
 
         Args:
-            key: str is taken as UTF-8, anything bytes-like as it is; it may be empty.
-            message: Likewise.
+            key: str, encoded as UTF-8, or a bytes-like object. It may be empty.
+            message: str, encoded as UTF-8, or a bytes-like object. It may be empty.
 
         Raises:
-            TypeError: One is neither str nor bytes-like.
-            UnicodeEncodeError: A str has no UTF-8 form (a lone surrogate).
+            TypeError: The key or the message is neither str nor bytes-like.
+            UnicodeEncodeError: A str has no UTF-8 form: it has a lone surrogate.
             OSError: libcrypto failed, or the key is longer than 2 GiB.
 
         Source: RFC 2104, FIPS 180-4; computed by OpenSSL, EVP_MAC(3).
@@ -104,19 +104,19 @@ class Sock:
 
     @staticmethod
     def sphttp_hmac_sha256_file_hex(key: str | Buffer, path: StrOrBytesPath) -> str:
-        """HMAC-SHA256 of what a file contains, as 64 lower-case hexadecimal digits.
+        """Return HMAC-SHA256 of a file's content, as 64 lower-case hexadecimal digits.
 
-        It is read piece by piece, without the GIL, in memory that does not grow with it.
+        The file is read piece by piece, without the GIL. A larger file takes no more memory.
 
         Args:
-            key: As of sphttp_hmac_sha256_hex.
+            key: See sphttp_hmac_sha256_hex.
             path: Of a regular file: str, bytes or os.PathLike.
 
         Raises:
-            TypeError: The key is neither str nor bytes-like, or the path none of its kinds.
+            TypeError: The key or the path is of the wrong type.
             ValueError: The path has a NUL in it.
-            OSError: The file cannot be opened or read; or it is a directory, a FIFO, a socket
-                or a device, of which nothing was read. `filename` is the path.
+            OSError: The file cannot be opened or read, or it is not a regular file; then
+                nothing of it was read. `filename` is the path.
 
         Source: RFC 2104, FIPS 180-4; the compression function is OpenSSL's.
         """
@@ -124,7 +124,7 @@ class Sock:
 
 
 def file_digest(key: Any, path: StrOrBytesPath) -> str:
-    """The same; without a key, its SHA-256."""
+    """HMAC-SHA256 of a file; its SHA-256 if there is no key. Raises: see the method of Sock."""
     lib, ffi = native().lib, native().ffi
     name = os.fsencode(path)
     if b"\0" in name:
@@ -140,20 +140,13 @@ def file_digest(key: Any, path: StrOrBytesPath) -> str:
     finally:
         lib.sphttp_file_free(box[0])
     if code != 0:
-        raise file_error(code, path)
+        raise native().file_error(code, path)
     digits: str = ffi.unpack(out, _HEX_DIGITS).decode("ascii")
     return digits
 
 
-def file_error(code: int, path: object) -> OSError:
-    """The exception for what the C core said of a file."""
-    if code == native().lib.SPHTTP_NOT_A_FILE:
-        return OSError(errno.EINVAL, "not a regular file", path)
-    return OSError(-code, os.strerror(-code), path)
-
-
 def buffer_of(name: str, value: str | Buffer) -> Any:
-    """The bytes of `value`, without a copy where they are bytes already."""
+    """The bytes of `value`. What is bytes-like is not copied."""
     if isinstance(value, str):
         return value.encode()
     try:
@@ -164,6 +157,6 @@ def buffer_of(name: str, value: str | Buffer) -> Any:
 
 
 def bytes_of(name: str, value: str | Buffer) -> bytes:
-    """The same, as bytes."""
+    """A copy of the bytes of `value`."""
     found = buffer_of(name, value)
     return found if isinstance(found, bytes) else bytes(native().ffi.buffer(found))

@@ -1,8 +1,9 @@
-"""What type checkers are told of results: whether a worker's can be had, and of what type.
+"""What type checkers know of results: their type, and whether a call can return them.
 
-For them a Parallel has two parameters: the type of the results, and what the worker returns
-where no codec is given, else str. So a worker that returns no text can be run by each_process,
-and its results cannot be asked for. At run time there is the first alone.
+For type checkers Parallel has two type parameters. The first is the type of the results. The
+second is what the worker returns if there is no codec, and str otherwise. So type checkers
+refuse map_processes for a worker that returns no text and has no codec, and accept
+each_process. At run time there is only the first parameter.
 """
 
 from __future__ import annotations
@@ -12,14 +13,11 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
-    from tep_parallel._errors import Failure
-    from tep_parallel._outcome import Outcome
-
     T = TypeVar("T", default=str)  # without a codec
     W_co = TypeVar("W_co", default=str, covariant=True)
 
     class GenericOf(Generic[T, W_co]):
-        """What Parallel is generic in."""
+        """The type parameters of Parallel."""
 
 else:
     from typing import TypeVar
@@ -36,21 +34,10 @@ R_co = TypeVar("R_co", covariant=True)
 
 
 class Returning(Protocol[R_co]):
-    """A ParallelWorker by what its `process` returns."""
+    """A ParallelWorker, by the type that its `process` returns."""
 
     def process(self, item: Any, /) -> R_co: ...
 
     def setup(self) -> None: ...
 
     def teardown(self) -> None: ...
-
-
-class Ended(Protocol):
-    """A call that has ended, with children (_forked) or without (_serial)."""
-
-    def results(self, *, every: bool = ...) -> tuple[list[Any], list[Failure]]: ...
-
-    def outcomes(self) -> list[Outcome[Any]]: ...
-
-    @property
-    def given(self) -> dict[int, Any]: ...

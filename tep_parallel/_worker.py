@@ -1,4 +1,4 @@
-"""What a worker is."""
+"""ParallelWorker, and what is asked of a worker."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from tep_parallel._errors import shown
 
 
 class ParallelWorker:
-    """The base of workers: override `process`.
+    """The base class of workers. Override `process`.
 
-    One instance serves a call: every child inherits it as it is at the fork, and what a
-    child changes in it stays in that child.
+    A call has one instance. Every child inherits it as it is at the fork. What a child
+    changes in it stays in that child.
     """
 
     def process(self, item: Any) -> Any:  # noqa: ARG002  # subclasses use it
@@ -23,29 +23,31 @@ class ParallelWorker:
             item: One of the call's items.
 
         Returns:
-            A str; with a codec, what that can encode.
+            A str; with a codec, anything that the codec can encode.
         """
         return ""
 
     def setup(self) -> None:
-        """Run once in every child, before its first item. What it raises fails the call.
+        """Run once in every child, before its first item.
 
-        `sys.exit` does too: the caller gets a DeadWorkerError.
+        If it raises, the call fails with that exception; if it calls `sys.exit`, the call
+        fails with DeadWorkerError.
         """
 
     def teardown(self) -> None:
-        """Run once in every child, after its last item. What it raises fails the call.
+        """Run once in every child, after its last item.
 
-        `sys.exit` does too. Not in a child that is killed, or leaves by itself.
+        If it raises or calls `sys.exit`, the call fails, as with `setup`. It does not run in
+        a child that is killed, or that ends by itself.
         """
 
 
-# A child's first and last steps; None: there is nothing to do.
-Hooks = tuple[Callable[[], object] | None, Callable[[], object] | None]
+# What a child calls first and last; None: there is nothing to call.
+SetupAndTeardown = tuple[Callable[[], object] | None, Callable[[], object] | None]
 
 
-def hooks_of(worker: ParallelWorker | Process) -> Hooks:
-    """Its setup and teardown, where they have been overridden."""
+def setup_and_teardown_of(worker: ParallelWorker | Process) -> SetupAndTeardown:
+    """The worker's own setup and teardown; None in place of one that it does not override."""
     if not isinstance(worker, ParallelWorker):
         return None, None
     return (
@@ -65,7 +67,7 @@ def process_of(worker: ParallelWorker | Process) -> Process:
     """The function of one item that `worker` stands for.
 
     Raises:
-        TypeError: It is a worker class, not an instance, or cannot be called.
+        TypeError: `worker` is a class of workers and not an instance, or cannot be called.
     """
     if isinstance(worker, ParallelWorker):
         return worker.process
@@ -81,7 +83,7 @@ def process_of(worker: ParallelWorker | Process) -> Process:
 
 
 def warn_of_misspelling(worker: ParallelWorker | Process) -> None:
-    """Tell the caller's caller of a worker that has methods, and not the one that counts."""
+    """Warn the caller's caller of a worker that has methods, but no `process`."""
     if not isinstance(worker, ParallelWorker):
         return
     if getattr(worker.process, "__func__", None) is not ParallelWorker.process:
@@ -107,10 +109,10 @@ def _is_public_method(name: str, member: object) -> bool:
 
 
 def not_text(worker: ParallelWorker | Process, index: int, item: object, kind: str) -> TypeError:
-    """The error for a result that is no str but of type `kind`."""
+    """The error for a result that is not a str; its type is named `kind`."""
     if isinstance(worker, ParallelWorker):
         name = f"{type(worker).__qualname__}.process"
     else:
         name = str(getattr(worker, "__qualname__", type(worker).__qualname__))
-    msg = f"{name}: expected a str for item {index} ({shown(item)}), got {kind}; codec=json or"
-    return TypeError(f"{msg} codec=pickle takes more than text, each_process takes no result")
+    msg = f"{name}: expected a str for item {index} ({shown(item)}), got {kind}; give codec=json"
+    return TypeError(f"{msg} or codec=pickle for such results, or call each_process for none")

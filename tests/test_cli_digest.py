@@ -244,10 +244,10 @@ def test_a_directory_that_cannot_be_listed_is_a_line(place: Path) -> None:
             path.chmod(0o755)
     code = f"""if True:
         import os, sys
-        from tep_parallel import _cli_digest, _tree
+        from tep_parallel._command import digest, tree
         os.setuid(65534)
         failed = lambda path, error: print(path, error.strerror)
-        print(len(_tree.files_below({str(place / "folder")!r}, failed)))
+        print(len(tree.files_below({str(place / "folder")!r}, failed)))
     """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == f"{place}/folder/secret Permission denied\n{len(NAMES)}\n"

@@ -28,7 +28,7 @@ from tep_parallel import (
     Sock,
     digest_files,
 )
-from tep_parallel._native import ffi, lib
+from tep_parallel._engine.native import ffi, lib
 
 KERNELS = [
     name

@@ -498,14 +498,14 @@ def test_the_count_heeds_affinity() -> None:
 def test_the_count_heeds_the_quotas_of_control_groups(
     groups: str, files: dict[str, str], expected: float, tmp_path: Path
 ) -> None:
-    from tep_parallel import _counting
+    from tep_parallel._engine import counting
 
     (tmp_path / "cgroup").write_text(groups + "\n")
     for name, text in files.items():
         path = tmp_path / "fs" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text + "\n")
-    assert min(_counting._quotas(tmp_path / "cgroup", tmp_path / "fs")) == expected
+    assert min(counting._quotas(tmp_path / "cgroup", tmp_path / "fs")) == expected
 
 
 def test_a_process_that_a_child_leaves_behind_may_keep_the_memory(tmp_path: Path) -> None:

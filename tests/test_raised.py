@@ -357,7 +357,7 @@ def test_a_class_that_only_the_child_has_becomes_a_worker_error(shape: dict[str,
 
 
 def test_an_address_alone_names_no_class() -> None:
-    from tep_parallel._pickles import inherited
+    from tep_parallel._engine.travel.pickles import inherited
 
     local = a_local_class()
     name = local.__qualname__

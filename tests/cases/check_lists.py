@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from tep_parallel import _cli
+from tep_parallel._command import parser
 
 
 def put_in_place(number: int, path: str, flags: int) -> None:
@@ -25,7 +25,7 @@ def check(text: str, *, from_input: bool) -> tuple[int, str, str]:
         put_in_place(number, name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     name = "-" if from_input else "list"
     options = ["--algorithm", "sha256", "--in-processes", "0"]
-    status = _cli.run(["digest", *options, "--check", name])
+    status = parser.run(["digest", *options, "--check", name])
     return status, Path("out").read_text(), Path("err").read_text()
 
 

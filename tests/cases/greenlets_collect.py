@@ -10,7 +10,7 @@ from collections import Counter  # noqa: E402
 from types import FrameType  # noqa: E402
 
 from tep_parallel import Parallel  # noqa: E402
-from tep_parallel._engine import Call  # noqa: E402
+from tep_parallel._engine.call import Call  # noqa: E402
 
 SIZE = 600_000_000
 RUN = Call.run.__code__

@@ -1,0 +1,57 @@
+"""What C needs to digest files in children that never run Python."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, NamedTuple
+
+from tep_parallel._engine.native import ffi, lib
+
+_KERNEL = "TEP_PARALLEL_SHA256"
+
+
+class Job(NamedTuple):
+    """The digests of a call's items.
+
+    Attributes:
+        paths: The files' names, with a NUL behind each.
+        key: Of HMAC; None: SHA-256 without a key.
+        kernel: The name of the code that computes SHA-256; empty: the fastest.
+    """
+
+    paths: bytes
+    key: bytes | None
+    kernel: bytes
+
+
+def joined(paths: list[Any]) -> bytes | None:
+    """The names as the system knows them, with a NUL behind each; None: one is no such name."""
+    try:
+        text: str | None = "\0".join(paths)  # this is so fast that trying it costs nothing
+    except TypeError:
+        text = None  # some are bytes or os.PathLike
+    try:
+        if text is not None:
+            names = text.encode(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())
+        else:
+            names = b"\0".join(map(os.fsencode, paths))
+    except (TypeError, UnicodeEncodeError):
+        return None
+    if names.count(b"\0") != max(len(paths) - 1, 0):
+        return None
+    return names + b"\0" if paths else b""
+
+
+def wanted_kernel() -> bytes:
+    """The name of the kernel that the environment asks for; empty if it asks for none.
+
+    Raises:
+        ValueError: This processor has no kernel of that name.
+    """
+    wanted = os.environ.get(_KERNEL, "")
+    name = os.fsencode(wanted)
+    if lib.sphttp_sha256_kernel(name) == ffi.NULL:
+        msg = f"{_KERNEL}: this processor has no kernel {wanted!r}; openssl is everywhere"
+        raise ValueError(msg)
+    return name

@@ -1,0 +1,98 @@
+"""A call that has ended, with children or without."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tep_parallel._engine.found import Finder
+    from tep_parallel._errors import Failure
+    from tep_parallel._outcome import Outcome
+
+
+class Ended:
+    """What became of the items of a call. Results or outcomes can be asked for once.
+
+    Args:
+        items: The items.
+        known: The outcomes that have been made already, by index.
+        break_values: What Break and Kill gave, by index. The finder adds to it.
+        finder: Looks in C for what is not known; None: all is known.
+
+    Attributes:
+        break_values: See above; complete after results or outcomes.
+    """
+
+    def __init__(
+        self,
+        items: list[Any],
+        known: dict[int, Outcome[Any]],
+        break_values: dict[int, Any],
+        finder: Finder | None = None,
+    ) -> None:
+        self.break_values = break_values
+        self._items = items
+        self._known = known
+        self._finder = finder
+        self._values: list[Any] = [None] * len(items)
+        self._left = len(items)
+
+    def fill(self) -> None:
+        """Fetch at once the text of every item that returned one."""
+        assert self._finder is not None
+        self._left = self._finder.fill(self._values)
+
+    def results(self, *, every: bool = False) -> tuple[list[Any], list[Failure]]:
+        """What the items returned, None for those that did not; and the failures.
+
+        Args:
+            every: Whether an item that has not ended is a failure in any case. Otherwise it is
+                one only if no other item failed, and none raised Break or Kill.
+        """
+        values = self._values
+        failures: list[Failure] = []
+        unended: list[int] = []
+        for index, item in enumerate(self._items):
+            if self._left == 0:
+                break
+            if values[index] is not None:
+                continue
+            outcome = self._known.get(index)
+            error: BaseException | None
+            if outcome is not None:
+                values[index], error = outcome.result, outcome.error
+            else:
+                assert self._finder is not None
+                result = self._finder.result(index)
+                if self._finder.is_unended(result):
+                    unended.append(index)
+                    continue
+                values[index], error = self._finder.value(index, result)
+            if error is not None:
+                failures.append((index, item, error))
+        if every or (not failures and not self.break_values):
+            failures += [(one.index, one.item, _error_of(one)) for one in map(self._one, unended)]
+        # The caller's frame holds this object: an error that is raised from there must not be
+        # within its reach, or the two keep each other.
+        self._known.clear()
+        return values, failures
+
+    def outcomes(self) -> list[Outcome[Any]]:
+        """What became of each item, in input order. After a Break: of each item that was begun."""
+        outcomes = [self._one(index) for index in range(len(self._items))]
+        self._known.clear()  # see results
+        if self.break_values:
+            return [outcome for outcome in outcomes if outcome.attempts > 0]
+        return outcomes
+
+    def _one(self, index: int) -> Outcome[Any]:
+        outcome = self._known.get(index)
+        if outcome is None:
+            assert self._finder is not None
+            outcome = self._finder.outcome(index, self._values[index])
+        return outcome
+
+
+def _error_of(outcome: Outcome[Any]) -> BaseException:
+    assert outcome.error is not None
+    return outcome.error

@@ -1,0 +1,228 @@
+"""The options of a call: their types, and their checks."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import os
+import sys
+from operator import index
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    Protocol,
+    SupportsFloat,
+    SupportsIndex,
+    TypeVar,
+    get_args,
+)
+
+from tep_parallel._engine.codec import Codec, check_codec
+from tep_parallel._engine.counting import processor_count
+
+if TYPE_CHECKING:
+    from typing_extensions import TypedDict, Unpack
+
+    from tep_parallel._outcome import Outcome
+
+OnError = Literal["stop", "finish", "kill"]
+Callback = TypeVar("Callback")
+_LONGEST = 1e9  # seconds, 31 years; the C core counts in nanoseconds, in 64 bits
+_SHORTEST = 1e-9  # seconds; 0 means no limit in the C core
+
+
+class Progress(Protocol):
+    """An object that shows how far a call has come: a tqdm bar, or an object of your own.
+
+    `update` is called with the number of items that have ended since it was called last. With
+    digest_files that is the number of bytes that have been read.
+    """
+
+    def update(self, n: int, /) -> object: ...
+
+
+class OnStart(Protocol):
+    """A function that is called with index and item, before that item may start."""
+
+    def __call__(self, index: int, item: Any, /) -> object: ...
+
+
+class OnFinish(Protocol):
+    """A function that is called with the Outcome of each item that has ended."""
+
+    def __call__(self, outcome: Outcome[Any], /) -> object: ...
+
+
+if TYPE_CHECKING:
+
+    class DigestArguments(TypedDict, total=False):
+        """The keyword arguments of Parallel that digest_files takes too."""
+
+        in_processes: int | SupportsIndex | None
+        timeout: float | SupportsFloat | None
+        deadline: float | SupportsFloat | None
+        retries: int | SupportsIndex
+        on_error: OnError
+        progress: Progress | bool | None
+
+    class Arguments(DigestArguments, total=False):
+        """The keyword arguments of Parallel, except for the codec."""
+
+        isolation: bool
+        rebuild_exceptions: bool
+        scratch_root: str | os.PathLike[str] | None
+        on_start: OnStart | None
+        on_finish: OnFinish | None
+
+
+class InBytes:
+    """A `progress` that counts the bytes of files that have been read, and not the items.
+
+    Args:
+        progress: See Parallel. Options takes it out of here.
+    """
+
+    def __init__(self, progress: Progress | bool | None) -> None:  # noqa: FBT001
+        self.progress = progress
+
+    def update(self, n: int, /) -> None:
+        """So that it is a Progress; nobody calls it."""
+
+
+class Options:
+    """The arguments of a Parallel, checked. Parallel says what each means, and what it raises."""
+
+    def __init__(self, codec: Codec[Any] | None = None, **given: Unpack[Arguments]) -> None:
+        self.in_processes = _processes(given.get("in_processes"))
+        self.isolation = _bool("isolation", given.get("isolation", False))
+        self.timeout = _seconds("timeout", given.get("timeout"))
+        self.deadline = _seconds("deadline", given.get("deadline"))
+        self.retries = _count("retries", given.get("retries", 0))
+        self.on_error = _on_error(given.get("on_error", "stop"))
+        if codec is not None:
+            check_codec(codec)
+        self.codec = codec
+        self.rebuild = _bool("rebuild_exceptions", given.get("rebuild_exceptions", True))
+        self.scratch_root = _path(given.get("scratch_root"))
+        progress = given.get("progress")
+        self.in_bytes = isinstance(progress, InBytes)
+        self.progress = _progress(progress.progress if isinstance(progress, InBytes) else progress)
+        self.on_start = _callback("on_start", given.get("on_start"))
+        self.on_finish = _callback("on_finish", given.get("on_finish"))
+
+    @property
+    def watched(self) -> bool:
+        """Whether the caller is to be told of each item while the call runs."""
+        return any(one is not None for one in (self.progress, self.on_start, self.on_finish))
+
+
+def _on_error(value: OnError) -> OnError:
+    if value not in get_args(OnError):
+        expected = ", ".join(map(repr, get_args(OnError)))
+        msg = f"on_error: expected one of {expected}, got {value!r}"
+        raise ValueError(msg)
+    return value
+
+
+def _progress(value: Progress | bool | None) -> Progress | bool | None:  # noqa: FBT001
+    if value is True and importlib.util.find_spec("tqdm") is None:
+        msg = "progress=True needs tqdm: pip install 'tep-parallel[progress]'"
+        raise ImportError(msg)
+    if not isinstance(value, bool | None) and not callable(getattr(value, "update", None)):
+        msg = f"progress: expected True, None or update(n), got {type(value).__name__}"
+        raise TypeError(msg)
+    return None if value is False else value
+
+
+def _callback(name: str, value: Callback | None) -> Callback | None:
+    if value is not None and not callable(value):
+        msg = f"{name}: expected a callable, got {type(value).__name__}"
+        raise TypeError(msg)
+    return value
+
+
+def _bool(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        msg = f"{name}: expected a bool, got {type(value).__name__}"
+        raise TypeError(msg)
+    return value
+
+
+def _count(name: str, value: object, expected: str = "an int") -> int:
+    count = _whole(value)
+    if count is None:
+        got = "False" if value is False else type(value).__name__
+        msg = f"{name}: expected {expected}, got {got}"
+        raise TypeError(msg)
+    if count < 0:
+        msg = f"{name}: expected 0 or more, got {count}"
+        raise ValueError(msg)
+    return count
+
+
+def _processes(value: SupportsIndex | None) -> int | None:
+    if value is True:
+        return processor_count()
+    return value if value is None else _count("in_processes", value, "an int, True or None")
+
+
+def _seconds(name: str, value: SupportsFloat | None) -> float | None:
+    if value is None:
+        return None
+    seconds = _real(value)
+    if seconds is None:
+        msg = f"{name}: expected seconds or None, got {type(value).__name__}"
+        raise TypeError(msg)
+    try:
+        fits = 0 < seconds < math.inf
+    except ArithmeticError:  # Decimal("nan")
+        fits = False
+    if not fits:
+        msg = f"{name}: expected seconds above 0, got {value}"
+        raise ValueError(msg)
+    try:
+        return max(min(float(seconds), _LONGEST), _SHORTEST)
+    except OverflowError:  # a Fraction, say, may be larger than any float
+        return _LONGEST
+
+
+def _whole(value: Any) -> int | None:
+    """The int that `value` is, or stands for, as numpy's ints do; None if it is no such thing."""
+    if isinstance(value, bool):
+        return None
+    try:
+        return index(value)
+    except TypeError:
+        return None
+
+
+def _real(value: Any) -> Any:
+    """The number that `value` is, of any kind that can be compared; None if it is none."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, float):
+        return value
+    whole = _whole(value)
+    if whole is not None:
+        return whole
+    from numbers import Real  # few calls need it
+
+    # Decimal is not registered as Real, since it cannot be added to a float.
+    decimal = sys.modules.get("decimal")
+    if isinstance(value, Real) or (decimal is not None and isinstance(value, decimal.Decimal)):
+        return value
+    return None
+
+
+def _path(given: str | os.PathLike[str] | None) -> str | None:
+    if given is None:
+        return None
+    path = os.fspath(given) if isinstance(given, str | os.PathLike) else given
+    if not isinstance(path, str):
+        msg = f"scratch_root: expected a str or a path of str, got {type(path).__name__}"
+        raise TypeError(msg)
+    if not path or "\0" in path:
+        msg = f"scratch_root: expected a path, got {path!r}"
+        raise ValueError(msg)
+    return os.path.abspath(path)

@@ -1,0 +1,63 @@
+"""What a host finds out for its children before it forks them."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+from collections.abc import Callable
+from functools import partial
+
+from tep_parallel._engine import streams
+from tep_parallel._engine.call import setup_done, slot
+from tep_parallel._engine.child import Prepared
+from tep_parallel._engine.plan import Plan
+from tep_parallel._worker import process_of, setup_and_teardown_of
+
+# A child resets the handlers of these that are Python's. A handler of a C library's (faulthandler)
+# survives the fork.
+_FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT)
+
+
+def prepare(handle: object, plan: Plan) -> Prepared:
+    """In the host, before the fork: find out all that can be found out for the children.
+
+    These are the steps that need Python. The nursery does those that need none.
+    """
+    options = plan.options
+    # With callbacks, the host runs code of the caller's between this and a fork.
+    streams.prepare_writers(handle, renew=options.watched)
+    steps: list[Callable[[], object]] = []
+    for number in _FAULTS:
+        if callable(signal.getsignal(number)):
+            steps.append(partial(signal.signal, number, signal.SIG_DFL))
+    if "gevent" in sys.modules:
+        from tep_parallel._engine import gevent
+
+        steps.append(gevent.destroy_hub)
+    if "numpy.random" in sys.modules:
+        # `random` has an at-fork hook that does this; numpy has none.
+        steps.append(sys.modules["numpy.random"].seed)
+    if "multiprocessing.util" in sys.modules:
+        from tep_parallel._engine import multiprocessing
+
+        host = os.getpid()
+        steps.append(lambda: multiprocessing.enter(host, slot(handle)))
+    if plan.pool:
+        # Later collections leave alone what is inherited, and so do not copy its pages.
+        steps.append(gc.freeze)
+    setup, teardown = setup_and_teardown_of(plan.worker)
+    if setup is not None:
+        steps += [setup, partial(setup_done, handle)]
+    return (
+        streams.prepare_stdin(),
+        steps,
+        process_of(plan.worker),
+        plan.items,
+        teardown,
+        plan.pool,
+        plan.discard,
+        options.codec,
+        options.rebuild,
+    )

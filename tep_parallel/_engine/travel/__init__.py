@@ -1,0 +1,1 @@
+"""How an exception travels from a child to its host."""
