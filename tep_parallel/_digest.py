@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal, SupportsFloat, SupportsIndex, overload
 
 from tep_parallel._engine.options import InBytes, Options
-from tep_parallel._engine.run import run
 from tep_parallel._errors import shown
 from tep_parallel._file_digest import FileDigest, job_of
 from tep_parallel._parallel import values_of
@@ -64,11 +63,9 @@ def digest_files(
         in_processes: How many children there are. True: processor_count().
         timeout: Seconds that one file may take. With it, each child reads one file at a time.
         deadline: Seconds that the whole call may take.
-        retries: How often a file whose child died is tried again. With in_processes=0,
-            `timeout`, `deadline` and `retries` have no effect.
+        retries: How often a file whose child died is tried again. See Parallel for all three.
         on_error: See Parallel. With return_exceptions every file is tried.
-        progress: True: a progress bar of tqdm on standard error. Or an object whose
-            `update(n)` is called when n more bytes have been read.
+        progress: See Parallel, but it counts the bytes that have been read.
         return_exceptions: Whether the list has the exception of a file that failed in place
             of its digest, as asyncio.gather does. Otherwise the first failure is raised.
 
@@ -92,6 +89,8 @@ def digest_files(
     )
     if not listed:
         return []
+    from tep_parallel._engine.run import run  # importing this package must stay cheap
+
     job = job_of(worker, listed, None) if options.in_processes != 0 else None
     every = "finish" if return_exceptions else options.on_error
     ended = run(worker, listed, options, on_error=every, job=job)

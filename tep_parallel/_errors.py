@@ -149,7 +149,7 @@ Failure = tuple[int, object, BaseException]
 
 def cut_short(index: int, item: object, pid: int | None) -> DeadWorkerError:
     """The error for a child that was killed because the whole call was cut short."""
-    message = f"item {index} ({shown(item)}): child {pid} was killed, because the call ended early"
+    message = f"item {index} ({shown(item)}): child {pid} was killed: the call was cut short"
     return DeadWorkerError(message, index=index, item=item, pid=pid, signal=_SIGKILL)
 
 

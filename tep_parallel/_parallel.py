@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex, overload
 
 from tep_parallel._engine.codec import Codec
 from tep_parallel._engine.options import OnError, OnFinish, OnStart, Options, Progress
-from tep_parallel._engine.run import run
 from tep_parallel._errors import Failure, shown
 from tep_parallel._file_digest import job_of
 from tep_parallel._outcome import Outcome
@@ -203,6 +202,8 @@ class Parallel(GenericOf[T, W_co]):
             raise TypeError(msg) from error
         if not listed:
             return None
+        from tep_parallel._engine.run import run  # importing this package must stay cheap
+
         options = self._options
         job = job_of(self.worker, listed, options.codec) if options.in_processes != 0 else None
         return run(self.worker, listed, options, on_error=on_error, discard=discard, job=job)
