@@ -22,7 +22,7 @@
 #include <sys/uio.h>
 
 #include "sphttp_fork.cdef.h"
-#include "sha256_lanes.h"
+#include "base/sha256_lanes.h"
 #include "shared/page.h"
 
 enum {

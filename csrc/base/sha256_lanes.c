@@ -13,7 +13,7 @@
  *
  * Source: FIPS 180-4, section 6.2.2; Intel's and Arm's descriptions of the
  * instructions. */
-#include "sha256_lanes.h"
+#include "base/sha256_lanes.h"
 
 #include <stdbool.h>
 #include <string.h>
