@@ -1,8 +1,9 @@
 /* HMAC-SHA256, and SHA-256, of what is in memory, OpenSSL's: the algorithm fetched
  * once a process and before any fork, a context kept for each thread. */
-#include "internal.h"
+#include "base/hmac.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 
 #include <openssl/core_names.h>

@@ -1,10 +1,13 @@
 /* Small things that are safe after a fork among threads: libc's way to do them
  * would allocate, lock, or take more system calls. */
-#include "internal.h"
+#include "base/safe.h"
+
+#include "base/cdef.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -115,6 +118,13 @@ above_streams(int fd)
     int err = -errno;
     (void)close(fd);
     return copy >= 0 ? copy : err;
+}
+
+int
+open_process(pid_t pid)
+{
+    int fd = above_streams((int)syscall(SYS_pidfd_open, pid, 0));
+    return fd >= 0 ? fd : -1;
 }
 
 bool

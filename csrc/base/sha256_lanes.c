@@ -15,6 +15,8 @@
  * instructions. */
 #include "base/sha256_lanes.h"
 
+#include "base/sha256_wide.h"
+
 #include <stdbool.h>
 #include <string.h>
 

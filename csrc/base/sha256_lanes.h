@@ -40,10 +40,4 @@ const struct sha256_kernel *sha256_kernel(const char *name);
 /* The constants K of FIPS 180-4. */
 extern const uint32_t sha256_k[64];
 
-/* sha256_wide.c, on x86 with AVX-512: exactly eight, or sixteen. */
-void sha256_eight(struct sha256_state *const state[],
-                  const unsigned char *const data[], size_t blocks);
-void sha256_sixteen(struct sha256_state *const state[],
-                    const unsigned char *const data[], size_t blocks);
-
 #endif

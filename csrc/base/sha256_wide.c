@@ -4,7 +4,7 @@
  * third cycle (Intel's: measured on Granite Rapids), this is faster.
  *
  * Source: FIPS 180-4, section 6.2.2; Intel's Intrinsics Guide. */
-#include "base/sha256_lanes.h"
+#include "base/sha256_wide.h"
 
 #include <string.h>
 
@@ -33,7 +33,7 @@ enum { OF_XOR = 0x96, OF_CHOICE = 0xca, OF_MAJORITY = 0xe8 };
 #define XOR3(x, y, z) _mm256_ternarylogic_epi32(x, y, z, OF_XOR)
 #define CHOOSE(x, y, z) _mm256_ternarylogic_epi32(x, y, z, OF_CHOICE)
 #define MAJORITY(x, y, z) _mm256_ternarylogic_epi32(x, y, z, OF_MAJORITY)
-#include "base/sha256_wide.h"
+#include "base/sha256_vector.h"
 
 ON_AVX512 static inline void
 load_eight(__m256i w[16], const unsigned char *const at[8])
@@ -95,7 +95,7 @@ load_eight(__m256i w[16], const unsigned char *const at[8])
 #define XOR3(x, y, z) _mm512_ternarylogic_epi32(x, y, z, OF_XOR)
 #define CHOOSE(x, y, z) _mm512_ternarylogic_epi32(x, y, z, OF_CHOICE)
 #define MAJORITY(x, y, z) _mm512_ternarylogic_epi32(x, y, z, OF_MAJORITY)
-#include "base/sha256_wide.h"
+#include "base/sha256_vector.h"
 
 ON_AVX512 static inline void
 load_sixteen(__m512i w[16], const unsigned char *const at[16])

@@ -1,10 +1,16 @@
 /* A child: when it is through with an item it writes the record, commits it and
  * takes the next. */
-#include "internal.h"
+#include "child/child.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <unistd.h>
+
+#include "base/cdef.h"
+#include "child/hand.h"
+#include "shared/news.h"
+#include "shared/pool.h"
+#include "shared/store.h"
 
 /* Items that take less are taken a few at a time. */
 enum { QUICK_NS = 20000 };
@@ -16,23 +22,12 @@ write_record(struct sphttp_call *call, uint32_t index, int status,
 {
     struct header header = {
         .length = size,
-        .started_ns = call->hands[call->hand].since_ns,
+        .started_ns = call->hands[call->child.hand].since_ns,
         .ended_ns = now,
         .index = index,
         .status = (uint32_t)status,
     };
-    int64_t offset = call->pool ? 0 : record_write(call, &header, payload);
-    /* A child that has become another user may not write files there, and one that
-     * has closed the directory cannot. */
-    bool refused = offset == -EACCES || offset == -EPERM || offset == -EBADF;
-    if (call->pool || refused) {
-        offset = pool_write(call, &header, payload);
-        offset += offset >= 0 && refused ? IN_MEMORY : 0;
-    }
-    if (offset < 0) {
-        return item_unwritten((int)-offset);
-    }
-    return (uint64_t)offset | ITEM_DONE;
+    return store_write(call, &header, payload);
 }
 
 bool
@@ -48,7 +43,7 @@ child_commit(struct sphttp_call *call, uint32_t index, int status,
         failed = failed || (state & ITEM_KIND) == ITEM_UNWRITTEN;
     }
     if (failed) {
-        stop = call->stop_at_failure;
+        stop = call->plan.stop_at_failure;
     }
     else if (status >= SPHTTP_BREAK) {
         stop = status >= SPHTTP_KILL ? STOP_ALL : STOP_NEW;
@@ -65,9 +60,9 @@ child_commit(struct sphttp_call *call, uint32_t index, int status,
         page_stop(call->page, STOP_ALL);
         (void)kill(getppid(), SIGCHLD); /* it looks at the page then */
     }
-    if (call->pool) {
-        call->stripped = !news_push(call, index) ||
-                         state == item_unwritten(EBADF) || call->stripped;
+    if (call->plan.pool) {
+        call->child.stripped = !news_push(call, index) ||
+                         state == item_unwritten(EBADF) || call->child.stripped;
     }
     return failed;
 }
@@ -75,7 +70,7 @@ child_commit(struct sphttp_call *call, uint32_t index, int status,
 int
 child_turn(struct sphttp_call *call, int64_t now)
 {
-    struct hand *hand = &call->hands[call->hand];
+    struct hand *hand = &call->hands[call->child.hand];
     bool quick = now - hand->since_ns < QUICK_NS;
     hand->since_ns = now;
     return quick ? TAKE_QUICK : 0;
@@ -85,16 +80,16 @@ int64_t
 sphttp_child_commit(sphttp_call *call, uint32_t index, int status,
                     const char *payload, size_t size)
 {
-    if (call->pool ? !pool_entered(call) : call->self != getpid()) {
+    if (call->plan.pool ? !pool_entered(call) : call->child.self != getpid()) {
         _exit(1); /* forked by the worker, and come back with it */
     }
     int64_t now = now_ns();
     bool failed = child_commit(call, index, status, payload, size, now);
     int64_t next = failed ? -2 : -1;
-    if (call->stripped) {
-        call->hands[call->hand].item = 0;
+    if (call->child.stripped) {
+        call->hands[call->child.hand].item = 0;
     }
-    else if (call->pool) {
+    else if (call->plan.pool) {
         int64_t taken = hand_take(call, child_turn(call, now));
         if (taken == SPHTTP_RAISED_IDLE) {
             return taken;
@@ -102,7 +97,7 @@ sphttp_child_commit(sphttp_call *call, uint32_t index, int status,
         next = taken >= 0 ? taken : next;
     }
     /* A thread of the worker's, if it is no daemon, is joined in Python. */
-    if (next < 0 && !call->linger && sphttp_is_alone()) {
+    if (next < 0 && !call->child.linger && sphttp_is_alone()) {
         _exit(failed ? 1 : 0);
     }
     return next;
@@ -113,11 +108,11 @@ sphttp_child_fail(sphttp_call *call, int status, const char *payload,
                   size_t size)
 {
     page_stop(call->page, STOP_NEW);
-    uint32_t index = call->count;
+    uint32_t index = call->plan.count;
     uint64_t free = ITEM_FREE;
     /* The first to fail tells why. */
     if (atomic_compare_exchange_strong(&call->state[index], &free,
-                                       item_running(call->hand))) {
+                                       item_running(call->child.hand))) {
         (void)hand_commit(call, index,
                           write_record(call, index, status, payload, size, 0));
     }
@@ -127,19 +122,19 @@ sphttp_child_fail(sphttp_call *call, int status, const char *payload,
 void
 sphttp_child_begin(sphttp_call *call)
 {
-    call->hands[call->hand].since_ns = now_ns();
+    call->hands[call->child.hand].since_ns = now_ns();
 }
 
 void
 sphttp_child_linger(sphttp_call *call)
 {
-    call->linger = true;
+    call->child.linger = true;
 }
 
 void
 sphttp_child_leave(sphttp_call *call, int stage)
 {
-    struct hand *hand = &call->hands[call->hand];
+    struct hand *hand = &call->hands[call->child.hand];
     if (hand->leaving == 0) {
         hand->leaving_ns = now_ns();
     }
@@ -149,5 +144,5 @@ sphttp_child_leave(sphttp_call *call, int stage)
 uint32_t
 sphttp_child_slot(const sphttp_call *call)
 {
-    return call->slot;
+    return call->child.slot;
 }

@@ -1,14 +1,20 @@
 /* A child of a call whose items are files: it digests one after another without
  * Python, and has as many in hand as its processor can digest at once. */
-#include "internal.h"
+#include "digest/child.h"
 
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "child/child.h"
+#include "child/hand.h"
+#include "digest/file.h"
+#include "shared/news.h"
 
 enum {
     SURVEY_LENGTH = 64,   /* files whose size is asked for in one go */
@@ -48,12 +54,12 @@ sphttp_call_digest(sphttp_call *call, const char *paths, size_t size,
     if (digest == NULL) {
         return -ENOMEM;
     }
-    call->digest = digest;
+    call->plan.digest = digest;
     digest->kernel = sha256_kernel(kernel);
     if (digest->kernel == NULL) {
         return -EINVAL;
     }
-    digest->paths = calloc(call->count, sizeof(*digest->paths));
+    digest->paths = calloc(call->plan.count, sizeof(*digest->paths));
     void *buffers = mmap(NULL, (size_t)LANES_MOST * BUFFER_SIZE,
                          PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
                          -1, 0);
@@ -61,7 +67,7 @@ sphttp_call_digest(sphttp_call *call, const char *paths, size_t size,
     if (digest->paths == NULL || digest->buffers == NULL) {
         return -ENOMEM;
     }
-    int err = find_paths(digest->paths, call->count, paths, size);
+    int err = find_paths(digest->paths, call->plan.count, paths, size);
     return err == 0 ? algorithm_init(&digest->algorithm, key, key_size) : err;
 }
 
@@ -82,8 +88,8 @@ digest_free(struct digest *digest)
 uint32_t
 sphttp_call_hands(const sphttp_call *call)
 {
-    bool several = call->digest != NULL && call->lanes > 1;
-    return call->alive * (several ? call->digest->kernel->lanes : 1);
+    bool several = call->plan.digest != NULL && call->plan.lanes > 1;
+    return call->plan.alive * (several ? call->plan.digest->kernel->lanes : 1);
 }
 
 uint64_t
@@ -105,11 +111,11 @@ struct lane {
     struct file file;
     bool taken;     /* there is an item in its hand... */
     uint32_t index; /* ...this one */
-    uint64_t told;  /* bytes of it that progress has been told of */
+    uint64_t counted; /* bytes of it that progress has been told of */
     int how;        /* to take the next */
 };
 
-struct child {
+struct digester {
     struct sphttp_call *call;
     const struct digest *digest;
     uint32_t lanes;
@@ -125,23 +131,23 @@ struct child {
 /* Ask for the sizes of those files that no other child asks for, and note the
  * large ones: the last core should not be left with the largest. */
 static void
-survey(const struct child *child)
+survey(const struct digester *child)
 {
     struct sphttp_call *call = child->call;
     struct page *page = call->page;
     uint32_t from;
     while (!page->stop &&
            (from = atomic_fetch_add(&page->surveyed, SURVEY_LENGTH)) <
-               call->count) {
-        for (uint32_t i = from; i < call->count && i - from < SURVEY_LENGTH;
+               call->plan.count) {
+        for (uint32_t i = from; i < call->plan.count && i - from < SURVEY_LENGTH;
              i++) {
             struct stat st;
             if (stat(child->digest->paths[i], &st) != 0 ||
-                !S_ISREG(st.st_mode) || st.st_size < WINDOW_SIZE) {
+                !S_ISREG(st.st_mode) || st.st_size < VIEW_SIZE) {
                 continue; /* what is wrong with it shows when it is opened */
             }
             uint32_t place = atomic_fetch_add(&page->large, 1);
-            if (place < call->count) {
+            if (place < call->plan.count) {
                 call->larges[place].index = i;
                 call->larges[place].size = (uint64_t)st.st_size;
             }
@@ -163,11 +169,11 @@ larger_first(const void *left, const void *right)
  * Nothing depends on its being all: what is missing has its turn with the small
  * ones. */
 static void
-list_larges(struct child *child)
+list_larges(struct digester *child)
 {
     const struct sphttp_call *call = child->call;
     uint32_t count = call->page->large;
-    count = count < call->count ? count : call->count;
+    count = count < call->plan.count ? count : call->plan.count;
     if (call->larges == NULL || count == child->found) {
         return;
     }
@@ -179,7 +185,7 @@ list_larges(struct child *child)
         struct large *large = &child->larges[child->larges_end];
         large->size = call->larges[i].size; /* it is written last */
         large->index = call->larges[i].index;
-        if (large->index < call->count && large->size > 0) {
+        if (large->index < call->plan.count && large->size > 0) {
             child->larges_end++;
         }
     }
@@ -191,7 +197,7 @@ list_larges(struct child *child)
 
 /* Look no more at large ones that somebody has. */
 static void
-skip_taken(struct child *child)
+skip_taken(struct digester *child)
 {
     while (child->large < child->larges_end &&
            child->call->state[child->larges[child->large].index] !=
@@ -203,12 +209,12 @@ skip_taken(struct child *child)
 /* May a child that has `mine` files in hand take another? Where there are not
  * enough for all lanes of all children, each takes its share. */
 static bool
-share_left(struct child *child, uint32_t mine)
+share_left(struct digester *child, uint32_t mine)
 {
     const struct sphttp_call *call = child->call;
-    uint32_t lanes = call->alive * child->lanes;
+    uint32_t lanes = call->plan.alive * child->lanes;
     uint32_t next = call->page->next;
-    uint32_t unfinished = next < call->count ? call->count - next : 0;
+    uint32_t unfinished = next < call->plan.count ? call->plan.count - next : 0;
     skip_taken(child);
     if (child->large < child->larges_end) {
         unfinished = 0;
@@ -217,19 +223,19 @@ share_left(struct child *child, uint32_t mine)
             unfinished += call->state[child->larges[i].index] == ITEM_FREE;
         }
     }
-    for (uint32_t i = 0; i < call->alive * call->lanes && unfinished < lanes;
+    for (uint32_t i = 0; i < call->plan.alive * call->plan.lanes && unfinished < lanes;
          i++) {
         unfinished += call->hands[i].item != 0;
     }
-    return mine * call->alive < unfinished;
+    return mine * call->plan.alive < unfinished;
 }
 
 /* The next item for lane `i`, or -1: there is none, or none yet. */
 static int64_t
-next_item(struct child *child, uint32_t i)
+next_item(struct digester *child, uint32_t i)
 {
     struct sphttp_call *call = child->call;
-    if (!call->pool) {
+    if (!call->plan.pool) {
         int64_t only = child->only;
         child->only = -1;
         return only;
@@ -238,12 +244,12 @@ next_item(struct child *child, uint32_t i)
     for (uint32_t other = 0; other < child->lanes; other++) {
         const struct lane *lane = &child->lane[other];
         mine += lane->taken;
-        large += lane->file.fd >= 0 && lane->file.size >= WINDOW_SIZE;
+        large += lane->file.fd >= 0 && lane->file.size >= VIEW_SIZE;
     }
-    call->hand = call->slot * call->lanes + i;
-    call->hands[call->hand].item = 0;
-    call->hands[call->hand].since_ns = now_ns();
-    if (page_set_aside(call, call->hand) < 0) {
+    call->child.hand = call->child.slot * call->plan.lanes + i;
+    call->hands[call->child.hand].item = 0;
+    call->hands[call->child.hand].since_ns = now_ns();
+    if (page_set_aside(call, call->child.hand) < 0) {
         list_larges(child);
         if (mine > 0 && !share_left(child, mine)) {
             return -1;
@@ -256,7 +262,7 @@ next_item(struct child *child, uint32_t i)
         }
         /* Small files are for those who have no large one to go on with: what
          * it costs to open them would hold it up. */
-        if (large > 0 && call->alive > 1) {
+        if (large > 0 && call->plan.alive > 1) {
             return -1;
         }
     }
@@ -266,16 +272,16 @@ next_item(struct child *child, uint32_t i)
 
 /* Lane `i` is through with its item: `err`, or its digest. */
 static void
-finish_item(struct child *child, uint32_t i, int err)
+finish_item(struct digester *child, uint32_t i, int err)
 {
     struct sphttp_call *call = child->call;
     struct lane *lane = &child->lane[i];
     char hex[2 * SHA256_SIZE + 1];
     int32_t code = err;
     int64_t now = now_ns();
-    call->hand = call->slot * call->lanes + i;
+    call->child.hand = call->child.slot * call->plan.lanes + i;
     lane->taken = false;
-    lane->told = 0;
+    lane->counted = 0;
     file_close(&lane->file);
     if (err == 0) {
         file_hex(&lane->file, &child->digest->algorithm, hex);
@@ -292,12 +298,12 @@ finish_item(struct child *child, uint32_t i, int err)
 /* Tell a host that wants to know how much more of a file has been read. What is
  * read again it has been told of. */
 static void
-tell_bytes(const struct child *child, struct lane *lane)
+tell_bytes(const struct digester *child, struct lane *lane)
 {
     const struct sphttp_call *call = child->call;
-    if (call->tell && lane->file.total > lane->told) {
-        uint64_t bytes = lane->file.total - lane->told;
-        lane->told = lane->file.total;
+    if (call->plan.tell && lane->file.total > lane->counted) {
+        uint64_t bytes = lane->file.total - lane->counted;
+        lane->counted = lane->file.total;
         uint64_t before = atomic_fetch_add(&call->page->bytes, bytes);
         if (before / RING_EVERY != (before + bytes) / RING_EVERY) {
             (void)news_ring(call);
@@ -305,24 +311,24 @@ tell_bytes(const struct child *child, struct lane *lane)
     }
 }
 
-/* --- A file that shrinks under a window ----------------------------------------------- */
+/* --- A file that shrinks under a view ----------------------------------------------- */
 
-/* This child's; whoever looks through a window takes note of the way back. */
+/* This child's; whoever looks through a view takes note of the way back. */
 static sigjmp_buf *volatile way_back;
-static struct child *looking;
+static struct digester *looking;
 
-/* What the window was to show is not there any more, or cannot be read. The lane
+/* What the view was to show is not there any more, or cannot be read. The lane
  * goes back to where it began, and reads; that knows what to say of it. */
 static void
-window_lost(int number, siginfo_t *info, void *context)
+view_lost(int number, siginfo_t *info, void *context)
 {
     (void)context;
     const unsigned char *at = info->si_addr;
     bool fault = info->si_code > 0 && way_back != NULL;
     for (uint32_t i = 0; fault && i < looking->lanes; i++) {
         struct file *file = &looking->lane[i].file;
-        if (file->window != NULL && at >= file->window &&
-            at < file->window + WINDOW_SIZE) {
+        if (file->view != NULL && at >= file->view &&
+            at < file->view + VIEW_SIZE) {
             file->left = 0;
             file->lost = true;
             siglongjmp(*way_back, 1);
@@ -334,9 +340,9 @@ window_lost(int number, siginfo_t *info, void *context)
     }
 }
 
-/* Let the kernel go on; false: a window was lost, and nothing has been done. */
+/* Let the kernel go on; false: a view was lost, and nothing has been done. */
 static bool
-look_through(struct child *child, struct sha256_state *const states[],
+look_through(struct digester *child, struct sha256_state *const states[],
              const unsigned char *const data[], uint32_t count,
              size_t blocks)
 {
@@ -360,10 +366,10 @@ look_through(struct child *child, struct sha256_state *const states[],
 }
 
 static void
-expect_lost_windows(void)
+expect_lost_views(void)
 {
     struct sigaction action = {
-        .sa_sigaction = window_lost,
+        .sa_sigaction = view_lost,
         .sa_flags = SA_SIGINFO | SA_NODEFER,
     };
     sigset_t bus; /* where it is blocked, the kernel kills at once */
@@ -376,7 +382,7 @@ expect_lost_windows(void)
 /* A file could not be opened: was it for want of a descriptor, and will another
  * lane give one back? */
 static bool
-worth_waiting(const struct child *child, int err)
+worth_waiting(const struct digester *child, int err)
 {
     bool busy = false;
     for (uint32_t i = 0; i < child->lanes; i++) {
@@ -388,7 +394,7 @@ worth_waiting(const struct child *child, int err)
 /* See that lane `i` has a block to go on with: of its file, or of the next. False:
  * there is none. */
 static bool
-get_ready(struct child *child, uint32_t i)
+get_ready(struct digester *child, uint32_t i)
 {
     struct lane *lane = &child->lane[i];
     const struct algorithm *algorithm = &child->digest->algorithm;
@@ -430,7 +436,7 @@ get_ready(struct child *child, uint32_t i)
 
 /* Go on with every lane that has a block. False: none has. */
 static bool
-go_on(struct child *child)
+go_on(struct digester *child)
 {
     struct file *ready[LANES_MOST];
     struct sha256_state *states[LANES_MOST];
@@ -467,21 +473,21 @@ go_on(struct child *child)
 _Noreturn void
 digest_serve(struct sphttp_call *call, uint32_t index)
 {
-    const struct digest *digest = call->digest;
-    struct child child = {
+    const struct digest *digest = call->plan.digest;
+    struct digester child = {
         .call = call,
         .digest = digest,
-        .lanes = call->lanes > 1 ? digest->kernel->lanes : 1,
+        .lanes = call->plan.lanes > 1 ? digest->kernel->lanes : 1,
         .only = index,
     };
-    (void)pthread_sigmask(SIG_SETMASK, &call->mask, NULL);
-    expect_lost_windows();
+    (void)pthread_sigmask(SIG_SETMASK, &call->plan.mask, NULL);
+    expect_lost_views();
     for (uint32_t i = 0; i < LANES_MOST; i++) {
         child.lane[i].file.fd = -1;
         child.lane[i].file.buffer =
             digest->buffers + (size_t)i * BUFFER_SIZE;
     }
-    if (call->larges != NULL && !call->hold) {
+    if (call->larges != NULL && !call->plan.hold) {
         survey(&child);
     }
     while (go_on(&child)) {

@@ -1,6 +1,6 @@
 /* A file to its digest, without Python. What is read is kept in a buffer, so that
  * memory does not grow with the file. */
-#include "internal.h"
+#include "digest/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,6 +10,9 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "base/hmac.h"
+#include "base/safe.h"
 
 /* --- What is computed ----------------------------------------------------------- */
 
@@ -120,18 +123,18 @@ fail:
     return err;
 }
 
-/* Let go of the window, and go on by reading: behind it, or with `again` from where
+/* Let go of the view, and go on by reading: behind it, or with `again` from where
  * it began. 0 or -errno. */
 static int
-leave_window(struct file *file, bool again)
+leave_view(struct file *file, bool again)
 {
-    (void)munmap(file->window, WINDOW_SIZE);
-    file->window = NULL;
+    (void)munmap(file->view, VIEW_SIZE);
+    file->view = NULL;
     file->at = file->buffer;
     if (again) {
-        file->total -= WINDOW_SIZE;
+        file->total -= VIEW_SIZE;
         file->state = file->before;
-        file->size = 0; /* it is not what it was: no further window */
+        file->size = 0; /* it is not what it was: no further view */
     }
     return lseek(file->fd, (off_t)file->total, SEEK_SET) < 0 ? -errno : 0;
 }
@@ -139,33 +142,33 @@ leave_window(struct file *file, bool again)
 void
 file_close(struct file *file)
 {
-    if (file->window != NULL) {
-        (void)munmap(file->window, WINDOW_SIZE);
-        file->window = NULL;
+    if (file->view != NULL) {
+        (void)munmap(file->view, VIEW_SIZE);
+        file->view = NULL;
     }
     close_end(&file->fd);
 }
 
-/* Map what comes next, if a window has room for no more than is left. Not the
+/* Map what comes next, if a view has room for no more than is left. Not the
  * beginning: what cannot be read, such as a device's memory in /sys, shows there. */
 static bool
-open_window(struct file *file)
+open_view(struct file *file)
 {
     if (file->left > 0 || file->total == 0 || file->total % READ_SIZE != 0 ||
-        file->size < WINDOW_SIZE || file->total > file->size - WINDOW_SIZE) {
+        file->size < VIEW_SIZE || file->total > file->size - VIEW_SIZE) {
         return false;
     }
-    void *window = mmap(NULL, WINDOW_SIZE, PROT_READ,
+    void *view = mmap(NULL, VIEW_SIZE, PROT_READ,
                         MAP_SHARED | MAP_POPULATE, file->fd,
                         (off_t)file->total);
-    if (window == MAP_FAILED) {
+    if (view == MAP_FAILED) {
         return false;
     }
     file->before = file->state;
-    file->window = window;
-    file->at = window;
-    file->left = WINDOW_SIZE;
-    file->total += WINDOW_SIZE;
+    file->view = view;
+    file->at = view;
+    file->left = VIEW_SIZE;
+    file->total += VIEW_SIZE;
     return true;
 }
 
@@ -194,19 +197,19 @@ file_fill(struct file *file, const struct algorithm *algorithm, bool map)
     if (file->ended) {
         return 0;
     }
-    if (file->window != NULL) {
+    if (file->view != NULL) {
         struct stat st;
         if (fstat(file->fd, &st) != 0) {
             return -errno;
         }
         /* Behind a new end within its page there were zeros to be seen. */
         bool shrunk = (uint64_t)st.st_size < file->total;
-        int err = leave_window(file, shrunk || file->lost);
+        int err = leave_view(file, shrunk || file->lost);
         if (err != 0) {
             return err;
         }
     }
-    if (map && open_window(file)) {
+    if (map && open_view(file)) {
         return 0;
     }
     memmove(file->buffer, file->at, file->left);
@@ -265,7 +268,7 @@ sphttp_file_free(sphttp_file *file)
 
 /* 0, and `*result` is the caller's to free, or -errno. */
 static int
-begin(sphttp_file **result, const char *key, size_t key_size, const char *path)
+open_first(sphttp_file **result, const char *key, size_t key_size, const char *path)
 {
     sphttp_file *file = calloc(1, sizeof(*file));
     if (file == NULL) {
@@ -290,14 +293,14 @@ int
 file_go_on(sphttp_file **result, const char *key, size_t key_size,
            const char *path, uint64_t most, char *hex)
 {
-    int err = *result == NULL ? begin(result, key, key_size, path) : 0;
+    int err = *result == NULL ? open_first(result, key, key_size, path) : 0;
     if (err != 0) {
         return err;
     }
     struct file *file = &(*result)->file;
     uint64_t end = file->total + most;
     for (;;) {
-        /* Not through windows: a host must not die with a file that shrinks. */
+        /* Not through views: a host must not die with a file that shrinks. */
         err = file_fill(file, &(*result)->algorithm, false);
         if (err != 0) {
             return err;

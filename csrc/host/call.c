@@ -1,119 +1,161 @@
 /* The host's side of a call: open, fork the nursery, wait for the end, collect
  * the results, see the nursery off. One thread at a time drives a call. */
-#include "internal.h"
+#include "host/call.h"
 
-#include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "base/hmac.h"
+#include "digest/child.h"
+#include "host/farewell.h"
+#include "host/files.h"
+#include "host/forks.h"
+#include "host/host.h"
+#include "host/news.h"
+#include "host/pool.h"
+#include "host/terminal.h"
+#include "host/wake.h"
+#include "nursery/nursery.h"
+#include "shared/news.h"
+#include "shared/pool.h"
 
 enum { NURSERIES_MOST = 2 };
 #define LEAVE_NS (10 * SECOND) /* that a child's end may take */
 #define LEAVE_NS_LEAST (SECOND / 10) /* to leave at all takes its time */
 
-pid_t (*bare_fork)(void) = fork;
+/* A call, and what of it is the host's. */
+struct whole {
+    struct sphttp_call call; /* first: it is freed as a call */
+    struct host host;
+};
+
+/* --- Open and free ----------------------------------------------------------- */
 
 /* Once a process, before its first call. */
 static void
-begin(void)
+prepare_process(void)
 {
-    /* Looked up, for glibc has it since 2.34 only. */
-    void *found = dlsym(RTLD_DEFAULT, "_Fork");
-    if (found != NULL) {
-        *(void **)&bare_fork = found;
-    }
+    bare_fork_find();
     forks_watch();
 }
 
-/* --- Open and free ----------------------------------------------------------- */
+static struct plan
+plan_of(uint32_t count, uint32_t alive, int how)
+{
+    bool pool = (how & SPHTTP_POOL) != 0;
+    return (struct plan){
+        .count = count,
+        .alive = alive < count ? alive : count,
+        .lanes = pool && (how & SPHTTP_LANES) != 0 ? LANES_MOST : 1,
+        .pool = pool,
+        .setup = (how & SPHTTP_SETUP) != 0,
+        .tell = (how & SPHTTP_TELL) != 0,
+        .discard = (how & SPHTTP_DISCARD) != 0,
+        .stop_at_failure = (how & SPHTTP_CUT_SHORT) != 0 ? STOP_ALL
+                           : (how & SPHTTP_STOP) != 0    ? STOP_NEW
+                                                         : 0,
+        .leave_ns = LEAVE_NS,
+        .owner = getpid(),
+    };
+}
+
+/* A call in which nothing is open. NULL: there is no memory. */
+static struct sphttp_call *
+new_call(void)
+{
+    struct whole *whole = calloc(1, sizeof(*whole));
+    if (whole == NULL) {
+        return NULL;
+    }
+    struct sphttp_call *call = &whole->call;
+    struct host *host = call->host = &whole->host;
+    call->memory.fd = call->bell.fd = call->directory.fd = -1;
+    call->child.pulse.fd = -1;
+    call->child.await_watermark = page_await_watermark;
+    host->doing = "preparing the call";
+    host->host_end = host->nursery_fd = -1;
+    host->wake[0] = host->wake[1] = host->watching = host->forward.fd = -1;
+    host->heard = host->both = host->pool_reader = -1;
+    return call;
+}
+
+/* What a fork of the host has to drop. 0 or -errno. */
+static int
+open_what_forks_drop(struct sphttp_call *call)
+{
+    forks_lock();
+    forks_enter(call);
+    terminal_enter(call);
+    int err = pool_open(call);
+    if (err == 0 && call->plan.tell) {
+        err = news_open(call);
+    }
+    forks_unlock();
+    return err;
+}
+
+/* Allocate and open all that a planned call needs. 0 or -errno. */
+static int
+open_parts(struct sphttp_call *call)
+{
+    struct host *host = call->host;
+    /* A pool's records are where they are: there is one at a time. */
+    host->payload_count = call->plan.pool ? 1 : call->plan.count + 1;
+    host->store = call->plan.pool ? &pool_store : &files_store;
+    int err = page_open(call);
+    if (err == 0) {
+        err = nursery_open(call);
+    }
+    if (err != 0) {
+        return err;
+    }
+    host->payloads = calloc(host->payload_count, sizeof(*host->payloads));
+    if (host->payloads == NULL) {
+        return -ENOMEM;
+    }
+    err = open_what_forks_drop(call);
+    if (err == 0) {
+        err = hmac_prepare();
+    }
+    if (err != 0) {
+        return err;
+    }
+    ssize_t n = getrandom(call->plan.key, sizeof(call->plan.key), 0);
+    return n == (ssize_t)sizeof(call->plan.key) ? 0 : -EIO;
+}
 
 int
 sphttp_call_open(uint32_t count, uint32_t alive, int how, const char *root,
                  sphttp_call **result)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    (void)pthread_once(&once, begin);
+    (void)pthread_once(&once, prepare_process);
     if (count < 1 || count > INT32_MAX - 1 || alive < 1) {
         return -EOVERFLOW;
     }
-    if (strlen(root) >= sizeof((*result)->root)) {
+    if (strlen(root) >= sizeof((*result)->plan.root)) {
         return -ENAMETOOLONG;
     }
-    struct sphttp_call *call = calloc(1, sizeof(*call));
+    struct sphttp_call *call = new_call();
     if (call == NULL) {
         return -ENOMEM;
     }
-    call->count = count;
-    call->alive = alive < count ? alive : count;
-    call->stop_at_failure = (how & SPHTTP_CUT_SHORT) != 0 ? STOP_ALL
-                            : (how & SPHTTP_STOP) != 0    ? STOP_NEW
-                                                          : 0;
-    call->setup = (how & SPHTTP_SETUP) != 0;
-    call->tell = (how & SPHTTP_TELL) != 0;
-    call->pool = (how & SPHTTP_POOL) != 0;
-    call->linger = (how & SPHTTP_LINGER) != 0;
-    call->discard = (how & SPHTTP_DISCARD) != 0;
-    call->lanes = call->pool && (how & SPHTTP_LANES) != 0 ? LANES_MOST : 1;
-    call->host_end = call->nursery_end = -1;
-    call->directory.fd = call->bell.fd = call->pulse.fd = -1;
-    call->memory.fd = -1;
-    call->pool_reader = call->heard = call->both = -1;
-    call->nursery_fd = -1;
-    call->wake[0] = call->wake[1] = call->watching = call->forward.fd = -1;
-    call->owner = getpid();
-    call->doing = "preparing the call";
-    call->await_mark = page_await_mark;
-    (void)strcpy(call->root, root);
-    call->leave_ns = LEAVE_NS;
-    int err = page_open(call);
+    call->plan = plan_of(count, alive, how);
+    (void)strcpy(call->plan.root, root);
+    call->child.linger = (how & SPHTTP_LINGER) != 0;
+    int err = open_parts(call);
     if (err != 0) {
-        goto fail;
-    }
-    call->seen = calloc((size_t)call->alive * call->lanes,
-                        sizeof(*call->seen));
-    call->payloads = calloc(call->pool ? 1 : (size_t)count + 1,
-                            sizeof(*call->payloads));
-    if (call->seen == NULL || call->payloads == NULL) {
-        err = -ENOMEM;
-        goto fail;
-    }
-    forks_lock();
-    forks_enter(call);
-    terminal_enter(call);
-    err = pool_open(call);
-    if (err == 0 && call->tell) {
-        err = news_open(call);
-    }
-    forks_unlock();
-    if (err != 0) {
-        goto fail;
-    }
-    err = hmac_prepare();
-    if (err != 0) {
-        goto fail;
-    }
-    if (getrandom(call->key, sizeof(call->key), 0) !=
-        (ssize_t)sizeof(call->key)) {
-        err = -EIO;
-        goto fail;
+        call_free(call);
+        return err;
     }
     *result = call;
     return 0;
-
-fail:
-    call_free(call);
-    return err;
 }
 
 void
@@ -124,20 +166,21 @@ call_free(struct sphttp_call *call)
     }
     call_close(call);
     wake_close(call);
-    uint32_t payloads = call->pool ? 1 : call->count + 1;
-    for (uint32_t i = 0; call->payloads != NULL && i < payloads; i++) {
+    struct host *host = call->host;
+    for (uint32_t i = 0; host->payloads != NULL && i < host->payload_count;
+         i++) {
         sphttp_call_drop(call, i);
     }
     forks_lock();
+    pool_forget(call);
     pool_close(call);
     page_close(call);
     forks_leave(call);
     forks_unlock();
-    free(call->payloads);
-    free(call->seen);
-    digest_free(call->digest);
-    free(call->lives);
-    explicit_bzero(call->key, sizeof(call->key));
+    free(host->payloads);
+    nursery_free(call);
+    digest_free(call->plan.digest);
+    explicit_bzero(call->plan.key, sizeof(call->plan.key));
     free(call);
 }
 
@@ -145,26 +188,23 @@ int
 sphttp_call_limit(sphttp_call *call, int64_t timeout_ns, int64_t deadline_ns,
                   uint32_t retries)
 {
-    call->timeout_ns = timeout_ns;
-    call->leave_ns = timeout_ns == 0               ? LEAVE_NS
+    call->plan.timeout_ns = timeout_ns;
+    call->plan.leave_ns = timeout_ns == 0               ? LEAVE_NS
                      : timeout_ns < LEAVE_NS_LEAST ? LEAVE_NS_LEAST
                                                    : timeout_ns;
-    call->deadline_ns = deadline_ns > 0 ? now_ns() + deadline_ns : 0;
-    call->retries = retries;
-    if (retries > 0) {
-        call->lives = calloc(call->count, sizeof(*call->lives));
-    }
-    return retries > 0 && call->lives == NULL ? -ENOMEM : 0;
+    call->plan.deadline_ns = deadline_ns > 0 ? now_ns() + deadline_ns : 0;
+    call->plan.retries = retries;
+    return retries > 0 ? nursery_count_lives(call) : 0;
 }
 
 void
-sphttp_call_allow(sphttp_call *call, uint32_t mark)
+sphttp_call_allow(sphttp_call *call, uint32_t watermark)
 {
-    call->hold = call->hold || call->nursery == 0;
-    call->ledger->watermark = mark; /* first: the nursery mends the other */
-    page_raise_watermark(call->page, mark);
-    if (call->nursery != 0) {
-        (void)send(call->host_end, &(char){BYTE_LOOK}, 1,
+    call->plan.hold = call->plan.hold || call->host->nursery_pid == 0;
+    call->ledger->watermark = watermark; /* first: the nursery mends the other */
+    page_raise_watermark(call->page, watermark);
+    if (call->host->nursery_pid != 0) {
+        (void)send(call->host->host_end, &(char){BYTE_LOOK}, 1,
                    MSG_DONTWAIT | MSG_NOSIGNAL);
     }
 }
@@ -185,7 +225,7 @@ event_of(int err)
 sphttp_event
 call_fork(struct sphttp_call *call)
 {
-    call->doing = "forking the nursery";
+    call->host->doing = "forking the nursery";
     int err = socket_open(call);
     if (err != 0) {
         return event_of(err);
@@ -193,23 +233,23 @@ call_fork(struct sphttp_call *call)
     /* No signal may arrive in a child before it is one. */
     sigset_t all;
     (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &call->mask);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &call->plan.mask);
     pid_t pid = socket_fork(call);
     err = -errno;
     if (pid == 0) {
         /* It comes back in the children only. */
         uint32_t index = nursery_run(call);
-        (void)pthread_sigmask(SIG_SETMASK, &call->mask, NULL);
+        (void)pthread_sigmask(SIG_SETMASK, &call->plan.mask, NULL);
         return (sphttp_event){.kind = SPHTTP_CHILD, .index = index};
     }
-    (void)pthread_sigmask(SIG_SETMASK, &call->mask, NULL);
+    (void)pthread_sigmask(SIG_SETMASK, &call->plan.mask, NULL);
     if (pid < 0) {
         socket_close(call);
         return event_of(err);
     }
-    call->nursery = pid;
+    call->host->nursery_pid = pid;
     /* Before it can have been reaped here, and its number be another's. */
-    call->nursery_fd = open_process(pid);
+    call->host->nursery_fd = open_process(pid);
     socket_handed_over(call);
     return (sphttp_event){.kind = SPHTTP_STARTED};
 }
@@ -220,23 +260,23 @@ static sphttp_event
 wait_for_word(struct sphttp_call *call)
 {
     struct pollfd fds[] = {
-        {.fd = call->host_end, .events = POLLIN},
-        {.fd = call->wake[0], .events = POLLIN},
-        {.fd = call->heard, .events = POLLIN},
+        {.fd = call->host->host_end, .events = POLLIN},
+        {.fd = call->host->wake[0], .events = POLLIN},
+        {.fd = call->host->heard, .events = POLLIN},
     };
     for (;;) {
         if (poll(fds, 3, -1) < 0) {
             if (errno != EINTR) {
                 return event_of(-errno);
             }
-            if (call->wake[0] >= 0) {
+            if (call->host->wake[0] >= 0) {
                 return (sphttp_event){.kind = SPHTTP_SIGNALS};
             }
             continue; /* this thread handles no signals */
         }
         if (fds[0].revents != 0) {
             char byte;
-            ssize_t n = recv(call->host_end, &byte, 1, MSG_DONTWAIT);
+            ssize_t n = recv(call->host->host_end, &byte, 1, MSG_DONTWAIT);
             if (n > 0) {
                 return event_of(0);
             }
@@ -250,7 +290,7 @@ wait_for_word(struct sphttp_call *call)
         }
         if (fds[2].revents != 0) {
             char rings[64];
-            (void)read(call->heard, rings, sizeof(rings));
+            (void)read(call->host->heard, rings, sizeof(rings));
             return (sphttp_event){.kind = SPHTTP_NEWS};
         }
     }
@@ -267,25 +307,23 @@ nursery_lost(struct sphttp_call *call)
     dismiss_nursery(call, false);
     end_nursery(call);
     await_orphans(call);
-    scratch_remove_stillborn(call);
-    call->nurseries_lost++;
+    int err = files_take_over(call);
+    call->host->nurseries_lost++;
     page_begin_anew(call, 0); /* what was set aside for them is free again */
     bool left = false;
-    for (uint32_t i = 0; i < call->count; i++) {
+    for (uint32_t i = 0; i < call->plan.count; i++) {
         left = left || page_item(call, i) == ITEM_FREE;
         page_settle(call, i, false);
     }
     if (!left || page_stopped(call) != 0 ||
-        call->nurseries_lost == NURSERIES_MOST) {
+        call->host->nurseries_lost == NURSERIES_MOST) {
         return event_of(0);
     }
     /* The host may be what the next one waits for: it hears of those that are
      * lost, and lets others start. */
     news_drain(call, true);
     news_missed(call);
-    call->doing = "reading the scratch directory";
-    bool made = !call->pool && call->ledger->inode != 0;
-    int err = made ? scratch_open(call) : 0;
+    call->host->doing = "reading the scratch directory";
     return err == 0 ? (sphttp_event){.kind = SPHTTP_FORK_AGAIN} : event_of(err);
 }
 
@@ -301,7 +339,7 @@ nursery_trouble(struct sphttp_call *call)
     };
     int trouble = call->ledger->trouble;
     if (trouble != TROUBLE_NONE) {
-        call->doing = doing[trouble];
+        call->host->doing = doing[trouble];
         return -call->ledger->error;
     }
     return 0;
@@ -310,24 +348,24 @@ nursery_trouble(struct sphttp_call *call)
 bool
 call_gathers(const struct sphttp_call *call)
 {
-    return call->gathering != 0;
+    return call->host->gathering != 0;
 }
 
 /* Collect what it has heard of. */
 static sphttp_event
 gather(struct sphttp_call *call)
 {
-    bool all = call->gathering == SPHTTP_ENDED;
+    bool all = call->host->gathering == SPHTTP_ENDED;
     turn_begin(call);
-    int err = all ? collect(call) : collect_fresh(call);
+    int err = call->host->store->gather(call, all);
     if (err == -EINTR) {
         return (sphttp_event){.kind = SPHTTP_SIGNALS};
     }
-    call->gathering = 0;
+    call->host->gathering = 0;
     if (err == 0 && all) {
         /* It ends while the results are looked at: call_close waits for it. */
         dismiss_nursery(call, true);
-        call->ended = true;
+        call->host->ended = true;
     }
     /* The nursery of a failed call is ended by call_close. */
     return err == 0 && !all ? (sphttp_event){.kind = SPHTTP_NEWS}
@@ -337,13 +375,13 @@ gather(struct sphttp_call *call)
 sphttp_event
 call_finish(struct sphttp_call *call)
 {
-    if (call->ended) {
+    if (call->host->ended) {
         return event_of(0);
     }
     if (call_gathers(call)) {
         return gather(call);
     }
-    call->doing = "waiting for the nursery";
+    call->host->doing = "waiting for the nursery";
     sphttp_event event = wait_for_word(call);
     if (event.kind == SPHTTP_FAILED && event.error == EPIPE) {
         event = nursery_lost(call);
@@ -356,25 +394,23 @@ call_finish(struct sphttp_call *call)
         return event_of(err);
     }
     news_drain(call, event.kind == SPHTTP_ENDED);
-    call->gathering = event.kind;
+    call->host->gathering = event.kind;
     return gather(call);
 }
 
 void
 call_close(struct sphttp_call *call)
 {
-    bool removed_by_nursery = call->ended || call->page == NULL;
-    if (!call->ended) {
+    bool removed_by_nursery = call->host->ended || call->page == NULL;
+    if (!call->host->ended) {
         dismiss_nursery(call, false);
     }
     end_nursery(call);
-    call->ended = true;
+    call->host->ended = true;
     /* Where the nursery was lost, or did not answer, the directory is ours. */
-    if (!removed_by_nursery && !call->pool && call->owner == getpid()) {
-        scratch_remove_stillborn(call);
-        if (call->ledger->inode != 0 && scratch_open(call) == 0) {
-            (void)scratch_clear(call);
-        }
+    if (!removed_by_nursery && call->plan.owner == getpid() &&
+        files_take_over(call) == 0) {
+        files_clear(call);
     }
     forks_lock();
     held_close(&call->directory);
@@ -389,7 +425,7 @@ call_close(struct sphttp_call *call)
 int
 sphttp_call_descriptor(sphttp_call *call)
 {
-    return call->tell ? news_descriptor(call) : call->host_end;
+    return call->plan.tell ? news_descriptor(call) : call->host->host_end;
 }
 
 int
@@ -401,24 +437,24 @@ sphttp_call_stopping(const sphttp_call *call)
 int
 sphttp_call_overdue(const sphttp_call *call)
 {
-    return call->deadline_ns != 0 && call->ledger->overdue != 0;
+    return call->plan.deadline_ns != 0 && call->ledger->overdue != 0;
 }
 
 const char *
 sphttp_call_doing(const sphttp_call *call)
 {
-    return call->doing;
+    return call->host->doing;
 }
 
 int
 sphttp_call_in_child(const sphttp_call *call)
 {
-    return call->in_child;
+    return call->child.in_child;
 }
 
 /* What is to be said of a child; its pid. */
 static int
-told_of(const struct remark *remark, int *what)
+remark_of(const struct remark *remark, int *what)
 {
     *what = remark->what;
     return remark->pid;
@@ -427,11 +463,11 @@ told_of(const struct remark *remark, int *what)
 int
 sphttp_call_overstayed(const sphttp_call *call, int *stage)
 {
-    return told_of(&call->ledger->overstayed, stage);
+    return remark_of(&call->ledger->overstayed, stage);
 }
 
 int
 sphttp_call_unready(const sphttp_call *call, int *wait_status)
 {
-    return told_of(&call->ledger->unready, wait_status);
+    return remark_of(&call->ledger->unready, wait_status);
 }

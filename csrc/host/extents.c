@@ -1,7 +1,7 @@
 /* What of a pool's memory has been written to. The rest of the file is holes, of
  * any size where a child has scribbled on the page; to read one through a mapping
  * would fill it, so the host looks at nothing that is not known from here. */
-#include "internal.h"
+#include "host/extents.h"
 
 #include <errno.h>
 #include <stdlib.h>

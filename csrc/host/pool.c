@@ -1,7 +1,7 @@
 /* A pool's memory as the host sees it. A child may have written anything to it, and
  * to where its records are said to be: the host looks at nothing but what has
  * been written, and at that only when nobody can change it any more. */
-#include "internal.h"
+#include "host/pool.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +9,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "host/host.h"
+#include "host/result.h"
 
 enum {
     BLOCK = 4 << 10, /* bytes; what is read at once, for small records */
@@ -23,55 +26,77 @@ struct block {
     char bytes[BLOCK];
 };
 
-void
-pool_unmap(struct sphttp_call *call)
+/* Forget what is mapped. */
+static void
+unmap(struct sphttp_call *call)
 {
-    if (call->pool_map != NULL) {
-        (void)munmap((void *)(uintptr_t)call->pool_map, call->pool_mapped);
-        call->pool_map = NULL;
+    if (call->host->pool_map != NULL) {
+        (void)munmap((void *)(uintptr_t)call->host->pool_map,
+                     call->host->pool_mapped);
+        call->host->pool_map = NULL;
     }
-    extents_forget(&call->written);
-    free(call->pool_blocks);
-    call->pool_blocks = NULL;
+}
+
+void
+pool_unshare(struct sphttp_call *call)
+{
+    unmap(call);
+    close_end(&call->host->pool_reader);
+}
+
+static void
+forget_known(struct sphttp_call *call)
+{
+    extents_forget(&call->host->written);
+    free(call->host->pool_blocks);
+    call->host->pool_blocks = NULL;
+}
+
+void
+pool_forget(struct sphttp_call *call)
+{
+    pool_unshare(call);
+    forget_known(call);
 }
 
 int
 pool_map(struct sphttp_call *call, bool seal)
 {
-    call->pool_turn++;
+    call->host->pool_turn++;
     if (!seal) {
         return 0;
     }
-    pool_unmap(call);
+    unmap(call);
+    forget_known(call);
     /* Refused while somebody, a process that a child has left behind, has it
      * mapped: then each record is copied before it is looked at. */
     if (fcntl(call->memory.fd, F_ADD_SEALS, F_SEAL_WRITE) == 0) {
-        int err = extents_learn(&call->written, call->memory.fd, 0, INT64_MAX);
+        int err = extents_learn(&call->host->written, call->memory.fd, 0, INT64_MAX);
         if (err != 0) {
             return err;
         }
-        call->pool_sealed = true;
-        size_t count = call->written.count;
+        call->host->pool_sealed = true;
+        size_t count = call->host->written.count;
         if (count == 0) {
             return 0;
         }
-        uint64_t size = call->written.list[count - 1].to;
+        uint64_t size = call->host->written.list[count - 1].to;
         char *map = size > PTRDIFF_MAX
                         ? MAP_FAILED
                         : mmap(NULL, (size_t)size, PROT_READ, MAP_SHARED,
                                call->memory.fd, 0);
         if (map != MAP_FAILED) {
-            call->pool_map = map;
-            call->pool_mapped = (size_t)size;
+            call->host->pool_map = map;
+            call->host->pool_mapped = (size_t)size;
             return 0;
         }
     }
-    if (call->pool_reader < 0) { /* the call may be closed before it is read */
+    if (call->host->pool_reader < 0) { /* the call may be closed before it is read */
         int fd = fcntl(call->memory.fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
         if (fd < 0) {
             return -errno;
         }
-        call->pool_reader = fd;
+        call->host->pool_reader = fd;
     }
     return 0;
 }
@@ -79,7 +104,7 @@ pool_map(struct sphttp_call *call, bool seal)
 static int
 reader(const struct sphttp_call *call)
 {
-    return call->pool_reader >= 0 ? call->pool_reader : call->memory.fd;
+    return call->host->pool_reader >= 0 ? call->host->pool_reader : call->memory.fd;
 }
 
 /* Has all of it been written to? 0, -EBADMSG: no; -errno. */
@@ -87,11 +112,11 @@ static int
 check_written(struct sphttp_call *call, uint64_t at, uint64_t size)
 {
     int err = at <= INT64_MAX && size <= INT64_MAX - at ? 0 : -EBADMSG;
-    if (err == 0 && !call->pool_sealed &&
-        extents_room(&call->written, at) < size) {
-        err = extents_learn(&call->written, reader(call), at, at + size);
+    if (err == 0 && !call->host->pool_sealed &&
+        extents_room(&call->host->written, at) < size) {
+        err = extents_learn(&call->host->written, reader(call), at, at + size);
     }
-    if (err == 0 && extents_room(&call->written, at) < size) {
+    if (err == 0 && extents_room(&call->host->written, at) < size) {
         err = -EBADMSG;
     }
     return err;
@@ -113,11 +138,11 @@ read_at(int fd, char *to, size_t size, uint64_t at)
 static const struct block *
 block_of(struct sphttp_call *call, uint64_t at)
 {
-    struct block *block = &call->pool_blocks[at / BLOCK % BLOCKS];
+    struct block *block = &call->host->pool_blocks[at / BLOCK % BLOCKS];
     at -= at % BLOCK;
-    if (block->turn != call->pool_turn || block->at != at) {
+    if (block->turn != call->host->pool_turn || block->at != at) {
         ssize_t n = read_at(reader(call), block->bytes, BLOCK, at);
-        block->turn = call->pool_turn;
+        block->turn = call->host->pool_turn;
         block->at = at;
         block->size = n < 0 ? 0 : (size_t)n;
     }
@@ -149,9 +174,9 @@ static int
 copy_record(struct sphttp_call *call, uint32_t index, uint64_t at,
             struct header *header, struct payload *payload)
 {
-    if (call->pool_blocks == NULL) {
-        call->pool_blocks = calloc(BLOCKS, sizeof(*call->pool_blocks));
-        if (call->pool_blocks == NULL) {
+    if (call->host->pool_blocks == NULL) {
+        call->host->pool_blocks = calloc(BLOCKS, sizeof(*call->host->pool_blocks));
+        if (call->host->pool_blocks == NULL) {
             return -ENOMEM;
         }
     }
@@ -177,26 +202,24 @@ static int
 find_record(struct sphttp_call *call, uint32_t index, uint64_t at,
             struct header *header, struct payload *payload)
 {
-    uint64_t room = extents_room(&call->written, at);
+    uint64_t room = extents_room(&call->host->written, at);
     if (room < sizeof(*header)) {
         return -EBADMSG;
     }
-    memcpy(header, call->pool_map + at, sizeof(*header));
-    payload->text = call->pool_map + at + sizeof(*header);
+    memcpy(header, call->host->pool_map + at, sizeof(*header));
+    payload->text = call->host->pool_map + at + sizeof(*header);
     return record_plausible(header, index, room) ? 0 : -EBADMSG;
 }
 
 void
-pool_read(struct sphttp_call *call, uint32_t index, struct header *header,
-          struct payload *payload)
+pool_read(struct sphttp_call *call, uint32_t index, uint64_t at,
+          struct header *header, struct payload *payload)
 {
-    uint64_t at = page_item(call, index) & ~(uint64_t)ITEM_KIND;
-    at -= call->pool ? 0 : IN_MEMORY;
     *payload = (struct payload){0};
     *header = (struct header){0};
     int err = check_written(call, at, sizeof(*header));
     if (err == 0) {
-        err = call->pool_map != NULL
+        err = call->host->pool_map != NULL
                   ? find_record(call, index, at, header, payload)
                   : copy_record(call, index, at, header, payload);
     }
@@ -210,3 +233,46 @@ pool_read(struct sphttp_call *call, uint32_t index, struct header *header,
     payload->fate = (int)header->status;
     payload->size = header->length;
 }
+
+/* --- The store ------------------------------------------------------------------- */
+
+static int
+gather(struct sphttp_call *call, bool all)
+{
+    call->host->doing = "mapping the results";
+    return pool_map(call, all);
+}
+
+/* The child of an item that was committed served others too, and what it cost is not
+ * known of each; the report is not even looked at, for of many items they are
+ * large. */
+static struct payload *
+find(struct sphttp_call *call, uint32_t index, uint64_t word,
+     sphttp_result *result)
+{
+    struct payload *payload = payload_of(call, index);
+    int fate = fate_of(word);
+    sphttp_call_drop(call, index); /* the last one's */
+    *payload = (struct payload){.fate = fate};
+    if (fate != SPHTTP_RETURNED && fate != SPHTTP_DISCARDED) {
+        result_of_report(call, index, result);
+        return payload;
+    }
+    struct header header = {0};
+    if (fate == SPHTTP_RETURNED) {
+        pool_read(call, index, word & ~(uint64_t)ITEM_KIND, &header, payload);
+    }
+    *result = (sphttp_result){
+        .pid = (int)header.pid,
+        .wait_status = -1,
+        .attempts = 1,
+        .started_ns = header.started_ns,
+        .ended_ns = header.ended_ns,
+    };
+    if (call->plan.retries > 0) { /* those that were lost */
+        result->attempts += call->ledger->report[index].attempts;
+    }
+    return payload;
+}
+
+const struct store pool_store = {gather, find};

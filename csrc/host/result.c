@@ -1,14 +1,17 @@
 /* What became of each item, once the call has ended: the state word, the report
  * and the record put together. */
-#include "internal.h"
+#include "host/result.h"
 
+#include <errno.h>
 #include <stdlib.h>
+
+#include "host/host.h"
 
 struct payload *
 payload_of(struct sphttp_call *call, uint32_t index)
 {
-    /* A pool's records are where they are: there is one at a time. */
-    return &call->payloads[call->pool ? 0 : index];
+    /* Where the records stay where they are, there is one at a time. */
+    return &call->host->payloads[index < call->host->payload_count ? index : 0];
 }
 
 int
@@ -32,27 +35,22 @@ fate_of(uint64_t word)
     }
 }
 
-/* An item that a pool's child was through with. The child served others too, and
- * what it cost is not known of each; the report is not even looked at, for of
- * many items they are large. */
-static void
-result_in_pool(struct sphttp_call *call, uint32_t index,
-               struct payload *payload, sphttp_result *result)
+void
+payload_fail(struct payload *payload, int err)
 {
-    struct header header;
-    pool_read(call, index, &header, payload);
-    *result = (sphttp_result){
-        .pid = (int)header.pid,
-        .wait_status = -1,
-        .attempts = 1,
-        .started_ns = header.started_ns,
-        .ended_ns = header.ended_ns,
+    free(payload->record);
+    *payload = (struct payload){
+        .fate = err == -EBADMSG || err == -ELOOP ? SPHTTP_TAMPERED
+                                                 : SPHTTP_UNREAD,
+        .error = -err,
     };
 }
 
-static void
-result_in_report(const struct report *report, sphttp_result *result)
+void
+result_of_report(const struct sphttp_call *call, uint32_t index,
+                 sphttp_result *result)
 {
+    const struct report *report = &call->ledger->report[index];
     bool seen = report->ended_ns != 0 && report->attempts > 0;
     *result = (sphttp_result){
         .pid = report->pid,
@@ -69,32 +67,13 @@ result_in_report(const struct report *report, sphttp_result *result)
 void
 sphttp_call_result(sphttp_call *call, uint32_t index, sphttp_result *result)
 {
-    struct payload *payload = payload_of(call, index);
     /* Once: a process that a child has left may still scribble. */
     uint64_t word = page_item(call, index);
-    int fate = fate_of(word);
-    if (call->pool) {
-        sphttp_call_drop(call, index); /* the last one's */
-        *payload = (struct payload){.fate = fate};
-    }
-    if (call->pool && fate == SPHTTP_RETURNED) {
-        result_in_pool(call, index, payload, result);
-    }
-    else if (call->pool && fate == SPHTTP_DISCARDED) {
-        *result = (sphttp_result){.wait_status = -1, .attempts = 1};
-    }
-    else {
-        result_in_report(&call->report[index], result);
-    }
-    if (call->pool && call->retries > 0 &&
-        (fate == SPHTTP_RETURNED || fate == SPHTTP_DISCARDED)) {
-        result->attempts += call->report[index].attempts; /* that were lost */
-    }
+    const struct payload *payload =
+        call->host->store->find(call, index, word, result);
     result->fate = payload->fate;
-    result->error = payload->error;
-    if (fate == SPHTTP_UNWRITTEN) {
-        result->error = (int)(word >> 3);
-    }
+    result->error = fate_of(word) == SPHTTP_UNWRITTEN ? (int)(word >> 3)
+                                                      : payload->error;
     result->payload = payload->text;
     result->size = payload->size;
 }

@@ -1,7 +1,7 @@
 /* The memory that a pool's records are in: one memory file, of which each child
  * takes chunk after chunk for itself. It cannot shrink, for that would kill a
- * host that reads it; how one does is in pool_host.c. */
-#include "internal.h"
+ * host that reads it; how one does is in host/pool.c. */
+#include "shared/pool.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,47 +34,35 @@ pool_open(struct sphttp_call *call)
         return -errno;
     }
     /* To ask the kernel for the pid once an item is dear. */
-    void *mark = mmap(NULL, PAGES, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (mark == MAP_FAILED) {
+    void *wiped = mmap(NULL, PAGES, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (wiped == MAP_FAILED) {
         return -errno;
     }
-    call->mark = mark;
-    return madvise(mark, PAGES, MADV_WIPEONFORK) == 0 ? 0 : -errno;
+    call->plan.wiped = wiped;
+    return madvise(wiped, PAGES, MADV_WIPEONFORK) == 0 ? 0 : -errno;
 }
 
 void
 pool_enter(struct sphttp_call *call)
 {
-    *call->mark = 1;
+    *call->plan.wiped = 1;
 }
 
 bool
 pool_entered(const struct sphttp_call *call)
 {
-    return *call->mark != 0;
-}
-
-void
-pool_unshare(struct sphttp_call *call)
-{
-    if (call->pool_map != NULL) {
-        (void)munmap((void *)(uintptr_t)call->pool_map, call->pool_mapped);
-        call->pool_map = NULL;
-    }
-    if (call->mark != NULL) {
-        (void)munmap(call->mark, PAGES);
-        call->mark = NULL;
-    }
-    close_end(&call->pool_reader);
-    held_close(&call->memory);
+    return *call->plan.wiped != 0;
 }
 
 void
 pool_close(struct sphttp_call *call)
 {
-    pool_unmap(call);
-    pool_unshare(call);
+    if (call->plan.wiped != NULL) {
+        (void)munmap(call->plan.wiped, PAGES);
+        call->plan.wiped = NULL;
+    }
+    held_close(&call->memory);
 }
 
 /* --- A child takes ---------------------------------------------------------------- */
@@ -248,7 +236,7 @@ put_zeros(int fd, size_t size, uint64_t offset)
 static int
 open_window(struct sphttp_call *call, size_t size)
 {
-    struct window *window = &call->window;
+    struct window *window = &call->child.window;
     int64_t offset = take_bytes(call, size);
     if (offset < 0) {
         return (int)offset;
@@ -275,7 +263,7 @@ open_window(struct sphttp_call *call, size_t size)
 static bool
 has_room(struct sphttp_call *call, size_t size)
 {
-    struct window *window = &call->window;
+    struct window *window = &call->child.window;
     if (window->room >= size) {
         return true;
     }
@@ -296,7 +284,7 @@ has_room(struct sphttp_call *call, size_t size)
 
 /* Store it in the window, where there is room. Its offset. */
 static int64_t
-store(struct window *window, const struct iovec parts[3], size_t size)
+put_in_window(struct window *window, const struct iovec parts[3], size_t size)
 {
     int64_t offset = (int64_t)window->offset;
     char *to = window->at;
@@ -333,23 +321,12 @@ write_apart(struct sphttp_call *call, const struct iovec parts[3], size_t size)
 }
 
 int64_t
-pool_write(struct sphttp_call *call, struct header *header,
-           const void *payload)
+pool_write(struct sphttp_call *call, const struct iovec parts[3])
 {
-    unsigned char mac[MAC_SIZE];
-    int err = record_head(call, header, payload, mac);
-    if (err != 0) {
-        return err;
-    }
-    struct iovec parts[] = {
-        {header, sizeof(*header)},
-        {(void *)(uintptr_t)payload, header->length},
-        {mac, header->mac_size},
-    };
-    size_t size = sizeof(*header) + header->length + header->mac_size;
+    size_t size = record_size(parts[0].iov_base);
     size = (size + 7) / 8 * 8;
     /* A large one is written, not stored: that costs no page fault a page. */
     return size <= LARGEST_CHUNK / 2 && has_room(call, size)
-               ? store(&call->window, parts, size)
+               ? put_in_window(&call->child.window, parts, size)
                : write_apart(call, parts, size);
 }

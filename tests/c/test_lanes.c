@@ -4,7 +4,10 @@
  *
  *   test_lanes kernels    print those that this processor has, and no more
  *   test_lanes SEED       with the random numbers of a run that has failed */
-#include "internal.h"
+#include "base/cdef.h"
+#include "digest/child.h"
+#include "digest/file.h"
+#include "host/call.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -681,7 +684,7 @@ check_cut(uint32_t count, const char *kernel, size_t to)
         path_of(end, i < count - 1 ? OTHER : VICTIM);
         end += strlen(end) + 1;
     }
-    CHECK(sizes[VICTIM] > WINDOW_SIZE + READ_SIZE);
+    CHECK(sizes[VICTIM] > VIEW_SIZE + READ_SIZE);
     sphttp_call *call;
     CHECK(sphttp_call_open(count, 1, SPHTTP_POOL | SPHTTP_LANES, root,
                            &call) == 0);
@@ -713,8 +716,8 @@ static void
 a_file_that_shrinks_under_a_window_spoils_no_other(void)
 {
     static const size_t cuts[] = {0,          READ_SIZE - 1,   READ_SIZE + 1,
-                                  500000,     WINDOW_SIZE,     WINDOW_SIZE + 1,
-                                  WINDOW_SIZE + READ_SIZE - 100, SIZE_MAX};
+                                  500000,     VIEW_SIZE,     VIEW_SIZE + 1,
+                                  VIEW_SIZE + READ_SIZE - 100, SIZE_MAX};
     for (size_t i = 0; i < kernel_count; i++) {
         for (uint32_t count = 2; count <= kernels[i]->lanes; count++) {
             for (size_t k = 0; k < sizeof(cuts) / sizeof(*cuts); k++) {
