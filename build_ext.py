@@ -71,7 +71,7 @@ class BuildExt(build_ext):
         ffi.emit_c_code(str(emitted))
         for extension in self.extensions:
             extension.sources += [*map(str, sorted(CSRC.rglob("*.c"))), str(emitted)]
-            extension.depends += [*map(str, sorted(CSRC.rglob("*.h"))), __file__]
+            extension.depends += [*map(str, sorted(CSRC.rglob("*.*"))), __file__]
         super().build_extensions()
 
     def _probe(self, temp: Path) -> None:

@@ -33,7 +33,7 @@ enum { OF_XOR = 0x96, OF_CHOICE = 0xca, OF_MAJORITY = 0xe8 };
 #define XOR3(x, y, z) _mm256_ternarylogic_epi32(x, y, z, OF_XOR)
 #define CHOOSE(x, y, z) _mm256_ternarylogic_epi32(x, y, z, OF_CHOICE)
 #define MAJORITY(x, y, z) _mm256_ternarylogic_epi32(x, y, z, OF_MAJORITY)
-#include "base/sha256_vector.h"
+#include "base/sha256_vector.inc"
 
 ON_AVX512 static inline void
 load_eight(__m256i w[16], const unsigned char *const at[8])
@@ -95,7 +95,7 @@ load_eight(__m256i w[16], const unsigned char *const at[8])
 #define XOR3(x, y, z) _mm512_ternarylogic_epi32(x, y, z, OF_XOR)
 #define CHOOSE(x, y, z) _mm512_ternarylogic_epi32(x, y, z, OF_CHOICE)
 #define MAJORITY(x, y, z) _mm512_ternarylogic_epi32(x, y, z, OF_MAJORITY)
-#include "base/sha256_vector.h"
+#include "base/sha256_vector.inc"
 
 ON_AVX512 static inline void
 load_sixteen(__m512i w[16], const unsigned char *const at[16])

@@ -50,8 +50,8 @@ struct host {
     uint32_t texts, texts_left; /* see py_call_texts */
 
     /* Those in memory: pool.c. */
-    const char *pool_map; /* the memory, sealed; NULL: records are copied */
-    uint64_t pool_mapped;
+    const char *pool_mapping; /* the memory, sealed; NULL: records are copied */
+    uint64_t pool_mapping_size;
     bool pool_sealed; /* all that has been written to it is known */
     int pool_reader; /* what they are copied from once `memory` is closed; or -1 */
     struct block *pool_blocks; /* what has been read of it lately; or NULL */

@@ -30,10 +30,10 @@ struct block {
 static void
 unmap(struct sphttp_call *call)
 {
-    if (call->host->pool_map != NULL) {
-        (void)munmap((void *)(uintptr_t)call->host->pool_map,
-                     call->host->pool_mapped);
-        call->host->pool_map = NULL;
+    if (call->host->pool_mapping != NULL) {
+        (void)munmap((void *)(uintptr_t)call->host->pool_mapping,
+                     call->host->pool_mapping_size);
+        call->host->pool_mapping = NULL;
     }
 }
 
@@ -86,8 +86,8 @@ pool_map(struct sphttp_call *call, bool seal)
                         : mmap(NULL, (size_t)size, PROT_READ, MAP_SHARED,
                                call->memory.fd, 0);
         if (map != MAP_FAILED) {
-            call->host->pool_map = map;
-            call->host->pool_mapped = (size_t)size;
+            call->host->pool_mapping = map;
+            call->host->pool_mapping_size = (size_t)size;
             return 0;
         }
     }
@@ -206,8 +206,8 @@ find_record(struct sphttp_call *call, uint32_t index, uint64_t at,
     if (room < sizeof(*header)) {
         return -EBADMSG;
     }
-    memcpy(header, call->host->pool_map + at, sizeof(*header));
-    payload->text = call->host->pool_map + at + sizeof(*header);
+    memcpy(header, call->host->pool_mapping + at, sizeof(*header));
+    payload->text = call->host->pool_mapping + at + sizeof(*header);
     return record_plausible(header, index, room) ? 0 : -EBADMSG;
 }
 
@@ -219,7 +219,7 @@ pool_read(struct sphttp_call *call, uint32_t index, uint64_t at,
     *header = (struct header){0};
     int err = check_written(call, at, sizeof(*header));
     if (err == 0) {
-        err = call->host->pool_map != NULL
+        err = call->host->pool_mapping != NULL
                   ? find_record(call, index, at, header, payload)
                   : copy_record(call, index, at, header, payload);
     }

@@ -246,7 +246,7 @@ records_of_two_children_arrive_while_they_run_and_after(void)
         }
         leave(&first);
         leave(&second);
-        CHECK(pool_map(call, true) == 0 && call->host->pool_map != NULL);
+        CHECK(pool_map(call, true) == 0 && call->host->pool_mapping != NULL);
         for (uint32_t i = 0; i < ITEMS; i++) {
             CHECK(arrived(i, some_size(i)));
         }
@@ -506,7 +506,7 @@ holes_are_not_looked_at(void)
         CHECK(__real_fallocate(call->memory.fd, 0, 1 << 30, 1 << 20) == 0);
         leave(call);
         CHECK(pool_map(call, seal) == 0);
-        CHECK((call->host->pool_map != NULL) == seal);
+        CHECK((call->host->pool_mapping != NULL) == seal);
         look_astray();
         end();
     }
@@ -520,7 +520,7 @@ who_still_has_it_mapped_changes_nothing(void)
         CHECK(commit(call, i, some_size(i)) >= 0);
     }
     CHECK(pool_map(call, true) == 0); /* it cannot be sealed */
-    CHECK(call->host->pool_map == NULL);
+    CHECK(call->host->pool_mapping == NULL);
     call_close(call); /* the results are looked at all the same */
     for (uint32_t i = 0; i < 100; i++) {
         CHECK(arrived(i, some_size(i)));
