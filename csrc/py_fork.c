@@ -124,9 +124,9 @@ py_call_watch(sphttp_call *call)
 static void
 watch_on(struct sphttp_call *call)
 {
-    int found = call->host->wake[1] >= 0 ? exchange_wakeup(call->host->watching, false)
-                                   : -2;
-    if (found != -2 && found != call->host->watching) {
+    int ours = call->host->watching;
+    int found = call->host->wake[1] >= 0 ? exchange_wakeup(ours, false) : -2;
+    if (found != -2 && found != ours) {
         (void)held_set(&call->host->forward, found);
     }
 }
@@ -229,7 +229,7 @@ py_call_run(sphttp_call *call, sphttp_event *event)
 {
     watch_on(call);
     do {
-        if (!call->host->ended && call->host->nursery_pid == 0 && !call_gathers(call)) {
+        if (call_is_to_fork(call)) {
             *event = start(call);
             if (event->kind != SPHTTP_STARTED) {
                 break;

@@ -259,15 +259,15 @@ file_open_again(int directory, uint32_t index, uint64_t *size)
     if (fd < 0 && errno == EACCES && fchmodat(directory, name, 0600, 0) == 0) {
         fd = openat(directory, name, how); /* it was its child's umask */
     }
-    struct stat st;
-    if (fd < 0 || fstat(fd, &st) != 0) {
-        int err = -errno;
-        close_end(&fd);
-        return err;
+    if (fd < 0) {
+        return -errno;
     }
-    if (!S_ISREG(st.st_mode)) {
+    struct stat st;
+    int err = fstat(fd, &st) != 0 ? -errno
+              : S_ISREG(st.st_mode) ? 0 : -EBADMSG;
+    if (err != 0) {
         (void)close(fd);
-        return -EBADMSG;
+        return err;
     }
     *size = (uint64_t)st.st_size;
     return fd;

@@ -3,10 +3,8 @@
 #include "child/child.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <unistd.h>
 
-#include "base/cdef.h"
 #include "child/hand.h"
 #include "shared/news.h"
 #include "shared/pool.h"
@@ -62,7 +60,8 @@ child_commit(struct sphttp_call *call, uint32_t index, int status,
     }
     if (call->plan.pool) {
         call->child.stripped = !news_push(call, index) ||
-                         state == item_unwritten(EBADF) || call->child.stripped;
+                               state == item_unwritten(EBADF) ||
+                               call->child.stripped;
     }
     return failed;
 }

@@ -3,10 +3,7 @@
  * was given up, exclude each other. Whatever else stands in the page is a hint. */
 #include "child/hand.h"
 
-#include <signal.h>
 #include <unistd.h>
-
-#include "base/cdef.h"
 
 /* At RUN_LENGTH so many quick items are set aside at once. Children that took them
  * in turn would wait for each other's cache lines, and would each copy every page
@@ -41,7 +38,7 @@ static int64_t
 left_to_others(const struct sphttp_call *call)
 {
     int64_t index = -1;
-    uint32_t hands = call->plan.alive * call->plan.lanes;
+    uint32_t hands = call->plan.hands;
     for (uint32_t hand = 0; hand < hands && index < 0; hand++) {
         index = page_set_aside(call, hand);
     }
@@ -55,14 +52,14 @@ hand_take(struct sphttp_call *call, int how)
     while (!page->stop) {
         /* Also what a child that died in this place has left. */
         int64_t index = page_set_aside(call, call->child.hand);
-        uint32_t watermark = call->plan.hold ? page->watermark : call->plan.count;
-        uint32_t next = page->next;
+        uint32_t count = call->plan.count, next = page->next;
+        uint32_t watermark = call->plan.hold ? page->watermark : count;
         if (index >= 0) {
             if (take(call, (uint32_t)index)) {
                 return index;
             }
         }
-        else if (next >= call->plan.count) {
+        else if (next >= count) {
             index = left_to_others(call);
             if (index < 0) {
                 break;
@@ -93,7 +90,7 @@ hand_take(struct sphttp_call *call, int how)
             bool quick = (how & TAKE_QUICK) != 0;
             uint32_t end = quick ? (next | (RUN_LENGTH - 1)) + 1 : next + 1;
             end = end < watermark ? end : watermark;
-            end = end < call->plan.count ? end : call->plan.count;
+            end = end < count ? end : count;
             /* First told, then done: if this child dies now, no item is
              * forgotten. */
             set_aside(call, next, end);

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -139,8 +138,8 @@ survey(const struct digester *child)
     while (!page->stop &&
            (from = atomic_fetch_add(&page->surveyed, SURVEY_LENGTH)) <
                call->plan.count) {
-        for (uint32_t i = from; i < call->plan.count && i - from < SURVEY_LENGTH;
-             i++) {
+        for (uint32_t i = from;
+             i < call->plan.count && i - from < SURVEY_LENGTH; i++) {
             struct stat st;
             if (stat(child->digest->paths[i], &st) != 0 ||
                 !S_ISREG(st.st_mode) || st.st_size < VIEW_SIZE) {
@@ -214,7 +213,8 @@ share_left(struct digester *child, uint32_t mine)
     const struct sphttp_call *call = child->call;
     uint32_t lanes = call->plan.alive * child->lanes;
     uint32_t next = call->page->next;
-    uint32_t unfinished = next < call->plan.count ? call->plan.count - next : 0;
+    uint32_t count = call->plan.count;
+    uint32_t unfinished = next < count ? count - next : 0;
     skip_taken(child);
     if (child->large < child->larges_end) {
         unfinished = 0;
@@ -223,8 +223,7 @@ share_left(struct digester *child, uint32_t mine)
             unfinished += call->state[child->larges[i].index] == ITEM_FREE;
         }
     }
-    for (uint32_t i = 0; i < call->plan.alive * call->plan.lanes && unfinished < lanes;
-         i++) {
+    for (uint32_t i = 0; i < call->plan.hands && unfinished < lanes; i++) {
         unfinished += call->hands[i].item != 0;
     }
     return mine * call->plan.alive < unfinished;

@@ -268,7 +268,8 @@ sphttp_file_free(sphttp_file *file)
 
 /* 0, and `*result` is the caller's to free, or -errno. */
 static int
-open_first(sphttp_file **result, const char *key, size_t key_size, const char *path)
+open_first(sphttp_file **result, const char *key, size_t key_size,
+           const char *path)
 {
     sphttp_file *file = calloc(1, sizeof(*file));
     if (file == NULL) {

@@ -49,10 +49,13 @@ static struct plan
 plan_of(uint32_t count, uint32_t alive, int how)
 {
     bool pool = (how & SPHTTP_POOL) != 0;
+    uint32_t lanes = pool && (how & SPHTTP_LANES) != 0 ? LANES_MOST : 1;
+    alive = alive < count ? alive : count;
     return (struct plan){
         .count = count,
-        .alive = alive < count ? alive : count,
-        .lanes = pool && (how & SPHTTP_LANES) != 0 ? LANES_MOST : 1,
+        .alive = alive,
+        .lanes = lanes,
+        .hands = alive * lanes,
         .pool = pool,
         .setup = (how & SPHTTP_SETUP) != 0,
         .tell = (how & SPHTTP_TELL) != 0,
@@ -178,7 +181,7 @@ call_free(struct sphttp_call *call)
     forks_leave(call);
     forks_unlock();
     free(host->payloads);
-    nursery_free(call);
+    free(call->nursery);
     digest_free(call->plan.digest);
     explicit_bzero(call->plan.key, sizeof(call->plan.key));
     free(call);
@@ -194,7 +197,7 @@ sphttp_call_limit(sphttp_call *call, int64_t timeout_ns, int64_t deadline_ns,
                                                    : timeout_ns;
     call->plan.deadline_ns = deadline_ns > 0 ? now_ns() + deadline_ns : 0;
     call->plan.retries = retries;
-    return retries > 0 ? nursery_count_lives(call) : 0;
+    return 0;
 }
 
 void
@@ -324,7 +327,9 @@ nursery_lost(struct sphttp_call *call)
     news_drain(call, true);
     news_missed(call);
     call->host->doing = "reading the scratch directory";
-    return err == 0 ? (sphttp_event){.kind = SPHTTP_FORK_AGAIN} : event_of(err);
+    sphttp_event event = event_of(err);
+    event.kind = err == 0 ? SPHTTP_FORK_AGAIN : event.kind;
+    return event;
 }
 
 /* What the nursery could not do, if anything. 0 or -errno. */
@@ -346,9 +351,10 @@ nursery_trouble(struct sphttp_call *call)
 }
 
 bool
-call_gathers(const struct sphttp_call *call)
+call_is_to_fork(const struct sphttp_call *call)
 {
-    return call->host->gathering != 0;
+    const struct host *host = call->host;
+    return !host->ended && host->nursery_pid == 0 && host->gathering == 0;
 }
 
 /* Collect what it has heard of. */
@@ -378,7 +384,7 @@ call_finish(struct sphttp_call *call)
     if (call->host->ended) {
         return event_of(0);
     }
-    if (call_gathers(call)) {
+    if (call->host->gathering != 0) {
         return gather(call);
     }
     call->host->doing = "waiting for the nursery";

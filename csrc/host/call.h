@@ -4,15 +4,14 @@
 
 #include <stdbool.h>
 
-#include "base/cdef.h"
 #include "shared/call.h"
 
 /* Fork the nursery: SPHTTP_STARTED, SPHTTP_CHILD or SPHTTP_FAILED. The at-fork
  * hooks of the interpreter are the caller's business. */
 sphttp_event call_fork(struct sphttp_call *call);
 
-/* Has it heard of something that it has yet to collect? */
-bool call_gathers(const struct sphttp_call *call);
+/* Has it no nursery, nor anything that it has heard of and has yet to collect? */
+bool call_is_to_fork(const struct sphttp_call *call);
 
 /* Wait for the end, collect, send the nursery off: SPHTTP_ENDED, SPHTTP_SIGNALS,
  * SPHTTP_NEWS, SPHTTP_FAILED; SPHTTP_FORK_AGAIN: the nursery was lost, and items

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -62,7 +61,8 @@ dismiss_nursery(struct sphttp_call *call, bool goodbye)
         return;
     }
     if (goodbye) {
-        (void)send(call->host->host_end, &(char){BYTE_GOODBYE}, 1, MSG_NOSIGNAL);
+        (void)send(call->host->host_end, &(char){BYTE_GOODBYE}, 1,
+                   MSG_NOSIGNAL);
     }
     (void)shutdown(call->host->host_end, SHUT_WR);
 }
@@ -155,7 +155,7 @@ await_orphans(struct sphttp_call *call)
     for (uint32_t slot = 0; slot < call->plan.alive; slot++) {
         await_orphan(&call->ledger->living[slot], end);
     }
-    for (uint32_t i = 0; i < call->plan.alive * call->plan.lanes; i++) {
+    for (uint32_t i = 0; i < call->plan.hands; i++) {
         if (call->plan.pool) {
             (void)hand_give_up(call, i, page_in_hand(call, i), ITEM_LOST);
         }

@@ -11,7 +11,6 @@
 #include "host/pool.h"
 #include "host/result.h"
 #include "host/wake.h"
-#include "shared/record.h"
 #include "shared/store.h"
 
 /* Of work, in bytes that could be read meanwhile. */
@@ -27,13 +26,6 @@ enum {
 
 /* --- The directory --------------------------------------------------------------- */
 
-static void
-path_of(const struct sphttp_call *call, char path[SCRATCH_SIZE])
-{
-    scratch_path(path, call->plan.root, call->plan.owner,
-                 call->ledger->scratch.stamp);
-}
-
 static int
 open_directory(struct sphttp_call *call)
 {
@@ -41,7 +33,7 @@ open_directory(struct sphttp_call *call)
         return 0;
     }
     char path[SCRATCH_SIZE];
-    path_of(call, path);
+    store_path(call, path);
     forks_lock();
     int err = scratch_open(path, &call->ledger->scratch, &call->directory);
     forks_unlock();
@@ -57,7 +49,7 @@ files_take_over(struct sphttp_call *call)
     }
     if (scratch->stamp != 0) {
         char path[SCRATCH_SIZE];
-        path_of(call, path);
+        store_path(call, path);
         (void)rmdir(path);
         scratch->stamp = 0;
     }
@@ -70,7 +62,7 @@ static int
 clear(struct sphttp_call *call, bool pause)
 {
     char path[SCRATCH_SIZE];
-    path_of(call, path);
+    store_path(call, path);
     int err = scratch_remove(path, call->directory.fd);
     while (err == -ENOTEMPTY && call->host->removals < REMOVALS_MOST) {
         call->host->removals++;

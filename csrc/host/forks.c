@@ -8,8 +8,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -151,7 +149,8 @@ forks_tell_nurseries(char byte)
          call = call->host->next_open) {
         /* Also to one that is just being forked: it reads that later. */
         if (call->host->host_end >= 0 && call->plan.owner == self) {
-            (void)send(call->host->host_end, &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+            (void)send(call->host->host_end, &byte, 1,
+                       MSG_DONTWAIT | MSG_NOSIGNAL);
         }
     }
 }
@@ -177,10 +176,10 @@ socket_open(struct sphttp_call *call)
         err = -errno;
         goto done;
     }
-    call->host->host_end = above_streams(ends[0]);
-    call->nursery->given = above_streams(ends[1]);
-    if (call->host->host_end < 0 || call->nursery->given < 0) {
-        err = call->host->host_end < 0 ? call->host->host_end : call->nursery->given;
+    int host = call->host->host_end = above_streams(ends[0]);
+    int nursery = call->nursery->given = above_streams(ends[1]);
+    if (host < 0 || nursery < 0) {
+        err = host < 0 ? host : nursery;
         close_end(&call->host->host_end);
         close_end(&call->nursery->given);
     }

@@ -8,7 +8,6 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "base/cdef.h"
 #include "host/forks.h"
 #include "host/host.h"
 
@@ -49,24 +48,22 @@ news_close(struct sphttp_call *call)
 int
 news_descriptor(struct sphttp_call *call)
 {
-    if (call->host->host_end < 0 || call->host->both >= 0) {
-        return call->host->host_end < 0 ? -1 : call->host->both;
+    struct host *host = call->host;
+    if (host->host_end < 0 || host->both >= 0) {
+        return host->host_end < 0 ? -1 : host->both;
     }
     struct epoll_event event = {.events = EPOLLIN};
-    int err = 0;
     forks_lock();
-    call->host->both = above_streams(epoll_create1(EPOLL_CLOEXEC));
-    if (call->host->both < 0) {
-        err = call->host->both;
-        call->host->both = -1;
+    int fd = host->both = above_streams(epoll_create1(EPOLL_CLOEXEC));
+    if (fd >= 0 &&
+        (epoll_ctl(fd, EPOLL_CTL_ADD, host->host_end, &event) != 0 ||
+         epoll_ctl(fd, EPOLL_CTL_ADD, host->heard, &event) != 0)) {
+        fd = -errno;
+        close_end(&host->both);
     }
-    else if (epoll_ctl(call->host->both, EPOLL_CTL_ADD, call->host->host_end, &event) ||
-             epoll_ctl(call->host->both, EPOLL_CTL_ADD, call->host->heard, &event)) {
-        err = -errno;
-        close_end(&call->host->both);
-    }
+    host->both = fd < 0 ? -1 : fd;
     forks_unlock();
-    return err != 0 ? err : call->host->both;
+    return fd;
 }
 
 /* Has it ended, and with `report`, is all known of how? */

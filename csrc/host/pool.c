@@ -26,37 +26,24 @@ struct block {
     char bytes[BLOCK];
 };
 
-/* Forget what is mapped. */
-static void
-unmap(struct sphttp_call *call)
+void
+pool_unshare(struct sphttp_call *call)
 {
     if (call->host->pool_mapping != NULL) {
         (void)munmap((void *)(uintptr_t)call->host->pool_mapping,
                      call->host->pool_mapping_size);
         call->host->pool_mapping = NULL;
     }
-}
-
-void
-pool_unshare(struct sphttp_call *call)
-{
-    unmap(call);
     close_end(&call->host->pool_reader);
-}
-
-static void
-forget_known(struct sphttp_call *call)
-{
-    extents_forget(&call->host->written);
-    free(call->host->pool_blocks);
-    call->host->pool_blocks = NULL;
 }
 
 void
 pool_forget(struct sphttp_call *call)
 {
     pool_unshare(call);
-    forget_known(call);
+    extents_forget(&call->host->written);
+    free(call->host->pool_blocks);
+    call->host->pool_blocks = NULL;
 }
 
 int
@@ -66,12 +53,12 @@ pool_map(struct sphttp_call *call, bool seal)
     if (!seal) {
         return 0;
     }
-    unmap(call);
-    forget_known(call);
+    pool_forget(call);
     /* Refused while somebody, a process that a child has left behind, has it
      * mapped: then each record is copied before it is looked at. */
     if (fcntl(call->memory.fd, F_ADD_SEALS, F_SEAL_WRITE) == 0) {
-        int err = extents_learn(&call->host->written, call->memory.fd, 0, INT64_MAX);
+        int err = extents_learn(&call->host->written, call->memory.fd, 0,
+                                INT64_MAX);
         if (err != 0) {
             return err;
         }
@@ -91,20 +78,17 @@ pool_map(struct sphttp_call *call, bool seal)
             return 0;
         }
     }
-    if (call->host->pool_reader < 0) { /* the call may be closed before it is read */
-        int fd = fcntl(call->memory.fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-        if (fd < 0) {
-            return -errno;
-        }
-        call->host->pool_reader = fd;
-    }
-    return 0;
+    /* The call may be closed before its results are read. */
+    call->host->pool_reader =
+        fcntl(call->memory.fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    return call->host->pool_reader < 0 ? -errno : 0;
 }
 
 static int
 reader(const struct sphttp_call *call)
 {
-    return call->host->pool_reader >= 0 ? call->host->pool_reader : call->memory.fd;
+    int own = call->host->pool_reader;
+    return own >= 0 ? own : call->memory.fd;
 }
 
 /* Has all of it been written to? 0, -EBADMSG: no; -errno. */
@@ -175,7 +159,7 @@ copy_record(struct sphttp_call *call, uint32_t index, uint64_t at,
             struct header *header, struct payload *payload)
 {
     if (call->host->pool_blocks == NULL) {
-        call->host->pool_blocks = calloc(BLOCKS, sizeof(*call->host->pool_blocks));
+        call->host->pool_blocks = calloc(BLOCKS, sizeof(struct block));
         if (call->host->pool_blocks == NULL) {
             return -ENOMEM;
         }

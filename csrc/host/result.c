@@ -11,7 +11,8 @@ struct payload *
 payload_of(struct sphttp_call *call, uint32_t index)
 {
     /* Where the records stay where they are, there is one at a time. */
-    return &call->host->payloads[index < call->host->payload_count ? index : 0];
+    const struct host *host = call->host;
+    return &host->payloads[index < host->payload_count ? index : 0];
 }
 
 int

@@ -6,7 +6,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/cdef.h"
 #include "shared/call.h"
 
 /* What the host has of one item's record. */

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -92,7 +91,8 @@ terminal_forget(void)
 void
 terminal_leave(struct sphttp_call *call)
 {
-    if (call->host->stops && call->plan.owner == getpid() && --open_count == 0) {
+    if (call->host->stops && call->plan.owner == getpid() &&
+        --open_count == 0) {
         restore();
     }
     call->host->stops = false;

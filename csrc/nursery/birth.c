@@ -10,7 +10,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/cdef.h"
 #include "nursery/kill.h"
 
 int

@@ -19,7 +19,8 @@ hand_give_up(struct sphttp_call *call, uint32_t hand, uint32_t item,
         return -1;
     }
     if (call->plan.pool) { /* what is noted at the fork where that is for one item */
-        const struct alive *child = &call->ledger->living[hand / call->plan.lanes];
+        const struct alive *child =
+            &call->ledger->living[hand / call->plan.lanes];
         struct report *report = &call->ledger->report[item - 1];
         report->pid = child->pid;
         report->started_ns =

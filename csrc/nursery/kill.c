@@ -4,11 +4,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "shared/store.h"
 
 /* Open for reading; also where the last descriptor is gone: no child will be
  * forked any more that could inherit the higher limit. */
@@ -194,8 +195,7 @@ end_everything(struct nursery *nursery)
     }
     if (call->directory.fd >= 0) {
         char path[SCRATCH_SIZE];
-        scratch_path(path, call->plan.root, call->plan.owner,
-                     call->ledger->scratch.stamp);
+        store_path(call, path);
         (void)scratch_remove(path, call->directory.fd);
     }
     _exit(0);

@@ -48,7 +48,8 @@ look_at(const struct nursery *nursery, uint32_t hand, int64_t now)
             seen->leaving = 0;
         }
         else if (seen->leaving == 0) {
-            seen->leaving = not_while_stopped(nursery, leaving != 0 ? leaving : now);
+            seen->leaving =
+                not_while_stopped(nursery, leaving != 0 ? leaving : now);
         }
         return;
     }
@@ -68,7 +69,7 @@ limits_look(const struct nursery *nursery)
 {
     const struct sphttp_call *call = nursery->call;
     int64_t now = now_ns();
-    for (uint32_t hand = 0; hand < call->plan.alive * call->plan.lanes; hand++) {
+    for (uint32_t hand = 0; hand < call->plan.hands; hand++) {
         if (child_of(call, hand) != 0) {
             look_at(nursery, hand, now);
         }
@@ -78,7 +79,7 @@ limits_look(const struct nursery *nursery)
 void
 limits_shift(struct sphttp_call *call, int64_t ns)
 {
-    for (uint32_t hand = 0; hand < call->plan.alive * call->plan.lanes; hand++) {
+    for (uint32_t hand = 0; hand < call->plan.hands; hand++) {
         struct seen *seen = &call->nursery->seen[hand];
         seen->since += seen->since != 0 ? ns : 0;
         seen->leaving += seen->leaving != 0 ? ns : 0;
@@ -119,19 +120,19 @@ static int64_t
 due(const struct nursery *nursery, int64_t now)
 {
     const struct sphttp_call *call = nursery->call;
-    bool shorter = call->plan.timeout_ns != 0 && call->plan.timeout_ns < call->plan.leave_ns;
-    int64_t next = now + (shorter ? call->plan.timeout_ns : call->plan.leave_ns);
+    int64_t timeout = call->plan.timeout_ns, leave = call->plan.leave_ns;
+    int64_t next = now + (timeout != 0 && timeout < leave ? timeout : leave);
     if (call->plan.hold && next > now + SECOND) {
         next = now + SECOND; /* the host may wait for news that was lost */
     }
-    for (uint32_t hand = 0; hand < call->plan.alive * call->plan.lanes; hand++) {
+    for (uint32_t hand = 0; hand < call->plan.hands; hand++) {
         const struct seen *seen = &call->nursery->seen[hand];
         int64_t end = INT64_MAX;
-        if (seen->item != 0 && seen->since != 0 && call->plan.timeout_ns != 0) {
-            end = seen->since + call->plan.timeout_ns;
+        if (seen->item != 0 && seen->since != 0 && timeout != 0) {
+            end = seen->since + timeout;
         }
         else if (seen->item == 0 && seen->leaving != 0) {
-            end = seen->leaving + call->plan.leave_ns;
+            end = seen->leaving + leave;
         }
         if (child_of(call, hand) != 0 && end < next) {
             next = end;
@@ -144,6 +145,7 @@ void
 limits_enforce(struct nursery *nursery)
 {
     struct sphttp_call *call = nursery->call;
+    int64_t timeout = call->plan.timeout_ns, leave = call->plan.leave_ns;
     int64_t now = now_ns();
     if (call->plan.deadline_ns != 0 && now >= call->plan.deadline_ns &&
         call->ledger->stop != STOP_ALL) {
@@ -158,18 +160,18 @@ limits_enforce(struct nursery *nursery)
     if (nursery->due_ns != 0) {
         strays_settle(nursery);
     }
-    for (uint32_t hand = 0; hand < call->plan.alive * call->plan.lanes; hand++) {
+    for (uint32_t hand = 0; hand < call->plan.hands; hand++) {
         struct seen *seen = &call->nursery->seen[hand];
         if (child_of(call, hand) == 0) {
             continue;
         }
-        if (call->plan.timeout_ns != 0 && seen->item != 0 && seen->since != 0 &&
-            now - seen->since >= call->plan.timeout_ns) {
+        if (timeout != 0 && seen->item != 0 && seen->since != 0 &&
+            now - seen->since >= timeout) {
             kill_item(call, hand, seen->item, ITEM_LATE);
             seen->item = 0;
         }
         else if (seen->item == 0 && seen->leaving != 0 &&
-                 now - seen->leaving >= call->plan.leave_ns) {
+                 now - seen->leaving >= leave) {
             kill_leaver(call, hand);
             seen->leaving = now; /* killed is killed */
         }
@@ -181,16 +183,18 @@ int64_t
 limits_next(const struct nursery *nursery)
 {
     const struct sphttp_call *call = nursery->call;
-    int64_t next = call->plan.deadline_ns != 0 ? call->plan.deadline_ns : INT64_MAX;
+    int64_t deadline = call->plan.deadline_ns;
+    int64_t next = deadline != 0 ? deadline : INT64_MAX;
     /* A host that lets items start waits for news of others. */
-    bool clocks = (nursery->running > 0 || call->plan.hold) && !nursery->paused;
+    bool clocks = !nursery->paused &&
+                  (nursery->running > 0 || call->plan.hold);
     return clocks && nursery->due_ns < next ? nursery->due_ns : next;
 }
 
 bool
 limits_cut(struct sphttp_call *call, bool spare_nurseries)
 {
-    for (uint32_t hand = 0; hand < call->plan.alive * call->plan.lanes; hand++) {
+    for (uint32_t hand = 0; hand < call->plan.hands; hand++) {
         uint32_t item = hand_item(call, hand);
         if (child_of(call, hand) != 0 && item != 0) {
             kill_item(call, hand, item, ITEM_CUT);

@@ -7,15 +7,11 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/cdef.h"
 #include "child/hand.h"
 #include "digest/child.h"
 #include "nursery/birth.h"
@@ -116,7 +112,8 @@ slot_left(const struct sphttp_call *call, uint32_t slot)
 {
     bool left = false;
     for (uint32_t lane = 0; lane < call->plan.lanes; lane++) {
-        left = left || page_set_aside(call, slot * call->plan.lanes + lane) >= 0;
+        uint32_t hand = slot * call->plan.lanes + lane;
+        left = left || page_set_aside(call, hand) >= 0;
     }
     return left;
 }
@@ -130,7 +127,8 @@ slot_to_fill(struct nursery *nursery)
         nursery->starved = false;
     }
     if (page_stopped(call) != 0 || nursery->starved || nursery->paused ||
-        nursery->reported || strays_spent(nursery) || nursery->running >= call->plan.alive) {
+        nursery->reported || strays_spent(nursery) ||
+        nursery->running >= call->plan.alive) {
         return -1;
     }
     if (call->plan.pool) {
@@ -168,16 +166,18 @@ finish_hand(struct nursery *nursery, uint32_t hand, int status,
     if (index < 0) {
         return false; /* a pool's, and it had nothing in hand */
     }
+    struct report *report = &call->ledger->report[index];
     /* An item is begun so often and no more, unless its word was freed by a stray. */
-    bool begun = call->ledger->report[index].attempts <= (uint64_t)call->plan.retries + 1;
+    bool begun = report->attempts <= (uint64_t)call->plan.retries + 1;
     if (lost >= 0 && kind == ITEM_FREE) {
         nursery->lives[index]++;
         store_remove(call, (uint32_t)index); /* half a one, or not committed */
-        nursery->next = index < nursery->next ? (uint32_t)index : nursery->next;
+        if (index < nursery->next) {
+            nursery->next = (uint32_t)index;
+        }
         return begun;
     }
     page_settle(call, (uint32_t)index, true);
-    struct report *report = &call->ledger->report[index];
     report->pid = call->ledger->living[hand / call->plan.lanes].pid;
     report->wait_status = status;
     report->max_rss = (int64_t)usage->ru_maxrss * 1024;
@@ -362,7 +362,8 @@ tend(struct nursery *nursery, bool left)
         forget_strangers(nursery);
     }
     bool over = nursery->running == 0 &&
-                (stop != 0 || nursery->next >= call->plan.count || strays_spent(nursery));
+                (stop != 0 || nursery->next >= call->plan.count ||
+                 strays_spent(nursery));
     if (over && stop == 0 && strays_find_forgotten(nursery)) {
         return 0;
     }
@@ -372,7 +373,8 @@ tend(struct nursery *nursery, bool left)
                    ? nursery->again_ns
                    : next;
     }
-    if (!nursery->reported && left && nested_may_end(nursery) && kill_children(0) > 0) {
+    if (!nursery->reported && left && nested_may_end(nursery) &&
+        kill_children(0) > 0) {
         return now_ns() + 2000000;
     }
     if (!nursery->reported) {
@@ -402,32 +404,17 @@ be_child(struct sphttp_call *call, uint32_t index)
 int
 nursery_open(struct sphttp_call *call)
 {
-    size_t hands = (size_t)call->plan.alive * call->plan.lanes;
-    call->nursery = calloc(1, sizeof(*call->nursery) +
-                                  hands * sizeof(*call->nursery->seen));
-    if (call->nursery == NULL) {
+    size_t seen = call->plan.hands * sizeof(struct seen);
+    size_t lives = call->plan.count * sizeof(uint32_t);
+    struct nursery *nursery = calloc(1, sizeof(*nursery) + seen + lives);
+    if (nursery == NULL) {
         return -ENOMEM;
     }
-    call->nursery->call = call;
-    call->nursery->given = -1;
+    nursery->call = call;
+    nursery->given = -1;
+    nursery->lives = (uint32_t *)(nursery->seen + call->plan.hands);
+    call->nursery = nursery;
     return 0;
-}
-
-void
-nursery_free(struct sphttp_call *call)
-{
-    if (call->nursery != NULL) {
-        free(call->nursery->lives);
-        free(call->nursery);
-    }
-}
-
-int
-nursery_count_lives(struct sphttp_call *call)
-{
-    call->nursery->lives = calloc(call->plan.count,
-                                  sizeof(*call->nursery->lives));
-    return call->nursery->lives != NULL ? 0 : -ENOMEM;
 }
 
 uint32_t

@@ -53,17 +53,13 @@ struct nursery {
     int64_t hungry_ns; /* since when there is not even one child; or 0 */
     bool reported;    /* the host knows that it is all over */
     int64_t patience_ns; /* until when nested nurseries are waited for; or 0 */
-    uint32_t *lives;  /* retries: how often each item's child died; or NULL */
-    struct seen seen[]; /* alive * lanes of them */
+    uint32_t *lives;  /* how often each item's child died, behind these: */
+    struct seen seen[]; /* of each hand */
 };
 
-/* In the host, before the fork: make it, for it allocates nothing itself. 0 or
- * -ENOMEM. */
+/* In the host, before the fork: make it, for it allocates nothing itself. The host
+ * frees it. 0 or -ENOMEM. */
 int nursery_open(struct sphttp_call *call);
-void nursery_free(struct sphttp_call *call);
-
-/* The same for what it takes to try items again. */
-int nursery_count_lives(struct sphttp_call *call);
 
 /* Be the nursery: fork the children, wait for them, end this process. Returns
  * in the children only, and there the item's index. */

@@ -2,8 +2,6 @@
  * and their clocks. The call's own deadline does not. */
 #include "nursery/pause.h"
 
-#include <signal.h>
-
 #include "nursery/limits.h"
 
 /* Send it to each child with its group, as the terminal does to a group. */

@@ -14,7 +14,8 @@ bool
 strays_spent(const struct nursery *nursery)
 {
     const struct sphttp_call *call = nursery->call;
-    uint32_t strays = call->plan.count < STRAYS_MOST ? call->plan.count : STRAYS_MOST;
+    uint32_t count = call->plan.count;
+    uint32_t strays = count < STRAYS_MOST ? count : STRAYS_MOST;
     return nursery->fruitless > call->plan.alive + strays + UNLUCKY;
 }
 
@@ -51,7 +52,7 @@ strays_find_forgotten(struct nursery *nursery)
 static bool
 is_somebodys(const struct sphttp_call *call, uint32_t index)
 {
-    for (uint32_t hand = 0; hand < call->plan.alive * call->plan.lanes; hand++) {
+    for (uint32_t hand = 0; hand < call->plan.hands; hand++) {
         if (call->ledger->living[hand / call->plan.lanes].pid != 0 &&
             call->nursery->seen[hand].asked == (int64_t)index) {
             return true;
@@ -69,7 +70,8 @@ runs_nowhere(const struct sphttp_call *call, uint32_t index, uint64_t word)
     uint32_t other = page_in_hand(call, hand);
     bool elsewhere = other != 0 && other != index + 1 &&
                      page_runs(call, other - 1, hand);
-    return (elsewhere || call->ledger->living[hand / call->plan.lanes].pid == 0) &&
+    uint32_t slot = hand / call->plan.lanes;
+    return (elsewhere || call->ledger->living[slot].pid == 0) &&
            page_item(call, index) == word;
 }
 
@@ -84,9 +86,10 @@ strays_settle(struct nursery *nursery)
     for (uint32_t i = 0; i < end; i++) {
         uint64_t word = page_item(call, i);
         uint64_t kind = word & ITEM_KIND;
-        if (kind == ITEM_FREE || (call->plan.pool && item_committed(word)) ||
-            (call->plan.pool && kind == ITEM_RUN && !runs_nowhere(call, i, word)) ||
-            is_somebodys(call, i)) {
+        bool pools = call->plan.pool && /* it is some child's business */
+                     (item_committed(word) ||
+                      (kind == ITEM_RUN && !runs_nowhere(call, i, word)));
+        if (kind == ITEM_FREE || pools || is_somebodys(call, i)) {
             continue;
         }
         page_settle(call, i, false);

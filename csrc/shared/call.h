@@ -21,6 +21,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/cdef.h"
 #include "base/safe.h"
 #include "shared/page.h"
 
@@ -28,7 +29,10 @@ enum { KEY_SIZE = 32 };
 
 /* What a call is to do. */
 struct plan {
-    uint32_t count, alive, lanes;
+    uint32_t count; /* of items */
+    uint32_t alive; /* children at a time */
+    uint32_t lanes; /* hands of each child */
+    uint32_t hands; /* of all of them */
     bool pool; /* children take items themselves, one after another; and their
                 * results are in memory, not in files */
     bool setup, tell, discard;

@@ -2,7 +2,6 @@
  * read of a page that any child may have scribbled on. */
 #include "shared/page.h"
 
-#include "base/cdef.h"
 #include "shared/call.h"
 
 #include <errno.h>
@@ -29,7 +28,8 @@ page_open(struct sphttp_call *call)
 {
     /* What is taken from several sides begins with a cache line. */
     size_t hands = (sizeof(struct page) + 63) / 64 * 64;
-    size_t states = hands + sizeof(struct hand) * call->plan.alive * call->plan.lanes;
+    size_t states = hands + sizeof(struct hand) * call->plan.alive *
+                                call->plan.lanes;
     /* One more than there are items: the call itself. */
     size_t count = (size_t)call->plan.count + 1;
     size_t links = states + sizeof(uint64_t) * count;
@@ -84,16 +84,16 @@ bool
 page_sleep(struct page *page, uint32_t watermark, int64_t most_ns)
 {
     struct timespec most = {most_ns / SECOND, most_ns % SECOND};
-    return syscall(SYS_futex, &page->watermark, FUTEX_WAIT, watermark, &most, NULL,
-                   0) == 0 ||
+    return syscall(SYS_futex, &page->watermark, FUTEX_WAIT, watermark, &most,
+                   NULL, 0) == 0 ||
            (errno != EINTR && errno != ETIMEDOUT);
 }
 
 bool
 page_await_watermark(struct page *page, uint32_t watermark)
 {
-    (void)syscall(SYS_futex, &page->watermark, FUTEX_WAIT, watermark, NULL, NULL,
-                  0);
+    (void)syscall(SYS_futex, &page->watermark, FUTEX_WAIT, watermark, NULL,
+                  NULL, 0);
     return true;
 }
 
@@ -175,7 +175,7 @@ plausible(const struct sphttp_call *call, uint64_t word)
     bool possible = rest == 0;
     switch (word & ITEM_KIND) {
     case ITEM_RUN:
-        possible = rest >> 3 < (uint64_t)call->plan.alive * call->plan.lanes;
+        possible = rest >> 3 < (uint64_t)call->plan.hands;
         break;
     case ITEM_DONE: /* who reads the record sees whether there is one */
         possible = true;

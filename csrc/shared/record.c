@@ -6,8 +6,6 @@
 #include <errno.h>
 #include <sys/resource.h>
 
-#include "base/cdef.h"
-
 #include <openssl/crypto.h>
 
 /* Of the MAC that a record of this status bears, or 0. */

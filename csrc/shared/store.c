@@ -47,6 +47,13 @@ store_write(struct sphttp_call *call, struct header *header,
 }
 
 void
+store_path(const struct sphttp_call *call, char path[SCRATCH_SIZE])
+{
+    scratch_path(path, call->plan.root, call->plan.owner,
+                 call->ledger->scratch.stamp);
+}
+
+void
 store_remove(const struct sphttp_call *call, uint32_t index)
 {
     if (held_still(&call->directory)) {

@@ -13,6 +13,9 @@
 uint64_t store_write(struct sphttp_call *call, struct header *header,
                      const void *payload);
 
+/* The path of the scratch directory, in host and nursery. Async-signal-safe. */
+void store_path(const struct sphttp_call *call, char path[SCRATCH_SIZE]);
+
 /* Forget what was written of item `index`. Async-signal-safe. */
 void store_remove(const struct sphttp_call *call, uint32_t index);
 
