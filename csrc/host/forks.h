@@ -19,7 +19,8 @@ void forks_unlock(void);
 void forks_enter(struct sphttp_call *call);
 void forks_leave(struct sphttp_call *call);
 
-/* The same for a signal handler, which forks_unlock ends. False: it cannot be had. */
+/* Take the lock in a signal handler; forks_unlock gives it back. False: it cannot be
+ * had. */
 bool forks_lock_in_handler(void);
 
 /* Under the lock: say it to every nursery. Async-signal-safe. */

@@ -22,7 +22,8 @@ void turn_begin(struct sphttp_call *call);
  * it must be let on? */
 bool turn_over(struct sphttp_call *call, uint64_t work);
 
-/* The same without the GIL: might Python have signals to handle? */
+/* After `work`, in a function that does not hold the GIL: might Python have signals to
+ * handle? */
 bool signals_due(struct sphttp_call *call, uint64_t work);
 
 #endif

@@ -19,7 +19,8 @@ void kill_with_group(pid_t pid);
 enum { KILL_NURSERIES = 1, KILL_OTHERS = 2 };
 int kill_children(int whom);
 
-/* The same where /proc does not list them: the children that we forked. */
+/* Kill the children that we forked, with their groups: where /proc does not list
+ * them. */
 void kill_slots(const struct sphttp_call *call);
 
 /* May we kill none of the children that are left? They have become another user. */

@@ -24,7 +24,7 @@ enum trouble {
 struct seen {
     uint32_t item;  /* as of page_in_hand */
     int64_t since;  /* its clock runs since then; 0: not yet */
-    int64_t leaving; /* of its child, likewise; 0: it has items */
+    int64_t leaving; /* its child is at its end since then; 0: it has items */
     int64_t looked;  /* when that was */
     int64_t asked;  /* the item it will be asked about; or -1 */
     bool ready;     /* its child is through with its setup */

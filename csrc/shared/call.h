@@ -6,7 +6,8 @@
  *                  any child may have written anything there: page.h
  *   call->ledger   host and nursery; no child has it
  *   call->host     the host: host/host.h, which no file below that wing includes
- *   call->nursery  the nursery: nursery/nursery.h, likewise
+ *   call->nursery  the nursery: nursery/nursery.h, which no file below that wing
+ *                  includes
  *   call->child    a child; the nursery sets what the next one begins with
  *   call->memory, bell, directory
  *                  descriptors that all have open, and a worker may have closed */

@@ -29,7 +29,7 @@ enum {
     ITEM_DISCARDED = 4, /* committed; there is no record */
     ITEM_UNWRITTEN = 5, /* committed; the record could not be written */
     ITEM_LATE = 6,      /* given up at its limit; its child is being killed */
-    ITEM_CUT = 7,       /* likewise, for the whole call is cut short */
+    ITEM_CUT = 7,       /* given up; the whole call is cut short */
     ITEM_KIND = 7
 };
 
@@ -151,10 +151,13 @@ void page_raise_watermark(struct page *page, uint32_t watermark);
  * to wake this child: true. Gives up after so long, or when a signal arrives. */
 bool page_sleep(struct page *page, uint32_t watermark, int64_t most_ns);
 
-/* The same until then. True. */
+/* Sleep until the watermark is another than `watermark`, or something wakes this
+ * child. Always true. */
 bool page_await_watermark(struct page *page, uint32_t watermark);
 
-/* Begin no new item; at STOP_ALL, let the nursery kill what runs. */
+/* Write the stop word: begin no new item; at STOP_ALL, let the nursery kill what runs.
+ * A child does so when its item failed, or gave a Break or a Kill; the nursery when
+ * a child has died, at the deadline, and when it cannot go on. */
 void page_stop(struct page *page, uint32_t how);
 
 /* Pool: items from `next` on are nobody's. */
@@ -209,8 +212,8 @@ uint32_t page_in_hand(const struct sphttp_call *call, uint32_t hand);
 int64_t page_since(const struct sphttp_call *call, uint32_t hand,
                    int64_t born, int64_t now);
 
-/* Likewise: what the child of this hand does at its end, and since when. 0: it is
- * not said. */
+/* What the child of this hand does at its end, of enum sphttp_leaving; 0: it does not
+ * say. `*since`: since when, from `born` to `now`; else 0. */
 int page_leaving(const struct sphttp_call *call, uint32_t hand, int64_t born,
                  int64_t now, int64_t *since);
 
