@@ -45,47 +45,38 @@ prepare_process(void)
     forks_watch();
 }
 
-static struct plan
-plan_of(uint32_t count, uint32_t alive, int how)
+/* Set what is not 0. Not as a whole: it has a path in it, of which most is unused. */
+static void
+set_plan(struct plan *plan, uint32_t count, uint32_t alive, int how,
+         const char *root)
 {
-    bool pool = (how & SPHTTP_POOL) != 0;
-    uint32_t lanes = pool && (how & SPHTTP_LANES) != 0 ? LANES_MOST : 1;
-    alive = alive < count ? alive : count;
-    return (struct plan){
-        .count = count,
-        .alive = alive,
-        .lanes = lanes,
-        .hands = alive * lanes,
-        .pool = pool,
-        .setup = (how & SPHTTP_SETUP) != 0,
-        .tell = (how & SPHTTP_TELL) != 0,
-        .discard = (how & SPHTTP_DISCARD) != 0,
-        .stop_at_failure = (how & SPHTTP_CUT_SHORT) != 0 ? STOP_ALL
-                           : (how & SPHTTP_STOP) != 0    ? STOP_NEW
-                                                         : 0,
-        .leave_ns = LEAVE_NS,
-        .owner = getpid(),
-    };
+    plan->count = count;
+    plan->alive = alive < count ? alive : count;
+    plan->pool = (how & SPHTTP_POOL) != 0;
+    plan->lanes = plan->pool && (how & SPHTTP_LANES) != 0 ? LANES_MOST : 1;
+    plan->hands = plan->alive * plan->lanes;
+    plan->setup = (how & SPHTTP_SETUP) != 0;
+    plan->tell = (how & SPHTTP_TELL) != 0;
+    plan->discard = (how & SPHTTP_DISCARD) != 0;
+    plan->stop_at_failure = (how & SPHTTP_CUT_SHORT) != 0 ? STOP_ALL
+                            : (how & SPHTTP_STOP) != 0    ? STOP_NEW
+                                                          : 0;
+    plan->leave_ns = LEAVE_NS;
+    plan->owner = getpid();
+    (void)strcpy(plan->root, root);
 }
 
-/* A call in which nothing is open. NULL: there is no memory. */
-static struct sphttp_call *
-new_call(void)
+/* Nothing is open yet. */
+static void
+set_host(struct host *host, bool pool, uint32_t count)
 {
-    struct whole *whole = calloc(1, sizeof(*whole));
-    if (whole == NULL) {
-        return NULL;
-    }
-    struct sphttp_call *call = &whole->call;
-    struct host *host = call->host = &whole->host;
-    call->memory.fd = call->bell.fd = call->directory.fd = -1;
-    call->child.pulse.fd = -1;
-    call->child.await_watermark = page_await_watermark;
     host->doing = "preparing the call";
     host->host_end = host->nursery_fd = -1;
     host->wake[0] = host->wake[1] = host->watching = host->forward.fd = -1;
     host->heard = host->both = host->pool_reader = -1;
-    return call;
+    /* A pool's records are where they are: there is one at a time. */
+    host->payload_count = pool ? 1 : count + 1;
+    host->store = pool ? &pool_store : &files_store;
 }
 
 /* What a fork of the host has to drop. 0 or -errno. */
@@ -108,21 +99,14 @@ static int
 open_parts(struct sphttp_call *call)
 {
     struct host *host = call->host;
-    /* A pool's records are where they are: there is one at a time. */
-    host->payload_count = call->plan.pool ? 1 : call->plan.count + 1;
-    host->store = call->plan.pool ? &pool_store : &files_store;
-    int err = page_open(call);
-    if (err == 0) {
-        err = nursery_open(call);
-    }
-    if (err != 0) {
-        return err;
-    }
     host->payloads = calloc(host->payload_count, sizeof(*host->payloads));
     if (host->payloads == NULL) {
         return -ENOMEM;
     }
-    err = open_what_forks_drop(call);
+    int err = page_open(call);
+    if (err == 0) {
+        err = open_what_forks_drop(call);
+    }
     if (err == 0) {
         err = hmac_prepare();
     }
@@ -145,14 +129,24 @@ sphttp_call_open(uint32_t count, uint32_t alive, int how, const char *root,
     if (strlen(root) >= sizeof((*result)->plan.root)) {
         return -ENAMETOOLONG;
     }
-    struct sphttp_call *call = new_call();
-    if (call == NULL) {
+    struct whole *whole = calloc(1, sizeof(*whole));
+    if (whole == NULL) {
         return -ENOMEM;
     }
-    call->plan = plan_of(count, alive, how);
-    (void)strcpy(call->plan.root, root);
+    struct sphttp_call *call = &whole->call;
+    call->host = &whole->host;
+    set_plan(&call->plan, count, alive, how, root);
+    set_host(call->host, call->plan.pool, call->plan.count);
+    call->memory.fd = call->bell.fd = call->directory.fd = -1;
+    call->child.pulse.fd = -1;
     call->child.linger = (how & SPHTTP_LINGER) != 0;
-    int err = open_parts(call);
+    call->child.await_watermark = page_await_watermark;
+    int err = nursery_open(call);
+    if (err != 0) {
+        free(whole);
+        return err;
+    }
+    err = open_parts(call);
     if (err != 0) {
         call_free(call);
         return err;

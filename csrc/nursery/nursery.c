@@ -404,7 +404,8 @@ be_child(struct sphttp_call *call, uint32_t index)
 int
 nursery_open(struct sphttp_call *call)
 {
-    size_t seen = call->plan.hands * sizeof(struct seen);
+    size_t hands = (size_t)call->plan.alive * call->plan.lanes;
+    size_t seen = hands * sizeof(struct seen);
     size_t lives = call->plan.count * sizeof(uint32_t);
     struct nursery *nursery = calloc(1, sizeof(*nursery) + seen + lives);
     if (nursery == NULL) {
@@ -412,7 +413,7 @@ nursery_open(struct sphttp_call *call)
     }
     nursery->call = call;
     nursery->given = -1;
-    nursery->lives = (uint32_t *)(nursery->seen + call->plan.hands);
+    nursery->lives = (uint32_t *)(nursery->seen + hands);
     call->nursery = nursery;
     return 0;
 }
