@@ -70,7 +70,8 @@ class BuildExt(build_ext):
         emitted = temp / "_sphttp.c"
         ffi.emit_c_code(str(emitted))
         for extension in self.extensions:
-            extension.sources.append(str(emitted))
+            extension.sources += [*map(str, sorted(CSRC.rglob("*.c"))), str(emitted)]
+            extension.depends += [*map(str, sorted(CSRC.rglob("*.*"))), __file__]
         super().build_extensions()
 
     def _probe(self, temp: Path) -> None:

@@ -3,10 +3,17 @@
  * build_ext.py. Source of the order: os_fork_impl in CPython's posixmodule.c. */
 #include <Python.h>
 
-#include "internal.h"
-
 #include <errno.h>
 #include <unistd.h>
+
+#include "base/cdef.h"
+#include "digest/file.h"
+#include "host/call.h"
+#include "host/farewell.h"
+#include "host/forks.h"
+#include "host/host.h"
+#include "host/result.h"
+#include "host/wake.h"
 
 /* Below this many bytes giving the GIL up costs more than it frees; hashlib
  * draws the line here too. */
@@ -104,13 +111,13 @@ py_call_watch(sphttp_call *call)
     if (err != 0) {
         return err;
     }
-    int found = exchange_wakeup(call->wake[1], false);
+    int found = exchange_wakeup(call->host->wake[1], false);
     if (found == -2) {
         wake_close(call);
         return 0;
     }
-    call->watching = call->wake[1];
-    (void)held_set(&call->forward, found);
+    call->host->watching = call->host->wake[1];
+    (void)held_set(&call->host->forward, found);
     return 0;
 }
 
@@ -118,21 +125,21 @@ py_call_watch(sphttp_call *call)
 static void
 watch_on(struct sphttp_call *call)
 {
-    int found = call->wake[1] >= 0 ? exchange_wakeup(call->watching, false)
-                                   : -2;
-    if (found != -2 && found != call->watching) {
-        (void)held_set(&call->forward, found);
+    int ours = call->host->watching;
+    int found = call->host->wake[1] >= 0 ? exchange_wakeup(ours, false) : -2;
+    if (found != -2 && found != ours) {
+        (void)held_set(&call->host->forward, found);
     }
 }
 
 static void
 unwatch(struct sphttp_call *call)
 {
-    int ours = call->watching;
+    int ours = call->host->watching;
     if (ours < 0) {
         return;
     }
-    int next = held_still(&call->forward) ? call->forward.fd : -1;
+    int next = held_still(&call->host->forward) ? call->host->forward.fd : -1;
     int found = exchange_wakeup(next, true);
     if (found == -2) {
         found = exchange_wakeup(-1, true); /* it may block now */
@@ -140,12 +147,12 @@ unwatch(struct sphttp_call *call)
     if (found == -2) {
         /* This is another thread, which happened to drop the last reference. To
          * leave it open is better than that signals are written to another file. */
-        call->wake[0] = call->wake[1] = -1;
+        call->host->wake[0] = call->host->wake[1] = -1;
     }
     else if (found != ours) {
         (void)exchange_wakeup(found, true); /* the host has chosen another */
     }
-    call->watching = -1;
+    call->host->watching = -1;
     wake_close(call);
 }
 
@@ -154,7 +161,7 @@ static PyObject *raised_idle;
 
 /* A child that waits lets its other threads run, and handles signals. */
 static bool
-py_await_mark(struct page *page, uint32_t mark)
+py_await_watermark(struct page *page, uint32_t watermark)
 {
     bool woken = false;
     while (!woken) {
@@ -163,7 +170,7 @@ py_await_mark(struct page *page, uint32_t mark)
             return false;
         }
         PyThreadState *thread = PyEval_SaveThread();
-        woken = page_sleep(page, mark, NAP_NS);
+        woken = page_sleep(page, watermark, NAP_NS);
         PyEval_RestoreThread(thread);
     }
     return true;
@@ -192,8 +199,8 @@ start(struct sphttp_call *call)
     if (!may_fork()) {
         return (sphttp_event){.kind = SPHTTP_ELSEWHERE};
     }
-    if (call->owner != getpid()) {
-        call->doing = "going on with the call of another process";
+    if (call->plan.owner != getpid()) {
+        call->host->doing = "going on with the call of another process";
         return event_of(-ECHILD);
     }
     /* The hooks stay outside the region where call_fork blocks signals: a
@@ -202,7 +209,7 @@ start(struct sphttp_call *call)
     sphttp_event event = call_fork(call);
     if (event.kind == SPHTTP_CHILD) {
         PyOS_AfterFork_Child();
-        call->await_mark = py_await_mark;
+        call->child.await_watermark = py_await_watermark;
     }
     else {
         PyOS_AfterFork_Parent();
@@ -213,7 +220,7 @@ start(struct sphttp_call *call)
 int
 py_call_start(sphttp_call *call, sphttp_event *event)
 {
-    call->in_loop = true;
+    call->host->in_loop = true;
     *event = start(call);
     return event->kind;
 }
@@ -223,7 +230,7 @@ py_call_run(sphttp_call *call, sphttp_event *event)
 {
     watch_on(call);
     do {
-        if (!call->ended && call->nursery == 0 && !call_gathers(call)) {
+        if (call_is_to_fork(call)) {
             *event = start(call);
             if (event->kind != SPHTTP_STARTED) {
                 break;
@@ -239,6 +246,11 @@ py_call_run(sphttp_call *call, sphttp_event *event)
 void
 py_call_close(sphttp_call *call)
 {
+    /* Of a cycle the garbage collector may end the handle, which frees the call,
+     * before the object that closes it. */
+    if (!forks_know(call)) {
+        return;
+    }
     unwatch(call);
     if (!call_lingers(call)) {
         call_close(call); /* the GIL is not given away for nothing */
@@ -266,8 +278,8 @@ int64_t
 py_call_texts(sphttp_call *call, uintptr_t list)
 {
     turn_begin(call);
-    while (call->texts < call->count) {
-        uint32_t i = call->texts++;
+    while (call->host->texts < call->plan.count) {
+        uint32_t i = call->host->texts++;
         sphttp_result result;
         sphttp_call_result(call, i, &result);
         PyObject *text = NULL;
@@ -285,13 +297,13 @@ py_call_texts(sphttp_call *call, uintptr_t list)
         else {
             /* Whoever asks for this one by itself meets the error again. */
             PyErr_Clear();
-            call->texts_left += result.fate != SPHTTP_DISCARDED;
+            call->host->texts_left += result.fate != SPHTTP_DISCARDED;
         }
         if (turn_over(call, ONE_TEXT + result.size)) {
             return -1;
         }
     }
-    return call->texts_left;
+    return call->host->texts_left;
 }
 
 int64_t

@@ -1,34 +1,100 @@
-/* The ground: what a nursery and its host do to the scratch directory, and the
- * small things that Python asks for. It calls only what is async-signal-safe,
- * since a nursery was forked among threads, and it allocates nothing. */
-#include "internal.h"
+/* The ground: fork, the scratch directory and the files of results in it, the wait
+ * loop, and the small things that Python asks for. It calls only what is
+ * async-signal-safe, since a nursery was forked among threads, and it allocates
+ * nothing. */
+#include "sphttp_fork.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#include "base/cdef.h"
+#include "base/hmac.h"
+
+enum { NAME_SIZE = 12 }; /* of a result's file */
+
+/* --- Fork and wait ------------------------------------------------------------ */
+
+pid_t (*bare_fork)(void) = fork;
+
+void
+bare_fork_find(void)
+{
+    /* Looked up, for glibc has it since 2.34 only. */
+    void *found = dlsym(RTLD_DEFAULT, "_Fork");
+    if (found != NULL) {
+        *(void **)&bare_fork = found;
+    }
+}
+
+bool
+reap_ended(void (*ended)(void *whose, pid_t pid, int status,
+                         const struct rusage *usage),
+           void *whose)
+{
+    for (;;) {
+        int status;
+        struct rusage usage;
+        pid_t pid = wait4(-1, &status, WNOHANG, &usage);
+        if (pid <= 0) {
+            return pid == 0;
+        }
+        ended(whose, pid, status, &usage);
+    }
+}
 
 /* --- The scratch directory ---------------------------------------------- */
 
 void
-scratch_path(const struct sphttp_call *call, char path[SCRATCH_SIZE])
+scratch_path(char path[SCRATCH_SIZE], const char *root, pid_t owner,
+             uint64_t stamp)
 {
-    char *end = put_text(path, call->root);
-    end = put_decimal(put_text(end, "/tep_par_"), (uint64_t)call->owner);
-    (void)put_decimal(put_text(end, "_"), call->stamp);
+    char *end = put_text(path, root);
+    end = put_decimal(put_text(end, "/tep_par_"), (uint64_t)owner);
+    (void)put_decimal(put_text(end, "_"), stamp);
+}
+
+/* Open what has just been made, and see that it is ours. A descriptor or -errno. */
+static int
+open_own(const char *path, struct scratch *scratch)
+{
+    int fd = above_streams(
+        open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (fd < 0) {
+        return fd;
+    }
+    int err = 0;
+    struct stat st; /* the mode once more: an ACL may have changed it */
+    if (fchmod(fd, 0700) != 0 || fstat(fd, &st) != 0) {
+        err = -errno;
+    }
+    /* Where the root has no sticky bit, the name may have changed hands. */
+    else if (st.st_uid != geteuid() || (st.st_mode & 0777) != 0700) {
+        err = -EPERM;
+    }
+    if (err != 0) {
+        (void)close(fd);
+        return err;
+    }
+    scratch->device = (uint64_t)st.st_dev;
+    scratch->inode = (uint64_t)st.st_ino;
+    return fd;
 }
 
 int
-scratch_make(struct sphttp_call *call)
+scratch_make(const char *root, pid_t owner, struct scratch *scratch)
 {
     char path[SCRATCH_SIZE];
     int err, tries = 0;
     for (;;) {
-        call->stamp = (uint64_t)now_ns();
-        scratch_path(call, path);
-        call->ledger->stamp = call->stamp; /* before: the host must find it */
+        uint64_t stamp = (uint64_t)now_ns();
+        scratch_path(path, root, owner, stamp);
+        scratch->stamp = stamp; /* before: the host must find it */
         /* mkdir, never "open or create": what is there already, whatever it
          * is, somebody planted. */
         mode_t mask = umask(0077); /* the host's may forbid to read it */
@@ -37,37 +103,59 @@ scratch_make(struct sphttp_call *call)
         if (err == 0) {
             break;
         }
-        call->ledger->stamp = 0;
+        scratch->stamp = 0;
         if (err != -EEXIST || ++tries == 100) {
             return err;
         }
     }
-    int fd = above_streams(
-        open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    int fd = open_own(path, scratch);
     if (fd < 0) {
-        err = fd;
-        goto fail;
+        (void)rmdir(path);
     }
-    struct stat st; /* the mode once more: an ACL may have changed it */
-    if (fchmod(fd, 0700) != 0 || fstat(fd, &st) != 0) {
-        err = -errno;
-        goto fail;
-    }
-    /* Where the root has no sticky bit, the name may have changed hands. */
-    if (st.st_uid != geteuid() || (st.st_mode & 0777) != 0700) {
-        err = -EPERM;
-        goto fail;
-    }
-    call->ledger->device = (uint64_t)st.st_dev;
-    call->ledger->inode = (uint64_t)st.st_ino;
     return fd;
+}
 
-fail:
-    if (fd >= 0) {
-        (void)close(fd);
+bool
+scratch_made(const struct scratch *scratch)
+{
+    return scratch->inode != 0;
+}
+
+int
+scratch_open(const char *path, const struct scratch *scratch,
+             struct held *directory)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (!held_set(directory, fd)) {
+        return -errno;
     }
-    (void)rmdir(path);
-    return err;
+    if (directory->device != scratch->device ||
+        directory->inode != scratch->inode) {
+        held_close(directory);
+        return -ESTALE;
+    }
+    return 0;
+}
+
+static void sweep(int fd, int depth);
+
+/* Remove a directory's entry; what is in it too, `depth` deep. False: it stays. */
+static bool
+sweep_entry(int fd, const char *name, int depth)
+{
+    if (unlinkat(fd, name, 0) == 0) {
+        return true;
+    }
+    int below = openat(fd, name,
+                       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (below < 0) {
+        return false;
+    }
+    if (depth > 0) {
+        sweep(below, depth - 1);
+    }
+    (void)close(below);
+    return unlinkat(fd, name, AT_REMOVEDIR) == 0;
 }
 
 /* Empty the directory behind `fd`; its folders too, `depth` deep. */
@@ -90,26 +178,9 @@ sweep(int fd, int depth)
             for (long at = 0; at < n;) {
                 const struct entry *entry = (void *)(buffer + at);
                 at += entry->length;
-                if (strcmp(entry->name, ".") == 0 ||
-                    strcmp(entry->name, "..") == 0) {
-                    continue;
-                }
-                if (unlinkat(fd, entry->name, 0) == 0) {
-                    removed = true;
-                    continue;
-                }
-                int below = openat(fd, entry->name,
-                                   O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
-                                       O_CLOEXEC);
-                if (below < 0) {
-                    continue;
-                }
-                if (depth > 0) {
-                    sweep(below, depth - 1);
-                }
-                (void)close(below);
-                if (unlinkat(fd, entry->name, AT_REMOVEDIR) == 0) {
-                    removed = true;
+                if (strcmp(entry->name, ".") != 0 &&
+                    strcmp(entry->name, "..") != 0) {
+                    removed = sweep_entry(fd, entry->name, depth) || removed;
                 }
             }
         }
@@ -117,15 +188,117 @@ sweep(int fd, int depth)
 }
 
 int
-scratch_remove(const struct sphttp_call *call)
+scratch_remove(const char *path, int directory)
 {
-    char path[SCRATCH_SIZE];
-    scratch_path(call, path);
     if (rmdir(path) == 0 || errno == ENOENT) {
         return 0; /* the host has taken each record away as it read it */
     }
-    sweep(call->directory.fd, 32);
+    sweep(directory, 32);
     return rmdir(path) == 0 || errno == ENOENT ? 0 : -errno;
+}
+
+/* --- The file of one result ------------------------------------------------------ */
+
+/* Write the parts in turn: in one write where it can be, for small results are most
+ * of them. 0 or -errno. */
+static int
+write_all(int fd, const struct iovec parts[3])
+{
+    ssize_t n = writev(fd, parts, 3);
+    size_t done = n > 0 ? (size_t)n : 0; /* an error the loop below meets again */
+    for (int i = 0; i < 3; i++) {
+        size_t skip = done < parts[i].iov_len ? done : parts[i].iov_len;
+        const char *from = (const char *)parts[i].iov_base + skip;
+        size_t left = parts[i].iov_len - skip;
+        done -= skip;
+        while (left > 0) {
+            n = write(fd, from, left);
+            if (n < 0 && errno != EINTR) {
+                return -errno;
+            }
+            if (n > 0) { /* Linux writes 2 GiB at most: the rest follows */
+                from += n;
+                left -= (size_t)n;
+            }
+        }
+    }
+    return 0;
+}
+
+int
+file_write(int directory, uint32_t index, const struct iovec parts[3])
+{
+    char name[NAME_SIZE];
+    (void)put_decimal(name, index);
+    /* O_EXCL: what somebody planted there is not ours to write to. */
+    int fd = openat(directory, name,
+                    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                    0600);
+    if (fd < 0) {
+        return -errno;
+    }
+    int err = write_all(fd, parts);
+    /* A full disk or a quota may be reported here only. */
+    if (close(fd) != 0 && err == 0) {
+        err = -errno;
+    }
+    if (err != 0) {
+        (void)unlinkat(directory, name, 0);
+    }
+    return err;
+}
+
+int
+file_open_again(int directory, uint32_t index, uint64_t *size)
+{
+    /* O_NONBLOCK: what a child put in the file's place may be a FIFO. */
+    const int how = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+    char name[NAME_SIZE];
+    (void)put_decimal(name, index);
+    int fd = openat(directory, name, how);
+    if (fd < 0 && errno == EACCES && fchmodat(directory, name, 0600, 0) == 0) {
+        fd = openat(directory, name, how); /* it was its child's umask */
+    }
+    if (fd < 0) {
+        return -errno;
+    }
+    struct stat st;
+    int err = fstat(fd, &st) != 0 ? -errno
+              : S_ISREG(st.st_mode) ? 0 : -EBADMSG;
+    if (err != 0) {
+        (void)close(fd);
+        return err;
+    }
+    *size = (uint64_t)st.st_size;
+    return fd;
+}
+
+int
+file_read(int fd, void *to, size_t size, uint64_t at)
+{
+    while (size > 0) {
+        ssize_t n = pread(fd, to, size, (off_t)at);
+        if (n == 0) {
+            return -EBADMSG;
+        }
+        if (n < 0 && errno != EINTR) {
+            return -errno;
+        }
+        if (n > 0) {
+            to = (char *)to + n;
+            size -= (size_t)n;
+            at += (uint64_t)n;
+        }
+    }
+    return 0;
+}
+
+void
+file_remove(int directory, uint32_t index)
+{
+    char name[NAME_SIZE];
+    (void)put_decimal(name, index);
+    (void)unlinkat(directory, name, 0);
 }
 
 /* --- What else Python asks for ----------------------------------------------- */

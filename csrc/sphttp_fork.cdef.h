@@ -100,7 +100,7 @@ enum sphttp_how {
 int sphttp_call_open(uint32_t count, uint32_t alive, int how,
                      const char *root, sphttp_call **call);
 
-/* The same; or SPHTTP_NOT_MAIN, before anything else. */
+/* sphttp_call_open, where this is the main interpreter; else SPHTTP_NOT_MAIN. */
 int py_call_open(uint32_t count, uint32_t alive, int how, const char *root,
                  sphttp_call **call);
 
@@ -128,9 +128,9 @@ uint64_t sphttp_call_bytes(const sphttp_call *call);
  * `wanted`, or for "" the best that this processor has. NULL: it has no such. */
 const char *sphttp_sha256_kernel(const char *wanted);
 
-/* Let the items below `mark` start. Before the fork: from now on items wait for
+/* Let the items below `watermark` start. Before the fork: from now on items wait for
  * that, and else all may start. */
-void sphttp_call_allow(sphttp_call *call, uint32_t mark);
+void sphttp_call_allow(sphttp_call *call, uint32_t watermark);
 
 /* In Python's main thread: from now on signals wake py_call_run, until the call is
  * closed. The host's own wake-up descriptor gets what arrives, and is set again then,
@@ -192,14 +192,13 @@ void py_call_free(sphttp_call *call);
 int sphttp_call_in_child(const sphttp_call *call);
 
 /* In the child that has item `index` in hand: write its record and commit it.
- * The index of its next item; -1: there is none, and the child must end; -2:
- * likewise, and the item failed. Ends
- * it itself, where it need not linger and has one thread; and a process that it
- * has forked. */
+ * The index of its next item. -1: there is none, and the child must end; -2: the
+ * child must end, and the item failed. A child that need not linger and has one
+ * thread ends here. So does a process that the child has forked. */
 int64_t sphttp_child_commit(sphttp_call *call, uint32_t index, int status,
                             const char *payload, size_t size);
 
-/* The same for an item that returned `text`, the id() of a str. SPHTTP_NO_UTF8:
+/* sphttp_child_commit for an item that returned `text`, the id() of a str. SPHTTP_NO_UTF8:
  * that has none, since it holds a lone surrogate, and nothing was done. */
 int64_t py_child_commit_text(sphttp_call *call, uint32_t index,
                              uintptr_t text);
@@ -262,17 +261,17 @@ int sphttp_hmac_sha256_hex(const char *key, size_t key_size,
                            const char *message, size_t message_size,
                            char *hex);
 
-/* The same, without the GIL where the message is long. */
+/* sphttp_hmac_sha256_hex, without the GIL where the message is long. */
 int py_hmac_sha256_hex(const char *key, size_t key_size,
                        const char *message, size_t message_size, char *hex);
 
-/* The same over what the file at `path` contains; a NULL key: its SHA-256. What
+/* HMAC-SHA256 of what the file at `path` contains; with a NULL key its SHA-256. What
  * is no regular file is refused before it is read. -errno; -EISDIR: a directory;
  * SPHTTP_NOT_A_FILE. */
 int sphttp_hmac_sha256_file_hex(const char *key, size_t key_size,
                                 const char *path, char *hex);
 
-/* The same, without the GIL. It returns -EINTR when signals are due in Python, and
+/* sphttp_hmac_sha256_file_hex, without the GIL. It returns -EINTR when signals are due in Python, and
  * now and then: call it again. `*file`, first NULL, is what it
  * goes on with; free it with sphttp_file_free in any case. */
 typedef struct sphttp_file sphttp_file;

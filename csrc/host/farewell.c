@@ -1,10 +1,9 @@
 /* How a host sees its nursery off, and what a nursery that was killed has left. */
-#include "internal.h"
+#include "host/farewell.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,15 +12,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "host/forks.h"
+#include "host/host.h"
+#include "nursery/hands.h"
+#include "nursery/nursery.h"
+
 #define BY_PIDFD ((idtype_t)3) /* P_PIDFD, which glibc has since 2.36 only */
 #define ANSWER (3 * SECOND) /* the time to end for whom is told to */
-
-int
-open_process(pid_t pid)
-{
-    int fd = above_streams((int)syscall(SYS_pidfd_open, pid, 0));
-    return fd >= 0 ? fd : -1;
-}
 
 /* Reap a child that its pidfd, where there is one, names. A kernel before 5.4, or a
  * filter of system calls, refuses what waits for a pidfd. ECHILD: it is no child of
@@ -60,42 +57,43 @@ poll_until(int fd, short events, int64_t end)
 void
 dismiss_nursery(struct sphttp_call *call, bool goodbye)
 {
-    if (call->nursery == 0) {
+    if (call->host->nursery_pid == 0) {
         return;
     }
     if (goodbye) {
-        (void)send(call->host_end, &(char){BYTE_GOODBYE}, 1, MSG_NOSIGNAL);
+        (void)send(call->host->host_end, &(char){BYTE_GOODBYE}, 1,
+                   MSG_NOSIGNAL);
     }
-    (void)shutdown(call->host_end, SHUT_WR);
+    (void)shutdown(call->host->host_end, SHUT_WR);
 }
 
 bool
 call_lingers(const struct sphttp_call *call)
 {
-    return call->nursery != 0 &&
-           !(call->ended && call->nursery_fd >= 0 &&
-             poll_until(call->nursery_fd, POLLIN, 0));
+    return call->host->nursery_pid != 0 &&
+           !(call->host->ended && call->host->nursery_fd >= 0 &&
+             poll_until(call->host->nursery_fd, POLLIN, 0));
 }
 
 void
 end_nursery(struct sphttp_call *call)
 {
-    if (call->nursery == 0) {
+    if (call->host->nursery_pid == 0) {
         socket_close(call);
         return;
     }
     /* Its end of the socket closes early in its exit: to wait for that would be
      * to wake up once more. Where there is no pidfd, it must do. */
     int64_t end = now_ns() + ANSWER;
-    bool gone = call->nursery_fd >= 0
-                    ? poll_until(call->nursery_fd, POLLIN, end)
-                    : poll_until(call->host_end, POLLRDHUP, end);
+    bool gone = call->host->nursery_fd >= 0
+                    ? poll_until(call->host->nursery_fd, POLLIN, end)
+                    : poll_until(call->host->host_end, POLLRDHUP, end);
     if (!gone) {
-        (void)kill(-call->nursery, SIGKILL); /* with one it had to fork */
-        (void)kill(call->nursery, SIGKILL);
+        (void)kill(-call->host->nursery_pid, SIGKILL); /* with one it had to fork */
+        (void)kill(call->host->nursery_pid, SIGKILL);
     }
-    reap(call->nursery_fd, call->nursery, 0);
-    call->nursery = 0;
+    reap(call->host->nursery_fd, call->host->nursery_pid, 0);
+    call->host->nursery_pid = 0;
     socket_close(call);
 }
 
@@ -154,17 +152,17 @@ void
 await_orphans(struct sphttp_call *call)
 {
     int64_t end = now_ns() + ANSWER;
-    for (uint32_t slot = 0; slot < call->alive; slot++) {
-        await_orphan(&call->living[slot], end);
+    for (uint32_t slot = 0; slot < call->plan.alive; slot++) {
+        await_orphan(&call->ledger->living[slot], end);
     }
-    for (uint32_t i = 0; i < call->alive * call->lanes; i++) {
-        if (call->pool) {
+    for (uint32_t i = 0; i < call->plan.hands; i++) {
+        if (call->plan.pool) {
             (void)hand_give_up(call, i, page_in_hand(call, i), ITEM_LOST);
         }
         page_clear_hand(call, i);
         page_set_none_aside(call, i);
     }
-    for (uint32_t slot = 0; slot < call->alive; slot++) {
-        call->living[slot].pid = 0;
+    for (uint32_t slot = 0; slot < call->plan.alive; slot++) {
+        call->ledger->living[slot].pid = 0;
     }
 }

@@ -4,15 +4,19 @@
  * of one call shall have nothing of another's. What after_fork_child closes is
  * opened and closed here only under the lock: a number that is free, and not yet
  * forgotten, may be another call's. */
-#include "internal.h"
+#include "host/forks.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "host/host.h"
+#include "host/pool.h"
+#include "host/terminal.h"
+#include "nursery/nursery.h"
+#include "shared/pool.h"
 
 /* Every open call; the lock is held across each fork of this process. */
 static pthread_mutex_t open_calls_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -47,24 +51,24 @@ forks_unlock(void)
 static void
 drop_hosts(struct sphttp_call *call)
 {
-    close_end(&call->host_end);
-    close_end(&call->nursery_fd);
-    close_end(&call->both);
-    close_end(&call->heard);
-    close_end(&call->wake[0]);
-    close_end(&call->wake[1]);
-    call->nursery = 0; /* nobody here may wait for it, or kill it */
+    close_end(&call->host->host_end);
+    close_end(&call->host->nursery_fd);
+    close_end(&call->host->both);
+    close_end(&call->host->heard);
+    close_end(&call->host->wake[0]);
+    close_end(&call->host->wake[1]);
+    call->host->nursery_pid = 0; /* nobody here may wait for it, or kill it */
 }
 
 /* What another call's nursery and children share. */
 static void
 drop_shared(struct sphttp_call *call)
 {
-    close_end(&call->nursery_end);
-    held_close(&call->pulse);
+    close_end(&call->nursery->given);
+    held_close(&call->child.pulse);
     held_close(&call->bell);
     held_close(&call->directory);
-    close_end(&call->pool_reader);
+    close_end(&call->host->pool_reader);
     held_close(&call->memory);
 }
 
@@ -72,11 +76,11 @@ static void
 after_fork_child(void)
 {
     struct sphttp_call *call = open_calls, *next, *ours = being_born;
-    if (ours != NULL && ours->self != 0) {
+    if (ours != NULL && ours->child.self != 0) {
         ours = NULL;
     }
     for (; call != NULL; call = next) {
-        next = call->next_open;
+        next = call->host->next_open;
         drop_hosts(call);
         if (call == ours) {
             continue;
@@ -85,6 +89,7 @@ after_fork_child(void)
         if (ours != NULL) {
             /* Elsewhere code of the host's may still look at its results. */
             pool_unshare(call);
+            pool_close(call);
             page_close(call);
             forks_leave(call);
         }
@@ -102,10 +107,10 @@ forks_watch(void)
 void
 forks_enter(struct sphttp_call *call)
 {
-    call->next_open = open_calls;
-    call->open_link = &open_calls;
+    call->host->next_open = open_calls;
+    call->host->open_link = &open_calls;
     if (open_calls != NULL) {
-        open_calls->open_link = &call->next_open;
+        open_calls->host->open_link = &call->host->next_open;
     }
     open_calls = call;
 }
@@ -113,13 +118,23 @@ forks_enter(struct sphttp_call *call)
 void
 forks_leave(struct sphttp_call *call)
 {
-    if (call->open_link != NULL) {
-        *call->open_link = call->next_open;
-        if (call->next_open != NULL) {
-            call->next_open->open_link = call->open_link;
+    if (call->host->open_link != NULL) {
+        *call->host->open_link = call->host->next_open;
+        if (call->host->next_open != NULL) {
+            call->host->next_open->host->open_link = call->host->open_link;
         }
-        call->open_link = NULL;
+        call->host->open_link = NULL;
     }
+}
+
+bool
+forks_know(const struct sphttp_call *call)
+{
+    const struct sphttp_call *known = open_calls;
+    while (known != NULL && known != call) {
+        known = known->host->next_open;
+    }
+    return known != NULL;
 }
 
 bool
@@ -141,10 +156,11 @@ forks_tell_nurseries(char byte)
 {
     pid_t self = getpid(); /* a raw fork of the host has its calls, and no say */
     for (struct sphttp_call *call = open_calls; call != NULL;
-         call = call->next_open) {
+         call = call->host->next_open) {
         /* Also to one that is just being forked: it reads that later. */
-        if (call->host_end >= 0 && call->owner == self) {
-            (void)send(call->host_end, &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (call->host->host_end >= 0 && call->plan.owner == self) {
+            (void)send(call->host->host_end, &byte, 1,
+                       MSG_DONTWAIT | MSG_NOSIGNAL);
         }
     }
 }
@@ -170,12 +186,12 @@ socket_open(struct sphttp_call *call)
         err = -errno;
         goto done;
     }
-    call->host_end = above_streams(ends[0]);
-    call->nursery_end = above_streams(ends[1]);
-    if (call->host_end < 0 || call->nursery_end < 0) {
-        err = call->host_end < 0 ? call->host_end : call->nursery_end;
-        close_end(&call->host_end);
-        close_end(&call->nursery_end);
+    int host = call->host->host_end = above_streams(ends[0]);
+    int nursery = call->nursery->given = above_streams(ends[1]);
+    if (host < 0 || nursery < 0) {
+        err = host < 0 ? host : nursery;
+        close_end(&call->host->host_end);
+        close_end(&call->nursery->given);
     }
 
 done:
@@ -187,10 +203,10 @@ void
 socket_close(struct sphttp_call *call)
 {
     forks_lock();
-    close_end(&call->both); /* it is of this socket */
-    close_end(&call->host_end);
-    close_end(&call->nursery_end);
-    close_end(&call->nursery_fd);
+    close_end(&call->host->both); /* it is of this socket */
+    close_end(&call->host->host_end);
+    close_end(&call->nursery->given);
+    close_end(&call->host->nursery_fd);
     forks_unlock();
 }
 
@@ -198,6 +214,6 @@ void
 socket_handed_over(struct sphttp_call *call)
 {
     forks_lock();
-    close_end(&call->nursery_end);
+    close_end(&call->nursery->given);
     forks_unlock();
 }

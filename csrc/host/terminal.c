@@ -1,13 +1,16 @@
 /* Ctrl-Z: a terminal stops the host with its process group, in which the nursery and
  * the children are not. So while calls are open the host, where it would just stop,
  * first tells its nurseries, and tells them again when it goes on. */
-#include "internal.h"
+#include "host/terminal.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "host/forks.h"
+#include "host/host.h"
+#include "nursery/nursery.h"
 
 static unsigned int open_count; /* under the forks' lock */
 
@@ -62,7 +65,7 @@ void
 terminal_enter(struct sphttp_call *call)
 {
     struct sigaction now, ours = handler(stop);
-    call->stops = true;
+    call->host->stops = true;
     if (open_count++ == 0 && sigaction(SIGTSTP, NULL, &now) == 0 &&
         (now.sa_flags & SA_SIGINFO) == 0 && now.sa_handler == SIG_DFL) {
         (void)sigaction(SIGTSTP, &ours, NULL);
@@ -88,8 +91,9 @@ terminal_forget(void)
 void
 terminal_leave(struct sphttp_call *call)
 {
-    if (call->stops && call->owner == getpid() && --open_count == 0) {
+    if (call->host->stops && call->plan.owner == getpid() &&
+        --open_count == 0) {
         restore();
     }
-    call->stops = false;
+    call->host->stops = false;
 }

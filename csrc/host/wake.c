@@ -1,10 +1,13 @@
 /* How signals wake a host that waits in C, and stop for a moment one that works
  * there: Python's wake-up descriptor, for the time of the call. */
-#include "internal.h"
+#include "host/wake.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
+
+#include "host/forks.h"
+#include "host/host.h"
 
 enum { LOOK_EVERY = 1 << 20 };      /* bytes of work, some 0.1 ms at least */
 #define TURN_NS (SECOND / 20)       /* that Python may wait */
@@ -12,20 +15,20 @@ enum { LOOK_EVERY = 1 << 20 };      /* bytes of work, some 0.1 ms at least */
 int
 wake_open(struct sphttp_call *call)
 {
-    call->doing = "opening a pipe";
+    call->host->doing = "opening a pipe";
     int ends[2];
     forks_lock();
     int err = pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0 ? 0 : -errno;
     if (err == 0) {
-        call->wake[0] = above_streams(ends[0]);
-        call->wake[1] = above_streams(ends[1]);
-        err = call->wake[0] < 0 ? call->wake[0]
-              : call->wake[1] < 0 ? call->wake[1] : 0;
+        call->host->wake[0] = above_streams(ends[0]);
+        call->host->wake[1] = above_streams(ends[1]);
+        err = call->host->wake[0] < 0 ? call->host->wake[0]
+              : call->host->wake[1] < 0 ? call->host->wake[1] : 0;
     }
     if (err != 0) {
-        close_end(&call->wake[0]);
-        close_end(&call->wake[1]);
-        call->wake[0] = call->wake[1] = -1;
+        close_end(&call->host->wake[0]);
+        close_end(&call->host->wake[1]);
+        call->host->wake[0] = call->host->wake[1] = -1;
     }
     forks_unlock();
     return err;
@@ -37,13 +40,13 @@ forward_signals(struct sphttp_call *call)
     char bytes[64];
     ssize_t n;
     bool any = false;
-    while (call->wake[0] >= 0 &&
-           (n = read(call->wake[0], bytes, sizeof(bytes))) > 0) {
+    while (call->host->wake[0] >= 0 &&
+           (n = read(call->host->wake[0], bytes, sizeof(bytes))) > 0) {
         any = true;
         /* Where it is full, the host has enough to wake up for. Where the host has
          * closed it, the number may be another file of its own. */
-        if (held_still(&call->forward) &&
-            write(call->forward.fd, bytes, (size_t)n) < 0) {
+        if (held_still(&call->host->forward) &&
+            write(call->host->forward.fd, bytes, (size_t)n) < 0) {
             continue;
         }
     }
@@ -55,26 +58,26 @@ wake_close(struct sphttp_call *call)
 {
     (void)forward_signals(call);
     forks_lock();
-    close_end(&call->wake[0]);
-    close_end(&call->wake[1]);
+    close_end(&call->host->wake[0]);
+    close_end(&call->host->wake[1]);
     forks_unlock();
 }
 
 void
 turn_begin(struct sphttp_call *call)
 {
-    call->turn_work = 0;
-    call->turn_end = now_ns() + TURN_NS;
+    call->host->turn_work = 0;
+    call->host->turn_end = now_ns() + TURN_NS;
 }
 
 /* Has so much been done that a look costs little beside it? */
 static bool
 look(struct sphttp_call *call, uint64_t work)
 {
-    call->turn_work += work;
-    bool due = call->turn_work >= LOOK_EVERY;
+    call->host->turn_work += work;
+    bool due = call->host->turn_work >= LOOK_EVERY;
     if (due) {
-        call->turn_work = 0;
+        call->host->turn_work = 0;
     }
     return due;
 }
@@ -82,7 +85,7 @@ look(struct sphttp_call *call, uint64_t work)
 bool
 turn_over(struct sphttp_call *call, uint64_t work)
 {
-    return look(call, work) && now_ns() >= call->turn_end;
+    return look(call, work) && now_ns() >= call->host->turn_end;
 }
 
 bool
@@ -90,6 +93,6 @@ signals_due(struct sphttp_call *call, uint64_t work)
 {
     /* In a loop's thread nobody writes to the pipe: it comes back now and then. */
     return look(call, work) &&
-           (call->in_loop ? now_ns() >= call->turn_end
+           (call->host->in_loop ? now_ns() >= call->host->turn_end
                           : forward_signals(call));
 }

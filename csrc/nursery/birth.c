@@ -1,6 +1,6 @@
 /* What a nursery and its children do first, each in its own process. What a child
  * needs, and needs no Python for, the nursery does once for all. */
-#include "nursery/nursery.h"
+#include "nursery/birth.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +9,8 @@
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "nursery/kill.h"
 
 int
 fail_call(struct sphttp_call *call, int trouble, int error)
@@ -38,7 +40,7 @@ be_alone(struct sphttp_call *call)
         return;
     }
     (void)prctl(PR_SET_NAME, NURSERY_NAME);
-    (void)close(call->nursery_end);
+    (void)close(call->nursery->given);
     while (waitpid(alone, NULL, 0) < 0 && errno == EINTR) {
     }
     _exit(0);
@@ -80,7 +82,7 @@ static void
 watch_over_lives(struct nursery *nursery)
 {
     /* A raw fork of the host may hold the socket's other end open. */
-    nursery->host_process = open_process(nursery->call->owner);
+    nursery->host_process = open_process(nursery->call->plan.owner);
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) == 0) {
         (void)held_set(&nursery->pulse, above_streams(ends[0]));
@@ -92,20 +94,17 @@ int
 nursery_begin(struct nursery *nursery, struct sphttp_call *call)
 {
     be_alone(call);
-    *nursery = (struct nursery){
-        .call = call,
-        .self = getpid(),
-        .host = call->nursery_end,
-        .host_process = -1,
-        .child_ends = -1,
-        .pulse.fd = -1,
-        .pulse_source = -1,
-    };
+    nursery->self = getpid();
+    nursery->host = nursery->given;
+    nursery->host_process = -1;
+    nursery->child_ends = -1;
+    nursery->pulse.fd = -1;
+    nursery->pulse_source = -1;
     (void)prctl(PR_SET_NAME, NURSERY_NAME);
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
     /* The children's copy of the call must not name it: they close it. */
-    call->nursery_end = -1;
-    call->in_child = true;
+    nursery->given = -1;
+    call->child.in_child = true;
     page_keep_ledger(call);
     reset_handlers();
     /* A host that ignores SIGCHLD would cost us every exit status. */
@@ -125,8 +124,9 @@ nursery_begin(struct nursery *nursery, struct sphttp_call *call)
         return fail_call(call, TROUBLE_SIGNALFD, -fd);
     }
     nursery->child_ends = fd;
-    if (call->directory.fd < 0 && !call->pool) { /* else a lost nursery's */
-        fd = scratch_make(call);
+    if (call->directory.fd < 0 && !call->plan.pool) { /* else a lost nursery's */
+        fd = scratch_make(call->plan.root, call->plan.owner,
+                          &call->ledger->scratch);
         if (!held_set(&call->directory, fd)) {
             return fail_call(call, TROUBLE_SCRATCH, fd < 0 ? -fd : EIO);
         }
@@ -142,7 +142,7 @@ nursery_begin(struct nursery *nursery, struct sphttp_call *call)
 void
 nursery_expect(const struct nursery *nursery)
 {
-    struct held *pulse = &nursery->call->pulse;
+    struct held *pulse = &nursery->call->child.pulse;
     pulse->fd = -1;
     if (nursery->pulse.fd < 0) {
         return;
@@ -163,13 +163,11 @@ void
 child_begin(const struct nursery *nursery, uint32_t index)
 {
     struct sphttp_call *call = nursery->call;
-    call->self = getpid();
-    if (call->pulse.fd >= 0) {
-        (void)fcntl(call->pulse.fd, F_SETOWN, call->self);
+    call->child.self = getpid();
+    if (call->child.pulse.fd >= 0) {
+        (void)fcntl(call->child.pulse.fd, F_SETOWN, call->child.self);
     }
     call->ledger = NULL; /* it is not mapped here; something else may be */
-    call->living = NULL;
-    call->report = NULL;
     if (nursery->pulse.fd >= 0) {
         (void)close(nursery->pulse.fd);
         (void)close(nursery->pulse_source);
@@ -180,7 +178,7 @@ child_begin(const struct nursery *nursery, uint32_t index)
     if (getppid() != nursery->self) {
         _exit(1);
     }
-    if (!call->setup) {
+    if (!call->plan.setup) {
         sphttp_child_begin(call);
     }
     (void)setpgid(0, 0);

@@ -1,14 +1,15 @@
 /* The end of everything below a nursery, whatever it does to stay: daemons,
  * stopped processes, trees that grow while they are cut down. Async-signal-safe. */
-#include "nursery/nursery.h"
+#include "nursery/kill.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "shared/store.h"
 
 /* Open for reading; also where the last descriptor is gone: no child will be
  * forked any more that could inherit the higher limit. */
@@ -128,9 +129,9 @@ kill_children(int whom)
 void
 kill_slots(const struct sphttp_call *call)
 {
-    for (uint32_t i = 0; i < call->alive; i++) {
-        if (call->living[i].pid > 0) {
-            kill_with_group(call->living[i].pid);
+    for (uint32_t i = 0; i < call->plan.alive; i++) {
+        if (call->ledger->living[i].pid > 0) {
+            kill_with_group(call->ledger->living[i].pid);
         }
     }
 }
@@ -138,8 +139,8 @@ kill_slots(const struct sphttp_call *call)
 bool
 all_are_strangers(const struct sphttp_call *call)
 {
-    for (uint32_t i = 0; i < call->alive; i++) {
-        pid_t pid = call->living[i].pid;
+    for (uint32_t i = 0; i < call->plan.alive; i++) {
+        pid_t pid = call->ledger->living[i].pid;
         if (pid > 0 && (kill(pid, 0) == 0 || errno != EPERM)) {
             return false;
         }
@@ -147,22 +148,24 @@ all_are_strangers(const struct sphttp_call *call)
     return true;
 }
 
-/* Take note of those that have ended. 1: some had; 0: none; -1: none is left. */
-static int
-reap(struct nursery *nursery)
+/* What is left of children while they are killed. */
+struct killed {
+    const struct sphttp_call *call;
+    bool reaped; /* some, this time */
+};
+
+static void
+note_killed(void *whose, pid_t pid, int status, const struct rusage *usage)
 {
-    struct sphttp_call *call = nursery->call;
-    int reaped = 0;
-    pid_t pid;
-    while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {
-        reaped = 1;
-        for (uint32_t i = 0; i < call->alive; i++) {
-            if (call->living[i].pid == pid) {
-                call->living[i].pid = 0; /* the number may be anybody's now */
-            }
+    struct killed *killed = whose;
+    (void)status;
+    (void)usage;
+    killed->reaped = true;
+    for (uint32_t i = 0; i < killed->call->plan.alive; i++) {
+        if (killed->call->ledger->living[i].pid == pid) {
+            killed->call->ledger->living[i].pid = 0; /* anybody's now */
         }
     }
-    return pid < 0 ? -1 : reaped;
 }
 
 _Noreturn void
@@ -180,17 +183,20 @@ end_everything(struct nursery *nursery)
         if (!listed) {
             kill_slots(call);
         }
-        int reaped = reap(nursery);
+        struct killed killed = {.call = call};
+        bool left = reap_ended(note_killed, &killed);
         /* What is left may be strangers: that nobody can name, or kill. */
-        if (reaped < 0 || waited > (listed ? 3 : 1) * SECOND) {
+        if (!left || waited > (listed ? 3 : 1) * SECOND) {
             break;
         }
-        if (reaped == 0) {
+        if (!killed.reaped) {
             (void)nanosleep(&(struct timespec){0, 5000000}, NULL);
         }
     }
     if (call->directory.fd >= 0) {
-        (void)scratch_remove(call);
+        char path[SCRATCH_SIZE];
+        store_path(call, path);
+        (void)scratch_remove(path, call->directory.fd);
     }
     _exit(0);
 }

@@ -1,12 +1,16 @@
 /* What the nursery does about time, and about a call that is cut short. Its clocks
  * are its own: what the page says of a time is taken where it can be true. */
-#include "nursery/nursery.h"
+#include "nursery/limits.h"
+
+#include "nursery/hands.h"
+#include "nursery/kill.h"
+#include "nursery/strays.h"
 
 /* The child whose hand it is; 0: there is none. */
 static pid_t
 child_of(const struct sphttp_call *call, uint32_t hand)
 {
-    return call->living[hand / call->lanes].pid;
+    return call->ledger->living[hand / call->plan.lanes].pid;
 }
 
 /* A clock that began before our children were stopped, and was not seen until they
@@ -22,8 +26,8 @@ static void
 look_at(const struct nursery *nursery, uint32_t hand, int64_t now)
 {
     struct sphttp_call *call = nursery->call;
-    struct seen *seen = &call->seen[hand];
-    int64_t born = call->living[hand / call->lanes].forked_ns;
+    struct seen *seen = &call->nursery->seen[hand];
+    int64_t born = call->ledger->living[hand / call->plan.lanes].forked_ns;
     /* In this order: of an item that is taken meanwhile the clock is younger. */
     uint32_t item = hand_item(call, hand);
     int64_t since = page_since(call, hand, born, now);
@@ -33,18 +37,19 @@ look_at(const struct nursery *nursery, uint32_t hand, int64_t now)
         since = seen->looked;
     }
     seen->looked = now;
-    if (!call->setup || since != 0) {
+    if (!call->plan.setup || since != 0) {
         seen->ready = true; /* once it was, it is */
     }
     if (!runs) {
         seen->item = 0;
         int64_t leaving;
-        if (call->lanes > 1 || /* it never says so; and another hand may be busy */
+        if (call->plan.lanes > 1 || /* it never says so; and another hand may be busy */
             page_leaving(call, hand, born, now, &leaving) == 0) {
             seen->leaving = 0;
         }
         else if (seen->leaving == 0) {
-            seen->leaving = not_while_stopped(nursery, leaving != 0 ? leaving : now);
+            seen->leaving =
+                not_while_stopped(nursery, leaving != 0 ? leaving : now);
         }
         return;
     }
@@ -64,7 +69,7 @@ limits_look(const struct nursery *nursery)
 {
     const struct sphttp_call *call = nursery->call;
     int64_t now = now_ns();
-    for (uint32_t hand = 0; hand < call->alive * call->lanes; hand++) {
+    for (uint32_t hand = 0; hand < call->plan.hands; hand++) {
         if (child_of(call, hand) != 0) {
             look_at(nursery, hand, now);
         }
@@ -74,8 +79,8 @@ limits_look(const struct nursery *nursery)
 void
 limits_shift(struct sphttp_call *call, int64_t ns)
 {
-    for (uint32_t hand = 0; hand < call->alive * call->lanes; hand++) {
-        struct seen *seen = &call->seen[hand];
+    for (uint32_t hand = 0; hand < call->plan.hands; hand++) {
+        struct seen *seen = &call->nursery->seen[hand];
         seen->since += seen->since != 0 ? ns : 0;
         seen->leaving += seen->leaving != 0 ? ns : 0;
     }
@@ -88,7 +93,7 @@ kill_item(struct sphttp_call *call, uint32_t hand, uint32_t item,
 {
     int64_t index = hand_give_up(call, hand, item, kind);
     if (index >= 0) { /* else it has just been committed */
-        call->seen[hand].asked = index;
+        call->nursery->seen[hand].asked = index;
         kill_with_group(child_of(call, hand));
     }
 }
@@ -115,19 +120,19 @@ static int64_t
 due(const struct nursery *nursery, int64_t now)
 {
     const struct sphttp_call *call = nursery->call;
-    bool shorter = call->timeout_ns != 0 && call->timeout_ns < call->leave_ns;
-    int64_t next = now + (shorter ? call->timeout_ns : call->leave_ns);
-    if (call->hold && next > now + SECOND) {
+    int64_t timeout = call->plan.timeout_ns, leave = call->plan.leave_ns;
+    int64_t next = now + (timeout != 0 && timeout < leave ? timeout : leave);
+    if (call->plan.hold && next > now + SECOND) {
         next = now + SECOND; /* the host may wait for news that was lost */
     }
-    for (uint32_t hand = 0; hand < call->alive * call->lanes; hand++) {
-        const struct seen *seen = &call->seen[hand];
+    for (uint32_t hand = 0; hand < call->plan.hands; hand++) {
+        const struct seen *seen = &call->nursery->seen[hand];
         int64_t end = INT64_MAX;
-        if (seen->item != 0 && seen->since != 0 && call->timeout_ns != 0) {
-            end = seen->since + call->timeout_ns;
+        if (seen->item != 0 && seen->since != 0 && timeout != 0) {
+            end = seen->since + timeout;
         }
         else if (seen->item == 0 && seen->leaving != 0) {
-            end = seen->leaving + call->leave_ns;
+            end = seen->leaving + leave;
         }
         if (child_of(call, hand) != 0 && end < next) {
             next = end;
@@ -140,8 +145,9 @@ void
 limits_enforce(struct nursery *nursery)
 {
     struct sphttp_call *call = nursery->call;
+    int64_t timeout = call->plan.timeout_ns, leave = call->plan.leave_ns;
     int64_t now = now_ns();
-    if (call->deadline_ns != 0 && now >= call->deadline_ns &&
+    if (call->plan.deadline_ns != 0 && now >= call->plan.deadline_ns &&
         call->ledger->stop != STOP_ALL) {
         call->ledger->overdue = 1;
         call->ledger->stop = STOP_ALL;
@@ -154,18 +160,18 @@ limits_enforce(struct nursery *nursery)
     if (nursery->due_ns != 0) {
         strays_settle(nursery);
     }
-    for (uint32_t hand = 0; hand < call->alive * call->lanes; hand++) {
-        struct seen *seen = &call->seen[hand];
+    for (uint32_t hand = 0; hand < call->plan.hands; hand++) {
+        struct seen *seen = &call->nursery->seen[hand];
         if (child_of(call, hand) == 0) {
             continue;
         }
-        if (call->timeout_ns != 0 && seen->item != 0 && seen->since != 0 &&
-            now - seen->since >= call->timeout_ns) {
+        if (timeout != 0 && seen->item != 0 && seen->since != 0 &&
+            now - seen->since >= timeout) {
             kill_item(call, hand, seen->item, ITEM_LATE);
             seen->item = 0;
         }
         else if (seen->item == 0 && seen->leaving != 0 &&
-                 now - seen->leaving >= call->leave_ns) {
+                 now - seen->leaving >= leave) {
             kill_leaver(call, hand);
             seen->leaving = now; /* killed is killed */
         }
@@ -177,22 +183,24 @@ int64_t
 limits_next(const struct nursery *nursery)
 {
     const struct sphttp_call *call = nursery->call;
-    int64_t next = call->deadline_ns != 0 ? call->deadline_ns : INT64_MAX;
+    int64_t deadline = call->plan.deadline_ns;
+    int64_t next = deadline != 0 ? deadline : INT64_MAX;
     /* A host that lets items start waits for news of others. */
-    bool clocks = (nursery->running > 0 || call->hold) && !nursery->paused;
+    bool clocks = !nursery->paused &&
+                  (nursery->running > 0 || call->plan.hold);
     return clocks && nursery->due_ns < next ? nursery->due_ns : next;
 }
 
 bool
-limits_cut(struct sphttp_call *call, bool patient)
+limits_cut(struct sphttp_call *call, bool spare_nurseries)
 {
-    for (uint32_t hand = 0; hand < call->alive * call->lanes; hand++) {
+    for (uint32_t hand = 0; hand < call->plan.hands; hand++) {
         uint32_t item = hand_item(call, hand);
         if (child_of(call, hand) != 0 && item != 0) {
             kill_item(call, hand, item, ITEM_CUT);
         }
     }
-    int whom = patient ? KILL_OTHERS : KILL_OTHERS | KILL_NURSERIES;
+    int whom = spare_nurseries ? KILL_OTHERS : KILL_OTHERS | KILL_NURSERIES;
     if (kill_children(whom) < 0) {
         kill_slots(call);
         return false;

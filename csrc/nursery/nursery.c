@@ -7,19 +7,29 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
-#include <sys/resource.h>
+#include <stdlib.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
+
+#include "child/hand.h"
+#include "digest/child.h"
+#include "nursery/birth.h"
+#include "nursery/hands.h"
+#include "nursery/kill.h"
+#include "nursery/limits.h"
+#include "nursery/pause.h"
+#include "nursery/strays.h"
+#include "shared/news.h"
+#include "shared/pool.h"
+#include "shared/store.h"
 
 /* Note that item `index` is in that hand. */
 static void
 hand_out(struct sphttp_call *call, uint32_t index, uint32_t hand)
 {
-    call->report[index].started_ns = now_ns();
-    call->report[index].attempts++;
+    call->ledger->report[index].started_ns = now_ns();
+    call->ledger->report[index].attempts++;
     page_hand_out(call, index, hand);
 }
 
@@ -27,8 +37,8 @@ static void
 take_back(struct sphttp_call *call, uint32_t index)
 {
     page_free_item(call, index);
-    call->report[index].started_ns = 0;
-    call->report[index].attempts--;
+    call->ledger->report[index].started_ns = 0;
+    call->ledger->report[index].attempts--;
 }
 
 /* A fork was refused: go on with the children there are; without any, try again
@@ -59,38 +69,38 @@ static bool
 fork_child(struct nursery *nursery, uint32_t index, uint32_t slot)
 {
     struct sphttp_call *call = nursery->call;
-    call->slot = slot;
-    call->hand = slot * call->lanes;
-    for (uint32_t lane = 0; lane < call->lanes; lane++) {
-        page_clear_hand(call, call->hand + lane);
-        call->seen[call->hand + lane] = (struct seen){
-            .asked = call->pool ? -1 : (int64_t)index};
+    call->child.slot = slot;
+    call->child.hand = slot * call->plan.lanes;
+    for (uint32_t lane = 0; lane < call->plan.lanes; lane++) {
+        page_clear_hand(call, call->child.hand + lane);
+        nursery->seen[call->child.hand + lane] = (struct seen){
+            .asked = call->plan.pool ? -1 : (int64_t)index};
     }
-    call->living[slot].forked_ns = now_ns();
-    if (!call->pool) {
-        hand_out(call, index, call->hand);
+    call->ledger->living[slot].forked_ns = now_ns();
+    if (!call->plan.pool) {
+        hand_out(call, index, call->child.hand);
     }
     nursery_expect(nursery);
     pid_t pid = bare_fork();
     if (pid == 0) {
-        child_begin(nursery, call->pool ? slot : index);
+        child_begin(nursery, call->plan.pool ? slot : index);
         return true;
     }
     int err = errno;
-    close_end(&call->pulse.fd);
+    close_end(&call->child.pulse.fd);
     if (pid < 0) {
-        if (!call->pool) {
+        if (!call->plan.pool) {
             take_back(call, index);
         }
         be_refused(nursery, err);
         return false;
     }
-    if (!call->pool) {
-        call->report[index].pid = pid;
+    if (!call->plan.pool) {
+        call->ledger->report[index].pid = pid;
         nursery->next = index + 1;
     }
-    call->living[slot].born_ns = now_ns();
-    call->living[slot].pid = pid; /* last: who sees it sees the rest */
+    call->ledger->living[slot].born_ns = now_ns();
+    call->ledger->living[slot].pid = pid; /* last: who sees it sees the rest */
     nursery->running++;
     nursery->hungry_ns = 0;
     return false;
@@ -101,8 +111,9 @@ static bool
 slot_left(const struct sphttp_call *call, uint32_t slot)
 {
     bool left = false;
-    for (uint32_t lane = 0; lane < call->lanes; lane++) {
-        left = left || page_set_aside(call, slot * call->lanes + lane) >= 0;
+    for (uint32_t lane = 0; lane < call->plan.lanes; lane++) {
+        uint32_t hand = slot * call->plan.lanes + lane;
+        left = left || page_set_aside(call, hand) >= 0;
     }
     return left;
 }
@@ -116,26 +127,27 @@ slot_to_fill(struct nursery *nursery)
         nursery->starved = false;
     }
     if (page_stopped(call) != 0 || nursery->starved || nursery->paused ||
-        nursery->told || strays_spent(nursery) || nursery->running >= call->alive) {
+        nursery->reported || strays_spent(nursery) ||
+        nursery->running >= call->plan.alive) {
         return -1;
     }
-    if (call->pool) {
+    if (call->plan.pool) {
         nursery->next = page_next(call);
     }
     /* After the loss of a nursery the next one finds gaps. */
-    while (nursery->next < call->count &&
+    while (nursery->next < call->plan.count &&
            page_item(call, nursery->next) != ITEM_FREE) {
         nursery->next++;
     }
-    bool any = nursery->next < call->count &&
-               (!call->hold || nursery->next < call->ledger->watermark);
-    uint32_t slot = nursery->next % call->alive; /* most often the free one */
-    for (uint32_t i = 0; i < call->alive; i++) {
-        bool wanted = any || (call->pool && slot_left(call, slot));
-        if (call->living[slot].pid == 0 && wanted) {
+    bool any = nursery->next < call->plan.count &&
+               (!call->plan.hold || nursery->next < call->ledger->watermark);
+    uint32_t slot = nursery->next % call->plan.alive; /* most often the free one */
+    for (uint32_t i = 0; i < call->plan.alive; i++) {
+        bool wanted = any || (call->plan.pool && slot_left(call, slot));
+        if (call->ledger->living[slot].pid == 0 && wanted) {
             return slot;
         }
-        slot = (slot + 1) % call->alive;
+        slot = (slot + 1) % call->plan.alive;
     }
     return -1;
 }
@@ -150,21 +162,23 @@ finish_hand(struct nursery *nursery, uint32_t hand, int status,
     uint32_t item = strays_item_left(call, hand, status);
     uint64_t kind = hand_kind_of_lost(call, item);
     int64_t lost = hand_give_up(call, hand, item, kind);
-    int64_t index = lost >= 0 ? lost : call->seen[hand].asked;
+    int64_t index = lost >= 0 ? lost : nursery->seen[hand].asked;
     if (index < 0) {
         return false; /* a pool's, and it had nothing in hand */
     }
+    struct report *report = &call->ledger->report[index];
     /* An item is begun so often and no more, unless its word was freed by a stray. */
-    bool begun = call->report[index].attempts <= (uint64_t)call->retries + 1;
+    bool begun = report->attempts <= (uint64_t)call->plan.retries + 1;
     if (lost >= 0 && kind == ITEM_FREE) {
-        call->lives[index]++;
-        record_remove(call, (uint32_t)index); /* half a one, or not committed */
-        nursery->next = index < nursery->next ? (uint32_t)index : nursery->next;
+        nursery->lives[index]++;
+        store_remove(call, (uint32_t)index); /* half a one, or not committed */
+        if (index < nursery->next) {
+            nursery->next = (uint32_t)index;
+        }
         return begun;
     }
     page_settle(call, (uint32_t)index, true);
-    struct report *report = &call->report[index];
-    report->pid = call->living[hand / call->lanes].pid;
+    report->pid = call->ledger->living[hand / call->plan.lanes].pid;
     report->wait_status = status;
     report->max_rss = (int64_t)usage->ru_maxrss * 1024;
     report->cpu_ns =
@@ -172,8 +186,8 @@ finish_hand(struct nursery *nursery, uint32_t hand, int status,
         (int64_t)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) * 1000;
     report->ended_ns = now_ns();
     if (!item_committed(page_item(call, (uint32_t)index)) &&
-        call->stop_at_failure != 0) {
-        page_stop(call->page, call->stop_at_failure);
+        call->plan.stop_at_failure != 0) {
+        page_stop(call->page, call->plan.stop_at_failure);
     }
     (void)news_push(call, (uint32_t)index);
     return begun;
@@ -184,10 +198,10 @@ static void
 note_unready(struct nursery *nursery, uint32_t slot, int status)
 {
     struct sphttp_call *call = nursery->call;
-    const struct alive *child = &call->living[slot];
-    uint32_t hand = slot * call->lanes;
+    const struct alive *child = &call->ledger->living[slot];
+    uint32_t hand = slot * call->plan.lanes;
     struct remark *remark = &call->ledger->unready;
-    if (!call->setup || call->seen[hand].ready ||
+    if (!call->plan.setup || nursery->seen[hand].ready ||
         page_since(call, hand, child->forked_ns, now_ns()) != 0 ||
         page_stopped(call) == STOP_ALL) {
         return;
@@ -207,38 +221,29 @@ finish_slot(struct nursery *nursery, uint32_t slot, int status,
     struct sphttp_call *call = nursery->call;
     note_unready(nursery, slot, status);
     bool begun = false;
-    for (uint32_t lane = 0; lane < call->lanes; lane++) {
-        uint32_t hand = slot * call->lanes + lane;
+    for (uint32_t lane = 0; lane < call->plan.lanes; lane++) {
+        uint32_t hand = slot * call->plan.lanes + lane;
         begun = finish_hand(nursery, hand, status, usage) || begun;
     }
     nursery->fruitless = begun ? 0 : nursery->fruitless + 1;
-    if (call->pool) {
+    if (call->plan.pool) {
         news_missed(call);
     }
     /* Reaped: from now on the number may be anybody's. */
-    call->living[slot].pid = 0;
+    call->ledger->living[slot].pid = 0;
     nursery->running--;
     nursery->starved = false;
 }
 
-/* Take note of every child that has ended. Any may be waited for here: what
- * is not in a slot was left to us by one that is gone. True: others live. */
-static bool
-reap_ended(struct nursery *nursery)
+/* A child has ended. What is in no slot was left to us by one that is gone. */
+static void
+note_end(void *whose, pid_t pid, int status, const struct rusage *usage)
 {
-    const struct sphttp_call *call = nursery->call;
-    for (;;) {
-        int status;
-        struct rusage usage;
-        pid_t pid = wait4(-1, &status, WNOHANG, &usage);
-        if (pid <= 0) {
-            return pid == 0;
-        }
-        for (uint32_t i = 0; i < call->alive; i++) {
-            if (call->living[i].pid == pid) {
-                finish_slot(nursery, i, status, &usage);
-                break;
-            }
+    struct nursery *nursery = whose;
+    for (uint32_t i = 0; i < nursery->call->plan.alive; i++) {
+        if (nursery->call->ledger->living[i].pid == pid) {
+            finish_slot(nursery, i, status, usage);
+            return;
         }
     }
 }
@@ -311,7 +316,7 @@ mind_page(struct nursery *nursery)
 static void
 tell_host(struct nursery *nursery)
 {
-    nursery->told = true;
+    nursery->reported = true;
     strays_settle_all(nursery);
     (void)send(nursery->host, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
@@ -319,7 +324,7 @@ tell_host(struct nursery *nursery)
 /* May nurseries of calls that our children made, and did not live to see the end
  * of, still clean up after themselves? This call ends after they have. */
 static bool
-patient(struct nursery *nursery)
+nested_may_end(struct nursery *nursery)
 {
     if (nursery->patience_ns == 0) {
         nursery->patience_ns = now_ns() + SECOND;
@@ -331,8 +336,8 @@ patient(struct nursery *nursery)
 static void
 forget_strangers(struct nursery *nursery)
 {
-    for (uint32_t i = 0; i < nursery->call->alive; i++) {
-        nursery->call->living[i].pid = 0;
+    for (uint32_t i = 0; i < nursery->call->plan.alive; i++) {
+        nursery->call->ledger->living[i].pid = 0;
     }
     nursery->running = 0;
 }
@@ -345,7 +350,7 @@ tend(struct nursery *nursery, bool left)
     struct sphttp_call *call = nursery->call;
     uint32_t stop = page_stopped(call);
     if (stop == STOP_ALL && left) {
-        bool wait = patient(nursery);
+        bool wait = nested_may_end(nursery);
         bool listed = limits_cut(call, wait);
         /* For a stranger that must not be killed, another user's, not for ever. */
         bool hope = now_ns() < nursery->patience_ns + 2 * SECOND;
@@ -357,7 +362,8 @@ tend(struct nursery *nursery, bool left)
         forget_strangers(nursery);
     }
     bool over = nursery->running == 0 &&
-                (stop != 0 || nursery->next >= call->count || strays_spent(nursery));
+                (stop != 0 || nursery->next >= call->plan.count ||
+                 strays_spent(nursery));
     if (over && stop == 0 && strays_find_forgotten(nursery)) {
         return 0;
     }
@@ -367,10 +373,11 @@ tend(struct nursery *nursery, bool left)
                    ? nursery->again_ns
                    : next;
     }
-    if (!nursery->told && left && patient(nursery) && kill_children(0) > 0) {
+    if (!nursery->reported && left && nested_may_end(nursery) &&
+        kill_children(0) > 0) {
         return now_ns() + 2000000;
     }
-    if (!nursery->told) {
+    if (!nursery->reported) {
         tell_host(nursery);
     }
     return INT64_MAX;
@@ -380,13 +387,13 @@ tend(struct nursery *nursery, bool left)
 static uint32_t
 be_child(struct sphttp_call *call, uint32_t index)
 {
-    if (call->pool) {
+    if (call->plan.pool) {
         pool_enter(call);
     }
-    if (call->digest != NULL) {
+    if (call->plan.digest != NULL) {
         digest_serve(call, index); /* it never comes back */
     }
-    int64_t taken = call->pool ? hand_take(call, 0) : index;
+    int64_t taken = call->plan.pool ? hand_take(call, 0) : index;
     if (taken < 0) { /* others have taken all there was */
         sphttp_child_begin(call); /* it does not end for want of its setup */
         _exit(0);
@@ -394,21 +401,38 @@ be_child(struct sphttp_call *call, uint32_t index)
     return (uint32_t)taken;
 }
 
+int
+nursery_open(struct sphttp_call *call)
+{
+    size_t hands = (size_t)call->plan.alive * call->plan.lanes;
+    size_t seen = hands * sizeof(struct seen);
+    size_t lives = call->plan.count * sizeof(uint32_t);
+    struct nursery *nursery = calloc(1, sizeof(*nursery) + seen + lives);
+    if (nursery == NULL) {
+        return -ENOMEM;
+    }
+    nursery->call = call;
+    nursery->given = -1;
+    nursery->lives = (uint32_t *)(nursery->seen + hands);
+    call->nursery = nursery;
+    return 0;
+}
+
 uint32_t
 nursery_run(struct sphttp_call *call)
 {
-    struct nursery nursery;
-    (void)nursery_begin(&nursery, call); /* where it failed, no child is forked */
+    struct nursery *nursery = call->nursery;
+    (void)nursery_begin(nursery, call); /* where it failed, no child is forked */
     for (;;) {
-        int64_t slot = slot_to_fill(&nursery);
-        uint32_t index = nursery.next;
-        if (slot >= 0 && fork_child(&nursery, index, (uint32_t)slot)) {
+        int64_t slot = slot_to_fill(nursery);
+        uint32_t index = nursery->next;
+        if (slot >= 0 && fork_child(nursery, index, (uint32_t)slot)) {
             return be_child(call, index);
         }
-        bool left = reap_ended(&nursery);
-        mind_page(&nursery);
-        limits_enforce(&nursery); /* also while there are children to fork */
-        int64_t until = slot_to_fill(&nursery) >= 0 ? 0 : tend(&nursery, left);
-        wait_for_event(&nursery, until);
+        bool left = reap_ended(note_end, nursery);
+        mind_page(nursery);
+        limits_enforce(nursery); /* also while there are children to fork */
+        int64_t until = slot_to_fill(nursery) >= 0 ? 0 : tend(nursery, left);
+        wait_for_event(nursery, until);
     }
 }

@@ -1,16 +1,16 @@
 /* A terminal's Ctrl-Z stops the host, which has told us so: the children stop too,
  * and their clocks. The call's own deadline does not. */
-#include "nursery/nursery.h"
+#include "nursery/pause.h"
 
-#include <signal.h>
+#include "nursery/limits.h"
 
 /* Send it to each child with its group, as the terminal does to a group. */
 static void
 send_to_children(const struct nursery *nursery, int number)
 {
     const struct sphttp_call *call = nursery->call;
-    for (uint32_t slot = 0; slot < call->alive; slot++) {
-        pid_t pid = call->living[slot].pid;
+    for (uint32_t slot = 0; slot < call->plan.alive; slot++) {
+        pid_t pid = call->ledger->living[slot].pid;
         /* A child that was just forked may lead no group yet. */
         if (pid > 0 && kill(-pid, number) != 0) {
             (void)kill(pid, number);

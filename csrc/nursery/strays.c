@@ -1,6 +1,9 @@
 /* What a nursery does about a page that makes no sense: children have scribbled on
  * it. A call goes on all the same, and comes to its end. */
-#include "nursery/nursery.h"
+#include "nursery/strays.h"
+
+#include "nursery/hands.h"
+#include "shared/news.h"
 
 enum {
     STRAYS_MOST = 1000, /* that a call of so many items may have to bear */
@@ -11,8 +14,9 @@ bool
 strays_spent(const struct nursery *nursery)
 {
     const struct sphttp_call *call = nursery->call;
-    uint32_t strays = call->count < STRAYS_MOST ? call->count : STRAYS_MOST;
-    return nursery->fruitless > call->alive + strays + UNLUCKY;
+    uint32_t count = call->plan.count;
+    uint32_t strays = count < STRAYS_MOST ? count : STRAYS_MOST;
+    return nursery->fruitless > call->plan.alive + strays + UNLUCKY;
 }
 
 uint32_t
@@ -20,8 +24,8 @@ strays_item_left(const struct sphttp_call *call, uint32_t hand, int status)
 {
     uint32_t item = hand_item(call, hand);
     bool there = item != 0 && page_runs(call, item - 1, hand);
-    bool idle = status == 0 && !call->tell; /* tell_host sees to the rest */
-    return there || idle || call->seen[hand].asked >= 0
+    bool idle = status == 0 && !call->plan.tell; /* tell_host sees to the rest */
+    return there || idle || call->nursery->seen[hand].asked >= 0
                ? item
                : (uint32_t)(page_find(call, hand) + 1);
 }
@@ -30,10 +34,10 @@ bool
 strays_find_forgotten(struct nursery *nursery)
 {
     struct sphttp_call *call = nursery->call;
-    if (!call->pool || strays_spent(nursery)) {
+    if (!call->plan.pool || strays_spent(nursery)) {
         return false;
     }
-    for (uint32_t i = 0; i < call->count; i++) {
+    for (uint32_t i = 0; i < call->plan.count; i++) {
         if (page_item(call, i) == ITEM_FREE) {
             nursery->fruitless++;
             nursery->next = i;
@@ -48,9 +52,9 @@ strays_find_forgotten(struct nursery *nursery)
 static bool
 is_somebodys(const struct sphttp_call *call, uint32_t index)
 {
-    for (uint32_t hand = 0; hand < call->alive * call->lanes; hand++) {
-        if (call->living[hand / call->lanes].pid != 0 &&
-            call->seen[hand].asked == (int64_t)index) {
+    for (uint32_t hand = 0; hand < call->plan.hands; hand++) {
+        if (call->ledger->living[hand / call->plan.lanes].pid != 0 &&
+            call->nursery->seen[hand].asked == (int64_t)index) {
             return true;
         }
     }
@@ -66,7 +70,8 @@ runs_nowhere(const struct sphttp_call *call, uint32_t index, uint64_t word)
     uint32_t other = page_in_hand(call, hand);
     bool elsewhere = other != 0 && other != index + 1 &&
                      page_runs(call, other - 1, hand);
-    return (elsewhere || call->living[hand / call->lanes].pid == 0) &&
+    uint32_t slot = hand / call->plan.lanes;
+    return (elsewhere || call->ledger->living[slot].pid == 0) &&
            page_item(call, index) == word;
 }
 
@@ -74,21 +79,22 @@ void
 strays_settle(struct nursery *nursery)
 {
     struct sphttp_call *call = nursery->call;
-    uint32_t end = call->pool ? call->count : nursery->next;
-    if (!call->tell) {
+    uint32_t end = call->plan.pool ? call->plan.count : nursery->next;
+    if (!call->plan.tell) {
         return; /* the host looks when all is over */
     }
     for (uint32_t i = 0; i < end; i++) {
         uint64_t word = page_item(call, i);
         uint64_t kind = word & ITEM_KIND;
-        if (kind == ITEM_FREE || (call->pool && item_committed(word)) ||
-            (call->pool && kind == ITEM_RUN && !runs_nowhere(call, i, word)) ||
-            is_somebodys(call, i)) {
+        bool pools = call->plan.pool && /* it is some child's business */
+                     (item_committed(word) ||
+                      (kind == ITEM_RUN && !runs_nowhere(call, i, word)));
+        if (kind == ITEM_FREE || pools || is_somebodys(call, i)) {
             continue;
         }
         page_settle(call, i, false);
-        if (call->report[i].ended_ns == 0) {
-            call->report[i].ended_ns = now_ns();
+        if (call->ledger->report[i].ended_ns == 0) {
+            call->ledger->report[i].ended_ns = now_ns();
         }
     }
     news_missed(call);
@@ -99,7 +105,7 @@ strays_settle_all(struct nursery *nursery)
 {
     struct sphttp_call *call = nursery->call;
     bool stopped = page_stopped(call) != 0;
-    for (uint32_t i = 0; i < call->count; i++) {
+    for (uint32_t i = 0; i < call->plan.count; i++) {
         page_settle(call, i, !stopped);
     }
 }

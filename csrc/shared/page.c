@@ -1,6 +1,8 @@
 /* The shared page and the ledger: how they are laid out, and what host and nursery
  * read of a page that any child may have scribbled on. */
-#include "internal.h"
+#include "shared/page.h"
+
+#include "shared/call.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -26,33 +28,34 @@ page_open(struct sphttp_call *call)
 {
     /* What is taken from several sides begins with a cache line. */
     size_t hands = (sizeof(struct page) + 63) / 64 * 64;
-    size_t states = hands + sizeof(struct hand) * call->alive * call->lanes;
+    size_t states = hands + sizeof(struct hand) * call->plan.alive *
+                                call->plan.lanes;
     /* One more than there are items: the call itself. */
-    size_t count = (size_t)call->count + 1;
+    size_t count = (size_t)call->plan.count + 1;
     size_t links = states + sizeof(uint64_t) * count;
-    size_t larges = links + (call->tell ? sizeof(uint32_t) * count : 0);
+    size_t larges = links + (call->plan.tell ? sizeof(uint32_t) * count : 0);
     larges = (larges + 7) / 8 * 8;
-    call->page_size = larges;
-    if (call->lanes > 1) {
-        call->page_size += sizeof(struct large) * count;
+    call->plan.page_size = larges;
+    if (call->plan.lanes > 1) {
+        call->plan.page_size += sizeof(struct large) * count;
     }
     size_t living = (sizeof(struct ledger) + 63) / 64 * 64;
-    size_t reports = living + sizeof(struct alive) * call->alive;
-    call->ledger_size = reports + sizeof(struct report) * count;
-    char *page = share(call->page_size);
+    size_t reports = living + sizeof(struct alive) * call->plan.alive;
+    call->plan.ledger_size = reports + sizeof(struct report) * count;
+    char *page = share(call->plan.page_size);
     call->page = (void *)page;
-    char *ledger = share(call->ledger_size);
+    char *ledger = share(call->plan.ledger_size);
     call->ledger = (void *)ledger;
     if (page == NULL || ledger == NULL) {
         return -ENOMEM;
     }
     call->hands = (void *)(page + hands);
     call->state = (void *)(page + states);
-    call->link = call->tell ? (void *)(page + links) : NULL;
-    call->larges = call->lanes > 1 ? (void *)(page + larges) : NULL;
-    call->living = (void *)(ledger + living);
-    call->report = (void *)(ledger + reports);
-    call->page->watermark = call->ledger->watermark = call->count;
+    call->link = call->plan.tell ? (void *)(page + links) : NULL;
+    call->larges = call->plan.lanes > 1 ? (void *)(page + larges) : NULL;
+    call->ledger->living = (void *)(ledger + living);
+    call->ledger->report = (void *)(ledger + reports);
+    call->page->watermark = call->ledger->watermark = call->plan.count;
     return 0;
 }
 
@@ -60,11 +63,11 @@ void
 page_close(struct sphttp_call *call)
 {
     if (call->page != NULL) {
-        (void)munmap(call->page, call->page_size);
+        (void)munmap(call->page, call->plan.page_size);
         call->page = NULL;
     }
     if (call->ledger != NULL) {
-        (void)munmap(call->ledger, call->ledger_size);
+        (void)munmap(call->ledger, call->plan.ledger_size);
         call->ledger = NULL;
     }
 }
@@ -72,32 +75,32 @@ page_close(struct sphttp_call *call)
 void
 page_keep_ledger(const struct sphttp_call *call)
 {
-    (void)madvise(call->ledger, call->ledger_size, MADV_DONTFORK);
+    (void)madvise(call->ledger, call->plan.ledger_size, MADV_DONTFORK);
 }
 
 /* --- Waking and stopping ---------------------------------------------------------- */
 
 bool
-page_sleep(struct page *page, uint32_t mark, int64_t most_ns)
+page_sleep(struct page *page, uint32_t watermark, int64_t most_ns)
 {
     struct timespec most = {most_ns / SECOND, most_ns % SECOND};
-    return syscall(SYS_futex, &page->watermark, FUTEX_WAIT, mark, &most, NULL,
-                   0) == 0 ||
+    return syscall(SYS_futex, &page->watermark, FUTEX_WAIT, watermark, &most,
+                   NULL, 0) == 0 ||
            (errno != EINTR && errno != ETIMEDOUT);
 }
 
 bool
-page_await_mark(struct page *page, uint32_t mark)
+page_await_watermark(struct page *page, uint32_t watermark)
 {
-    (void)syscall(SYS_futex, &page->watermark, FUTEX_WAIT, mark, NULL, NULL,
-                  0);
+    (void)syscall(SYS_futex, &page->watermark, FUTEX_WAIT, watermark, NULL,
+                  NULL, 0);
     return true;
 }
 
 void
-page_raise_watermark(struct page *page, uint32_t mark)
+page_raise_watermark(struct page *page, uint32_t watermark)
 {
-    page->watermark = mark;
+    page->watermark = watermark;
     (void)syscall(SYS_futex, &page->watermark, FUTEX_WAKE, INT_MAX, NULL,
                   NULL, 0);
 }
@@ -109,7 +112,7 @@ page_stop(struct page *page, uint32_t how)
     while ((now < how || now > STOP_ALL) &&
            !atomic_compare_exchange_weak(&page->stop, &now, how)) {
     }
-    /* Those who sleep look at the word no more: give them another mark. */
+    /* Those who sleep look at the word no more: give them another watermark. */
     page_raise_watermark(page, UINT32_MAX);
 }
 
@@ -123,7 +126,7 @@ void
 page_mend(struct sphttp_call *call)
 {
     uint32_t stop = call->ledger->stop;
-    uint32_t mark = stop != 0 ? UINT32_MAX : call->ledger->watermark;
+    uint32_t watermark = stop != 0 ? UINT32_MAX : call->ledger->watermark;
     uint32_t said = call->page->stop;
     if (stop != 0 && said != stop) {
         page_stop(call->page, stop);
@@ -131,8 +134,8 @@ page_mend(struct sphttp_call *call)
     else if (said > STOP_ALL) {
         (void)atomic_compare_exchange_strong(&call->page->stop, &said, stop);
     }
-    if (call->hold && call->page->watermark != mark) {
-        page_raise_watermark(call->page, mark);
+    if (call->plan.hold && call->page->watermark != watermark) {
+        page_raise_watermark(call->page, watermark);
     }
 }
 
@@ -172,13 +175,13 @@ plausible(const struct sphttp_call *call, uint64_t word)
     bool possible = rest == 0;
     switch (word & ITEM_KIND) {
     case ITEM_RUN:
-        possible = rest >> 3 < (uint64_t)call->alive * call->lanes;
+        possible = rest >> 3 < (uint64_t)call->plan.hands;
         break;
     case ITEM_DONE: /* who reads the record sees whether there is one */
         possible = true;
         break;
     case ITEM_DISCARDED:
-        possible = rest == 0 && call->discard;
+        possible = rest == 0 && call->plan.discard;
         break;
     case ITEM_UNWRITTEN:
         possible = rest >> 3 > 0 && rest >> 3 <= MOST_ERRNO;
@@ -193,7 +196,7 @@ plausible(const struct sphttp_call *call, uint64_t word)
 static bool
 runs(const struct sphttp_call *call, uint64_t word, uint32_t hand)
 {
-    return call->pool ? word == item_running(hand)
+    return call->plan.pool ? word == item_running(hand)
                       : !item_committed(plausible(call, word)) &&
                             word != ITEM_LATE && word != ITEM_CUT;
 }
@@ -208,7 +211,7 @@ int64_t
 page_find(const struct sphttp_call *call, uint32_t hand)
 {
     uint64_t running = item_running(hand);
-    for (uint32_t i = 0; call->pool && i < call->count; i++) {
+    for (uint32_t i = 0; call->plan.pool && i < call->plan.count; i++) {
         if (call->state[i] == running) {
             return i;
         }
@@ -254,14 +257,14 @@ uint32_t
 page_next(const struct sphttp_call *call)
 {
     uint32_t next = call->page->next;
-    return next < call->count ? next : call->count;
+    return next < call->plan.count ? next : call->plan.count;
 }
 
 uint64_t
 page_item(const struct sphttp_call *call, uint32_t index)
 {
     /* Who fails the call has stopped it first. */
-    if (index == call->count && page_stopped(call) == 0) {
+    if (index == call->plan.count && page_stopped(call) == 0) {
         return ITEM_FREE;
     }
     return plausible(call, call->state[index]);
@@ -271,7 +274,7 @@ uint32_t
 page_in_hand(const struct sphttp_call *call, uint32_t hand)
 {
     uint32_t item = call->hands[hand].item;
-    return item <= call->count ? item : 0;
+    return item <= call->plan.count ? item : 0;
 }
 
 static int64_t
@@ -300,7 +303,7 @@ int64_t
 page_set_aside(const struct sphttp_call *call, uint32_t hand)
 {
     uint32_t from = call->hands[hand].from, to = call->hands[hand].to;
-    if (to > call->count) {
+    if (to > call->plan.count) {
         return -1;
     }
     for (uint32_t i = from; i < to && i - from < RUN_LENGTH; i++) {
@@ -315,14 +318,14 @@ uint32_t
 page_take_news(struct sphttp_call *call)
 {
     uint32_t item = atomic_exchange(&call->page->news, 0);
-    return item <= call->count ? item : 0;
+    return item <= call->plan.count ? item : 0;
 }
 
 uint32_t
 page_link(const struct sphttp_call *call, uint32_t index)
 {
     uint32_t item = call->link[index];
-    return item <= call->count ? item : 0;
+    return item <= call->plan.count ? item : 0;
 }
 
 bool

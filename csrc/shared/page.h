@@ -2,8 +2,8 @@
  * host and nursery do.
  *
  * A child can write to the page whatever it likes: with a stray pointer, or a C
- * library's. So its words are for children alone to use as they are, by hand.c,
- * child.c, news.c, pool.c and digest_child.c. Host and nursery ask the getters
+ * library's. So its words are for children alone to use as they are, by
+ * child/, digest/child.c, and news.c and pool.c beside this. Host and nursery ask the getters
  * below, each of which has a range; what lies outside counts as never written. */
 #ifndef TEP_PAGE_H
 #define TEP_PAGE_H
@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "sphttp_fork.h"
 
 struct sphttp_call;
 
@@ -27,7 +29,7 @@ enum {
     ITEM_DISCARDED = 4, /* committed; there is no record */
     ITEM_UNWRITTEN = 5, /* committed; the record could not be written */
     ITEM_LATE = 6,      /* given up at its limit; its child is being killed */
-    ITEM_CUT = 7,       /* likewise, for the whole call is cut short */
+    ITEM_CUT = 7,       /* given up; the whole call is cut short */
     ITEM_KIND = 7
 };
 
@@ -122,11 +124,12 @@ struct ledger {
     _Atomic uint32_t overdue;   /* stopped at the deadline */
     _Atomic uint32_t watermark; /* of a held call: as the host has set it */
     _Atomic int32_t error;      /* errno of the nursery, and... */
-    _Atomic int32_t trouble;    /* ...which of enum trouble */
-    _Atomic uint64_t stamp; /* in the scratch directory's name; 0: not tried */
-    _Atomic uint64_t device, inode; /* of that directory; 0: not made */
+    _Atomic int32_t trouble;    /* ...what it could not do, of enum trouble */
+    struct scratch scratch; /* the scratch directory, as far as there is one */
     struct remark unready;   /* the first that ended in its setup */
     struct remark overstayed; /* the first that was killed at its end */
+    struct alive *living;    /* alive of them, behind this */
+    struct report *report;   /* count + 1 of them, there too */
 };
 
 /* --- All of it -------------------------------------------------------------------- */
@@ -140,18 +143,21 @@ void page_close(struct sphttp_call *call);
 /* In the nursery: no child shall have the ledger. */
 void page_keep_ledger(const struct sphttp_call *call);
 
-/* Let the items below `mark` of a held call be taken: wake the children that wait
- * for that. */
-void page_raise_watermark(struct page *page, uint32_t mark);
+/* Let the items below `watermark` of a held call be taken: wake the children that
+ * wait for that. */
+void page_raise_watermark(struct page *page, uint32_t watermark);
 
-/* Sleep until the watermark is another than `mark`, or somebody else has a reason
+/* Sleep until the watermark is another than `watermark`, or somebody else has a reason
  * to wake this child: true. Gives up after so long, or when a signal arrives. */
-bool page_sleep(struct page *page, uint32_t mark, int64_t most_ns);
+bool page_sleep(struct page *page, uint32_t watermark, int64_t most_ns);
 
-/* The same until then. True. */
-bool page_await_mark(struct page *page, uint32_t mark);
+/* Sleep until the watermark is another than `watermark`, or something wakes this
+ * child. Always true. */
+bool page_await_watermark(struct page *page, uint32_t watermark);
 
-/* Begin no new item; at STOP_ALL, let the nursery kill what runs. */
+/* Write the stop word: begin no new item; at STOP_ALL, let the nursery kill what runs.
+ * A child does so when its item failed, or gave a Break or a Kill; the nursery when
+ * a child has died, at the deadline, and when it cannot go on. */
 void page_stop(struct page *page, uint32_t how);
 
 /* Pool: items from `next` on are nobody's. */
@@ -206,8 +212,8 @@ uint32_t page_in_hand(const struct sphttp_call *call, uint32_t hand);
 int64_t page_since(const struct sphttp_call *call, uint32_t hand,
                    int64_t born, int64_t now);
 
-/* Likewise: what the child of this hand does at its end, and since when. 0: it is
- * not said. */
+/* What the child of this hand does at its end, of enum sphttp_leaving; 0: it does not
+ * say. `*since`: since when, from `born` to `now`; else 0. */
 int page_leaving(const struct sphttp_call *call, uint32_t hand, int64_t born,
                  int64_t now, int64_t *since);
 

@@ -4,7 +4,7 @@
  *   make fuzz
  *
  * Else a program that makes so many random inputs: fuzz_lanes 20000. */
-#include "sha256_lanes.h"
+#include "base/sha256_lanes.h"
 
 #include <stdbool.h>
 #include <stdlib.h>

@@ -1,6 +1,17 @@
 /* The pure C, nursery and all, without Python: built with ASan and UBSan by
  * tests/test_c_core.py. Prints a line for each test that has passed. */
+#include "base/cdef.h"
+#include "child/hand.h"
+#include "host/call.h"
+#include "host/host.h"
+#include "host/news.h"
+#include "nursery/hands.h"
+#include "nursery/limits.h"
 #include "nursery/nursery.h"
+#include "nursery/strays.h"
+#include "shared/news.h"
+#include "shared/record.h"
+#include "shared/store.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -253,11 +264,11 @@ short_writes_are_gone_on_with(void)
 static void
 commit_spoilt(sphttp_call *call, uint32_t index)
 {
-    char name[NAME_SIZE];
+    char name[12];
     (void)put_decimal(name, index);
     struct header header = {
         .length = 8, .index = index, .status = SPHTTP_RAISED_AS};
-    CHECK(record_write(call, &header, "a pickle") == 0);
+    CHECK(store_write(call, &header, "a pickle") == ITEM_DONE);
     int fd = openat(call->directory.fd, name, O_RDWR);
     char mark = (char)0xff;
     switch (index) {
@@ -321,7 +332,7 @@ static void
 scribble(sphttp_call *call, uint32_t index)
 {
     /* Most that a child can write to, but for its siblings' states. */
-    memset(call->hands, 0xff, call->alive * sizeof(*call->hands));
+    memset(call->hands, 0xff, call->plan.alive * sizeof(*call->hands));
     call->page->stop = 77;
     call->page->next = UINT32_MAX;
     call->page->watermark = 0;
@@ -332,7 +343,7 @@ scribble(sphttp_call *call, uint32_t index)
 static void
 look_for_the_ledger(sphttp_call *call, uint32_t index)
 {
-    CHECK(call->ledger == NULL && call->report == NULL);
+    CHECK(call->ledger == NULL);
     struct ledger *was = former_ledger;
     CHECK(was != NULL && madvise(was, 4096, MADV_NORMAL) < 0);
     CHECK(errno == ENOMEM); /* nothing is mapped there */
@@ -361,7 +372,7 @@ a_child_that_scribbles_on_the_page_crashes_nobody(void)
 static void
 kill_the_nursery(sphttp_call *call, uint32_t index)
 {
-    if (index == 2 && call->nurseries_lost == 0) {
+    if (index == 2 && call->host->nurseries_lost == 0) {
         (void)kill(getppid(), SIGKILL);
         (void)pause();
     }
@@ -473,9 +484,9 @@ commit_astray(sphttp_call *call, uint32_t index)
         call->state[index] =
             (index % 2 == 0 ? UINT64_MAX - 800 * index : 40 * index + 8) << 3 |
             ITEM_DONE;
-        call->hands[call->slot].item = UINT32_MAX - index;
-        call->hands[call->slot].from = index % 3 == 0 ? 199 : UINT32_MAX - 7;
-        call->hands[call->slot].to = UINT32_MAX - index;
+        call->hands[call->child.slot].item = UINT32_MAX - index;
+        call->hands[call->child.slot].from = index % 3 == 0 ? 199 : UINT32_MAX - 7;
+        call->hands[call->child.slot].to = UINT32_MAX - index;
     }
     _exit(0);
 }
@@ -661,17 +672,28 @@ what_somebody_planted_is_not_used(void)
     CHECK(run(call, commit_number) == 0);
     stopped_clock = 0;
     check_numbers(call, 2);
-    CHECK((int64_t)call->ledger->stamp != stamp);
+    CHECK((int64_t)call->ledger->scratch.stamp != stamp);
     CHECK(entries(elsewhere) == 0);
     CHECK(unlink(planted) == 0 && rmdir(elsewhere) == 0);
     end(call);
+}
+
+/* A child has no ledger to ask for its name. */
+static void
+path_of(const sphttp_call *call, char path[SCRATCH_SIZE])
+{
+    char link[40];
+    (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", call->directory.fd);
+    ssize_t n = readlink(link, path, SCRATCH_SIZE - 1);
+    CHECK(n > 0);
+    path[n] = '\0';
 }
 
 static void
 show_the_directory(sphttp_call *call, uint32_t index)
 {
     char path[SCRATCH_SIZE];
-    scratch_path(call, path);
+    path_of(call, path);
     struct stat st;
     CHECK(stat(path, &st) == 0 && (st.st_mode & 07777) == 0700);
     sphttp_child_commit(call, index, SPHTTP_RETURNED, path, strlen(path));
@@ -692,7 +714,7 @@ static void
 lose_the_directory(sphttp_call *call, uint32_t index)
 {
     char path[SCRATCH_SIZE];
-    scratch_path(call, path);
+    path_of(call, path);
     (void)rmdir(path);
     commit_number(call, index);
 }
@@ -725,7 +747,7 @@ write_and_die_once(sphttp_call *call, uint32_t index)
     if ((atomic_fetch_or(&call->page->bytes, once) & once) == 0) {
         struct header header = {
             .length = 4, .index = index, .status = SPHTTP_RETURNED};
-        CHECK(record_write(call, &header, "half") == 0);
+        CHECK(store_write(call, &header, "half") == ITEM_DONE);
         (void)kill(getpid(), SIGKILL);
     }
     commit_number(call, index);
@@ -844,7 +866,7 @@ an_item_that_was_lost_is_told_of_with_its_report(void)
     news_missed(call);
     news_drain(call, false);
     CHECK(sphttp_call_next(call) == -1);
-    call->report[0].ended_ns = 1;
+    call->ledger->report[0].ended_ns = 1;
     news_missed(call);
     news_drain(call, false);
     CHECK(sphttp_call_next(call) == 0);
@@ -903,28 +925,29 @@ a_late_item_that_was_committed_costs_no_other(void)
         (void)pause();
         _exit(0);
     }
-    struct nursery nursery = {.call = call, .running = 1};
+    struct nursery *nursery = call->nursery;
+    nursery->running = 1;
     int64_t since = now_ns() - 2 * SECOND;
-    call->living[0].pid = child;
-    call->living[0].forked_ns = since;
-    call->seen[0].asked = -1;
+    call->ledger->living[0].pid = child;
+    call->ledger->living[0].forked_ns = since;
+    nursery->seen[0].asked = -1;
     call->hands[0].since_ns = since;
     call->hands[0].item = 1;
     call->state[0] = ITEM_DONE;
     call->state[1] = item_running(0);
-    limits_enforce(&nursery);
+    limits_enforce(nursery);
     CHECK(hand_give_up(call, 0, 1, ITEM_LATE) == -1);
     CHECK(call->state[0] == ITEM_DONE && call->state[1] == item_running(0));
     siginfo_t info = {0};
     CHECK(waitid(P_PID, (id_t)child, &info, WEXITED | WNOHANG | WNOWAIT) == 0);
     CHECK(info.si_pid == 0); /* it lives */
     call->hands[0].item = 2;
-    call->seen[0].looked = since; /* what has begun since then may be late */
-    nursery.due_ns = 0;
-    limits_enforce(&nursery);
+    nursery->seen[0].looked = since; /* what has begun since then may be late */
+    nursery->due_ns = 0;
+    limits_enforce(nursery);
     CHECK(call->state[1] == ITEM_LATE);
     CHECK(waitpid(child, NULL, 0) == child);
-    call->living[0].pid = 0;
+    call->ledger->living[0].pid = 0;
     end(call);
 }
 
@@ -938,26 +961,27 @@ a_child_that_works_is_not_taken_for_one_that_leaves(void)
         (void)pause();
         _exit(0);
     }
-    struct nursery nursery = {.call = call, .running = 1};
+    struct nursery *nursery = call->nursery;
+    nursery->running = 1;
     int64_t since = now_ns() - 20 * SECOND;
-    call->living[0].pid = child;
-    call->living[0].forked_ns = since;
-    call->seen[0].asked = -1;
+    call->ledger->living[0].pid = child;
+    call->ledger->living[0].forked_ns = since;
+    nursery->seen[0].asked = -1;
     call->hands[0].leaving = 1;
     call->hands[0].leaving_ns = since;
     call->state[1] = item_running(0);
-    limits_enforce(&nursery);
+    limits_enforce(nursery);
     siginfo_t info = {0};
     CHECK(waitid(P_PID, (id_t)child, &info, WEXITED | WNOHANG | WNOWAIT) == 0);
     CHECK(info.si_pid == 0); /* it lives */
     CHECK(call->ledger->overstayed.pid == 0);
     call->state[1] = ITEM_DONE;
-    call->seen[0].leaving = since;
-    nursery.due_ns = 0;
-    limits_enforce(&nursery);
+    nursery->seen[0].leaving = since;
+    nursery->due_ns = 0;
+    limits_enforce(nursery);
     CHECK(call->ledger->overstayed.pid == child);
     CHECK(waitpid(child, NULL, 0) == child);
-    call->living[0].pid = 0;
+    call->ledger->living[0].pid = 0;
     end(call);
 }
 
@@ -966,24 +990,25 @@ static void
 what_is_nobodys_is_told_of(void)
 {
     sphttp_call *call = open_call(5, 2, SPHTTP_POOL | SPHTTP_TELL);
-    struct nursery nursery = {.call = call, .running = 1};
-    call->living[0].pid = getpid();
-    call->seen[0].asked = call->seen[1].asked = -1;
+    struct nursery *nursery = call->nursery;
+    nursery->running = 1;
+    call->ledger->living[0].pid = getpid();
+    nursery->seen[0].asked = nursery->seen[1].asked = -1;
     call->hands[0].item = 1;
     call->state[0] = item_running(0);
     call->state[1] = item_running(0); /* which has another */
     call->state[2] = item_running(1); /* which is nobody's */
     call->state[3] = UINT64_MAX;
-    strays_settle(&nursery);
+    strays_settle(nursery);
     news_drain(call, false);
     for (uint32_t i = 1; i <= 3; i++) {
         CHECK(sphttp_call_next(call) == i);
     }
     CHECK(sphttp_call_next(call) == -1);
     CHECK(call->state[0] == item_running(0) && call->state[4] == ITEM_FREE);
-    strays_settle_all(&nursery); /* there is no child any more */
+    strays_settle_all(nursery); /* there is no child any more */
     CHECK(call->state[0] == ITEM_LOST && call->state[4] == ITEM_LOST);
-    call->living[0].pid = 0;
+    call->ledger->living[0].pid = 0;
     end(call);
 }
 
@@ -1000,25 +1025,25 @@ static void
 the_nearest_limit_is_that_of_the_oldest_item(void)
 {
     sphttp_call *call = open_call(3, 3, SPHTTP_POOL);
-    struct nursery nursery = {.call = call};
+    struct nursery *nursery = call->nursery;
     CHECK(sphttp_call_limit(call, 100 * SECOND, 0, 0) == 0);
-    CHECK(next_of(&nursery) == INT64_MAX); /* no child, no clock */
+    CHECK(next_of(nursery) == INT64_MAX); /* no child, no clock */
     int64_t now = now_ns();
-    nursery.running = 3;
+    nursery->running = 3;
     for (uint32_t slot = 0; slot < 3; slot++) {
-        call->living[slot].pid = getpid();
-        call->living[slot].forked_ns = now - 10 * SECOND;
+        call->ledger->living[slot].pid = getpid();
+        call->ledger->living[slot].forked_ns = now - 10 * SECOND;
         call->hands[slot].item = slot + 1;
         call->hands[slot].since_ns = now - slot * SECOND;
         call->state[slot] = item_running(slot);
     }
-    CHECK(next_of(&nursery) == now + 98 * SECOND);
+    CHECK(next_of(nursery) == now + 98 * SECOND);
     call->state[2] = ITEM_DONE; /* its child will have another */
-    CHECK(next_of(&nursery) == now + 99 * SECOND);
+    CHECK(next_of(nursery) == now + 99 * SECOND);
     CHECK(sphttp_call_limit(call, 100 * SECOND, 10 * SECOND, 0) == 0);
-    CHECK(next_of(&nursery) == call->deadline_ns);
+    CHECK(next_of(nursery) == call->plan.deadline_ns);
     for (uint32_t slot = 0; slot < 3; slot++) {
-        call->living[slot].pid = 0;
+        call->ledger->living[slot].pid = 0;
     }
     end(call);
 }
@@ -1029,20 +1054,21 @@ a_clock_that_was_scribbled_on_runs_on(void)
 {
     sphttp_call *call = open_call(1, 1, SPHTTP_POOL);
     CHECK(sphttp_call_limit(call, 100 * SECOND, 0, 0) == 0);
-    struct nursery nursery = {.call = call, .running = 1};
+    struct nursery *nursery = call->nursery;
+    nursery->running = 1;
     int64_t now = now_ns();
-    call->living[0].pid = getpid();
-    call->living[0].forked_ns = now - 10 * SECOND;
+    call->ledger->living[0].pid = getpid();
+    call->ledger->living[0].forked_ns = now - 10 * SECOND;
     call->hands[0].item = 1;
     call->state[0] = item_running(0);
     static const int64_t scribbled[] = {0, INT64_MAX, INT64_MIN, 1};
     for (size_t i = 0; i < 4; i++) {
         call->hands[0].since_ns = scribbled[i];
-        CHECK(next_of(&nursery) <= now_ns() + 100 * SECOND);
-        CHECK(next_of(&nursery) >= now + 90 * SECOND);
-        CHECK(call->seen[0].since >= now);
+        CHECK(next_of(nursery) <= now_ns() + 100 * SECOND);
+        CHECK(next_of(nursery) >= now + 90 * SECOND);
+        CHECK(nursery->seen[0].since >= now);
     }
-    call->living[0].pid = 0;
+    call->ledger->living[0].pid = 0;
     end(call);
 }
 

@@ -4,7 +4,10 @@
  *
  *   test_lanes kernels    print those that this processor has, and no more
  *   test_lanes SEED       with the random numbers of a run that has failed */
-#include "internal.h"
+#include "base/cdef.h"
+#include "digest/child.h"
+#include "digest/file.h"
+#include "host/call.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -503,7 +506,7 @@ a_message_goes_from_lanes_to_alone_and_back(void)
 
 /* --- Files --------------------------------------------------------------- */
 
-/* About the ends of blocks, of what is read at once, and of windows. */
+/* About the ends of blocks, of what is read at once, and of views. */
 static const size_t sizes[] = {
     0,       1,       54,      55,      56,      57,      63,
     64,      65,      119,     120,     127,     128,     129,
@@ -669,7 +672,7 @@ a_call_digests_every_file_by_every_kernel(void)
 }
 
 /* One of `count` large files, the smallest and so in the last lane, is cut when it
- * is first mapped, or with SIZE_MAX its windows show nothing: what counts is what
+ * is first mapped, or with SIZE_MAX its views show nothing: what counts is what
  * had been read of it by then, and what is left of it. */
 static void
 check_cut(uint32_t count, const char *kernel, size_t to)
@@ -681,7 +684,7 @@ check_cut(uint32_t count, const char *kernel, size_t to)
         path_of(end, i < count - 1 ? OTHER : VICTIM);
         end += strlen(end) + 1;
     }
-    CHECK(sizes[VICTIM] > WINDOW_SIZE + READ_SIZE);
+    CHECK(sizes[VICTIM] > VIEW_SIZE + READ_SIZE);
     sphttp_call *call;
     CHECK(sphttp_call_open(count, 1, SPHTTP_POOL | SPHTTP_LANES, root,
                            &call) == 0);
@@ -710,11 +713,11 @@ check_cut(uint32_t count, const char *kernel, size_t to)
 }
 
 static void
-a_file_that_shrinks_under_a_window_spoils_no_other(void)
+a_file_that_shrinks_under_a_view_spoils_no_other(void)
 {
     static const size_t cuts[] = {0,          READ_SIZE - 1,   READ_SIZE + 1,
-                                  500000,     WINDOW_SIZE,     WINDOW_SIZE + 1,
-                                  WINDOW_SIZE + READ_SIZE - 100, SIZE_MAX};
+                                  500000,     VIEW_SIZE,     VIEW_SIZE + 1,
+                                  VIEW_SIZE + READ_SIZE - 100, SIZE_MAX};
     for (size_t i = 0; i < kernel_count; i++) {
         for (uint32_t count = 2; count <= kernels[i]->lanes; count++) {
             for (size_t k = 0; k < sizeof(cuts) / sizeof(*cuts); k++) {
@@ -837,7 +840,7 @@ main(int count, char **arguments)
         TEST(a_key_of_any_length_is_that_of_rfc_2104),
         TEST(what_is_no_file_has_no_digest),
         TEST(a_call_digests_every_file_by_every_kernel),
-        TEST(a_file_that_shrinks_under_a_window_spoils_no_other),
+        TEST(a_file_that_shrinks_under_a_view_spoils_no_other),
         TEST(a_file_whose_disk_does_not_answer_is_late),
         TEST(without_lanes_no_list_of_large_files_is_looked_at),
         TEST(an_interrupted_open_is_gone_on_with),

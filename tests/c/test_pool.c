@@ -1,6 +1,11 @@
 /* The memory of a pool, children and host in one process: what the kernel refuses,
  * what others do in between, what strays leave. Built and run as test_core.c is. */
-#include "internal.h"
+#include "base/cdef.h"
+#include "host/call.h"
+#include "host/host.h"
+#include "host/pool.h"
+#include "shared/pool.h"
+#include "shared/store.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -125,7 +130,7 @@ static sphttp_call
 child(void)
 {
     sphttp_call copy = *call;
-    copy.window = (struct window){0};
+    copy.child.window = (struct window){0};
     return copy;
 }
 
@@ -133,7 +138,7 @@ child(void)
 static void
 leave(sphttp_call *at)
 {
-    struct window *window = &at->window;
+    struct window *window = &at->child.window;
     if (window->at != NULL) {
         CHECK(munmap(window->at + window->room - window->size,
                      window->size) == 0);
@@ -168,12 +173,13 @@ commit(sphttp_call *at, uint32_t index, size_t size)
         .index = index,
         .status = index % 3 == 0 ? SPHTTP_ENCODED : SPHTTP_RETURNED,
     };
-    int64_t offset = pool_write(at, &header, text);
+    uint64_t state = store_write(at, &header, text);
     free(text);
-    if (offset >= 0) {
-        call->state[index] = (uint64_t)offset | ITEM_DONE;
+    if ((state & ITEM_KIND) == ITEM_UNWRITTEN) {
+        return -(int64_t)(state >> 3);
     }
-    return offset;
+    call->state[index] = state;
+    return (int64_t)(state & ~(uint64_t)ITEM_KIND);
 }
 
 /* Has it arrived, whole? */
@@ -240,7 +246,7 @@ records_of_two_children_arrive_while_they_run_and_after(void)
         }
         leave(&first);
         leave(&second);
-        CHECK(pool_map(call, true) == 0 && call->pool_map != NULL);
+        CHECK(pool_map(call, true) == 0 && call->host->pool_mapping != NULL);
         for (uint32_t i = 0; i < ITEMS; i++) {
             CHECK(arrived(i, some_size(i)));
         }
@@ -279,13 +285,13 @@ a_small_record_takes_what_little_is_left(void)
     for (uint32_t i = 0; i < 60; i++) {
         CHECK(commit(call, i, 1000) >= 0);
     }
-    size_t room = call->window.room;
+    size_t room = call->child.window.room;
     CHECK(room > 1100);
     int64_t page = sysconf(_SC_PAGESIZE);
     most_backed = 3 * page;
     /* One that leaves less room than there is now goes apart from it... */
     CHECK(commit(call, 60, 3 * (size_t)page - 200) >= 0);
-    CHECK(call->window.room == room);
+    CHECK(call->child.window.room == room);
     /* ...and when that is used up, small ones share a page. */
     uint64_t used = call->page->used;
     for (uint32_t i = 61; i < 161; i++) {
@@ -350,7 +356,7 @@ a_store_never_meets_what_is_not_there(void)
     end();
     begin(); /* and where it cannot be had again */
     zeros_refused = true;
-    CHECK(commit(call, 0, 100) == 0 && call->window.at == NULL);
+    CHECK(commit(call, 0, 100) == 0 && call->child.window.at == NULL);
     CHECK(held() == sysconf(_SC_PAGESIZE));
     CHECK((int64_t)call->page->used == held());
     before_zeros = NULL;
@@ -500,7 +506,7 @@ holes_are_not_looked_at(void)
         CHECK(__real_fallocate(call->memory.fd, 0, 1 << 30, 1 << 20) == 0);
         leave(call);
         CHECK(pool_map(call, seal) == 0);
-        CHECK((call->pool_map != NULL) == seal);
+        CHECK((call->host->pool_mapping != NULL) == seal);
         look_astray();
         end();
     }
@@ -514,7 +520,7 @@ who_still_has_it_mapped_changes_nothing(void)
         CHECK(commit(call, i, some_size(i)) >= 0);
     }
     CHECK(pool_map(call, true) == 0); /* it cannot be sealed */
-    CHECK(call->pool_map == NULL);
+    CHECK(call->host->pool_mapping == NULL);
     call_close(call); /* the results are looked at all the same */
     for (uint32_t i = 0; i < 100; i++) {
         CHECK(arrived(i, some_size(i)));

@@ -1,0 +1,333 @@
+/* A file to its digest, without Python. What is read is kept in a buffer, so that
+ * memory does not grow with the file. */
+#include "digest/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/hmac.h"
+#include "base/safe.h"
+
+/* --- What is computed ----------------------------------------------------------- */
+
+/* The state after the block that the key makes with `pad`. */
+static struct sha256_state
+after_key(const unsigned char key[SHA256_BLOCK], unsigned char pad)
+{
+    unsigned char block[SHA256_BLOCK];
+    struct sha256_state state = sha256_start;
+    for (int i = 0; i < SHA256_BLOCK; i++) {
+        block[i] = key[i] ^ pad;
+    }
+    sha256_alone(&state, block, 1);
+    explicit_bzero(block, sizeof(block));
+    return state;
+}
+
+/* Source: RFC 2104, section 2. */
+int
+algorithm_init(struct algorithm *algorithm, const char *key, size_t key_size)
+{
+    *algorithm = (struct algorithm){false, sha256_start, sha256_start};
+    if (key == NULL) {
+        return 0;
+    }
+    unsigned char block[SHA256_BLOCK] = {0};
+    if (key_size <= sizeof(block)) {
+        memcpy(block, key, key_size);
+    }
+    else if (sha256_digest(key, key_size, block) != 0) {
+        return -EIO;
+    }
+    algorithm->keyed = true;
+    algorithm->inner = after_key(block, 0x36);
+    algorithm->outer = after_key(block, 0x5c);
+    explicit_bzero(block, sizeof(block));
+    return 0;
+}
+
+/* What ends a message: a one, zeros to the end of a block, and in its last eight
+ * bytes the length in bits. Returns how many bytes that takes.
+ * Source: FIPS 180-4, section 5.1.1. */
+static size_t
+put_padding(unsigned char *to, uint64_t length)
+{
+    size_t over = (size_t)(length % SHA256_BLOCK);
+    size_t size = (over < 56 ? 1u : 2u) * SHA256_BLOCK - over;
+    memset(to, 0, size);
+    to[0] = 0x80;
+    for (size_t i = 0; i < 8; i++) {
+        to[size - 1 - i] = (unsigned char)(length * 8 >> 8 * i);
+    }
+    return size;
+}
+
+static void
+put_state(unsigned char *to, const struct sha256_state *state)
+{
+    for (int i = 0; i < SHA256_SIZE; i++) {
+        to[i] = (unsigned char)(state->h[i / 4] >> (24 - i % 4 * 8));
+    }
+}
+
+/* --- One file --------------------------------------------------------------------- */
+
+int
+file_open(struct file *file, const struct algorithm *algorithm,
+          const char *path)
+{
+    /* O_NONBLOCK: a FIFO without a writer, or a file of /proc that waits for
+     * something to say, must not be waited for. */
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    struct stat st;
+    if (fd < 0 && errno == EWOULDBLOCK && stat(path, &st) == 0 &&
+        S_ISREG(st.st_mode)) {
+        /* Somebody has a lease on it, and has just been told to end that. */
+        const struct timespec soon = {0, 10000000};
+        (void)nanosleep(&soon, NULL);
+        return -EINTR;
+    }
+    if (fd < 0) {
+        /* What open says of a socket, and of a device that is not there. */
+        return errno == ENXIO || errno == ENODEV ? SPHTTP_NOT_A_FILE : -errno;
+    }
+    int err = 0;
+    if (fstat(fd, &st) != 0) {
+        err = -errno;
+        goto fail;
+    }
+    if (!S_ISREG(st.st_mode)) {
+        err = S_ISDIR(st.st_mode) ? -EISDIR : SPHTTP_NOT_A_FILE;
+        goto fail;
+    }
+    if (st.st_size > READ_SIZE) {
+        (void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+    }
+    *file = (struct file){
+        .fd = fd,
+        .size = (uint64_t)st.st_size,
+        .state = algorithm->inner,
+        .buffer = file->buffer,
+        .at = file->buffer,
+    };
+    return 0;
+
+fail:
+    (void)close(fd);
+    return err;
+}
+
+/* Let go of the view, and go on by reading: behind it, or with `again` from where
+ * it began. 0 or -errno. */
+static int
+leave_view(struct file *file, bool again)
+{
+    (void)munmap(file->view, VIEW_SIZE);
+    file->view = NULL;
+    file->at = file->buffer;
+    if (again) {
+        file->total -= VIEW_SIZE;
+        file->state = file->before;
+        file->size = 0; /* it is not what it was: no further view */
+    }
+    return lseek(file->fd, (off_t)file->total, SEEK_SET) < 0 ? -errno : 0;
+}
+
+void
+file_close(struct file *file)
+{
+    if (file->view != NULL) {
+        (void)munmap(file->view, VIEW_SIZE);
+        file->view = NULL;
+    }
+    close_end(&file->fd);
+}
+
+/* Map what comes next, if a view has room for no more than is left. Not the
+ * beginning: what cannot be read, such as a device's memory in /sys, shows there. */
+static bool
+open_view(struct file *file)
+{
+    if (file->left > 0 || file->total == 0 || file->total % READ_SIZE != 0 ||
+        file->size < VIEW_SIZE || file->total > file->size - VIEW_SIZE) {
+        return false;
+    }
+    void *view = mmap(NULL, VIEW_SIZE, PROT_READ,
+                        MAP_SHARED | MAP_POPULATE, file->fd,
+                        (off_t)file->total);
+    if (view == MAP_FAILED) {
+        return false;
+    }
+    file->before = file->state;
+    file->view = view;
+    file->at = view;
+    file->left = VIEW_SIZE;
+    file->total += VIEW_SIZE;
+    return true;
+}
+
+/* The file's next bytes to the end of the buffer. 0 or -errno. */
+static int
+read_on(struct file *file)
+{
+    size_t room = READ_SIZE - file->left;
+    ssize_t n = read(file->fd, file->buffer + file->left, room);
+    if (n < 0) {
+        return -errno;
+    }
+    file->left += (size_t)n;
+    file->total += (size_t)n;
+    /* Less than was asked for, and all that it had when it was opened: one read
+     * the less. What says that it has nothing, in /proc, is read until there is
+     * nothing. */
+    file->ended = n == 0 || ((size_t)n < room && file->size > 0 &&
+                             file->total >= file->size);
+    return 0;
+}
+
+int
+file_fill(struct file *file, const struct algorithm *algorithm, bool map)
+{
+    if (file->ended) {
+        return 0;
+    }
+    if (file->view != NULL) {
+        struct stat st;
+        if (fstat(file->fd, &st) != 0) {
+            return -errno;
+        }
+        /* Behind a new end within its page there were zeros to be seen. */
+        bool shrunk = (uint64_t)st.st_size < file->total;
+        int err = leave_view(file, shrunk || file->lost);
+        if (err != 0) {
+            return err;
+        }
+    }
+    if (map && open_view(file)) {
+        return 0;
+    }
+    memmove(file->buffer, file->at, file->left);
+    file->at = file->buffer;
+    while (!file->ended && file->left < READ_SIZE) {
+        int err = read_on(file);
+        if (err != 0) {
+            return err;
+        }
+    }
+    if (file->ended) {
+        uint64_t length = file->total + (algorithm->keyed ? SHA256_BLOCK : 0);
+        file->left += put_padding(file->buffer + file->left, length);
+    }
+    return 0;
+}
+
+void
+file_advance(struct file *file, size_t blocks)
+{
+    file->at += blocks * SHA256_BLOCK;
+    file->left -= blocks * SHA256_BLOCK;
+}
+
+void
+file_hex(const struct file *file, const struct algorithm *algorithm, char *hex)
+{
+    unsigned char block[SHA256_BLOCK];
+    put_state(block, &file->state);
+    if (algorithm->keyed) {
+        struct sha256_state state = algorithm->outer;
+        (void)put_padding(block + SHA256_SIZE, SHA256_BLOCK + SHA256_SIZE);
+        sha256_alone(&state, block, 1);
+        put_state(block, &state);
+    }
+    put_hex(hex, block);
+}
+
+/* --- Whoever asks for one ------------------------------------------------------------ */
+
+struct sphttp_file {
+    struct algorithm algorithm;
+    struct file file;
+    unsigned char buffer[BUFFER_SIZE];
+};
+
+void
+sphttp_file_free(sphttp_file *file)
+{
+    if (file != NULL) {
+        file_close(&file->file);
+        explicit_bzero(file, sizeof(*file)); /* much of it follows from the key */
+        free(file);
+    }
+}
+
+/* 0, and `*result` is the caller's to free, or -errno. */
+static int
+open_first(sphttp_file **result, const char *key, size_t key_size,
+           const char *path)
+{
+    sphttp_file *file = calloc(1, sizeof(*file));
+    if (file == NULL) {
+        return -ENOMEM;
+    }
+    file->file.fd = -1;
+    file->file.buffer = file->buffer;
+    int err = algorithm_init(&file->algorithm, key, key_size);
+    if (err == 0) {
+        err = file_open(&file->file, &file->algorithm, path);
+    }
+    if (err == 0) {
+        *result = file;
+    }
+    else {
+        sphttp_file_free(file);
+    }
+    return err;
+}
+
+int
+file_go_on(sphttp_file **result, const char *key, size_t key_size,
+           const char *path, uint64_t most, char *hex)
+{
+    int err = *result == NULL ? open_first(result, key, key_size, path) : 0;
+    if (err != 0) {
+        return err;
+    }
+    struct file *file = &(*result)->file;
+    uint64_t end = file->total + most;
+    for (;;) {
+        /* Not through views: a host must not die with a file that shrinks. */
+        err = file_fill(file, &(*result)->algorithm, false);
+        if (err != 0) {
+            return err;
+        }
+        size_t blocks = file->left / SHA256_BLOCK;
+        if (blocks == 0) {
+            file_hex(file, &(*result)->algorithm, hex);
+            return 0;
+        }
+        sha256_alone(&file->state, file->at, blocks);
+        file_advance(file, blocks);
+        if (file->total >= end && !file->ended) {
+            return -EINTR;
+        }
+    }
+}
+
+int
+sphttp_hmac_sha256_file_hex(const char *key, size_t key_size,
+                            const char *path, char *hex)
+{
+    sphttp_file *file = NULL;
+    int err;
+    do {
+        err = file_go_on(&file, key, key_size, path, UINT64_MAX / 2, hex);
+    } while (err == -EINTR);
+    sphttp_file_free(file);
+    return err;
+}

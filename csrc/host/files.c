@@ -1,0 +1,248 @@
+/* Results in the files of the scratch directory: the host reads each, and removes it. */
+#include "host/files.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "host/forks.h"
+#include "host/host.h"
+#include "host/pool.h"
+#include "host/result.h"
+#include "host/wake.h"
+#include "shared/store.h"
+
+/* Of work, in bytes that could be read meanwhile. */
+enum {
+    ONE_FILE = 64 << 10, /* to open and to remove it */
+    ONE_MS = 10 << 20
+};
+
+enum {
+    PIECE = 16 << 20,    /* bytes, some 10 ms; what is read without a look up */
+    REMOVALS_MOST = 1000 /* tries, a millisecond each */
+};
+
+/* --- The directory --------------------------------------------------------------- */
+
+static int
+open_directory(struct sphttp_call *call)
+{
+    if (call->directory.fd >= 0) {
+        return 0;
+    }
+    char path[SCRATCH_SIZE];
+    store_path(call, path);
+    forks_lock();
+    int err = scratch_open(path, &call->ledger->scratch, &call->directory);
+    forks_unlock();
+    return err;
+}
+
+int
+files_take_over(struct sphttp_call *call)
+{
+    struct scratch *scratch = &call->ledger->scratch;
+    if (scratch_made(scratch)) {
+        return open_directory(call);
+    }
+    if (scratch->stamp != 0) {
+        char path[SCRATCH_SIZE];
+        store_path(call, path);
+        (void)rmdir(path);
+        scratch->stamp = 0;
+    }
+    return 0;
+}
+
+/* Remove the directory, with `pause` also -EINTR: Python may have signals to handle.
+ * 0 or -errno. */
+static int
+clear(struct sphttp_call *call, bool pause)
+{
+    char path[SCRATCH_SIZE];
+    store_path(call, path);
+    int err = scratch_remove(path, call->directory.fd);
+    while (err == -ENOTEMPTY && call->host->removals < REMOVALS_MOST) {
+        call->host->removals++;
+        (void)nanosleep(&(struct timespec){0, 1000000}, NULL);
+        if (pause && signals_due(call, ONE_MS)) {
+            return -EINTR;
+        }
+        err = scratch_remove(path, call->directory.fd);
+    }
+    forks_lock();
+    held_close(&call->directory);
+    forks_unlock();
+    return err;
+}
+
+void
+files_clear(struct sphttp_call *call)
+{
+    if (call->directory.fd >= 0) {
+        (void)clear(call, false);
+    }
+}
+
+/* --- One record ------------------------------------------------------------------- */
+
+/* Read a record's payload, from where the last time ended. 0, -errno, or -EINTR:
+ * there is more. */
+static int
+read_pieces(struct sphttp_call *call, int fd, struct payload *payload)
+{
+    while (payload->got < payload->wanted) {
+        size_t left = payload->wanted - payload->got;
+        size_t piece = left < PIECE ? left : PIECE;
+        int err = file_read(fd, payload->record + payload->got, piece,
+                            sizeof(struct header) + payload->got);
+        if (err != 0) {
+            return err;
+        }
+        payload->got += piece;
+        if (payload->got < payload->wanted && signals_due(call, piece)) {
+            return -EINTR;
+        }
+    }
+    return 0;
+}
+
+/* 0, -errno, -EBADMSG: this is not what a child wrote; or -EINTR: there is more. */
+static int
+read_record(struct sphttp_call *call, int fd, uint32_t index, uint64_t room,
+            struct payload *payload)
+{
+    struct header header;
+    if (file_read(fd, &header, sizeof(header), 0) != 0 ||
+        !record_plausible(&header, index, room) ||
+        record_size(&header) != room) {
+        return -EBADMSG;
+    }
+    size_t size = header.length + header.mac_size;
+    /* Read, not mapped: a file that shrinks under a mapping kills the host. */
+    if (payload->record == NULL) {
+        payload->record = malloc(size > 0 ? size : 1);
+        payload->wanted = size;
+    }
+    if (payload->record == NULL) {
+        return -ENOMEM;
+    }
+    if (payload->wanted != size) {
+        return -EBADMSG; /* somebody has changed it meanwhile */
+    }
+    int err = read_pieces(call, fd, payload);
+    if (err == 0 && header.mac_size > 0) {
+        err = record_check(call, &header, payload->record);
+    }
+    if (err != 0) {
+        return err;
+    }
+    payload->fate = (int)header.status;
+    payload->text = payload->record;
+    payload->size = header.length;
+    return 0;
+}
+
+/* From its file. 0; or -EINTR: there is more. */
+static int
+read_file(struct sphttp_call *call, uint32_t index, struct payload *payload)
+{
+    uint64_t room;
+    int fd = file_open_again(call->directory.fd, index, &room);
+    int err = fd < 0 ? fd : read_record(call, fd, index, room, payload);
+    close_end(&fd);
+    if (err != 0 && err != -EINTR) {
+        payload_fail(payload, err);
+        err = 0;
+    }
+    return err;
+}
+
+/* From the memory, where its child could write no file. */
+static void
+read_memory(struct sphttp_call *call, uint32_t index, uint64_t word,
+            struct payload *payload)
+{
+    struct header header;
+    int err = pool_map(call, false);
+    if (err == 0) {
+        uint64_t at = (word & ~(uint64_t)ITEM_KIND) - IN_MEMORY;
+        pool_read(call, index, at, &header, payload);
+    }
+    else {
+        payload_fail(payload, err);
+    }
+}
+
+/* 0; or -EINTR: Python may have signals to handle, before this item is asked for
+ * again. */
+static int
+gather_item(struct sphttp_call *call, uint32_t index)
+{
+    struct payload *payload = payload_of(call, index);
+    if (payload->fate != SPHTTP_NOT_BEGUN) {
+        return 0; /* it has been */
+    }
+    uint64_t word = page_item(call, index);
+    int fate = fate_of(word);
+    if (fate == SPHTTP_RETURNED && word >= IN_MEMORY) {
+        read_memory(call, index, word, payload);
+    }
+    else if (fate != SPHTTP_RETURNED) {
+        payload->fate = fate;
+    }
+    else if (read_file(call, index, payload) != 0) {
+        return -EINTR;
+    }
+    if (fate == SPHTTP_NOT_BEGUN || fate == SPHTTP_DISCARDED) {
+        return 0;
+    }
+    store_remove(call, index);
+    return signals_due(call, ONE_FILE + payload->size) ? -EINTR : 0;
+}
+
+/* --- The store ---------------------------------------------------------------------- */
+
+static int
+gather_all(struct sphttp_call *call)
+{
+    bool made = scratch_made(&call->ledger->scratch); /* else nothing was begun */
+    int err = made ? open_directory(call) : 0;
+    while (err == 0 && call->host->gathered <= call->plan.count) {
+        err = gather_item(call, call->host->gathered);
+        call->host->gathered += err == 0; /* else with this one, once more */
+    }
+    if (err != 0 || !made) {
+        return err;
+    }
+    call->host->doing = "removing the scratch directory";
+    return clear(call, true);
+}
+
+static int
+gather(struct sphttp_call *call, bool all)
+{
+    const struct host *host = call->host;
+    call->host->doing = "reading the scratch directory";
+    if (all) {
+        return gather_all(call);
+    }
+    int err = host->fresh_from < host->fresh_to ? open_directory(call) : 0;
+    for (uint32_t i = host->fresh_from; err == 0 && i < host->fresh_to; i++) {
+        err = gather_item(call, host->fresh[i]);
+    }
+    return err;
+}
+
+static struct payload *
+find(struct sphttp_call *call, uint32_t index, uint64_t word,
+     sphttp_result *result)
+{
+    (void)word;
+    result_of_report(call, index, result);
+    return payload_of(call, index);
+}
+
+const struct store files_store = {gather, find};

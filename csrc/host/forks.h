@@ -1,0 +1,44 @@
+/* What a fork of the host has to drop, and the socket between host and nursery. */
+#ifndef TEP_FORKS_H
+#define TEP_FORKS_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "shared/call.h"
+
+/* Once a process: have every fork of it drop what is of open calls. */
+void forks_watch(void);
+
+/* No fork of this process happens in between. What a fork has to drop is opened and
+ * closed there. */
+void forks_lock(void);
+void forks_unlock(void);
+
+/* Under the lock: the call is open; it is no more. Leaving twice is once. */
+void forks_enter(struct sphttp_call *call);
+void forks_leave(struct sphttp_call *call);
+
+/* With the GIL: has it been entered, and not left? What it points to may be gone. */
+bool forks_know(const struct sphttp_call *call);
+
+/* Take the lock in a signal handler; forks_unlock gives it back. False: it cannot be
+ * had. */
+bool forks_lock_in_handler(void);
+
+/* Under the lock: say it to every nursery. Async-signal-safe. */
+void forks_tell_nurseries(char byte);
+
+/* Make the socket between host and nursery. 0 or -errno. */
+int socket_open(struct sphttp_call *call);
+
+/* fork(), whose child keeps what is this call's. */
+pid_t socket_fork(struct sphttp_call *call);
+
+/* The nursery has its end: close it here. */
+void socket_handed_over(struct sphttp_call *call);
+
+/* Close what is open of it, and the pidfd. */
+void socket_close(struct sphttp_call *call);
+
+#endif

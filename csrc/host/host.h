@@ -1,0 +1,62 @@
+/* What only the host of a call touches. */
+#ifndef TEP_HOST_H
+#define TEP_HOST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "host/extents.h"
+#include "shared/call.h"
+
+/* What was being done when an errno came up; a constant string. */
+typedef const char *doing_t;
+
+struct host {
+    doing_t doing;
+
+    /* The nursery. */
+    pid_t nursery_pid; /* 0: none */
+    int nursery_fd;    /* a pidfd; -1: there is none to be had */
+    int host_end;      /* of the socket; or -1 */
+    bool ended;
+    uint32_t nurseries_lost;
+    struct sphttp_call *next_open, **open_link; /* every open call: forks.c */
+    bool stops; /* with the host, at a terminal's Ctrl-Z */
+
+    /* Waking up for signals: wake.c, and Python's side of it. */
+    int wake[2];  /* a pipe: Python's wake-up descriptor during the call */
+    int watching; /* the number by which Python knows it; -1: it does not */
+    struct held forward; /* the host's own: it gets what arrives in the pipe */
+    bool in_loop;        /* the thread is a loop's, which waits for the call */
+    int64_t turn_end;    /* Python is to have a look then */
+    uint64_t turn_work;  /* since the clock was last read */
+
+    /* Items that have ended: news.c. */
+    int heard;       /* tell: the bell's other end; or -1 */
+    int both;        /* tell: an epoll of socket and bell; or -1 */
+    bool *known;     /* tell: which items are among... */
+    uint32_t *fresh; /* ...those that have ended, in that order... */
+    uint32_t fresh_from, fresh_to; /* ...and these are yet to be told of */
+
+    /* Results: store.h. */
+    const struct store *store;
+    struct payload *payloads;
+    uint32_t payload_count;
+    int gathering;     /* of sphttp_event_kind: what it heard, and has yet to collect */
+    uint32_t gathered; /* of all items: the first so many */
+    uint32_t removals; /* so often the scratch directory was not empty yet */
+    uint32_t texts, texts_left; /* see py_call_texts */
+
+    /* Those in memory: pool.c. */
+    const char *pool_mapping; /* the memory, sealed; NULL: records are copied */
+    uint64_t pool_mapping_size;
+    bool pool_sealed; /* all that has been written to it is known */
+    int pool_reader; /* what they are copied from once `memory` is closed; or -1 */
+    struct block *pool_blocks; /* what has been read of it lately; or NULL */
+    uint64_t pool_turn;        /* so often pool_map has been called */
+    struct extents written;    /* in that memory, as far as is known */
+};
+
+#endif

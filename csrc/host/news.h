@@ -1,0 +1,21 @@
+/* Hearing of items that have ended. */
+#ifndef TEP_HOST_NEWS_H
+#define TEP_HOST_NEWS_H
+
+#include <stdbool.h>
+
+#include "shared/call.h"
+
+/* Make what it takes to tell. 0 or -errno; closing twice is once. */
+int news_open(struct sphttp_call *call);
+void news_close(struct sphttp_call *call);
+
+/* One that can be read when there is news or the nursery has a word to say; -1:
+ * there is no nursery. -errno. */
+int news_descriptor(struct sphttp_call *call);
+
+/* Note which items have ended since the last time; with `all`, look at
+ * every one. */
+void news_drain(struct sphttp_call *call, bool all);
+
+#endif

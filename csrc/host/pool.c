@@ -1,0 +1,262 @@
+/* A pool's memory as the host sees it. A child may have written anything to it, and
+ * to where its records are said to be: the host looks at nothing but what has
+ * been written, and at that only when nobody can change it any more. */
+#include "host/pool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "host/host.h"
+#include "host/result.h"
+
+enum {
+    BLOCK = 4 << 10, /* bytes; what is read at once, for small records */
+    BLOCKS = 16      /* that many are kept: each child writes somewhere else */
+};
+
+/* What has been read of the memory. */
+struct block {
+    uint64_t turn; /* of pool_map, from 1: what is of an earlier one is old */
+    uint64_t at;
+    size_t size;
+    char bytes[BLOCK];
+};
+
+void
+pool_unshare(struct sphttp_call *call)
+{
+    if (call->host->pool_mapping != NULL) {
+        (void)munmap((void *)(uintptr_t)call->host->pool_mapping,
+                     call->host->pool_mapping_size);
+        call->host->pool_mapping = NULL;
+    }
+    close_end(&call->host->pool_reader);
+}
+
+void
+pool_forget(struct sphttp_call *call)
+{
+    pool_unshare(call);
+    extents_forget(&call->host->written);
+    free(call->host->pool_blocks);
+    call->host->pool_blocks = NULL;
+}
+
+int
+pool_map(struct sphttp_call *call, bool seal)
+{
+    call->host->pool_turn++;
+    if (!seal) {
+        return 0;
+    }
+    pool_forget(call);
+    /* Refused while somebody, a process that a child has left behind, has it
+     * mapped: then each record is copied before it is looked at. */
+    if (fcntl(call->memory.fd, F_ADD_SEALS, F_SEAL_WRITE) == 0) {
+        int err = extents_learn(&call->host->written, call->memory.fd, 0,
+                                INT64_MAX);
+        if (err != 0) {
+            return err;
+        }
+        call->host->pool_sealed = true;
+        size_t count = call->host->written.count;
+        if (count == 0) {
+            return 0;
+        }
+        uint64_t size = call->host->written.list[count - 1].to;
+        char *map = size > PTRDIFF_MAX
+                        ? MAP_FAILED
+                        : mmap(NULL, (size_t)size, PROT_READ, MAP_SHARED,
+                               call->memory.fd, 0);
+        if (map != MAP_FAILED) {
+            call->host->pool_mapping = map;
+            call->host->pool_mapping_size = (size_t)size;
+            return 0;
+        }
+    }
+    /* The call may be closed before its results are read. */
+    call->host->pool_reader =
+        fcntl(call->memory.fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    return call->host->pool_reader < 0 ? -errno : 0;
+}
+
+static int
+reader(const struct sphttp_call *call)
+{
+    int own = call->host->pool_reader;
+    return own >= 0 ? own : call->memory.fd;
+}
+
+/* Has all of it been written to? 0, -EBADMSG: no; -errno. */
+static int
+check_written(struct sphttp_call *call, uint64_t at, uint64_t size)
+{
+    int err = at <= INT64_MAX && size <= INT64_MAX - at ? 0 : -EBADMSG;
+    if (err == 0 && !call->host->pool_sealed &&
+        extents_room(&call->host->written, at) < size) {
+        err = extents_learn(&call->host->written, reader(call), at, at + size);
+    }
+    if (err == 0 && extents_room(&call->host->written, at) < size) {
+        err = -EBADMSG;
+    }
+    return err;
+}
+
+/* Read so many bytes, or all that there are. How many, or -errno. */
+static ssize_t
+read_at(int fd, char *to, size_t size, uint64_t at)
+{
+    ssize_t n;
+    do {
+        n = pread(fd, to, size, (off_t)at);
+    } while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
+}
+
+/* The block that `at` is in, as it is now or was since the last pool_map. Its size
+ * is 0 where nothing could be read. */
+static const struct block *
+block_of(struct sphttp_call *call, uint64_t at)
+{
+    struct block *block = &call->host->pool_blocks[at / BLOCK % BLOCKS];
+    at -= at % BLOCK;
+    if (block->turn != call->host->pool_turn || block->at != at) {
+        ssize_t n = read_at(reader(call), block->bytes, BLOCK, at);
+        block->turn = call->host->pool_turn;
+        block->at = at;
+        block->size = n < 0 ? 0 : (size_t)n;
+    }
+    return block;
+}
+
+/* Copy so many bytes of it. 0, -errno, or -EBADMSG: there are not so many. */
+static int
+copy(struct sphttp_call *call, char *to, size_t size, uint64_t at)
+{
+    const struct block *block = block_of(call, at);
+    size_t skip = at % BLOCK, n = block->size > skip ? block->size - skip : 0;
+    size_t done = n < size ? n : size;
+    memcpy(to, block->bytes + skip, done);
+    while (done < size) { /* Linux reads 2 GiB at most */
+        ssize_t more = read_at(reader(call), to + done, size - done,
+                               at + done);
+        if (more <= 0) {
+            return more < 0 ? (int)more : -EBADMSG;
+        }
+        done += (size_t)more;
+    }
+    return 0;
+}
+
+/* Copy a record: who wrote it may still do so. Read, for a mapping of what has
+ * become a hole meanwhile would fill it. 0, -EBADMSG or -errno. */
+static int
+copy_record(struct sphttp_call *call, uint32_t index, uint64_t at,
+            struct header *header, struct payload *payload)
+{
+    if (call->host->pool_blocks == NULL) {
+        call->host->pool_blocks = calloc(BLOCKS, sizeof(struct block));
+        if (call->host->pool_blocks == NULL) {
+            return -ENOMEM;
+        }
+    }
+    int err = copy(call, (char *)header, sizeof(*header), at);
+    if (err != 0 || !record_plausible(header, index, INT64_MAX)) {
+        return err != 0 ? err : -EBADMSG;
+    }
+    size_t size = header->length + header->mac_size;
+    err = check_written(call, at, sizeof(*header) + size);
+    if (err != 0) {
+        return err;
+    }
+    payload->record = malloc(size > 0 ? size : 1);
+    if (payload->record == NULL) {
+        return -ENOMEM;
+    }
+    payload->text = payload->record;
+    return copy(call, payload->record, size, at + sizeof(*header));
+}
+
+/* Find a record in the mapping, where nobody writes to it. 0 or -EBADMSG. */
+static int
+find_record(struct sphttp_call *call, uint32_t index, uint64_t at,
+            struct header *header, struct payload *payload)
+{
+    uint64_t room = extents_room(&call->host->written, at);
+    if (room < sizeof(*header)) {
+        return -EBADMSG;
+    }
+    memcpy(header, call->host->pool_mapping + at, sizeof(*header));
+    payload->text = call->host->pool_mapping + at + sizeof(*header);
+    return record_plausible(header, index, room) ? 0 : -EBADMSG;
+}
+
+void
+pool_read(struct sphttp_call *call, uint32_t index, uint64_t at,
+          struct header *header, struct payload *payload)
+{
+    *payload = (struct payload){0};
+    *header = (struct header){0};
+    int err = check_written(call, at, sizeof(*header));
+    if (err == 0) {
+        err = call->host->pool_mapping != NULL
+                  ? find_record(call, index, at, header, payload)
+                  : copy_record(call, index, at, header, payload);
+    }
+    if (err == 0 && header->mac_size > 0) {
+        err = record_check(call, header, payload->text);
+    }
+    if (err != 0) {
+        payload_fail(payload, err);
+        return;
+    }
+    payload->fate = (int)header->status;
+    payload->size = header->length;
+}
+
+/* --- The store ------------------------------------------------------------------- */
+
+static int
+gather(struct sphttp_call *call, bool all)
+{
+    call->host->doing = "mapping the results";
+    return pool_map(call, all);
+}
+
+/* The child of an item that was committed served others too, and what it cost is not
+ * known of each; the report is not even looked at, for of many items they are
+ * large. */
+static struct payload *
+find(struct sphttp_call *call, uint32_t index, uint64_t word,
+     sphttp_result *result)
+{
+    struct payload *payload = payload_of(call, index);
+    int fate = fate_of(word);
+    sphttp_call_drop(call, index); /* the last one's */
+    *payload = (struct payload){.fate = fate};
+    if (fate != SPHTTP_RETURNED && fate != SPHTTP_DISCARDED) {
+        result_of_report(call, index, result);
+        return payload;
+    }
+    struct header header = {0};
+    if (fate == SPHTTP_RETURNED) {
+        pool_read(call, index, word & ~(uint64_t)ITEM_KIND, &header, payload);
+    }
+    *result = (sphttp_result){
+        .pid = (int)header.pid,
+        .wait_status = -1,
+        .attempts = 1,
+        .started_ns = header.started_ns,
+        .ended_ns = header.ended_ns,
+    };
+    if (call->plan.retries > 0) { /* those that were lost */
+        result->attempts += call->ledger->report[index].attempts;
+    }
+    return payload;
+}
+
+const struct store pool_store = {gather, find};

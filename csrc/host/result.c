@@ -1,0 +1,90 @@
+/* What became of each item, once the call has ended: the state word, the report
+ * and the record put together. */
+#include "host/result.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "host/host.h"
+
+struct payload *
+payload_of(struct sphttp_call *call, uint32_t index)
+{
+    /* Where the records stay where they are, there is one at a time. */
+    const struct host *host = call->host;
+    return &host->payloads[index < host->payload_count ? index : 0];
+}
+
+int
+fate_of(uint64_t word)
+{
+    switch (word & ITEM_KIND) {
+    case ITEM_FREE:
+        return SPHTTP_NOT_BEGUN;
+    case ITEM_DISCARDED:
+        return SPHTTP_DISCARDED;
+    case ITEM_DONE:
+        return SPHTTP_RETURNED;
+    case ITEM_UNWRITTEN:
+        return SPHTTP_UNWRITTEN;
+    case ITEM_LATE:
+        return SPHTTP_LATE;
+    case ITEM_CUT:
+        return SPHTTP_CUT;
+    default:
+        return SPHTTP_DIED;
+    }
+}
+
+void
+payload_fail(struct payload *payload, int err)
+{
+    free(payload->record);
+    *payload = (struct payload){
+        .fate = err == -EBADMSG || err == -ELOOP ? SPHTTP_TAMPERED
+                                                 : SPHTTP_UNREAD,
+        .error = -err,
+    };
+}
+
+void
+result_of_report(const struct sphttp_call *call, uint32_t index,
+                 sphttp_result *result)
+{
+    const struct report *report = &call->ledger->report[index];
+    bool seen = report->ended_ns != 0 && report->attempts > 0;
+    *result = (sphttp_result){
+        .pid = report->pid,
+        .wait_status = seen ? report->wait_status : -1,
+        .attempts = report->attempts,
+        .started_ns = report->started_ns,
+        .ended_ns = seen && report->started_ns != 0 ? report->ended_ns
+                                                    : report->started_ns,
+        .cpu_ns = report->cpu_ns,
+        .max_rss = report->max_rss,
+    };
+}
+
+void
+sphttp_call_result(sphttp_call *call, uint32_t index, sphttp_result *result)
+{
+    /* Once: a process that a child has left may still scribble. */
+    uint64_t word = page_item(call, index);
+    const struct payload *payload =
+        call->host->store->find(call, index, word, result);
+    result->fate = payload->fate;
+    result->error = fate_of(word) == SPHTTP_UNWRITTEN ? (int)(word >> 3)
+                                                      : payload->error;
+    result->payload = payload->text;
+    result->size = payload->size;
+}
+
+void
+sphttp_call_drop(sphttp_call *call, uint32_t index)
+{
+    struct payload *payload = payload_of(call, index);
+    free(payload->record);
+    payload->record = NULL;
+    payload->text = NULL;
+    payload->size = 0;
+}

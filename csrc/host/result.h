@@ -1,0 +1,22 @@
+/* What became of an item. What Python calls is in sphttp_fork.cdef.h. */
+#ifndef TEP_RESULT_H
+#define TEP_RESULT_H
+
+#include <stdint.h>
+
+#include "host/store.h"
+
+/* An item's fate as far as its record does not tell it; else SPHTTP_RETURNED. Of its
+ * state word. */
+int fate_of(uint64_t word);
+
+struct payload *payload_of(struct sphttp_call *call, uint32_t index);
+
+/* There is no payload: -errno, or -EBADMSG, it is not the one that was written. */
+void payload_fail(struct payload *payload, int err);
+
+/* What the nursery has noted of item `index`. */
+void result_of_report(const struct sphttp_call *call, uint32_t index,
+                      sphttp_result *result);
+
+#endif

@@ -1,0 +1,32 @@
+/* The two stores of results, as a host reads them: one interface. Where children write
+ * to is in shared/store.h. */
+#ifndef TEP_HOST_STORE_H
+#define TEP_HOST_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shared/call.h"
+
+/* What the host has of one item's record. */
+struct payload {
+    char *record;      /* malloc; the payload, and the MAC if there is one */
+    const char *text;  /* the payload: there, or in the pool's memory */
+    uint64_t size;     /* of the payload, bytes */
+    size_t got, wanted; /* of a record that is being read */
+    int fate, error;
+};
+
+struct store {
+    /* Gather the results of the items that have ended and were not yet told of; with
+     * `all`, after the end, of every item, and leave nothing behind. 0, -errno; or
+     * -EINTR: Python may have signals to handle, and then it goes on from there. */
+    int (*gather)(struct sphttp_call *call, bool all);
+
+    /* What became of item `index`, whose state word is `word`: `*result`, but for what
+     * is in the payload, which is returned. */
+    struct payload *(*find)(struct sphttp_call *call, uint32_t index,
+                            uint64_t word, sphttp_result *result);
+};
+
+#endif

@@ -1,0 +1,21 @@
+/* What a nursery and a child do first. */
+#ifndef TEP_BIRTH_H
+#define TEP_BIRTH_H
+
+#include <stdint.h>
+
+#include "nursery/nursery.h"
+
+/* Be the nursery of a call. 0 or -errno; then no child may be forked. */
+int nursery_begin(struct nursery *nursery, struct sphttp_call *call);
+
+/* In the nursery, before each fork: open what lets the child end with it. */
+void nursery_expect(const struct nursery *nursery);
+
+/* Be a child, for item `index` or in the pool's place of that number. */
+void child_begin(const struct nursery *nursery, uint32_t index);
+
+/* Note what could not be done, and begin no new item. Returns -error. */
+int fail_call(struct sphttp_call *call, int trouble, int error);
+
+#endif

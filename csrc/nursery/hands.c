@@ -1,0 +1,43 @@
+/* What the nursery knows of the hands of its children, and how it gives up what is in
+ * one. */
+#include "nursery/hands.h"
+
+#include "nursery/nursery.h"
+
+uint32_t
+hand_item(const struct sphttp_call *call, uint32_t hand)
+{
+    return call->plan.pool ? page_in_hand(call, hand)
+                      : (uint32_t)(call->nursery->seen[hand].asked + 1);
+}
+
+int64_t
+hand_give_up(struct sphttp_call *call, uint32_t hand, uint32_t item,
+             uint64_t kind)
+{
+    if (item == 0 || !page_give_up(call, item - 1, hand, kind)) {
+        return -1;
+    }
+    if (call->plan.pool) { /* what is noted at the fork where that is for one item */
+        const struct alive *child =
+            &call->ledger->living[hand / call->plan.lanes];
+        struct report *report = &call->ledger->report[item - 1];
+        report->pid = child->pid;
+        report->started_ns =
+            page_since(call, hand, child->forked_ns, now_ns());
+        report->attempts++;
+    }
+    return (int64_t)item - 1;
+}
+
+uint64_t
+hand_kind_of_lost(const struct sphttp_call *call, uint32_t item)
+{
+    uint32_t stop = page_stopped(call);
+    if (stop == STOP_ALL) {
+        return ITEM_CUT; /* taken in the last moment before all were killed */
+    }
+    bool again = stop == 0 && item != 0 && call->plan.retries > 0 &&
+                 call->nursery->lives[item - 1] < call->plan.retries;
+    return again ? ITEM_FREE : ITEM_LOST;
+}

@@ -1,0 +1,93 @@
+/* A call, as host, nursery and children see it. What a field's path begins with says
+ * who may touch it:
+ *
+ *   call->plan     the host sets it before the fork; from then on all only read it
+ *   call->page, state, hands, link, larges
+ *                  any child may have written anything there: page.h
+ *   call->ledger   host and nursery; no child has it
+ *   call->host     the host: host/host.h, which no file below that wing includes
+ *   call->nursery  the nursery: nursery/nursery.h, which no file below that wing
+ *                  includes
+ *   call->child    a child; the nursery sets what the next one begins with
+ *   call->memory, bell, directory
+ *                  descriptors that all have open, and a worker may have closed */
+#ifndef TEP_CALL_H
+#define TEP_CALL_H
+
+#include <limits.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/cdef.h"
+#include "base/safe.h"
+#include "shared/page.h"
+
+enum { KEY_SIZE = 32 };
+
+/* What a call is to do. */
+struct plan {
+    uint32_t count; /* of items */
+    uint32_t alive; /* children at a time */
+    uint32_t lanes; /* hands of each child */
+    uint32_t hands; /* of all of them */
+    bool pool; /* children take items themselves, one after another; and their
+                * results are in memory, not in files */
+    bool setup, tell, discard;
+    bool hold; /* items wait for the watermark; else all may start */
+    uint32_t stop_at_failure; /* 0, STOP_NEW or STOP_ALL */
+    uint32_t retries;
+    int64_t timeout_ns;  /* of an item; 0: none */
+    int64_t leave_ns;    /* of a child's end */
+    int64_t deadline_ns; /* of the call, by now_ns; 0: none */
+    pid_t owner;         /* the host's number */
+    sigset_t mask;       /* the forking thread's; its children's in the end */
+    size_t page_size, ledger_size;
+    uint32_t *wiped;       /* a page that every fork empties; or NULL */
+    struct digest *digest; /* the items are files to digest in C; or NULL */
+    unsigned char key[KEY_SIZE];
+    char root[PATH_MAX];
+};
+
+/* A child's window on the memory that results are in. */
+struct window {
+    char *at;
+    uint64_t offset; /* of `at` in the memory */
+    size_t room, size;
+};
+
+/* What a child is, and does. */
+struct child {
+    pid_t self;        /* the child's number; 0: this is no child */
+    bool in_child;     /* also in the nursery */
+    bool linger;       /* it has something to do after its last item */
+    bool stripped;     /* a pool's worker has closed what it needs: no further item
+                        * for it, but for another that takes its place */
+    uint32_t slot;     /* its place among those alive */
+    uint32_t hand;     /* of its own, the one that it uses */
+    struct held pulse; /* it ends when the nursery does */
+    struct window window;
+    /* A pool child's way to sleep: page_await_watermark, or round that. */
+    bool (*await_watermark)(struct page *page, uint32_t watermark);
+};
+
+struct sphttp_call {
+    struct page *page;
+    _Atomic uint64_t *state; /* count + 1 of them, behind the page */
+    struct hand *hands;      /* alive * lanes of them, there too */
+    _Atomic uint32_t *link;  /* tell: 1 + the item that ended before; or NULL */
+    struct large *larges;    /* lanes > 1: count of them, there too */
+    struct ledger *ledger;
+    struct host *host;
+    struct nursery *nursery;
+    struct held memory;    /* a memory file that cannot shrink */
+    struct held bell;      /* tell: a pipe's end, to wake the host */
+    struct held directory; /* the scratch directory, to whom has opened it */
+    struct child child;
+    struct plan plan;
+};
+
+#endif

@@ -1,0 +1,27 @@
+/* The memory that a pool's records are in, as children write to it. */
+#ifndef TEP_POOL_H
+#define TEP_POOL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "shared/record.h"
+
+/* Make the memory, before the fork. 0 or -errno. */
+int pool_open(struct sphttp_call *call);
+
+/* Let go of it. Twice is once. Async-signal-safe. */
+void pool_close(struct sphttp_call *call);
+
+/* In a child, before its first item. */
+void pool_enter(struct sphttp_call *call);
+
+/* Is this process such a child itself, not one that it has forked? */
+bool pool_entered(const struct sphttp_call *call);
+
+/* In a child: put a record there, its header first. Its offset, a multiple of 8, or
+ * -errno. */
+int64_t pool_write(struct sphttp_call *call, const struct iovec parts[3]);
+
+#endif
