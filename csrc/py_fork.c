@@ -10,7 +10,6 @@
 #include "digest/file.h"
 #include "host/call.h"
 #include "host/farewell.h"
-#include "host/forks.h"
 #include "host/host.h"
 #include "host/result.h"
 #include "host/wake.h"
@@ -246,11 +245,6 @@ py_call_run(sphttp_call *call, sphttp_event *event)
 void
 py_call_close(sphttp_call *call)
 {
-    /* Of a cycle the garbage collector may end the handle, which frees the call,
-     * before the object that closes it. */
-    if (!forks_know(call)) {
-        return;
-    }
     unwatch(call);
     if (!call_lingers(call)) {
         call_close(call); /* the GIL is not given away for nothing */

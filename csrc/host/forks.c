@@ -128,16 +128,6 @@ forks_leave(struct sphttp_call *call)
 }
 
 bool
-forks_know(const struct sphttp_call *call)
-{
-    const struct sphttp_call *known = open_calls;
-    while (known != NULL && known != call) {
-        known = known->host->next_open;
-    }
-    return known != NULL;
-}
-
-bool
 forks_lock_in_handler(void)
 {
     /* Whoever has it may want what the interrupted thread holds, malloc's lock. */

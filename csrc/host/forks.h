@@ -19,9 +19,6 @@ void forks_unlock(void);
 void forks_enter(struct sphttp_call *call);
 void forks_leave(struct sphttp_call *call);
 
-/* With the GIL: has it been entered, and not left? What it points to may be gone. */
-bool forks_know(const struct sphttp_call *call);
-
 /* Take the lock in a signal handler; forks_unlock gives it back. False: it cannot be
  * had. */
 bool forks_lock_in_handler(void);

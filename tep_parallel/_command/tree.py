@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -20,12 +21,16 @@ def files_below(top: str, failed: Callable[[str, OSError], object]) -> list[str]
     Source: find -type f, except for the order.
     """
     files = []
-    for folder, folders, names in os.walk(top, onerror=lambda error: failed(error.filename, error)):
-        folders.sort()  # os.walk goes by this list: errors come in the order of the names, too
-        for path in (os.path.join(folder, name) for name in names):
-            try:
-                if stat.S_ISREG(os.lstat(path).st_mode):
-                    files.append(path)
-            except OSError as error:
-                failed(path, error)
+    walk = os.walk(top, onerror=lambda error: failed(error.filename, error))
+    try:
+        for folder, folders, names in walk:
+            folders.sort()  # os.walk goes by this list: errors come in order, too
+            for path in (os.path.join(folder, name) for name in names):
+                try:
+                    if stat.S_ISREG(os.lstat(path).st_mode):
+                        files.append(path)
+                except OSError as error:
+                    failed(path, error)
+    except RecursionError:  # os.walk calls itself, before Python 3.12
+        failed(top, OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG)))
     return sorted(files, key=lambda path: path.split(os.sep))

@@ -52,6 +52,8 @@ class Call(Results):
         code = lib.py_call_open(count, alive, how, os.fsencode(root), box)
         if code != 0:
             fail(code, f"preparing a call of {count} items below {root!r}")
+        # The handle alone closes a call whose block was never left properly: a signal handler
+        # may raise in __exit__. A second owner, with __del__, could come after it in a cycle.
         super().__init__(ffi.gc(box[0], lib.py_call_free))
         self.event = ffi.new("sphttp_event *")  # the last one, for a child to look at
         self._root = root
@@ -70,11 +72,6 @@ class Call(Results):
         if lib.sphttp_call_in_child(self.handle):
             leave(1)  # what a child raised must not reach the caller's program
         self.close()
-
-    def __del__(self) -> None:
-        # A signal handler may raise in __exit__, before that has closed the call.
-        if hasattr(self, "handle"):
-            self.close()
 
     def close(self) -> None:
         """End whatever still runs. A second call does nothing."""
