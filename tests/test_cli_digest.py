@@ -253,6 +253,14 @@ def test_a_directory_that_cannot_be_listed_is_a_line(place: Path) -> None:
     assert done.stdout == f"{place}/folder/secret Permission denied\n{len(NAMES)}\n"
 
 
+def test_a_tree_of_more_levels_than_python_has_frames(place: Path) -> None:
+    script = "for i in $(seq 1500); do mkdir d; cd d; done; echo x >f"
+    assert shell(script, place)[0] == 0
+    status, out, err = shell(f"{SHA256} --recursive d", place)
+    assert (status, len(out.splitlines()), err) == (0, 1, b"")
+    assert shell("rm -r d", place)[0] == 0
+
+
 def test_a_tree_deeper_than_a_path_may_be_long(place: Path) -> None:
     script = (
         "n=$(printf 'x%.0s' $(seq 200)); for i in $(seq 25); do mkdir $n; cd $n; done; echo x >f"
