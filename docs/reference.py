@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
+import logging
 import sys
 from pathlib import Path
 
 import griffe
+
+import tep_parallel
+from tep_parallel._engine.arguments import DEFAULTS
+
+# It misses in the signature of Parallel what **options stands for.
+logging.getLogger("griffe").setLevel(logging.ERROR)
 
 ROOT = Path(__file__).parent.parent
 HEAD = """# Reference
@@ -19,8 +27,8 @@ def reference() -> str:
     """The page."""
     package = griffe.load("tep_parallel", search_paths=[ROOT, *sys.path], docstring_parser="google")
     parts = [HEAD]
-    for name in package.exports or []:
-        found = package[str(name)]
+    for name in sorted(map(str, package.exports or []), key=lambda name: name != "Parallel"):
+        found = package[name]
         target = found.final_target if found.is_alias else found
         if isinstance(target, griffe.Class):
             parts += _class(target)
@@ -51,10 +59,19 @@ def _signature(found: griffe.Class) -> str:
     return _arguments(init, result=False) if isinstance(init, griffe.Function) else ""
 
 
+def _options() -> list[inspect.Parameter]:
+    """Those of Parallel."""
+    parameters = inspect.signature(tep_parallel.Parallel).parameters
+    return [parameters[name] for name in DEFAULTS]
+
+
 def _arguments(function: griffe.Function, *, result: bool = True) -> str:
     shown, keyword_only = [], False
     for parameter in function.parameters:
         if parameter.name == "self":
+            continue
+        if parameter.kind is griffe.ParameterKind.var_keyword:
+            shown += [str(one).replace("'", "", 2) for one in _options()]
             continue
         if parameter.kind is griffe.ParameterKind.keyword_only and not keyword_only:
             keyword_only = True

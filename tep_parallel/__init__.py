@@ -2,9 +2,9 @@
 
 from tep_parallel._control import Break, Kill
 from tep_parallel._digest import digest_files
+from tep_parallel._engine.arguments import OnFinish, OnStart, Progress
 from tep_parallel._engine.codec import Codec
 from tep_parallel._engine.counting import processor_count, worker_number
-from tep_parallel._engine.options import OnFinish, OnStart, Progress
 from tep_parallel._errors import (
     DeadlineError,
     DeadWorkerError,

@@ -14,7 +14,7 @@ from tep_parallel._parallel import values_of
 if TYPE_CHECKING:
     from typing_extensions import Buffer, Unpack
 
-    from tep_parallel._engine.options import DigestArguments, OnError, Progress
+    from tep_parallel._engine.arguments import DigestArguments, OnError, Progress
     from tep_parallel._file_digest import Algorithm
     from tep_parallel._sock import StrOrBytesPath
 

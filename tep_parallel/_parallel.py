@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex, overload
+from typing import TYPE_CHECKING, Any, overload
 
+from tep_parallel._engine.arguments import Shown
 from tep_parallel._engine.codec import Codec
-from tep_parallel._engine.options import OnError, OnFinish, OnStart, Options, Progress
+from tep_parallel._engine.options import Options
 from tep_parallel._errors import Failure, shown
 from tep_parallel._file_digest import job_of
 from tep_parallel._outcome import Outcome
@@ -17,8 +17,8 @@ from tep_parallel._worker import ParallelWorker, Process, process_of, warn_of_mi
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from tep_parallel._engine.arguments import Arguments
     from tep_parallel._engine.ended import Ended
-    from tep_parallel._engine.options import Arguments
     from tep_parallel._typing import Returning
 
 
@@ -72,6 +72,8 @@ class Parallel(GenericOf[T, W_co]):
     Source: `Parallel.map` of grosser/parallel, lib/parallel.rb.
     """
 
+    __signature__ = Shown()
+
     @overload
     def __init__(
         self: Parallel[str, W_co],
@@ -94,36 +96,13 @@ class Parallel(GenericOf[T, W_co]):
         self,
         worker: ParallelWorker | Process,
         *,
-        in_processes: int | SupportsIndex | None = None,
-        isolation: bool = False,
-        timeout: float | SupportsFloat | None = None,
-        deadline: float | SupportsFloat | None = None,
-        retries: int | SupportsIndex = 0,
-        on_error: OnError = "stop",
         codec: Codec[T] | None = None,
-        rebuild_exceptions: bool = True,
-        scratch_root: str | os.PathLike[str] | None = None,
-        progress: Progress | bool | None = None,
-        on_start: OnStart | None = None,
-        on_finish: OnFinish | None = None,
+        **options: Unpack[Arguments],
     ) -> None:
         process_of(worker)  # it raises here, where the caller sees why, and not in a child
         warn_of_misspelling(worker)
         self.worker = worker
-        self._options = Options(
-            codec,
-            in_processes=in_processes,
-            isolation=isolation,
-            timeout=timeout,
-            deadline=deadline,
-            retries=retries,
-            on_error=on_error,
-            rebuild_exceptions=rebuild_exceptions,
-            scratch_root=scratch_root,
-            progress=progress,
-            on_start=on_start,
-            on_finish=on_finish,
-        )
+        self._options = Options(codec, **options)
 
     def map_processes(self: Parallel[T, str], items: Iterable[Any]) -> list[T]:
         """Return every item's result, in input order, once every child has ended.

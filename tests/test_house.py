@@ -104,7 +104,7 @@ def test_no_function_of_the_package_is_too_long() -> None:
 def accepted(*names: str) -> dict[str, str]:
     """The arguments and their types, of the TypedDicts from which the overloads take them."""
     found = {}
-    for node in ast.walk(modules()["_engine.options"]):
+    for node in ast.walk(modules()["_engine.arguments"]):
         if isinstance(node, ast.ClassDef) and node.name in names:
             for line in node.body:
                 if isinstance(line, ast.AnnAssign):

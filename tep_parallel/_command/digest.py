@@ -28,7 +28,7 @@ from tep_parallel._outcome import Outcome
 from tep_parallel._parallel import Parallel
 
 if TYPE_CHECKING:
-    from tep_parallel._engine.options import Progress
+    from tep_parallel._engine.arguments import Progress
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""The options of a call: their types, and their checks."""
+"""The options of a call, checked."""
 
 from __future__ import annotations
 
@@ -7,73 +7,18 @@ import math
 import os
 import sys
 from operator import index
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Literal,
-    Protocol,
-    SupportsFloat,
-    SupportsIndex,
-    TypeVar,
-    get_args,
-)
+from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex, TypeVar, get_args
 
+from tep_parallel._engine.arguments import DEFAULTS, Arguments, OnError, Progress
 from tep_parallel._engine.codec import Codec, check_codec
 from tep_parallel._engine.counting import processor_count
 
 if TYPE_CHECKING:
-    from typing_extensions import TypedDict, Unpack
+    from typing_extensions import Unpack
 
-    from tep_parallel._outcome import Outcome
-
-OnError = Literal["stop", "finish", "kill"]
 Callback = TypeVar("Callback")
 _LONGEST = 1e9  # seconds, 31 years; the C core counts in nanoseconds, in 64 bits
 _SHORTEST = 1e-9  # seconds; 0 means no limit in the C core
-
-
-class Progress(Protocol):
-    """An object that shows how far a call has come: a tqdm bar, or an object of your own.
-
-    `update` is called with the number of items that have ended since it was called last. With
-    digest_files that is the number of bytes that have been read.
-    """
-
-    def update(self, n: int, /) -> object: ...
-
-
-class OnStart(Protocol):
-    """A function that is called with index and item, before that item may start."""
-
-    def __call__(self, index: int, item: Any, /) -> object: ...
-
-
-class OnFinish(Protocol):
-    """A function that is called with the Outcome of each item that has ended."""
-
-    def __call__(self, outcome: Outcome[Any], /) -> object: ...
-
-
-if TYPE_CHECKING:
-
-    class DigestArguments(TypedDict, total=False):
-        """The keyword arguments of Parallel that digest_files takes too."""
-
-        in_processes: int | SupportsIndex | None
-        timeout: float | SupportsFloat | None
-        deadline: float | SupportsFloat | None
-        retries: int | SupportsIndex
-        on_error: OnError
-        progress: Progress | bool | None
-
-    class Arguments(DigestArguments, total=False):
-        """The keyword arguments of Parallel, except for the codec."""
-
-        isolation: bool
-        rebuild_exceptions: bool
-        scratch_root: str | os.PathLike[str] | None
-        on_start: OnStart | None
-        on_finish: OnFinish | None
 
 
 class InBytes:
@@ -93,23 +38,28 @@ class InBytes:
 class Options:
     """The arguments of a Parallel, checked. Parallel says what each means, and what it raises."""
 
-    def __init__(self, codec: Codec[Any] | None = None, **given: Unpack[Arguments]) -> None:
-        self.in_processes = _processes(given.get("in_processes"))
-        self.isolation = _bool("isolation", given.get("isolation", False))
-        self.timeout = _seconds("timeout", given.get("timeout"))
-        self.deadline = _seconds("deadline", given.get("deadline"))
-        self.retries = _count("retries", given.get("retries", 0))
-        self.on_error = _on_error(given.get("on_error", "stop"))
+    def __init__(self, codec: Codec[Any] | None = None, **options: Unpack[Arguments]) -> None:
+        unknown = options.keys() - DEFAULTS.keys()
+        if unknown:
+            msg = f"Parallel() got an unexpected keyword argument {min(unknown)!r}"
+            raise TypeError(msg)
+        given: Arguments = {**DEFAULTS, **options}
+        self.in_processes = _processes(given["in_processes"])
+        self.isolation = _bool("isolation", given["isolation"])
+        self.timeout = _seconds("timeout", given["timeout"])
+        self.deadline = _seconds("deadline", given["deadline"])
+        self.retries = _count("retries", given["retries"])
+        self.on_error = _on_error(given["on_error"])
         if codec is not None:
             check_codec(codec)
         self.codec = codec
-        self.rebuild = _bool("rebuild_exceptions", given.get("rebuild_exceptions", True))
-        self.scratch_root = _path(given.get("scratch_root"))
-        progress = given.get("progress")
+        self.rebuild = _bool("rebuild_exceptions", given["rebuild_exceptions"])
+        self.scratch_root = _path(given["scratch_root"])
+        progress = given["progress"]
         self.in_bytes = isinstance(progress, InBytes)
         self.progress = _progress(progress.progress if isinstance(progress, InBytes) else progress)
-        self.on_start = _callback("on_start", given.get("on_start"))
-        self.on_finish = _callback("on_finish", given.get("on_finish"))
+        self.on_start = _callback("on_start", given["on_start"])
+        self.on_finish = _callback("on_finish", given["on_finish"])
 
     @property
     def watched(self) -> bool:

@@ -1,0 +1,102 @@
+"""The arguments of a call: their types, their defaults, and how inspect shows them."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Literal, Protocol, SupportsFloat, SupportsIndex
+
+if TYPE_CHECKING:
+    from inspect import Signature
+
+    from typing_extensions import TypedDict
+
+    from tep_parallel._outcome import Outcome
+else:  # the TypedDict of typing compiles each type, and an import would take 1 ms more
+
+    class TypedDict:
+        def __init_subclass__(cls, *, total: bool) -> None:
+            """Type checkers alone care."""
+
+
+OnError = Literal["stop", "finish", "kill"]
+
+
+class Progress(Protocol):
+    """An object that shows how far a call has come: a tqdm bar, or an object of your own.
+
+    `update` is called with the number of items that have ended since it was called last. With
+    digest_files that is the number of bytes that have been read.
+    """
+
+    def update(self, n: int, /) -> object: ...
+
+
+class OnStart(Protocol):
+    """A function that is called with index and item, before that item may start."""
+
+    def __call__(self, index: int, item: Any, /) -> object: ...
+
+
+class OnFinish(Protocol):
+    """A function that is called with the Outcome of each item that has ended."""
+
+    def __call__(self, outcome: Outcome[Any], /) -> object: ...
+
+
+class DigestArguments(TypedDict, total=False):
+    """The keyword arguments of Parallel that digest_files takes too."""
+
+    in_processes: int | SupportsIndex | None
+    timeout: float | SupportsFloat | None
+    deadline: float | SupportsFloat | None
+    retries: int | SupportsIndex
+    on_error: OnError
+    progress: Progress | bool | None
+
+
+class Arguments(DigestArguments, total=False):
+    """The keyword arguments of Parallel, except for the codec."""
+
+    isolation: bool
+    rebuild_exceptions: bool
+    scratch_root: str | os.PathLike[str] | None
+    on_start: OnStart | None
+    on_finish: OnFinish | None
+
+
+# In the order in which they are shown.
+DEFAULTS: Arguments = {
+    "in_processes": None,
+    "isolation": False,
+    "timeout": None,
+    "deadline": None,
+    "retries": 0,
+    "on_error": "stop",
+    "rebuild_exceptions": True,
+    "scratch_root": None,
+    "progress": None,
+    "on_start": None,
+    "on_finish": None,
+}
+
+
+class Shown:
+    """The signature of a class that takes these options, each with its type and its default.
+
+    inspect and help ask for it. It is made then: to import inspect takes 10 ms.
+    """
+
+    def __get__(self, instance: object, owner: type) -> Signature | None:
+        maker = next(kind for kind in owner.__mro__ if "__init__" in vars(kind))
+        if "__signature__" not in vars(maker):
+            return None  # a subclass that takes other arguments
+        from inspect import Parameter, signature
+
+        taken = signature(vars(maker)["__init__"])
+        first = [one for one in taken.parameters.values() if one.kind is not Parameter.VAR_KEYWORD]
+        types = {**DigestArguments.__annotations__, **Arguments.__annotations__}
+        shown = [
+            Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=types[name])
+            for name, default in DEFAULTS.items()
+        ]
+        return taken.replace(parameters=[*first[1:], *shown])
