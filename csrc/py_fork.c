@@ -70,9 +70,9 @@ take_exception(void)
 /* signal.set_wakeup_fd. */
 static PyObject *set_wakeup_fd;
 
-/* Call it, from here, where no signal handler can raise before what it returned is
- * kept. That; -2: nothing was done, for this is not Python's main thread, or it does
- * not like the file. */
+/* Call signal.set_wakeup_fd: from C, so that no signal handler can raise before its
+ * result is kept. Returns the descriptor that was set before. -2: nothing was changed,
+ * because this is not Python's main thread, or the file was refused. */
 static int
 exchange_wakeup(int fd, bool warn)
 {

@@ -117,7 +117,8 @@ class DeadlineError(ParallelError, TimeoutError):
 
 
 class TamperedResultError(ParallelError):
-    """The MAC of a record is wrong: somebody else wrote to the scratch directory."""
+    """The record of a result is not the one that its child wrote: its MAC is wrong, or its
+    header makes no sense. Somebody else wrote to it."""
 
 
 def shown(item: object) -> str:

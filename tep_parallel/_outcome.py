@@ -22,7 +22,8 @@ class Outcome(Generic[T_co]):
         signal: The signal that killed the child; otherwise None.
         attempts: How often the item was begun.
         started: When the item was begun, in seconds of time.monotonic; None: never.
-        seconds: From the fork until the child had been reaped.
+        seconds: From the fork until the child had been reaped; in a pool from when the item was
+            taken until its result was written.
         cpu_seconds: CPU time of the child, user and system; None if it served other items.
         max_rss: The child's peak of memory in bytes, with pages that it shared with its
             parent; None if it served other items.

@@ -23,8 +23,9 @@ static pthread_mutex_t open_calls_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct sphttp_call *open_calls;
 static sigset_t unlocked_mask; /* of the thread that holds it */
 
-/* The call whose nursery the forking thread is about to make, or this process is; or
- * whose child it is, that forks as any host does and keeps nothing of its call. */
+/* The call of which this thread forks the nursery. It is still set in that nursery
+ * and in its children. A child that forks counts as a host like any other: its fork
+ * drops this call, too. */
 static _Thread_local struct sphttp_call *being_born;
 
 void

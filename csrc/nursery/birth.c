@@ -135,10 +135,11 @@ nursery_begin(struct nursery *nursery, struct sphttp_call *call)
     return 0;
 }
 
-/* What lets a child die with the nursery, also as another user, to whom the kernel's
- * death signal is not sent: SIGKILL in place of SIGIO when the last writer of its pipe
- * is gone. A description for each, for that signal is asked for by description; opened
- * here, since a child that looks into /proc pays for a folder of its own there. */
+/* Prepare the pulse: the kernel kills the child when the nursery, the only writer of
+ * the pipe, is gone. That works also for a child that became another user, to whom
+ * the kernel does not send the death signal. Each child needs an open file description
+ * of its own, because the signal belongs to that. The nursery opens it, because a
+ * child that looks into /proc gets a folder of its own there, and pays for it. */
 void
 nursery_expect(const struct nursery *nursery)
 {

@@ -86,7 +86,7 @@ limits_shift(struct sphttp_call *call, int64_t ns)
     }
 }
 
-/* Give up item 1 + `item` of a hand, and kill its child. */
+/* Give up what is in this hand, and kill its child. `item` is 1 + its index. */
 static void
 kill_item(struct sphttp_call *call, uint32_t hand, uint32_t item,
           uint64_t kind)

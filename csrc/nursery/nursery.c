@@ -152,8 +152,8 @@ slot_to_fill(struct nursery *nursery)
     return -1;
 }
 
-/* The child whose hand it is has ended. False: it cannot be told that it has begun
- * anything. */
+/* The child of this hand has ended: settle its item. False: nobody knows that it
+ * began one. */
 static bool
 finish_hand(struct nursery *nursery, uint32_t hand, int status,
             const struct rusage *usage)
@@ -321,8 +321,8 @@ tell_host(struct nursery *nursery)
     (void)send(nursery->host, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-/* May nurseries of calls that our children made, and did not live to see the end
- * of, still clean up after themselves? This call ends after they have. */
+/* A child may have made a call of its own, and died. Does the nursery of that call
+ * still have time to clean up? It gets one second. */
 static bool
 nested_may_end(struct nursery *nursery)
 {
@@ -342,8 +342,8 @@ forget_strangers(struct nursery *nursery)
     nursery->running = 0;
 }
 
-/* What there is to do when no child can be forked. Until when there is nothing
- * more, by now_ns. `left`: there are processes below this one. */
+/* No child can be forked now: do everything else. Returns the time, by now_ns, until
+ * which the nursery may sleep. `left`: there are processes below this one. */
 static int64_t
 tend(struct nursery *nursery, bool left)
 {

@@ -61,8 +61,8 @@ is_somebodys(const struct sphttp_call *call, uint32_t index)
     return false;
 }
 
-/* Does item `index` of a pool say in vain that it is in a hand? That has another, or
- * is nobody's. */
+/* Item `index` of a pool says that it is in a hand. Is that false? It is where that
+ * hand has another item, or belongs to no child that lives. */
 static bool
 runs_nowhere(const struct sphttp_call *call, uint32_t index, uint64_t word)
 {

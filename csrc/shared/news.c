@@ -1,7 +1,8 @@
-/* How a host that wants to know hears of each item that has ended: whoever ends it
- * puts it at the head of a list in the page, and rings where that was empty.
- * Of one that was killed in between the host is not told: it looks for itself
- * when it hears that a child has ended. How a host hears is in host/news.c. */
+/* How a host that wants to know hears of each item that has ended. Who ends an
+ * item puts it at the head of a list in the page. If the list was empty, it also
+ * rings: it writes to a pipe. A child may be killed between these two steps, so the
+ * host looks at all items when a child has ended. How a host hears is in
+ * host/news.c. */
 #include "shared/news.h"
 
 #include <unistd.h>

@@ -94,10 +94,10 @@ written_to(int fd, uint64_t at, uint64_t size)
     return false;
 }
 
-/* Where the next `size` bytes are to be had. Who takes some backs them first, so
- * that there is no less of the file than has been handed out: a count beyond
- * that, in between pages or in the midst of records is none that we wrote, and
- * is mended. 0, -errno, or -EAGAIN: it was. */
+/* Find where the next `size` bytes begin. A child extends the file before it raises
+ * `used`. So a right `used` is a multiple of the page size and not beyond the end of
+ * the file, and no record begins behind it. A wrong one was written by mistake: it is
+ * set to the end of the file. 0, -errno, or -EAGAIN: it was wrong. */
 static int
 next_free(struct sphttp_call *call, uint64_t size, uint64_t *at)
 {

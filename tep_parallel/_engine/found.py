@@ -150,7 +150,7 @@ class Finder:
 
     def _tampered(self, index: int) -> TamperedResultError:
         item = self._items[index]
-        msg = f"item {index} ({shown(item)}): the record in the scratch directory is not the one"
+        msg = f"item {index} ({shown(item)}): the record of its result is not the one"
         return TamperedResultError(f"{msg} its child wrote", index=index, item=item)
 
     def _error(self, index: int, result: Any, fate: int) -> Exception:

@@ -48,12 +48,13 @@ def fields_of(error: BaseException) -> Iterator[tuple[Field, Any]]:
 
 
 def own_pickle(error: BaseException, *, makeable: bool) -> tuple[bytes | None, set[Name]]:
-    """The pickle that the class makes, if it is to be used, and the names of what it keeps.
+    """The class's own pickle of it, and the names that this keeps; None: it must not be used.
 
-    Many classes can be pickled and not loaded, or change when they are loaded. A class that
-    leaves the pickling to its built-in base gets its __init__ called with whatever is in
-    `args`. So an exception is made without its own pickle if that is possible. If not, its
-    pickle need not keep everything, since the rest can be set.
+    Many classes pickle badly: they cannot be loaded, or they change. A class that leaves the
+    pickling to its built-in base gets its __init__ called with whatever is in `args`. So an
+    exception is made again from its parts if that is possible. Only a class with a rule of its
+    own for pickling, or one that cannot be made, uses its pickle. That need not keep everything,
+    since the rest can be set.
     """
     kind = type(error)
     if makeable and (pickles.is_group(kind) or not _pickles_itself(kind)):
