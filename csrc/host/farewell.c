@@ -106,9 +106,7 @@ began_ns(pid_t pid)
                    "/stat");
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
-    if (fd >= 0) {
-        (void)close(fd);
-    }
+    close_end(&fd);
     text[n > 0 ? n : 0] = '\0';
     const char *at = strrchr(text, ')'); /* its name may have any other */
     for (int field = 2; at != NULL && field < 22; field++) {

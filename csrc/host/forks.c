@@ -170,23 +170,20 @@ socket_fork(struct sphttp_call *call)
 int
 socket_open(struct sphttp_call *call)
 {
-    int err = 0;
+    int ends[2], err = 0;
     forks_lock();
-    int ends[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
         err = -errno;
-        goto done;
     }
-    int host = call->host->host_end = above_streams(ends[0]);
-    int nursery = call->nursery->given = above_streams(ends[1]);
-    if (host < 0 || nursery < 0) {
-        err = host < 0 ? host : nursery;
-        close_end(&call->host->host_end);
-        close_end(&call->nursery->given);
+    else {
+        int host = call->host->host_end = above_streams(ends[0]);
+        int nursery = call->nursery->given = above_streams(ends[1]);
+        err = host < 0 ? host : nursery < 0 ? nursery : 0;
     }
-
-done:
     forks_unlock();
+    if (err != 0) {
+        socket_close(call);
+    }
     return err;
 }
 

@@ -18,22 +18,17 @@ payload_of(struct sphttp_call *call, uint32_t index)
 int
 fate_of(uint64_t word)
 {
-    switch (word & ITEM_KIND) {
-    case ITEM_FREE:
-        return SPHTTP_NOT_BEGUN;
-    case ITEM_DISCARDED:
-        return SPHTTP_DISCARDED;
-    case ITEM_DONE:
-        return SPHTTP_RETURNED;
-    case ITEM_UNWRITTEN:
-        return SPHTTP_UNWRITTEN;
-    case ITEM_LATE:
-        return SPHTTP_LATE;
-    case ITEM_CUT:
-        return SPHTTP_CUT;
-    default:
-        return SPHTTP_DIED;
-    }
+    static const int fates[ITEM_KIND + 1] = {
+        [ITEM_FREE] = SPHTTP_NOT_BEGUN,
+        [ITEM_RUN] = SPHTTP_DIED,
+        [ITEM_LOST] = SPHTTP_DIED,
+        [ITEM_DONE] = SPHTTP_RETURNED,
+        [ITEM_DISCARDED] = SPHTTP_DISCARDED,
+        [ITEM_UNWRITTEN] = SPHTTP_UNWRITTEN,
+        [ITEM_LATE] = SPHTTP_LATE,
+        [ITEM_CUT] = SPHTTP_CUT,
+    };
+    return fates[word & ITEM_KIND];
 }
 
 void

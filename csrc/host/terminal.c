@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "host/forks.h"
@@ -19,19 +18,16 @@ static void stop(int number);
 static struct sigaction
 handler(void (*what)(int))
 {
-    struct sigaction action;
-    memset(&action, 0, sizeof(action));
-    action.sa_handler = what;
-    action.sa_flags = SA_RESTART | SA_ONSTACK;
-    return action;
+    return (struct sigaction){.sa_handler = what,
+                              .sa_flags = SA_RESTART | SA_ONSTACK};
 }
 
 static bool
-is_ours(void)
+stops_by(void (*what)(int))
 {
     struct sigaction now;
     return sigaction(SIGTSTP, NULL, &now) == 0 &&
-           (now.sa_flags & SA_SIGINFO) == 0 && now.sa_handler == stop;
+           (now.sa_flags & SA_SIGINFO) == 0 && now.sa_handler == what;
 }
 
 static void
@@ -64,10 +60,9 @@ stop(int number)
 void
 terminal_enter(struct sphttp_call *call)
 {
-    struct sigaction now, ours = handler(stop);
+    struct sigaction ours = handler(stop);
     call->host->stops = true;
-    if (open_count++ == 0 && sigaction(SIGTSTP, NULL, &now) == 0 &&
-        (now.sa_flags & SA_SIGINFO) == 0 && now.sa_handler == SIG_DFL) {
+    if (open_count++ == 0 && stops_by(SIG_DFL)) {
         (void)sigaction(SIGTSTP, &ours, NULL);
     }
 }
@@ -76,7 +71,7 @@ static void
 restore(void)
 {
     struct sigaction by_default = handler(SIG_DFL);
-    if (is_ours()) { /* else the host has chosen another meanwhile */
+    if (stops_by(stop)) { /* else the host has chosen another meanwhile */
         (void)sigaction(SIGTSTP, &by_default, NULL);
     }
 }

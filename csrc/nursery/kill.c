@@ -71,9 +71,7 @@ status_says(const char *text)
             at += buffer[i] == *at;
         }
     }
-    if (fd >= 0) {
-        (void)close(fd);
-    }
+    close_end(&fd);
     return *at == '\0';
 }
 
