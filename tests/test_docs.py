@@ -112,7 +112,6 @@ def test_links_and_files_that_a_page_names_are_there(page: Path) -> None:
         assert (ROOT / name).exists() or (PACKAGE.parent / name).exists(), name
 
 
-@pytest.mark.skipif(not (ROOT / "csrc" / "base").is_dir(), reason="the wings are not there yet")
 def test_files_that_the_architecture_names_by_their_wing_are_there() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text()
     for name in set(re.findall(r"`([\w/]+(?:\.[ch]|\.cdef\.h))`", text)) - {"Python.h"}:
