@@ -121,6 +121,24 @@ above_streams(int fd)
 }
 
 int
+open_pipe(int ends[2], int flags)
+{
+    if (pipe2(ends, flags | O_CLOEXEC) != 0) {
+        ends[0] = ends[1] = -1;
+        return -errno;
+    }
+    ends[0] = above_streams(ends[0]);
+    ends[1] = above_streams(ends[1]);
+    int err = ends[0] < 0 ? ends[0] : ends[1] < 0 ? ends[1] : 0;
+    if (err != 0) {
+        close_end(&ends[0]);
+        close_end(&ends[1]);
+        ends[0] = ends[1] = -1;
+    }
+    return err;
+}
+
+int
 open_process(pid_t pid)
 {
     int fd = above_streams((int)syscall(SYS_pidfd_open, pid, 0));

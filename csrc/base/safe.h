@@ -46,6 +46,9 @@ void close_end(int *fd);
  * where the host has closed those. -errno, and then `fd` is closed. */
 int above_streams(int fd);
 
+/* A pipe, both ends above the streams. 0; or -errno, and both are -1. */
+int open_pipe(int ends[2], int flags);
+
 /* Close every descriptor but `spared`, which may be -1. */
 void close_all_but(int spared);
 

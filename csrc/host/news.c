@@ -22,15 +22,12 @@ news_open(struct sphttp_call *call)
     /* Not an eventfd: all of those are one inode, and a child that rings must see
      * whether it is still this one. */
     int ends[2];
-    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
-        return -errno;
+    int err = open_pipe(ends, O_NONBLOCK);
+    if (err == 0) {
+        call->host->heard = ends[0];
+        (void)held_set(&call->bell, ends[1]);
     }
-    call->host->heard = above_streams(ends[0]);
-    int rung = above_streams(ends[1]);
-    if (!held_set(&call->bell, rung) || call->host->heard < 0) {
-        return rung < 0 ? rung : call->host->heard;
-    }
-    return 0;
+    return err;
 }
 
 void

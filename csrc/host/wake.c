@@ -16,20 +16,8 @@ int
 wake_open(struct sphttp_call *call)
 {
     call->host->doing = "opening a pipe";
-    int ends[2];
     forks_lock();
-    int err = pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0 ? 0 : -errno;
-    if (err == 0) {
-        call->host->wake[0] = above_streams(ends[0]);
-        call->host->wake[1] = above_streams(ends[1]);
-        err = call->host->wake[0] < 0 ? call->host->wake[0]
-              : call->host->wake[1] < 0 ? call->host->wake[1] : 0;
-    }
-    if (err != 0) {
-        close_end(&call->host->wake[0]);
-        close_end(&call->host->wake[1]);
-        call->host->wake[0] = call->host->wake[1] = -1;
-    }
+    int err = open_pipe(call->host->wake, O_NONBLOCK);
     forks_unlock();
     return err;
 }

@@ -84,9 +84,9 @@ watch_over_lives(struct nursery *nursery)
     /* A raw fork of the host may hold the socket's other end open. */
     nursery->host_process = open_process(nursery->call->plan.owner);
     int ends[2];
-    if (pipe2(ends, O_CLOEXEC) == 0) {
-        (void)held_set(&nursery->pulse, above_streams(ends[0]));
-        nursery->pulse_source = above_streams(ends[1]);
+    if (open_pipe(ends, 0) == 0) {
+        (void)held_set(&nursery->pulse, ends[0]);
+        nursery->pulse_source = ends[1];
     }
 }
 
