@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tep_parallel._engine.native import fail, ffi, lib
-from tep_parallel._engine.results import Results
+from tep_parallel._engine.under_way import UnderWay
 
 if TYPE_CHECKING:
     from tep_parallel._engine.digest_job import Job
@@ -32,7 +32,7 @@ _FAILURES = (lib.SPHTTP_FAILED, _ELSEWHERE)
 _UNDER_WAY = (_STARTED, lib.SPHTTP_SIGNALS)
 
 
-class Call(Results):
+class Call(UnderWay):
     """A call of the C core: a nursery, which is the process that forks and awaits the children,
     and the children. Leaving the block ends all of them that still run.
 
@@ -117,22 +117,6 @@ class Call(Results):
         if code != 0:
             fail(code, "preparing to digest files")
 
-    @property
-    def bytes_read(self) -> int:
-        """How many bytes of files have been read so far. Needs SPHTTP_TELL."""
-        read: int = lib.sphttp_call_bytes(self.handle)
-        return read
-
-    @property
-    def hands(self) -> int:
-        """How many items the children may process at one time, all together."""
-        hands: int = lib.sphttp_call_hands(self.handle)
-        return hands
-
-    def allow(self, mark: int) -> None:
-        """Let the items below `mark` start. If this is never called, all may."""
-        lib.sphttp_call_allow(self.handle, mark)
-
     def run(self) -> int:
         """Fork, and return when there is something to do, which is one of sphttp_event_kind.
 
@@ -189,40 +173,6 @@ class Call(Results):
         descriptor = self._descriptor()
         if descriptor >= 0:
             wait_read(descriptor)
-
-    def _descriptor(self) -> int:
-        """A descriptor that is readable when there is something to do; -1: the nursery is gone."""
-        descriptor: int = lib.sphttp_call_descriptor(self.handle)
-        if descriptor < -1:
-            fail(descriptor, "preparing to wait")
-        return descriptor
-
-    @property
-    def has_news(self) -> bool:
-        """Whether run would return at once."""
-        from select import POLLIN, poll
-
-        descriptor = self._descriptor()
-        if descriptor < 0:
-            return True  # the nursery is gone: run knows what to do
-        poller = poll()
-        poller.register(descriptor, POLLIN)
-        return bool(poller.poll(0))
-
-    def fresh(self) -> Iterator[int]:
-        """The items that have ended since the last call of this, in the order of their ends."""
-        while (index := lib.sphttp_call_next(self.handle)) >= 0:
-            yield index
-
-    @property
-    def stopping(self) -> bool:
-        """Whether no more items will start."""
-        return bool(lib.sphttp_call_stopping(self.handle))
-
-    @property
-    def overdue(self) -> bool:
-        """Whether the call was ended at its deadline."""
-        return bool(lib.sphttp_call_overdue(self.handle))
 
 
 def _gevents_waiter() -> Callable[[int], None] | None:

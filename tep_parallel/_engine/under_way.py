@@ -1,0 +1,62 @@
+"""What goes on in a call of the C core while its children run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tep_parallel._engine.native import fail, lib
+from tep_parallel._engine.results import Results
+
+
+class UnderWay(Results):
+    """A call that is under way: what may start in it, and what has ended."""
+
+    @property
+    def bytes_read(self) -> int:
+        """How many bytes of files have been read so far. Needs SPHTTP_TELL."""
+        read: int = lib.sphttp_call_bytes(self.handle)
+        return read
+
+    @property
+    def hands(self) -> int:
+        """How many items the children may process at one time, all together."""
+        hands: int = lib.sphttp_call_hands(self.handle)
+        return hands
+
+    def allow(self, mark: int) -> None:
+        """Let the items below `mark` start. If this is never called, all may."""
+        lib.sphttp_call_allow(self.handle, mark)
+
+    @property
+    def has_news(self) -> bool:
+        """Whether run would return at once."""
+        from select import POLLIN, poll
+
+        descriptor = self._descriptor()
+        if descriptor < 0:
+            return True  # the nursery is gone: run knows what to do
+        poller = poll()
+        poller.register(descriptor, POLLIN)
+        return bool(poller.poll(0))
+
+    def fresh(self) -> Iterator[int]:
+        """The items that have ended since the last call of this, in the order of their ends."""
+        while (index := lib.sphttp_call_next(self.handle)) >= 0:
+            yield index
+
+    @property
+    def stopping(self) -> bool:
+        """Whether no more items will start."""
+        return bool(lib.sphttp_call_stopping(self.handle))
+
+    @property
+    def overdue(self) -> bool:
+        """Whether the call was ended at its deadline."""
+        return bool(lib.sphttp_call_overdue(self.handle))
+
+    def _descriptor(self) -> int:
+        """A descriptor that is readable when there is something to do; -1: the nursery is gone."""
+        descriptor: int = lib.sphttp_call_descriptor(self.handle)
+        if descriptor < -1:
+            fail(descriptor, "preparing to wait")
+        return descriptor
