@@ -25,11 +25,19 @@ slot: Callable[[Any], int] = lib.sphttp_child_slot
 leave: Callable[[int], NoReturn] = lib.sphttp_exit
 
 NEWS: int = lib.SPHTTP_NEWS
-CHILD: int = lib.SPHTTP_CHILD
+_CHILD = lib.SPHTTP_CHILD
 _STARTED = lib.SPHTTP_STARTED
 _ELSEWHERE = lib.SPHTTP_ELSEWHERE
 _FAILURES = (lib.SPHTTP_FAILED, _ELSEWHERE)
 _UNDER_WAY = (_STARTED, lib.SPHTTP_SIGNALS)
+
+
+class Wait:
+    """What the steps of a call may wait for; see forked.py."""
+
+
+WORD = Wait()  # what the call has to say: the answer is what `run` returned
+END = Wait()  # the end of its nursery
 
 
 class Call(UnderWay):
@@ -56,6 +64,7 @@ class Call(UnderWay):
         # may raise in __exit__. A second owner, with __del__, could come after it in a cycle.
         super().__init__(ffi.gc(box[0], lib.py_call_free))
         self.event = ffi.new("sphttp_event *")  # the last one, for a child to look at
+        self.serve: Callable[[], NoReturn] = _leave  # what a child does, from its fork to its end
         self._root = root
         self._begun = False
         self._wait_read: Callable[[int], None] | None = None
@@ -117,12 +126,18 @@ class Call(UnderWay):
         if code != 0:
             fail(code, "preparing to digest files")
 
+    def wait(self, word: Wait) -> int:
+        """Wait for what the call's steps wait for, and return the answer."""
+        if word is WORD:
+            return self.run()
+        self.close()
+        return 0
+
     def run(self) -> int:
         """Fork, and return when there is something to do, which is one of sphttp_event_kind.
 
-        SPHTTP_ENDED: every child has ended. CHILD: this process is a child; `event` has the
-        index of its item, and it must end in `commit` or `leave`, whatever happens. NEWS, only
-        with SPHTTP_TELL: items have ended; see fresh, and call run again.
+        SPHTTP_ENDED: every child has ended. NEWS, only with SPHTTP_TELL: items have ended; see
+        fresh, and call run again. A child does not return: it calls `serve`.
 
         Raises:
             OSError: The system refused processes, memory, or the scratch directory.
@@ -139,15 +154,19 @@ class Call(UnderWay):
             if self._wait_read is not None and kind == _STARTED:
                 self._wait(self._wait_read)
             kind = lib.py_call_run(self.handle, self.event)
+        if kind == _CHILD:
+            self.serve()
         if kind in _FAILURES:
             self._fail_by(kind)
         return kind
 
     def start(self) -> int:
-        """Fork, and do no more; call run then. Returns CHILD or SPHTTP_STARTED, raises as run."""
+        """Fork, and do no more; call run then. Returns SPHTTP_STARTED; otherwise as run."""
         if not self._begun:
             self._begin()
         kind: int = lib.py_call_start(self.handle, self.event)
+        if kind == _CHILD:
+            self.serve()
         if kind in _FAILURES:
             self._fail_by(kind)
         return kind
@@ -173,6 +192,11 @@ class Call(UnderWay):
         descriptor = self._descriptor()
         if descriptor >= 0:
             wait_read(descriptor)
+
+
+def _leave() -> NoReturn:
+    """The children of a call that is done in C never come to Python."""
+    leave(1)
 
 
 def _gevents_waiter() -> Callable[[int], None] | None:

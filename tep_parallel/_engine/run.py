@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tep_parallel._engine.call import Call
     from tep_parallel._engine.digest_job import Job
     from tep_parallel._engine.ended import Ended
     from tep_parallel._engine.options import Options
+    from tep_parallel._engine.plan import Plan
     from tep_parallel._worker import ParallelWorker, Process
 
 
@@ -44,6 +47,31 @@ def run(
         from tep_parallel._engine.serial import run_here
 
         return run_here(plan)
-    from tep_parallel._engine.forked import run_in_children
+    return _run_in_children(plan)
 
-    return run_in_children(plan)
+
+def _run_in_children(plan: Plan) -> Ended:
+    from tep_parallel._engine.drive import advance
+    from tep_parallel._engine.flow import Flow
+    from tep_parallel._engine.forked import opened, prepare, steps
+
+    with opened(plan) as call:
+        flow = Flow(call, plan)
+        prepare(call, plan)
+        try:
+            advance(call, steps(call, flow))
+        except StopIteration as end:
+            raised = end.value
+    if isinstance(raised, StopIteration):
+        raise raised
+    _warn_of_overstayed(call, plan.options.timeout)
+    return flow.result
+
+
+def _warn_of_overstayed(call: Call, timeout: float | None) -> None:
+    pid, stage = call.overstayed
+    if pid != 0:
+        from tep_parallel._engine import ending
+
+        # The level is that of the caller of Parallel's method.
+        warnings.warn(ending.overstayed(pid, stage, timeout), RuntimeWarning, stacklevel=6)
