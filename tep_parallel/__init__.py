@@ -5,7 +5,9 @@ from tep_parallel._digest import digest_files
 from tep_parallel._engine.arguments import OnFinish, OnStart, Progress
 from tep_parallel._engine.codec import Codec
 from tep_parallel._engine.counting import processor_count, worker_number
+from tep_parallel._engine.stream import Stream
 from tep_parallel._errors import (
+    AbortedError,
     DeadlineError,
     DeadWorkerError,
     ItemTimeoutError,
@@ -21,6 +23,7 @@ from tep_parallel._version import __version__
 from tep_parallel._worker import ParallelWorker
 
 __all__ = [
+    "AbortedError",
     "Break",
     "Codec",
     "DeadWorkerError",
@@ -36,6 +39,7 @@ __all__ = [
     "ParallelWorker",
     "Progress",
     "Sock",
+    "Stream",
     "TamperedResultError",
     "WorkerError",
     "__version__",

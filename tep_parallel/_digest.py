@@ -6,10 +6,11 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal, SupportsFloat, SupportsIndex, overload
 
+from tep_parallel._engine.ended import values_of
 from tep_parallel._engine.options import InBytes, Options
+from tep_parallel._engine.running import Running
 from tep_parallel._errors import shown
 from tep_parallel._file_digest import FileDigest, job_of
-from tep_parallel._parallel import values_of
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer, Unpack
@@ -93,7 +94,7 @@ def digest_files(
 
     job = job_of(worker, listed, None) if options.in_processes != 0 else None
     every = "finish" if return_exceptions else options.on_error
-    ended = run(worker, listed, options, on_error=every, job=job)
+    ended = run(worker, listed, options, Running(), every, job=job)
     if not return_exceptions:
         return values_of(ended)  # type: ignore[no-any-return]
     found, failures = ended.results(every=True)

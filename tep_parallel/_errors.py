@@ -5,6 +5,7 @@ ParallelError
 ├── DeadWorkerError      the child ended without a result
 ├── ItemTimeoutError     the item was killed at its timeout (also a TimeoutError)
 ├── DeadlineError        the call was killed at its deadline (also a TimeoutError)
+├── AbortedError         the call was ended by Parallel.abort
 └── TamperedResultError  a record is not the one that the child wrote
 """
 
@@ -108,7 +109,21 @@ class DeadlineError(ParallelError, TimeoutError):
     """The call was not over at its `deadline`, and everything was killed.
 
     Args:
-        outcomes: The Outcome of each item that had ended by then, in input order.
+        outcomes: The Outcome of each item that had ended by then, in input order. If the call
+            is an iterator, those that it had not handed out.
+    """
+
+    def __init__(self, message: str, *, outcomes: list[Outcome[Any]]) -> None:
+        super().__init__(message)
+        self.outcomes = outcomes
+
+
+class AbortedError(ParallelError):
+    """Parallel.abort ended the call, and everything was killed.
+
+    Args:
+        outcomes: The Outcome of each item that had ended by then, in input order. If the call
+            is an iterator, those that it had not handed out.
     """
 
     def __init__(self, message: str, *, outcomes: list[Outcome[Any]]) -> None:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, overload
 
 from tep_parallel._engine.arguments import Shown
 from tep_parallel._engine.codec import Codec
+from tep_parallel._engine.ended import values_of
 from tep_parallel._engine.options import Options
-from tep_parallel._errors import Failure, shown
+from tep_parallel._engine.running import Running
+from tep_parallel._engine.source import list_of
 from tep_parallel._file_digest import job_of
 from tep_parallel._outcome import Outcome
 from tep_parallel._typing import GenericOf, T, W_co
@@ -17,8 +19,9 @@ from tep_parallel._worker import ParallelWorker, Process, process_of, warn_of_mi
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from tep_parallel._engine.arguments import Arguments
+    from tep_parallel._engine.arguments import Arguments, Items
     from tep_parallel._engine.ended import Ended
+    from tep_parallel._engine.stream import Stream
     from tep_parallel._typing import Returning
 
 
@@ -33,6 +36,11 @@ class Parallel(GenericOf[T, W_co]):
             alive. 0: no fork, every item is processed in this process, for debugging and
             tests.
         isolation: Whether every item gets a fresh child, with at most in_processes alive.
+        max_items_per_child: How many items a child of in_processes takes before a fresh child
+            takes its place. 1 is isolation. None: any number.
+        window: How many items imap_processes and as_completed pull ahead of the results that
+            were fetched, at most. No more children are alive. None: 4 for each child (of
+            processor_count() children without in_processes), at least 64 without isolation.
         timeout: Seconds that an item may run. After that its child is killed, with its
             process group, and the item fails with ItemTimeoutError. `setup` does not count.
             None: no limit.
@@ -40,7 +48,8 @@ class Parallel(GenericOf[T, W_co]):
             killed, and DeadlineError is raised. None: no limit.
         retries: How often an item is tried again if its child died. An item that raised, or
             was killed at its timeout, is not tried again.
-        on_error: What a failure does to the other items of map_processes and each_process.
+        on_error: What a failure does to the other items of map_processes, each_process and
+            imap_processes.
             "stop": no new item is begun, and running items may end. "finish": every item is
             processed first. "kill": running items are killed at once.
         codec: A module or object with `dumps` and `loads` (json, pickle, orjson...), so that
@@ -102,6 +111,7 @@ class Parallel(GenericOf[T, W_co]):
         process_of(worker)  # it raises here, where the caller sees why, and not in a child
         warn_of_misspelling(worker)
         self.worker = worker
+        self._running = Running()
         self._options = Options(codec, **options)
 
     def map_processes(self: Parallel[T, str], items: Iterable[Any]) -> list[T]:
@@ -165,54 +175,71 @@ class Parallel(GenericOf[T, W_co]):
         ended = self._run(items, "finish")
         return [] if ended is None else ended.outcomes()
 
+    def imap_processes(self: Parallel[T, str], items: Items) -> Stream[T]:
+        """Return an iterator of the results, in input order, each as soon as it is there.
+
+        The thread that asks for a result pulls items, at most `window` ahead, and never while
+        there is a result to hand out. A child gets text as it is, and all else as a pickle.
+        Children are forked at the first `next`; the deadline begins here.
+
+        A failure is raised in place of its item's result, and the iterator is over; `on_error`
+        says what happens first. After a Break or Kill, the iterator gives the results before
+        that, and ends. If it raises, is closed, or is not used any more, what runs is killed.
+
+        Args:
+            items: An iterable, or a function that returns an item at each call, and raises
+                StopIteration when there are no more.
+
+        Raises:
+            TypeError: `items` is one str or bytes, or neither iterable nor callable.
+            OSError: The system refused memory or descriptors.
+            RuntimeError: This is not the main interpreter.
+            Exception: From the iterator: what map_processes raises, and what `items` raises. An
+                item that cannot be pickled fails with what pickle raises.
+
+        Source: `Pool.imap` of multiprocessing; producers of grosser/parallel.
+        """
+        return self._stream(items, self._options.on_error, ordered=True)
+
+    def as_completed(self: Parallel[T, str], items: Items) -> Stream[Outcome[T]]:
+        """Return an iterator of an Outcome for each item, as the items end.
+
+        A failure is the `error` of its Outcome, and does not end the iterator. After a Break or
+        Kill, the iterator gives the Outcomes of all items that had been begun, and ends.
+
+        Args:
+            items: See imap_processes, also for when they are pulled.
+
+        Raises:
+            TypeError, OSError, RuntimeError: See imap_processes.
+            Exception: From the iterator: what outcomes raises, and what `items` raises.
+
+        Source: `as_completed` of concurrent.futures.
+        """
+        return self._stream(items, "finish", ordered=False)
+
+    def abort(self) -> None:
+        """End the calls of this Parallel that run now: kill and reap all that they have started.
+
+        They raise AbortedError. Any thread may call this, also in a hook or a signal handler.
+        """
+        self._running.abort()
+
+    def _stream(self, items: Items, on_error: str, *, ordered: bool) -> Stream[Any]:
+        process_of(self.worker)
+        from tep_parallel._engine.run import stream  # importing this package must stay cheap
+
+        options = self._options
+        return stream(self.worker, items, options, self._running, on_error, ordered=ordered)
+
     def _run(self, items: Iterable[Any], on_error: str, *, discard: bool = False) -> Ended | None:
         """Process the items; None: there are none."""
         process_of(self.worker)
-        if isinstance(items, str | bytes | bytearray):  # list("abc") would fork three children
-            kind = type(items).__name__
-            msg = f"items: expected an iterable of items, got one {kind}"
-            raise TypeError(msg)
-        try:
-            listed = list(items)
-        except TypeError as error:
-            if hasattr(type(items), "__iter__"):
-                raise  # the iterable's own
-            msg = f"items: expected an iterable of items, got {type(items).__name__}"
-            raise TypeError(msg) from error
+        listed = list_of(items)
         if not listed:
             return None
         from tep_parallel._engine.run import run  # importing this package must stay cheap
 
         options = self._options
         job = job_of(self.worker, listed, options.codec) if options.in_processes != 0 else None
-        return run(self.worker, listed, options, on_error=on_error, discard=discard, job=job)
-
-
-def values_of(ended: Ended) -> Any:
-    """What a call returns: its results, or what the first Break gave; or raise its first failure.
-
-    First means first by input order.
-    """
-    values, failures = ended.results()
-    if ended.break_values:
-        return ended.break_values[min(ended.break_values)]
-    if failures:
-        raise first_of(failures)
-    return values
-
-
-def first_of(failures: list[Failure]) -> BaseException:
-    """The first failure by input order; a note says which item failed, and how many others did.
-
-    The list is empty afterwards. The exception passes frames that refer to the list: the two
-    would keep each other, and all that they refer to, until the garbage collector comes.
-    """
-    from tep_parallel._engine.travel.raised import add_note, add_others
-
-    index, item, error = failures[0]
-    others = failures[1:]
-    failures.clear()
-    more = f"{len(others)} more failed" if others else "no other failed"
-    add_note(error, f"tep_parallel: item {index} ({shown(item)}); {more}")
-    add_others(error, others)
-    return error
+        return run(self.worker, listed, options, self._running, on_error, discard=discard, job=job)

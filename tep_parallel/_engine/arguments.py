@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Literal, Protocol, SupportsFloat, SupportsIndex
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ else:  # the TypedDict of typing compiles each type, and an import would take 1 
 
 
 OnError = Literal["stop", "finish", "kill"]
+# What an iterating call pulls its items from: a function raises StopIteration at the end.
+Items = Iterable[Any] | Callable[[], Any]
 
 
 class Progress(Protocol):
@@ -58,6 +61,8 @@ class Arguments(DigestArguments, total=False):
     """The keyword arguments of Parallel, except for the codec."""
 
     isolation: bool
+    max_items_per_child: int | SupportsIndex | None
+    window: int | SupportsIndex | None
     rebuild_exceptions: bool
     scratch_root: str | os.PathLike[str] | None
     on_start: OnStart | None
@@ -68,6 +73,8 @@ class Arguments(DigestArguments, total=False):
 DEFAULTS: Arguments = {
     "in_processes": None,
     "isolation": False,
+    "max_items_per_child": None,
+    "window": None,
     "timeout": None,
     "deadline": None,
     "retries": 0,

@@ -13,6 +13,7 @@ from tep_parallel._engine.under_way import UnderWay
 
 if TYPE_CHECKING:
     from tep_parallel._engine.digest_job import Job
+    from tep_parallel._engine.running import Running
 
 # cffi makes a function when somebody first asks for it: here, so that no child has to.
 commit: Callable[[Any, int, int, bytes, int], int] = lib.sphttp_child_commit
@@ -25,10 +26,11 @@ slot: Callable[[Any], int] = lib.sphttp_child_slot
 leave: Callable[[int], NoReturn] = lib.sphttp_exit
 
 NEWS: int = lib.SPHTTP_NEWS
+ABORTED = -1  # beside enum sphttp_event_kind
 _CHILD = lib.SPHTTP_CHILD
 _STARTED = lib.SPHTTP_STARTED
 _ELSEWHERE = lib.SPHTTP_ELSEWHERE
-_FAILURES = (lib.SPHTTP_FAILED, _ELSEWHERE)
+_FAILED = lib.SPHTTP_FAILED
 _UNDER_WAY = (_STARTED, lib.SPHTTP_SIGNALS)
 
 
@@ -49,13 +51,14 @@ class Call(UnderWay):
         alive: How many children may be alive at once, at least 1.
         how: Flags of enum sphttp_how.
         root: The directory in which the scratch directory is made, an absolute path.
+        running: Where the call is entered until it is closed.
 
     Raises:
         OSError: No memory, no descriptors, or a path that is too long.
         RuntimeError: This is not the main interpreter.
     """
 
-    def __init__(self, count: int, *, alive: int, how: int, root: str) -> None:
+    def __init__(self, count: int, *, alive: int, how: int, root: str, running: Running) -> None:
         box = ffi.new("sphttp_call **")
         code = lib.py_call_open(count, alive, how, os.fsencode(root), box)
         if code != 0:
@@ -68,6 +71,9 @@ class Call(UnderWay):
         self._root = root
         self._begun = False
         self._wait_read: Callable[[int], None] | None = None
+        self.aborted = False
+        self._running = running
+        running.enter(self)
 
     def __enter__(self) -> Call:
         return self
@@ -85,6 +91,12 @@ class Call(UnderWay):
     def close(self) -> None:
         """End whatever still runs. A second call does nothing."""
         lib.py_call_close(self.handle)
+        self._running.leave(self)
+
+    def abort(self) -> None:
+        """End whatever still runs; from any thread. Then run returns ABORTED."""
+        self.aborted = True
+        lib.py_call_abort(self.handle)
 
     def _watch_signals(self) -> None:
         """Let signals wake the wait in C, until the call is closed.
@@ -137,7 +149,7 @@ class Call(UnderWay):
         """Fork, and return when there is something to do, which is one of sphttp_event_kind.
 
         SPHTTP_ENDED: every child has ended. NEWS, only with SPHTTP_TELL: items have ended; see
-        fresh, and call run again. A child does not return: it calls `serve`.
+        fresh, and call run again. ABORTED: see abort. A child does not return: it calls `serve`.
 
         Raises:
             OSError: The system refused processes, memory, or the scratch directory.
@@ -154,21 +166,24 @@ class Call(UnderWay):
             if self._wait_read is not None and kind == _STARTED:
                 self._wait(self._wait_read)
             kind = lib.py_call_run(self.handle, self.event)
-        if kind == _CHILD:
-            self.serve()
-        if kind in _FAILURES:
-            self._fail_by(kind)
-        return kind
+        return self._seen(kind)
 
     def start(self) -> int:
         """Fork, and do no more; call run then. Returns SPHTTP_STARTED; otherwise as run."""
         if not self._begun:
             self._begin()
         kind: int = lib.py_call_start(self.handle, self.event)
+        return self._seen(kind)
+
+    def _seen(self, kind: int) -> int:
         if kind == _CHILD:
             self.serve()
-        if kind in _FAILURES:
-            self._fail_by(kind)
+        if kind == _ELSEWHERE:
+            fail(lib.SPHTTP_NOT_MAIN, "forking")
+        if kind == _FAILED:
+            if not self.aborted:
+                self._fail(self.event.error)
+            kind = ABORTED
         return kind
 
     def _begin(self) -> None:
@@ -176,11 +191,6 @@ class Call(UnderWay):
         self._wait_read = _gevents_waiter()
         if self._wait_read is None:
             self._watch_signals()
-
-    def _fail_by(self, kind: int) -> NoReturn:
-        if kind == _ELSEWHERE:
-            fail(lib.SPHTTP_NOT_MAIN, "forking")
-        self._fail(self.event.error)
 
     def _fail(self, error: int) -> NoReturn:
         doing = ffi.string(lib.sphttp_call_doing(self.handle)).decode("ascii")

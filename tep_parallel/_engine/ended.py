@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tep_parallel._errors import Failure, shown
+
 if TYPE_CHECKING:
     from tep_parallel._engine.found import Finder
-    from tep_parallel._errors import Failure
     from tep_parallel._outcome import Outcome
 
 
@@ -89,10 +90,40 @@ class Ended:
         outcome = self._known.get(index)
         if outcome is None:
             assert self._finder is not None
-            outcome = self._finder.outcome(index, self._values[index])
+            outcome = self._finder.outcome(index, (self._values[index], None))
         return outcome
 
 
 def _error_of(outcome: Outcome[Any]) -> BaseException:
     assert outcome.error is not None
     return outcome.error
+
+
+def values_of(ended: Ended) -> Any:
+    """What a call returns: its results, or what the first Break gave; or raise its first failure.
+
+    First means first by input order.
+    """
+    values, failures = ended.results()
+    if ended.break_values:
+        return ended.break_values[min(ended.break_values)]
+    if failures:
+        raise first_of(failures)
+    return values
+
+
+def first_of(failures: list[Failure]) -> BaseException:
+    """The first failure by input order; a note says which item failed, and how many others did.
+
+    The list is empty afterwards. The exception passes frames that refer to the list: the two
+    would keep each other, and all that they refer to, until the garbage collector comes.
+    """
+    from tep_parallel._engine.travel.raised import add_note, add_others
+
+    index, item, error = failures[0]
+    others = failures[1:]
+    failures.clear()
+    more = f"{len(others)} more failed" if others else "no other failed"
+    add_note(error, f"tep_parallel: item {index} ({shown(item)}); {more}")
+    add_others(error, others)
+    return error

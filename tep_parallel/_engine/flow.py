@@ -1,7 +1,8 @@
-"""The items of an eager call, which are there before the fork, on their way to its results."""
+"""The items of a call on their way: those of an eager call, which are there before the fork."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -10,50 +11,134 @@ from tep_parallel._engine.ended import Ended
 from tep_parallel._engine.found import Finder
 from tep_parallel._engine.plan import Plan
 from tep_parallel._engine.watch import Watch
-from tep_parallel._errors import DeadlineError
+from tep_parallel._errors import AbortedError, DeadlineError
 from tep_parallel._outcome import Outcome
 
 
 class Flow:
-    """What may start in an eager call, and what has become of it.
+    """What may start in a call, and what has become of it.
 
     Attributes:
         watch: Tells the caller.
+        is_idle: Whether nothing was forked, and nothing will be.
+        aborted: Whether the call was aborted before all children had ended.
+    """
+
+    is_idle = False
+
+    def __init__(self, call: Call, plan: Plan) -> None:
+        self.watch = Watch(plan.options, plan.known)
+        self.aborted = False
+        self._call = call
+        self._plan = plan
+        self._finder = Finder(call, plan)
+        # Outcomes that have been made already, by the item's index.
+        self._known: dict[int, Outcome[Any]] = {}
+
+    def prepare(self) -> None:
+        """Just before the fork: find out what the children do."""
+        call, plan = self._call, self._plan
+        if plan.job is not None:
+            call.digest(plan.job)
+            return
+        # Loaded before the fork: a child must not import, since another thread of the host may
+        # have held an import lock at the fork.
+        from tep_parallel._engine.child import serve
+        from tep_parallel._engine.prepare import prepare
+
+        call.serve = partial(serve, call.handle, call.event, prepare(call.handle, plan))
+
+    def begin(self) -> None:
+        """Before the first step."""
+        raise NotImplementedError
+
+    def start(self) -> None:
+        """Let items start, as many as may start now."""
+        raise NotImplementedError
+
+    def ended(self, cell: int) -> None:
+        """An item has ended."""
+        raise NotImplementedError
+
+    def hand_out(self) -> Iterable[Any]:
+        """What can be handed out now."""
+        return ()
+
+    def fetch(self) -> None:
+        """All children have ended, and the nursery ends."""
+
+    def conclude(self) -> Iterable[Any]:
+        """What is left to hand out; or raise what concerns the call as a whole."""
+        raise NotImplementedError
+
+    def _raise_call_error(self) -> None:
+        """Raise what setup or teardown raised."""
+        error = self._finder.call_error()
+        try:
+            if error is not None:
+                raise error
+        finally:
+            del error  # otherwise the error keeps this frame, and this frame the error
+
+    def _raise_cut(
+        self, outcomes: list[Outcome[Any]], unended: set[int], count: int, *, over: bool = True
+    ) -> None:
+        """Raise if the call was aborted, or cut short at its deadline.
+
+        Args:
+            outcomes: Of the items, in input order.
+            unended: The indices of those that were not begun or not ended.
+            count: How many items there are.
+            over: Whether no more items would have come. If all had ended too, the deadline only
+                ended a teardown.
+        """
+        ended = [one for one in outcomes if one.index not in unended]
+        counts = f"{len(unended)} of {count} items had not ended"
+        if self.aborted:
+            msg = f"the call was aborted: {counts}"
+            raise AbortedError(msg, outcomes=ended)
+        if unended or not over:
+            msg = f"the call was not over after {self._plan.options.deadline} s: {counts}"
+            raise DeadlineError(msg, outcomes=ended)
+
+
+class Eager(Flow):
+    """An eager call: all items are there before the fork.
+
+    Attributes:
         result: What the call returns.
     """
 
     def __init__(self, call: Call, plan: Plan) -> None:
-        self.watch = Watch(plan.options, plan.items)
-        self._call = call
-        self._plan = plan
-        self._finder = Finder(call, plan)
-        self._known: dict[int, Outcome[Any]] = {}
+        super().__init__(call, plan)
         self.result = Ended(plan.items, self._known, self._finder.break_values, self._finder)
-        self._held = plan.options.on_start is not None
+        self._started = 0
+        # How many children are free for items that on_start must be called for first.
         self._free = 0
+        self._held = plan.options.on_start is not None
 
     def begin(self) -> None:
-        """If on_start comes first, fork, and let no item start."""
+        """Before the first step."""
+        self.prepare()
         if self._held:
             self._free = self._call.hands
             self._call.allow(0)
             self._call.start()
 
-    def may_start(self) -> bool:
-        """Whether on_start is to be called for one more item now."""
-        return self._held and self._free > 0
+    def start(self) -> None:
+        """Call on_start for as many items as there are free children, and let them start."""
+        items = self._plan.items
+        while self._held and self._free > 0 and not self._call.has_news:
+            self._held = not self._call.stopping and self._started < len(items)
+            if self._held:
+                self.watch.start(self._started, items[self._started])
+                self._started += 1
+                self._free -= 1
+                self._call.allow(self._started)
 
-    def start_next(self) -> None:
-        """Call on_start for one more item, and let it start."""
-        mark = None if self._call.stopping else self.watch.start()
-        if mark is not None:
-            self._call.allow(mark)
-        self._held = mark is not None
-        self._free -= 1
-
-    def ended(self, index: int) -> None:
+    def ended(self, cell: int) -> None:
         """An item has ended."""
-        self.watch.finish(partial(self._outcome_of, index))
+        self.watch.finish(partial(self._outcome_of, cell))
         self._free += 1
 
     def _outcome_of(self, index: int) -> Outcome[Any]:
@@ -63,28 +148,18 @@ class Flow:
         return outcome
 
     def fetch(self) -> None:
-        """After the last item: fetch all results that are text at once."""
+        """Fetch all results that are text at once. Meanwhile, the nursery ends."""
         options = self._plan.options
-        if options.codec is None and options.on_finish is None:
+        if options.codec is None and options.on_finish is None and not self.aborted:
             self.result.fill()
 
-    def conclude(self) -> None:
+    def conclude(self) -> Iterable[Any]:
         """Raise what concerns the call as a whole."""
-        error = self._finder.call_error()
-        try:
-            if error is not None:
-                raise error
-        finally:
-            del error  # otherwise the error keeps this frame, and this frame the error
-        if self._call.overdue:
-            self._raise_overdue()
-
-    def _raise_overdue(self) -> None:
-        """Raise DeadlineError, unless all items had ended: then only a teardown took so long."""
-        count, finder = len(self._plan.items), self._finder
-        unended = {index for index in range(count) if finder.is_unended(finder.result(index))}
-        if unended:
-            msg = f"the call was not over after {self._plan.options.deadline} s: {len(unended)} of "
-            msg += f"{count} items had not ended"
-            outcomes = [one for one in self.result.outcomes() if one.index not in unended]
-            raise DeadlineError(msg, outcomes=outcomes)
+        if not self.aborted:
+            self._raise_call_error()
+        if self.aborted or self._call.overdue:
+            finder = self._finder
+            count = len(self._plan.items)
+            unended = {index for index in range(count) if finder.is_unended(finder.result(index))}
+            self._raise_cut(self.result.outcomes(), unended, count)
+        return ()

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
-from functools import partial
 from typing import Any
 
-from tep_parallel._engine.call import END, NEWS, WORD, Call, leave
+from tep_parallel._engine.call import ABORTED, END, NEWS, WORD, Call, leave
 from tep_parallel._engine.flow import Flow
 from tep_parallel._engine.native import lib
 from tep_parallel._engine.plan import Plan
 from tep_parallel._worker import setup_and_teardown_of
 
-# The steps of a call. They yield a Wait, and are sent the answer. They return None, or the
-# StopIteration that a function of the caller's raised: a generator may not raise that.
+# The steps of a call. They yield a Wait, and are sent the answer; or they yield what they hand
+# out. They return None, or the StopIteration that a function of the caller's raised: a generator
+# may not raise that.
 Steps = Generator[Any, int, StopIteration | None]
 
 _MOST_ALIVE = 512  # children, where the caller names no number
@@ -33,7 +33,7 @@ def opened(plan: Plan) -> Call:
     options = plan.options
     alive = min(options.in_processes or _MOST_ALIVE, len(plan.items))
     root = options.scratch_root or os.path.abspath(os.environ.get("TMPDIR") or "/tmp")
-    call = Call(len(plan.items), alive=alive, how=_how(plan), root=root)
+    call = Call(len(plan.items), alive=alive, how=_how(plan), root=root, running=plan.running)
     if options.timeout or options.deadline or options.retries:
         call.limit(options.timeout, options.deadline, options.retries)
     return call
@@ -63,7 +63,7 @@ def steps(call: Call, flow: Flow) -> Steps:
         raise
     yield from _ending(call)
     if stopped is None:
-        flow.conclude()
+        yield from flow.conclude()
     return stopped
 
 
@@ -72,12 +72,15 @@ def _under_way(call: Call, flow: Flow) -> Steps:
     try:
         flow.begin()
         while kind == NEWS:
-            while flow.may_start() and not call.has_news:
-                flow.start_next()
+            yield from flow.hand_out()
+            flow.start()
+            if flow.is_idle:
+                break
             kind = yield WORD
             for index in call.fresh():
                 flow.ended(index)
             flow.watch.read(call.bytes_read)
+        flow.aborted = kind == ABORTED
     except StopIteration as error:
         return error
     return None
@@ -89,19 +92,6 @@ def _ending(call: Call) -> Steps:
     yield END
     call.close()
     return None
-
-
-def prepare(call: Call, plan: Plan) -> None:
-    """Just before the fork: find out what the children do."""
-    if plan.job is not None:
-        call.digest(plan.job)
-        return
-    # Loaded before the fork: a child must not import, since another thread of the host may have
-    # held an import lock at the fork.
-    from tep_parallel._engine.child import serve
-    from tep_parallel._engine.prepare import prepare
-
-    call.serve = partial(serve, call.handle, call.event, prepare(call.handle, plan))
 
 
 def _how(plan: Plan) -> int:

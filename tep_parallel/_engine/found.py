@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from tep_parallel._engine.call import Call
@@ -45,6 +46,9 @@ ValueOrError = tuple[Any, Exception | None]
 class Finder:
     """Makes values, exceptions and outcomes of what C found in one call.
 
+    The cell of an item is where C has it. In a fed call the next item takes the cell of one that
+    has been fetched; otherwise it is the item's index.
+
     Attributes:
         break_values: What Break and Kill gave, by index, as far as it has been looked at.
     """
@@ -56,19 +60,20 @@ class Finder:
         self._call = call
         self._plan = plan
         self._items = plan.items
+        self._numbers: Sequence[int] = plan.numbers or range(len(plan.items))
         self._options = plan.options
 
     def is_unended(self, result: Any) -> bool:
         """Whether the item was not begun, or was killed with the whole call."""
         return result.fate in _UNENDED
 
-    def outcome(self, index: int, value: Any = None) -> Outcome[Any]:
-        """The Outcome of an item. If `value` is not None, it has been fetched already."""
-        item = self._items[index]
-        result = self._call.result(index)
-        error: BaseException | None = None
-        if value is None:
-            value, error = self.value(index, result)
+    def outcome(self, cell: int, fetched: ValueOrError = (None, None)) -> Outcome[Any]:
+        """The Outcome of an item, of which `fetched` may have been fetched already."""
+        index, item = self._numbers[cell], self._items[cell]
+        result = self._call.result(cell)
+        value, error = fetched
+        if value is None and error is None:
+            value, error = self.value(cell, result)
         if result.fate == _NOT_BEGUN:
             error = not_begun(index, item, stopped=self._call.stopping)
         exit_code = signal = None
@@ -96,86 +101,87 @@ class Finder:
             max_rss=result.max_rss if seen else None,
         )
 
-    def value(self, index: int, result: Any) -> ValueOrError:
+    def value(self, cell: int, result: Any) -> ValueOrError:
         """The value or the exception of an item. Both are None if it has neither."""
         fate = result.fate
         kind = fate % _BREAK if fate >= _BREAK else fate
         if kind in _KINDS:
-            value, error = self._decoded(index, result, kind)
+            value, error = self._decoded(cell, result, kind)
             if fate != kind and error is None:
-                self.break_values[index] = value
+                self.break_values[self._numbers[cell]] = value
             return value, error
         if fate == _NOT_BEGUN:
             return None, None
-        return None, self._error(index, result, fate)
+        return None, self._error(cell, result, fate)
 
-    def _decoded(self, index: int, result: Any, kind: int) -> ValueOrError:
+    def _decoded(self, cell: int, result: Any, kind: int) -> ValueOrError:
         codec = self._options.codec
         if kind == _DISCARDED and (codec is None or result.fate == kind):
             return None, None
         if kind == _RETURNED and codec is None:
             try:
-                return self._call.text(index, result), None
+                return self._call.text(cell, result), None
             except UnicodeDecodeError:
-                return None, self._tampered(index)
+                return None, self._tampered(cell)
         if kind in (_ENCODED, _ENCODED_TEXT) and codec is not None:
-            payload = self._call.payload(index, result)
+            payload = self._call.payload(cell, result)
             is_text = kind == _ENCODED_TEXT
-            return decoded(codec, payload, is_text=is_text, index=index, item=self._items[index])
-        return None, self._tampered(index)  # no child of this call writes that
+            index, item = self._numbers[cell], self._items[cell]
+            return decoded(codec, payload, is_text=is_text, index=index, item=item)
+        return None, self._tampered(cell)  # no child of this call writes that
 
     def call_error(self) -> Exception | None:
         """The exception for a setup or teardown that failed; None if none did."""
         # C keeps it behind the last item.
-        index = len(self._items)
-        result = self._call.result(index)
+        cell = len(self._items)
+        result = self._call.result(cell)
         error: Exception | None
         if result.fate == _NOT_BEGUN:
             pid, status = self._call.unready
             return dead_in_setup(pid, status) if pid != 0 else None
         if result.fate == lib.SPHTTP_NOT_TEXT:
-            error = _ended_by_exit(self._call.payload(index, result))
+            error = _ended_by_exit(self._call.payload(cell, result))
             if error is not None:
                 return error
         from tep_parallel._engine.travel import raised
 
         if result.fate in (_RAISED, _RAISED_AS):
             rebuild = self._options.rebuild and result.fate == _RAISED_AS
-            payload = self._call.payload(index, result)
+            payload = self._call.payload(cell, result)
             error = raised.unpack(payload, rebuild=rebuild, where="setup or teardown")
         else:
             error = ParallelError("setup or teardown failed in a child, which could not say how")
         raised.add_note(error, "tep_parallel: raised by setup or teardown, not for an item")
         return error
 
-    def _tampered(self, index: int) -> TamperedResultError:
-        item = self._items[index]
+    def _tampered(self, cell: int) -> TamperedResultError:
+        index, item = self._numbers[cell], self._items[cell]
         msg = f"item {index} ({shown(item)}): the record of its result is not the one"
         return TamperedResultError(f"{msg} its child wrote", index=index, item=item)
 
-    def _error(self, index: int, result: Any, fate: int) -> Exception:
+    def _error(self, cell: int, result: Any, fate: int) -> Exception:
         """The exception for an item that was begun and has no value."""
-        item = self._items[index]
+        index, item = self._numbers[cell], self._items[cell]
         where = f"item {index} ({shown(item)})"
         if fate in (_RAISED, _RAISED_AS):
             from tep_parallel._engine.travel import raised
 
             rebuild = self._options.rebuild and fate == _RAISED_AS
             try:
-                payload = self._call.payload(index, result)
+                payload = self._call.payload(cell, result)
                 return raised.unpack(payload, rebuild=rebuild, index=index, item=item)
             except UnicodeDecodeError:
-                return self._tampered(index)
+                return self._tampered(cell)
         if fate == lib.SPHTTP_NO_DIGEST:
-            payload = self._call.payload(index, result)
+            payload = self._call.payload(cell, result)
             code = int.from_bytes(payload, sys.byteorder, signed=True)
             plausible = -_MOST_ERRNO <= code < 0 or code == lib.SPHTTP_NOT_A_FILE
-            return file_error(code, item) if plausible else self._tampered(index)
+            return file_error(code, item) if plausible else self._tampered(cell)
         if fate == lib.SPHTTP_NOT_TEXT:
-            kind = self._call.payload(index, result).decode(errors="replace")
+            kind = self._call.payload(cell, result).decode(errors="replace")
             return not_text(self._plan.worker, index, item, kind)
         if fate == lib.SPHTTP_TAMPERED:
-            return self._tampered(index)
+            return self._tampered(cell)
         pid = result.pid or None
         if fate == lib.SPHTTP_DIED:
             return dead(index, item, pid, result.wait_status)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Callback = TypeVar("Callback")
 _LONGEST = 1e9  # seconds, 31 years; the C core counts in nanoseconds, in 64 bits
+_A_CHILD, _IN_A_POOL = 4, 64  # items that are pulled ahead: for each child, and at least
 _SHORTEST = 1e-9  # seconds; 0 means no limit in the C core
 
 
@@ -46,6 +47,9 @@ class Options:
         given: Arguments = {**DEFAULTS, **options}
         self.in_processes = _processes(given["in_processes"])
         self.isolation = _bool("isolation", given["isolation"])
+        self.max_items = _most(given["max_items_per_child"], self.in_processes, self.isolation)
+        self.isolation = self.isolation or self.max_items == 1
+        self.window = _at_least_one("window", given["window"])
         self.timeout = _seconds("timeout", given["timeout"])
         self.deadline = _seconds("deadline", given["deadline"])
         self.retries = _count("retries", given["retries"])
@@ -62,9 +66,30 @@ class Options:
         self.on_finish = _callback("on_finish", given["on_finish"])
 
     @property
+    def pool(self) -> bool:
+        """Whether a child may serve several items."""
+        return self.in_processes is not None and not self.isolation
+
+    def items_ahead(self) -> int:
+        """The window, or what it is by default."""
+        if self.window is not None:
+            return self.window
+        ahead = _A_CHILD * (self.in_processes or processor_count())
+        return max(ahead, _IN_A_POOL) if self.pool else ahead
+
+    @property
     def watched(self) -> bool:
         """Whether the caller is to be told of each item while the call runs."""
         return any(one is not None for one in (self.progress, self.on_start, self.on_finish))
+
+
+def _most(value: SupportsIndex | None, processes: int | None, isolation: bool) -> int | None:  # noqa: FBT001
+    most = _at_least_one("max_items_per_child", value)
+    if most is not None and most > 1 and (processes is None or isolation):
+        why = "in_processes=N" if processes is None else "isolation=False"
+        msg = f"max_items_per_child: {most} needs {why}: every child has one item"
+        raise ValueError(msg)
+    return most
 
 
 def _on_error(value: OnError) -> OnError:
@@ -107,6 +132,16 @@ def _count(name: str, value: object, expected: str = "an int") -> int:
         raise TypeError(msg)
     if count < 0:
         msg = f"{name}: expected 0 or more, got {count}"
+        raise ValueError(msg)
+    return count
+
+
+def _at_least_one(name: str, value: SupportsIndex | None) -> int | None:
+    if value is None:
+        return None
+    count = _count(name, value, "an int or None")
+    if count == 0:
+        msg = f"{name}: expected 1 or more, got 0"
         raise ValueError(msg)
     return count
 

@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from tep_parallel._engine.digest_job import Job
 from tep_parallel._engine.options import Options
+from tep_parallel._engine.running import Running
 from tep_parallel._worker import ParallelWorker, Process
 
 
 class Plan(NamedTuple):
-    """See run, whose arguments these are."""
+    """What a call is to do. For most of it see run.
+
+    Attributes:
+        items: The items. In a fed call, which pulls its items while it is under way: a place
+            for each item that may be between its source and the caller.
+        running: Where the call is entered while abort can end it.
+        numbers: In a fed call: the number of the item that is in each place.
+        known: What the caller is told of how many items there are; None: nothing.
+    """
 
     worker: ParallelWorker | Process
     items: list[Any]
     options: Options
     on_error: str
-    discard: bool
-    job: Job | None
+    running: Running
+    discard: bool = False
+    job: Job | None = None
+    numbers: list[int] | None = None
+    known: Collection[Any] | None = None
 
     @property
     def pool(self) -> bool:
         """Whether a child may serve several items."""
-        return self.options.in_processes is not None and not self.options.isolation
+        return self.options.pool

@@ -6,11 +6,15 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tep_parallel._engine.arguments import Items
     from tep_parallel._engine.call import Call
     from tep_parallel._engine.digest_job import Job
     from tep_parallel._engine.ended import Ended
     from tep_parallel._engine.options import Options
     from tep_parallel._engine.plan import Plan
+    from tep_parallel._engine.running import Running
+    from tep_parallel._engine.stream import Stream
+    from tep_parallel._outcome import Outcome
     from tep_parallel._worker import ParallelWorker, Process
 
 
@@ -18,8 +22,9 @@ def run(
     worker: ParallelWorker | Process,
     items: list[Any],
     options: Options,
-    *,
+    running: Running,
     on_error: str,
+    *,
     discard: bool = False,
     job: Job | None = None,
 ) -> Ended:
@@ -29,6 +34,7 @@ def run(
         worker: The worker, or a function of one item.
         items: At least one.
         options: The caller's.
+        running: Where the call is entered while abort can end it.
         on_error: What a failure does: "stop", "finish" or "kill".
         discard: Whether nobody wants to know what `process` returns.
         job: What C does in the children in place of Python; None: nothing.
@@ -36,36 +42,97 @@ def run(
     Raises:
         OSError, RuntimeError: See Call.run.
         DeadlineError: The call was cut short at its deadline.
+        AbortedError: The call was aborted.
         Exception: What setup, teardown, on_start, on_finish or progress raised.
     """
     # Loaded here, before the fork: a child must not import, since another thread of the host
     # may have held an import lock at the fork.
     from tep_parallel._engine.plan import Plan
 
-    plan = Plan(worker, items, options, on_error, discard, job)
-    if options.in_processes == 0:
-        from tep_parallel._engine.serial import run_here
+    plan = Plan(worker, items, options, on_error, running, discard, job, known=items)
+    return _run_here(plan) if options.in_processes == 0 else _run_in_children(plan)
 
-        return run_here(plan)
-    return _run_in_children(plan)
+
+def _run_here(plan: Plan) -> Ended:
+    from tep_parallel._engine.drive import drain
+    from tep_parallel._engine.ended import Ended
+    from tep_parallel._engine.serial import Here
+    from tep_parallel._errors import AbortedError
+
+    known: dict[int, Outcome[Any]] = {}
+    here = Here(plan, plan.items)
+    try:
+        drain(here, here.steps(), lambda outcome: known.setdefault(outcome.index, outcome))
+    except AbortedError as error:
+        error.outcomes += known.values()
+        raise
+    except BaseException:
+        # What is raised passes this frame, and must not have the outcomes within its reach.
+        known.clear()
+        raise
+    return Ended(plan.items[: len(known)], known, here.break_values)
 
 
 def _run_in_children(plan: Plan) -> Ended:
-    from tep_parallel._engine.drive import advance
-    from tep_parallel._engine.flow import Flow
-    from tep_parallel._engine.forked import opened, prepare, steps
+    from tep_parallel._engine.drive import drain
+    from tep_parallel._engine.flow import Eager
+    from tep_parallel._engine.forked import opened, steps
 
     with opened(plan) as call:
-        flow = Flow(call, plan)
-        prepare(call, plan)
-        try:
-            advance(call, steps(call, flow))
-        except StopIteration as end:
-            raised = end.value
-    if isinstance(raised, StopIteration):
-        raise raised
+        flow = Eager(call, plan)
+        drain(call, steps(call, flow), _nothing)
     _warn_of_overstayed(call, plan.options.timeout)
     return flow.result
+
+
+def _nothing(value: object) -> None:
+    """An eager call hands nothing out before its end."""
+
+
+def stream(
+    worker: ParallelWorker | Process,
+    items: Items,
+    options: Options,
+    running: Running,
+    on_error: str,
+    *,
+    ordered: bool,
+) -> Stream[Any]:
+    """Process items that are pulled as they can be begun.
+
+    Args:
+        worker: See run.
+        items: An iterable, or a function that raises StopIteration when there are no more.
+        options: See run.
+        running: See run.
+        on_error: See run.
+        ordered: Whether results are handed out in input order; otherwise the Outcome of each item
+            as it ends.
+
+    Raises:
+        TypeError: See source_of.
+        OSError, RuntimeError: See Call.
+    """
+    from collections.abc import Collection
+
+    from tep_parallel._engine.fed import Fed
+    from tep_parallel._engine.forked import opened, steps
+    from tep_parallel._engine.plan import Plan
+    from tep_parallel._engine.serial import Here
+    from tep_parallel._engine.source import source_of
+    from tep_parallel._engine.stream import Stream
+
+    source = source_of(items)
+    known = items if isinstance(items, Collection) else None
+    if options.in_processes == 0:
+        plan = Plan(worker, [], options, on_error, running, known=known)
+        here = Here(plan, source)
+        return Stream(here, here.steps(ordered=ordered))
+    ahead = options.items_ahead()
+    free = [-1] * ahead
+    plan = Plan(worker, [None] * ahead, options, on_error, running, numbers=free, known=known)
+    call = opened(plan)
+    return Stream(call, steps(call, Fed(call, plan, source, ordered=ordered)))
 
 
 def _warn_of_overstayed(call: Call, timeout: float | None) -> None:

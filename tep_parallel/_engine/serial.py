@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from tep_parallel._control import Break
 from tep_parallel._engine import counting
 from tep_parallel._engine.codec import decoded, encoded
-from tep_parallel._engine.ended import Ended
+from tep_parallel._engine.ended import first_of
+from tep_parallel._engine.forked import Steps
 from tep_parallel._engine.plan import Plan
 from tep_parallel._engine.travel import raised
 from tep_parallel._engine.watch import Watch
-from tep_parallel._errors import dead, dead_in_setup
+from tep_parallel._errors import AbortedError, Failure, dead, dead_in_setup
 from tep_parallel._outcome import Outcome
 from tep_parallel._worker import Process, not_text, process_of, setup_and_teardown_of
 
@@ -23,28 +23,98 @@ from tep_parallel._worker import Process, not_text, process_of, setup_and_teardo
 Processed = tuple[Any, Exception | None, bool]
 
 
-def run_here(plan: Plan) -> Ended:
-    """Process each item in this process. What it raises: see run.
+class Here:
+    """A call without children.
 
-    KeyboardInterrupt gets through: it is the caller's here.
+    Args:
+        plan: What it is to do.
+        items: Where the items come from.
+
+    Attributes:
+        break_values: What Break and Kill gave, by index.
     """
-    known: dict[int, Outcome[Any]] = {}
-    break_values: dict[int, Any] = {}
-    options = plan.options
-    setup, teardown = setup_and_teardown_of(plan.worker)
-    former = counting.without_child.set(True)
-    try:
-        _call_once("setup", setup, rebuild=options.rebuild)
-        with Watch(options, plan.items) as watch:
-            _process_all(plan, watch, known, break_values)
-        _call_once("teardown", teardown, rebuild=options.rebuild)
-    except BaseException:
-        # What is raised passes this frame, and must not have the outcomes within its reach.
-        known.clear()
-        raise
-    finally:
-        counting.without_child.reset(former)
-    return Ended(plan.items[: len(known)], known, break_values)
+
+    def __init__(self, plan: Plan, items: Iterable[Any]) -> None:
+        self.break_values: dict[int, Any] = {}
+        self._plan = plan
+        self._items = items
+        self._aborted = False
+        plan.running.enter(self)
+
+    def abort(self) -> None:
+        """Begin no other item."""
+        self._aborted = True
+
+    def close(self) -> None:
+        """There is nothing to end; abort does not find this call any more."""
+        self._plan.running.leave(self)
+
+    def steps(self, *, ordered: bool = False) -> Steps:
+        """Process item after item, and hand out the Outcome of each.
+
+        KeyboardInterrupt gets through: it is the caller's here.
+
+        Args:
+            ordered: Whether results are handed out, and the first failure is raised.
+        """
+        plan = self._plan
+        failures: list[Failure] = []
+        try:
+            self._call_once("setup")
+            with Watch(plan.options, plan.known) as watch:
+                for index, item in enumerate(self._items):
+                    if self._aborted:
+                        break
+                    outcome = self._watched(watch, index, item)
+                    failed, broke = outcome.error is not None, index in self.break_values
+                    if not ordered:
+                        yield outcome
+                    elif outcome.error is not None:
+                        failures.append((index, item, outcome.error))
+                    elif not broke:
+                        yield outcome.result
+                    # This frame stays in the traceback of what is raised: the two would keep
+                    # each other.
+                    del outcome
+                    if broke or (failed and (ordered or plan.on_error != "finish")):
+                        break
+            self._call_once("teardown")
+        except StopIteration as error:
+            return error
+        finally:
+            self.close()
+        if self._aborted:
+            msg = "the call was aborted"
+            raise AbortedError(msg, outcomes=[])
+        if failures:
+            raise first_of(failures)
+        return None
+
+    def _call_once(self, name: str) -> None:
+        rebuild = self._plan.options.rebuild
+        setup, teardown = setup_and_teardown_of(self._plan.worker)
+        former = counting.without_child.set(True)
+        try:
+            _call_once(name, setup if name == "setup" else teardown, rebuild=rebuild)
+        finally:
+            counting.without_child.reset(former)
+
+    def _watched(self, watch: Watch, index: int, item: object) -> Outcome[Any]:
+        """Process an item, and tell the caller."""
+        former = counting.without_child.set(True)
+        try:
+            watch.start(index, item)
+            started = time.monotonic()
+            processed = _process(self._plan, process_of(self._plan.worker), index, item)
+            outcome = _outcome(index, item, processed, started)
+            if processed[2]:
+                self.break_values[index] = processed[0]
+            del processed  # as above
+            watch.finish(lambda: outcome)
+            watch.read_item(item)
+            return outcome
+        finally:
+            counting.without_child.reset(former)
 
 
 def _call_once(name: str, method: Callable[[], object] | None, *, rebuild: bool) -> None:
@@ -64,26 +134,6 @@ def _call_once(name: str, method: Callable[[], object] | None, *, rebuild: bool)
             raise failure from failure.__cause__
         finally:
             del failure  # otherwise it keeps this frame, and this frame it
-
-
-def _process_all(
-    plan: Plan, watch: Watch, known: dict[int, Outcome[Any]], break_values: dict[int, Any]
-) -> None:
-    process = process_of(plan.worker)
-    for index, item in enumerate(plan.items):
-        watch.start()
-        started = time.monotonic()
-        processed = _process(plan, process, index, item)
-        known[index] = _outcome(index, item, processed, started)
-        failed, broke = processed[1] is not None, processed[2]
-        if broke:
-            break_values[index] = processed[0]
-        # This frame stays in the traceback of what was raised: the two would keep each other.
-        del processed
-        watch.finish(partial(known.__getitem__, index))
-        watch.read_item(item)
-        if broke or (failed and plan.on_error != "finish"):
-            break
 
 
 def _outcome(index: int, item: object, processed: Processed, started: float) -> Outcome[Any]:

@@ -28,6 +28,11 @@ class UnderWay(Results):
         lib.sphttp_call_allow(self.handle, mark)
 
     @property
+    def ready(self) -> bool:
+        """Whether items have ended of which nobody has heard. It costs no system call."""
+        return bool(lib.sphttp_call_ready(self.handle))
+
+    @property
     def has_news(self) -> bool:
         """Whether run would return at once."""
         from select import POLLIN, poll
@@ -60,3 +65,22 @@ class UnderWay(Results):
         if descriptor < -1:
             fail(descriptor, "preparing to wait")
         return descriptor
+
+    def feed(self, data: str | bytes) -> int:
+        """Put an item into a cell, and return that. Text is itself; bytes are a pickle.
+
+        Raises:
+            OSError: No memory, or the item is too large.
+        """
+        cell: int = lib.py_call_feed(self.handle, id(data))
+        if cell < 0:
+            fail(cell, "feeding an item")
+        return cell
+
+    def end_feed(self) -> None:
+        """That was the last item."""
+        lib.sphttp_call_end_feed(self.handle)
+
+    def release(self, cell: int) -> None:
+        """The result in `cell` has been fetched: another item may have it."""
+        lib.sphttp_call_release(self.handle, cell)

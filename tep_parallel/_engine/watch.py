@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import TracebackType
 from typing import Any
 
@@ -18,24 +18,24 @@ class Watch:
 
     Args:
         options: The caller's.
-        items: All items of the call.
+        items: All items of the call; None: nobody knows how many there are.
     """
 
-    def __init__(self, options: Options, items: list[Any]) -> None:
+    def __init__(self, options: Options, items: Collection[Any] | None) -> None:
         self._items = items
         self._on_start = options.on_start
         self._on_finish = options.on_finish
         self._progress: Any = options.progress
         self._in_bytes = options.in_bytes
         self._bar: Any = None
-        self._started = 0
         self._read = 0  # bytes that progress knows of
 
     def __enter__(self) -> Watch:
         if self._progress is True:
             bar = _bar(os.getpid())
-            if not self._in_bytes:
-                self._bar = bar(total=len(self._items), unit="item", miniters=1)
+            if not self._in_bytes or self._items is None:
+                total = None if self._items is None else len(self._items)
+                self._bar = bar(total=total, unit="item", miniters=1)
             else:
                 total = sum(map(_size_of, self._items))
                 self._bar = bar(
@@ -53,17 +53,10 @@ class Watch:
         if self._bar is not None:
             self._bar.close()
 
-    def start(self) -> int | None:
-        """Call on_start for the next item. Returns how many items may have started by now.
-
-        None: no item is left, or there is no on_start, and all items may start.
-        """
-        index = self._started
-        if self._on_start is None or index == len(self._items):
-            return None
-        self._on_start(index, self._items[index])
-        self._started += 1
-        return self._started
+    def start(self, index: int, item: object) -> None:
+        """Tell of an item that may start next."""
+        if self._on_start is not None:
+            self._on_start(index, item)
 
     def finish(self, outcome: Callable[[], Outcome[Any]]) -> None:
         """Tell of an item that has ended. `outcome` is called only if on_finish was given."""

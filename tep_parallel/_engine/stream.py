@@ -1,0 +1,81 @@
+"""Stream: what an iterating call gives to its caller."""
+
+from __future__ import annotations
+
+import os
+from _thread import allocate_lock
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+T_co = TypeVar("T_co", covariant=True)
+
+# Steps of calls that another process made: the collector would end them here.
+_of_others: list[Any] = []
+
+
+class Stream(Generic[T_co]):
+    """The iterator that `imap_processes` and `as_completed` return.
+
+    It ends what it has started, kills and reaps what still runs, and waits for that: when it is
+    closed, when the garbage collector takes it, and when it raises. A process that was forked
+    from this one, and has a copy, does nothing of this.
+
+    Only one thread may advance it at a time.
+    """
+
+    __slots__ = ("__weakref__", "_call", "_owner", "_steps", "_turn")
+
+    def __init__(self, call: Any, steps: Any) -> None:
+        self._turn = allocate_lock()
+        self._owner = os.getpid()
+        self._call = call
+        self._steps = steps
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> T_co:
+        from tep_parallel._engine.drive import advance  # importing this package must stay cheap
+
+        self._take_turn()
+        try:
+            return advance(self._call, self._steps)  # type: ignore[no-any-return]
+        except StopIteration as end:
+            if end.value is None:
+                raise
+            msg = "a function of the caller's raised StopIteration"
+            raise RuntimeError(msg) from end.value
+        finally:
+            self._turn.release()
+
+    def close(self) -> None:
+        """End the iteration, and kill and reap what still runs. A second call does nothing.
+
+        Raises:
+            ValueError: Another thread, or a function that this iterator called, does so: it is
+                being advanced.
+        """
+        if os.getpid() != self._owner:
+            return
+        from tep_parallel._engine.drive import end  # importing this package must stay cheap
+
+        self._take_turn()
+        try:
+            end(self._call, self._steps)
+        finally:
+            self._turn.release()
+
+    def _take_turn(self) -> None:
+        if not self._turn.acquire(blocking=False):
+            msg = "the iterator is already being advanced"
+            raise ValueError(msg)
+
+    def __del__(self) -> None:
+        if os.getpid() != self._owner:
+            _of_others.append(self._steps)
+            return
+        # Not as close does it: the collector may have come in gevent's loop, which cannot wait.
+        self._steps.close()
+        self._call.close()
