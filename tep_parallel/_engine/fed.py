@@ -57,7 +57,9 @@ class Fed(Flow):
     def begin(self) -> None:
         """Before the first step."""
 
-    def _has_ready(self) -> bool:
+    @property
+    def has_ready(self) -> bool:  # type: ignore[override]
+        """Whether something can be handed out now."""
         if self._ready is not None:
             return bool(self._ready)
         return self._next in self._cells or self._next in self._known
@@ -71,7 +73,7 @@ class Fed(Flow):
             self._source is not None
             and self._left < self._window
             and self._running < self._most
-            and not self._has_ready()
+            and not self.has_ready
             and not call.ready
             and not call.aborted
         ):

@@ -21,10 +21,11 @@ class Flow:
     Attributes:
         watch: Tells the caller.
         is_idle: Whether nothing was forked, and nothing will be.
+        has_ready: Whether something can be handed out now.
         aborted: Whether the call was aborted before all children had ended.
     """
 
-    is_idle = False
+    is_idle = has_ready = False
 
     def __init__(self, call: Call, plan: Plan) -> None:
         self.watch = Watch(plan.options, plan.known)

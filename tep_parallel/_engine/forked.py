@@ -55,8 +55,7 @@ def steps(call: Call, flow: Flow) -> Steps:
             stopped = yield from _under_way(call, flow)
         if stopped is None:
             flow.fetch()  # here, and not after the end: the nursery ends meanwhile
-    except GeneratorExit:  # nobody drives these steps on
-        call.close()
+    except GeneratorExit:  # nobody drives these steps on: the call's handle ends the call
         raise
     except BaseException:
         yield from _ending(call)
@@ -76,6 +75,8 @@ def _under_way(call: Call, flow: Flow) -> Steps:
             flow.start()
             if flow.is_idle:
                 break
+            if flow.has_ready:
+                continue
             kind = yield WORD
             for index in call.fresh():
                 flow.ended(index)

@@ -11,10 +11,6 @@ if TYPE_CHECKING:
 
 T_co = TypeVar("T_co", covariant=True)
 
-# Steps of calls that another process made: the collector would end them here.
-_of_others: list[Any] = []
-
-
 class Stream(Generic[T_co]):
     """The iterator that `imap_processes` and `as_completed` return.
 
@@ -30,6 +26,8 @@ class Stream(Generic[T_co]):
     def __init__(self, call: Any, steps: Any) -> None:
         self._turn = allocate_lock()
         self._owner = os.getpid()
+        # The call's handle ends the call when the collector takes it; see Call. It needs no
+        # method here, which might come after it.
         self._call = call
         self._steps = steps
 
@@ -71,11 +69,3 @@ class Stream(Generic[T_co]):
         if not self._turn.acquire(blocking=False):
             msg = "the iterator is already being advanced"
             raise ValueError(msg)
-
-    def __del__(self) -> None:
-        if os.getpid() != self._owner:
-            _of_others.append(self._steps)
-            return
-        # Not as close does it: the collector may have come in gevent's loop, which cannot wait.
-        self._steps.close()
-        self._call.close()

@@ -28,6 +28,7 @@ class Watch:
         self._progress: Any = options.progress
         self._in_bytes = options.in_bytes
         self._bar: Any = None
+        self._host = os.getpid()
         self._read = 0  # bytes that progress knows of
 
     def __enter__(self) -> Watch:
@@ -50,7 +51,7 @@ class Watch:
         error: BaseException | None,
         frames: TracebackType | None,
     ) -> None:
-        if self._bar is not None:
+        if self._bar is not None and os.getpid() == self._host:
             self._bar.close()
 
     def start(self, index: int, item: object) -> None:
