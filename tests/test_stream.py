@@ -450,16 +450,16 @@ def test_a_forked_copy_of_the_host_leaves_the_call_alone() -> None:
 
 
 def test_two_threads_cannot_advance_one_iterator(tmp_path: Path) -> None:
-    stream = Parallel(sleep_at(tmp_path)).imap_processes(["slow"])
-    parallel_end: list[BaseException] = []
+    parallel = Parallel(sleep_at(tmp_path))
+    stream = parallel.imap_processes(["slow"])
+    raised: list[BaseException] = []
 
     def wait() -> None:
         try:
             next(stream)
-        except BaseException as error:  # noqa: BLE001
-            parallel_end.append(error)
+        except BaseException as error:
+            raised.append(error)
 
-    parallel = stream._call  # noqa: SLF001
     thread = threading.Thread(target=wait)
     thread.start()
     until(lambda: pids(tmp_path))
@@ -469,7 +469,7 @@ def test_two_threads_cannot_advance_one_iterator(tmp_path: Path) -> None:
         stream.close()
     parallel.abort()
     thread.join()
-    assert type(parallel_end[0]) is AbortedError
+    assert type(raised[0]) is AbortedError
 
 
 @every
@@ -487,63 +487,66 @@ def test_an_iterator_that_calls_itself_is_refused(shape: Shape) -> None:
 
 
 @forked
-def test_abort_ends_the_calls_that_run(shape: Shape, tmp_path: Path) -> None:
+def aborted(parallel: Parallel[Any, Any], call: Callable[[], object], tmp_path: Path) -> list[bool]:
+    """Abort `call` from another thread, when a child runs; which were alive behind that."""
+
+    def abort() -> None:
+        until(lambda: pids(tmp_path))
+        parallel.abort()
+        left.extend(map(alive, pids(tmp_path)))
+
+    left: list[bool] = []
+    thread = threading.Thread(target=abort)
+    thread.start()
+    with pytest.raises(AbortedError) as caught:
+        call()
+    thread.join()
+    assert all(one.ok for one in caught.value.outcomes)
+    return left
+
+
+@forked
+@pytest.mark.parametrize("face", ["map_processes", "each_process", "outcomes"])
+def test_abort_ends_a_blocking_call(shape: Shape, face: str, tmp_path: Path) -> None:
     parallel = Parallel(sleep_at(tmp_path), **shape)
-    calls: list[Callable[[], object]] = [
-        lambda: parallel.map_processes(["quick", "slow"]),
-        lambda: parallel.each_process(["quick", "slow"]),
-        lambda: parallel.outcomes(["quick", "slow"]),
-        lambda: list(parallel.imap_processes(["slow", "quick"])),
-        lambda: list(parallel.as_completed(["slow", "slow"])),
-    ]
-    for call in calls:
-        for path in tmp_path.iterdir():
-            path.unlink()
-
-        def abort() -> None:
-            until(lambda: pids(tmp_path))
-            parallel.abort()
-            left.append(any(map(alive, pids(tmp_path))))
-
-        left: list[bool] = []
-        thread = threading.Thread(target=abort)
-        thread.start()
-        with pytest.raises(AbortedError) as caught:
-            call()
-        thread.join()
-        assert left == [False]
-        assert all(one.ok for one in caught.value.outcomes)
+    left = aborted(parallel, lambda: getattr(parallel, face)(["quick", "slow"]), tmp_path)
+    assert not any(left)
     assert parallel.map_processes(["quick"]) == ["quick"]
 
 
 @forked
-def test_abort_tells_what_was_ready_and_not_handed_out(shape: Shape, tmp_path: Path) -> None:
+@pytest.mark.parametrize("face", ["imap_processes", "as_completed"])
+def test_abort_ends_an_iterator(shape: Shape, face: str, tmp_path: Path) -> None:
     parallel = Parallel(sleep_at(tmp_path), **shape)
+    left = aborted(parallel, lambda: list(getattr(parallel, face)(["slow", "slow"])), tmp_path)
+    assert not any(left)
+
+
+@forked
+def test_abort_tells_what_was_ready_and_not_handed_out(shape: Shape, tmp_path: Path) -> None:
     ended: list[int] = []
-    stream = Parallel(
-        sleep_at(tmp_path), on_finish=lambda one: ended.append(one.index), **shape
-    )
-    running = stream.imap_processes(["slow", "quick"])
+    parallel = Parallel(sleep_at(tmp_path), on_finish=lambda one: ended.append(one.index), **shape)
+    stream = parallel.imap_processes(["slow", "quick"])
 
     def abort() -> None:
         until(lambda: pids(tmp_path) and ended)
-        stream.abort()
+        parallel.abort()
 
     thread = threading.Thread(target=abort)
     thread.start()
     with pytest.raises(AbortedError) as caught:
-        next(running)
+        next(stream)
     thread.join()
     assert [one.result for one in caught.value.outcomes] == ["quick"]
-    assert parallel.map_processes([]) == []
 
 
 @every
 def test_abort_in_a_hook_ends_the_call(shape: Shape) -> None:
+    def abort(outcome: Outcome[Any]) -> None:
+        parallel.abort()
+
+    parallel = Parallel(upper, on_finish=abort, window=2, **shape)
     for face in ("map_processes", "imap_processes", "as_completed"):
-        parallel: Parallel[Any, Any] = Parallel(
-            upper, on_finish=lambda _: parallel.abort(), window=2, **shape
-        )
         with pytest.raises(AbortedError):
             list(getattr(parallel, face)(texts(500)))
         assert children() == []
@@ -558,7 +561,7 @@ def test_abort_in_a_signal_handler_ends_the_call() -> None:
             next(parallel.imap_processes("ab"))
         signal.setitimer(signal.ITIMER_REAL, 0.2)
         with pytest.raises(AbortedError):
-            parallel.map_processes("ab" and ["a", "b"])
+            parallel.map_processes(["a", "b"])
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, former)

@@ -1,28 +1,24 @@
-"""The items of an iterating call on their way: pulled, fed to children, and handed out."""
+"""The items of an iterating call on their way in: pulled, and fed to children."""
 
 from __future__ import annotations
 
 import pickle
-from collections import deque
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 from tep_parallel._engine.call import Call
-from tep_parallel._engine.ended import first_of
-from tep_parallel._engine.flow import Flow
+from tep_parallel._engine.handing import Handing
 from tep_parallel._engine.handlers import raised_by_handler
 from tep_parallel._engine.plan import Plan
 from tep_parallel._engine.travel import raised
+from tep_parallel._errors import not_begun
 from tep_parallel._outcome import Outcome
 
 _PROTOCOL = 5  # of pickle
 
 
-class Fed(Flow):
+class Fed(Handing):
     """What is pulled in an iterating call, and what has become of it.
-
-    An item is in a cell of C's from when it is fed until its result has been fetched.
 
     Args:
         source: Where the items come from.
@@ -30,221 +26,101 @@ class Fed(Flow):
     """
 
     def __init__(self, call: Call, plan: Plan, source: Iterator[Any], *, ordered: bool) -> None:
-        super().__init__(call, plan)
-        assert plan.numbers is not None
-        self._numbers = plan.numbers
-        self._items = plan.items
+        super().__init__(call, plan, ordered=ordered)
         self._source: Iterator[Any] | None = source
         self._window = len(plan.items)
         # How many items may be in the call at once.
         self._most = self._window if plan.options.on_start is None else call.hands
         self._forked = False
-        self._pulled = 0
-        self._left = 0  # pulled, and not handed out
-        self._running = 0  # fed, and not ended
-        # The cells of those that have ended and were not fetched, by number. Other outcomes are
-        # in _known.
-        self._cells: dict[int, int] = {}
-        # The numbers of those that can be handed out now: None: in input order.
-        self._ready: deque[int] | None = None if ordered else deque()
-        self._next = 0  # in input order
+        # What was pulled and could not be fed yet: number, item, and what is fed of it.
+        self._waiting: tuple[int, object, str | bytes] | None = None
 
     @property
     def is_idle(self) -> bool:  # type: ignore[override]
         """Whether nothing was forked, and nothing will be."""
-        return self._source is None and not self._forked
-
-    def begin(self) -> None:
-        """Before the first step."""
-
-    @property
-    def has_ready(self) -> bool:  # type: ignore[override]
-        """Whether something can be handed out now."""
-        if self._ready is not None:
-            return bool(self._ready)
-        return self._next in self._cells or self._next in self._known
+        return self._over and not self._forked
 
     def start(self) -> None:
         """Pull items and feed them, while there is room and nothing else to do."""
         call = self._call
-        if self._source is not None and call.stopping:
+        if call.stopping:
             self._stop_pulling()
-        while (
-            self._source is not None
-            and self._left < self._window
-            and self._running < self._most
-            and not self.has_ready
-            and not call.ready
-            and not call.aborted
-        ):
-            self._pull()
+            self._end_feed()
+        while not (self._over or self.has_ready or call.ready or call.aborted):
+            if self._waiting is None:
+                if self._left == self._window or self._running == self._most:
+                    return
+                self._pull()
+            elif not self._feed(*self._waiting):
+                return
 
     def _pull(self) -> None:
         assert self._source is not None
         try:
             item = next(self._source)
         except StopIteration:
+            self._exhausted = True
             self._stop_pulling()
             return
         number = self._pulled
         self._pulled += 1
         self._left += 1
         self.watch.start(number, item)
-        cell, error = self._feed(number, item)
-        if error is not None:
-            outcome: Outcome[Any] = Outcome(number, item, error=error)
-            self._known[number] = outcome
-            self._note(number)
-            self.watch.finish(lambda: outcome)
-            return
+        try:
+            data = item if type(item) is str else pickle.dumps(item, _PROTOCOL)
+        except BaseException as error:  # the item's failure, or what a signal handler raised
+            self._fail(number, item, error)
+        else:
+            self._waiting = number, item, data
+
+    def _feed(self, number: int, item: object, data: str | bytes) -> bool:
+        """Put an item into a cell; whether that is possible now."""
+        try:
+            cell = self._call.feed(data)
+        except OSError as error:
+            self._waiting = None
+            self._fail(number, item, error)
+            return True
+        if cell < 0:
+            return False
+        self._waiting = None
         self._numbers[cell] = number
         self._items[cell] = item
         self._running += 1
+        if self._source is None:
+            self._end_feed()
         if not self._forked:
             self._forked = True
             self.prepare()
             self._call.start()
+        return True
 
-    def _feed(self, number: int, item: object) -> tuple[int, Exception | None]:
-        """Put an item into a cell, and return that; or what is wrong with the item."""
-        try:
-            data = item if type(item) is str else pickle.dumps(item, _PROTOCOL)
-            return self._call.feed(data), None
-        except BaseException as error:  # the item's failure, or what a signal handler raised
-            if raised_by_handler(error):
-                raise
-            return -1, raised.of_this_process(error, index=number, item=item)
+    def _fail(self, number: int, item: object, error: BaseException) -> None:
+        """An item cannot be fed, and that is its failure."""
+        if raised_by_handler(error):
+            raise error
+        failure = raised.of_this_process(error, index=number, item=item)
+        outcome: Outcome[Any] = Outcome(number, item, error=failure)
+        self._known[number] = outcome
+        self._note(number)
+        self.watch.finish(lambda: outcome)
 
     def _stop_pulling(self) -> None:
-        if self._source is not None:
-            self._source = None
+        self._source = None
+        if self._waiting is None:
+            self._end_feed()
+
+    def _end_feed(self) -> None:
+        if not self._over:
+            self._over = True
             self._call.end_feed()
 
-    def ended(self, cell: int) -> None:
-        """An item has ended."""
-        number = self._numbers[cell]
-        self._running -= 1
-        self._cells[number] = cell
-        self._note(number)
-        self.watch.finish(partial(self._keep, number))
-
-    def _note(self, number: int) -> None:
-        if self._ready is not None:
-            self._ready.append(number)
-
-    def _keep(self, number: int) -> Outcome[Any]:
-        cell = self._cells[number]
-        if self._finder.is_unended(self._finder.result(cell)):
-            return self._finder.outcome(cell)
-        self._known[number] = outcome = self._take(number)
-        return outcome
-
-    def _take(self, number: int) -> Outcome[Any]:
-        """The Outcome of an item, which nobody else will ask for."""
-        if number in self._known:
-            return self._known.pop(number)
-        cell = self._cells.pop(number)
-        outcome = self._finder.outcome(cell)
-        self._free(cell)
-        return outcome
-
-    def _free(self, cell: int) -> None:
-        self._numbers[cell] = -1
-        self._items[cell] = None
-        self._call.release(cell)
-
-    def hand_out(self) -> Iterator[Any]:
-        """What can be handed out now."""
-        if self._ready is None:
-            return self._in_order()
-        return self._as_completed(self._ready)
-
-    def _as_completed(self, ready: deque[int]) -> Iterator[Outcome[Any]]:
-        while ready and not self._call.aborted:
-            self._left -= 1
-            yield self._take(ready.popleft())
-
-    def _in_order(self) -> Iterator[Any]:
-        """Results up to the first failure. That is raised at the end."""
-        finder, cells = self._finder, self._cells
-        while not self._call.aborted:
-            number = self._next
-            if number in self._known:
-                outcome = self._known[number]
-                value, error = outcome.result, outcome.error
-            elif number in cells:
-                cell = cells[number]
-                result = finder.result(cell)
-                value, error = fetched = finder.value(cell, result)
-                if error is None and not finder.break_values:
-                    del cells[number]
-                    self._free(cell)
-                elif not finder.is_unended(result):
-                    del cells[number]
-                    self._known[number] = finder.outcome(cell, fetched)
-                    self._free(cell)
-            else:
-                return
-            if error is not None or number in finder.break_values:
-                self._next = -1  # nothing more is handed out
-                self._stop_pulling()
-                return
-            self._known.pop(number, None)
-            self._next += 1
-            self._left -= 1
-            yield value
-
-    def conclude(self) -> Iterator[Any]:
-        """Hand out what is left, and raise what concerns the call as a whole."""
-        unended = self._settle()
-        order = sorted({*self._cells, *self._known}) if self._ready is None else self._ready
-        outcomes = deque(map(self._take, order))
-        if self.aborted or self._call.overdue:
-            known = sorted(outcomes, key=lambda one: one.index)
-            self._raise_cut(known, unended, self._pulled, over=self._source is None)
-        error = self._finder.call_error()
-        if self._ready is None:
-            breaks = self._finder.break_values
-            while outcomes and outcomes[0].ok and outcomes[0].index not in breaks:
-                yield outcomes.popleft().result
-        else:
-            while outcomes:
-                outcome = outcomes.popleft()
-                if self._is_told(outcome, unended, failed=error is not None):
-                    yield outcome
-        try:
-            if error is not None:
-                raise error
-        finally:
-            del error  # otherwise the error keeps this frame, and this frame the error
-        if self._ready is None and not self._finder.break_values:
-            _raise_first(outcomes, unended)
-
     def _settle(self) -> set[int]:
-        """After the end: the numbers of those that were not begun or not ended. All that were not
-        fetched have a cell from now on."""
-        unended = set()
-        for cell, number in enumerate(self._numbers):
-            if number >= 0:
-                if number not in self._cells:
-                    self._cells[number] = cell
-                    self._note(number)
-                if self._finder.is_unended(self._finder.result(cell)):
-                    unended.add(number)
+        """After the end: see Handing."""
+        unended = super()._settle()
+        if self._waiting is not None:
+            number, item, _ = self._waiting
+            self._known[number] = Outcome(number, item, error=not_begun(number, item, stopped=True))
+            self._note(number)
+            unended.add(number)
         return unended
-
-    def _is_told(self, outcome: Outcome[Any], unended: set[int], *, failed: bool) -> bool:
-        """Whether as_completed tells of an item: not of those that a Break, or a failure of the
-        call, has kept from being begun."""
-        if self._finder.break_values:
-            return outcome.attempts > 0
-        return not failed or outcome.index not in unended
-
-
-def _raise_first(outcomes: deque[Outcome[Any]], unended: set[int]) -> None:
-    """Raise the first failure by input order. One that has not ended is none if another failed."""
-    failures = [(one.index, one.item, one.error) for one in outcomes if one.error is not None]
-    outcomes.clear()  # an error that is raised must not be within the reach of its frames
-    failures = [one for one in failures if one[0] not in unended] or failures
-    if failures:
-        raise first_of(failures)

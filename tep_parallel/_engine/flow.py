@@ -51,7 +51,6 @@ class Flow:
 
     def begin(self) -> None:
         """Before the first step."""
-        raise NotImplementedError
 
     def start(self) -> None:
         """Let items start, as many as may start now."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 T_co = TypeVar("T_co", covariant=True)
 
+
 class Stream(Generic[T_co]):
     """The iterator that `imap_processes` and `as_completed` return.
 

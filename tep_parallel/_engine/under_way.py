@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 
 from tep_parallel._engine.native import fail, lib
@@ -67,13 +68,16 @@ class UnderWay(Results):
         return descriptor
 
     def feed(self, data: str | bytes) -> int:
-        """Put an item into a cell, and return that. Text is itself; bytes are a pickle.
+        """Put an item into a cell, and return that; below 0: try again when an item has ended.
+
+        Args:
+            data: Text is an item itself; bytes are the pickle of one.
 
         Raises:
             OSError: No memory, or the item is too large.
         """
         cell: int = lib.py_call_feed(self.handle, id(data))
-        if cell < 0:
+        if cell < 0 and cell != -errno.EAGAIN:
             fail(cell, "feeding an item")
         return cell
 
