@@ -68,7 +68,7 @@ class Fed(Handing):
         self.watch.start(number, item)
         try:
             data = item if type(item) is str else pickle.dumps(item, _PROTOCOL)
-        except BaseException as error:  # the item's failure, or what a signal handler raised
+        except BaseException as error:  # noqa: BLE001  # the item's failure, or a handler's
             self._fail(number, item, error)
         else:
             self._waiting = number, item, data

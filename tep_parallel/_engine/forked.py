@@ -39,7 +39,7 @@ def opened(plan: Plan) -> Call:
     return call
 
 
-def steps(call: Call, flow: Flow) -> Steps:
+def steps_of(call: Call, flow: Flow) -> Steps:
     """Take the steps of a call, from its fork to its end.
 
     To end it early, throw an exception into them, and drive them on until they raise it: the

@@ -76,11 +76,11 @@ def _run_here(plan: Plan) -> Ended:
 def _run_in_children(plan: Plan) -> Ended:
     from tep_parallel._engine.drive import drain
     from tep_parallel._engine.flow import Eager
-    from tep_parallel._engine.forked import opened, steps
+    from tep_parallel._engine.forked import opened, steps_of
 
     with opened(plan) as call:
         flow = Eager(call, plan)
-        drain(call, steps(call, flow), _nothing)
+        drain(call, steps_of(call, flow), _nothing)
     _warn_of_overstayed(call, plan.options.timeout)
     return flow.result
 
@@ -115,8 +115,9 @@ def stream(
     """
     from collections.abc import Collection
 
+    from tep_parallel._engine.drive import advance, end
     from tep_parallel._engine.fed import Fed
-    from tep_parallel._engine.forked import opened, steps
+    from tep_parallel._engine.forked import opened, steps_of
     from tep_parallel._engine.plan import Plan
     from tep_parallel._engine.serial import Here
     from tep_parallel._engine.source import source_of
@@ -127,12 +128,14 @@ def stream(
     if options.in_processes == 0:
         plan = Plan(worker, [], options, on_error, running, known=known)
         here = Here(plan, source)
-        return Stream(here, here.steps(ordered=ordered))
+        steps = here.steps(ordered=ordered)
+        return Stream(here, steps, advance=advance, end=end)
     ahead = options.items_ahead()
     free = [-1] * ahead
     plan = Plan(worker, [None] * ahead, options, on_error, running, numbers=free, known=known)
     call = opened(plan)
-    return Stream(call, steps(call, Fed(call, plan, source, ordered=ordered)))
+    steps = steps_of(call, Fed(call, plan, source, ordered=ordered))
+    return Stream(call, steps, advance=advance, end=end)
 
 
 def _warn_of_overstayed(call: Call, timeout: float | None) -> None:

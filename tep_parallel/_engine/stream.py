@@ -7,6 +7,8 @@ from _thread import allocate_lock
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from typing_extensions import Self
 
 T_co = TypeVar("T_co", covariant=True)
@@ -22,25 +24,33 @@ class Stream(Generic[T_co]):
     Only one thread may advance it at a time.
     """
 
-    __slots__ = ("__weakref__", "_call", "_owner", "_steps", "_turn")
+    __slots__ = ("__weakref__", "_advance", "_call", "_end", "_owner", "_steps", "_turn")
 
-    def __init__(self, call: Any, steps: Any) -> None:
+    def __init__(
+        self,
+        call: Any,
+        steps: Any,
+        *,
+        advance: Callable[[Any, Any], Any],
+        end: Callable[[Any, Any], None],
+    ) -> None:
         self._turn = allocate_lock()
         self._owner = os.getpid()
         # The call's handle ends the call when the collector takes it; see Call. It needs no
         # method here, which might come after it.
         self._call = call
         self._steps = steps
+        # Of drive.py, which this module does not import: importing this package must stay cheap.
+        self._advance = advance
+        self._end = end
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> T_co:
-        from tep_parallel._engine.drive import advance  # importing this package must stay cheap
-
         self._take_turn()
         try:
-            return advance(self._call, self._steps)  # type: ignore[no-any-return]
+            return self._advance(self._call, self._steps)  # type: ignore[no-any-return]
         except StopIteration as end:
             if end.value is None:
                 raise
@@ -58,11 +68,9 @@ class Stream(Generic[T_co]):
         """
         if os.getpid() != self._owner:
             return
-        from tep_parallel._engine.drive import end  # importing this package must stay cheap
-
         self._take_turn()
         try:
-            end(self._call, self._steps)
+            self._end(self._call, self._steps)
         finally:
             self._turn.release()
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from typing_extensions import assert_type
 
 from tep_parallel import (
+    AbortedError,
     Break,
     Codec,
     DeadlineError,
@@ -28,6 +29,7 @@ from tep_parallel import (
     ParallelWorker,
     Progress,
     Sock,
+    Stream,
     TamperedResultError,
     WorkerError,
     digest_files,
@@ -134,6 +136,17 @@ assert_type(Parallel(Doubler(), codec=None).map_processes(["a"]), list[str])
 assert_type(Parallel(str).map_processes(range(3)), list[str])
 assert_type(Parallel(lambda item: item).map_processes(lines()), list[str])
 assert_type(Parallel(Doubler()).each_process(["a"]), int)
+assert_type(Parallel(Doubler(), window=3).imap_processes(lines()), Stream[str])
+assert_type(Parallel(Doubler()).imap_processes(input), Stream[str])
+assert_type(Parallel(Doubler()).as_completed(["a"]), Stream[Outcome[str]])
+assert_type(next(Parallel(Maker(), codec=Points()).imap_processes([1])), Point)
+streamed: Iterator[str] = Parallel(Doubler(), max_items_per_child=2, in_processes=1).imap_processes(
+    []
+)
+assert_type(AbortedError("said", outcomes=[]).outcomes, list[Outcome[Any]])
+Parallel(Doubler()).imap_processes(3)  # type: ignore[arg-type]
+Parallel(size_of).imap_processes(["a"])  # type: ignore[misc]
+Parallel(Doubler()).abort()
 assert_type(Parallel(print).each_process(["a"]), int)
 
 assert_type(Parallel(Tagger()).map_processes(["a"]), list[str])
