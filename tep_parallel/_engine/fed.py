@@ -68,7 +68,9 @@ class Fed(Handing):
         self.watch.start(number, item)
         try:
             data = item if type(item) is str else pickle.dumps(item, _PROTOCOL)
-        except BaseException as error:  # noqa: BLE001  # the item's failure, or a handler's
+        except BaseException as error:  # the item's failure, or what a signal handler raised
+            if raised_by_handler(error):
+                raise
             self._fail(number, item, error)
         else:
             self._waiting = number, item, data
@@ -78,6 +80,8 @@ class Fed(Handing):
         try:
             cell = self._call.feed(data)
         except OSError as error:
+            if raised_by_handler(error):
+                raise
             self._waiting = None
             self._fail(number, item, error)
             return True
@@ -97,8 +101,6 @@ class Fed(Handing):
 
     def _fail(self, number: int, item: object, error: BaseException) -> None:
         """An item cannot be fed, and that is its failure."""
-        if raised_by_handler(error):
-            raise error
         failure = raised.of_this_process(error, index=number, item=item)
         outcome: Outcome[Any] = Outcome(number, item, error=failure)
         self._known[number] = outcome
