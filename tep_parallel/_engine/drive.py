@@ -21,6 +21,8 @@ def advance(call: Call | Here, steps: Steps) -> Any:
         StopIteration: They are over; its value is what they returned.
         Exception: What they raised.
     """
+    if isinstance(call, Here):
+        return next(steps)  # in no variable: what an item raised may have this frame within reach
     word = next(steps)
     while type(word) is Wait:
         word = _answer(call, steps, word)

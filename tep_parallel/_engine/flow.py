@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -81,25 +81,31 @@ class Flow:
             del error  # otherwise the error keeps this frame, and this frame the error
 
     def _raise_cut(
-        self, outcomes: list[Outcome[Any]], unended: set[int], count: int, *, over: bool = True
+        self,
+        outcomes: Callable[[], list[Outcome[Any]]],
+        unended: set[int],
+        count: int,
+        *,
+        over: bool = True,
     ) -> None:
         """Raise if the call was aborted, or cut short at its deadline.
 
         Args:
-            outcomes: Of the items, in input order.
+            outcomes: Makes those of the items, in input order.
             unended: The indices of those that were not begun or not ended.
             count: How many items there are.
             over: Whether no more items would have come. If all had ended too, the deadline only
                 ended a teardown.
         """
-        ended = [one for one in outcomes if one.index not in unended]
+        if not self.aborted and not unended and over:
+            return
+        ended = [one for one in outcomes() if one.index not in unended]
         counts = f"{len(unended)} of {count} items had not ended"
         if self.aborted:
             msg = f"the call was aborted: {counts}"
             raise AbortedError(msg, outcomes=ended)
-        if unended or not over:
-            msg = f"the call was not over after {self._plan.options.deadline} s: {counts}"
-            raise DeadlineError(msg, outcomes=ended)
+        msg = f"the call was not over after {self._plan.options.deadline} s: {counts}"
+        raise DeadlineError(msg, outcomes=ended)
 
 
 class Eager(Flow):
@@ -161,5 +167,5 @@ class Eager(Flow):
             finder = self._finder
             count = len(self._plan.items)
             unended = {index for index in range(count) if finder.is_unended(finder.result(index))}
-            self._raise_cut(self.result.outcomes(), unended, count)
+            self._raise_cut(self.result.outcomes, unended, count)
         return ()

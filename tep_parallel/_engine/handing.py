@@ -131,8 +131,12 @@ class Handing(Flow):
         order = sorted({*self._cells, *self._known}) if self._ready is None else self._ready
         outcomes = deque(map(self._take, order))
         if self.aborted or self._call.overdue:
-            known = sorted(outcomes, key=lambda one: one.index)
-            self._raise_cut(known, unended, self._pulled, over=self._exhausted)
+            self._raise_cut(
+                lambda: sorted(outcomes, key=lambda one: one.index),
+                unended,
+                self._pulled,
+                over=self._exhausted,
+            )
         error = self._finder.call_error()
         if self._ready is None:
             breaks = self._finder.break_values

@@ -101,19 +101,21 @@ class Here:
 
     def _watched(self, watch: Watch, index: int, item: object) -> Outcome[Any]:
         """Process an item, and tell the caller."""
+        outcomes: list[Outcome[Any]] = []
         former = counting.without_child.set(True)
         try:
             watch.start(index, item)
             started = time.monotonic()
             processed = _process(self._plan, process_of(self._plan.worker), index, item)
-            outcome = _outcome(index, item, processed, started)
+            outcomes.append(_outcome(index, item, processed, started))
             if processed[2]:
                 self.break_values[index] = processed[0]
             del processed  # as above
-            watch.finish(lambda: outcome)
+            watch.finish(lambda: outcomes[0])
             watch.read_item(item)
-            return outcome
+            return outcomes.pop()
         finally:
+            outcomes.clear()
             counting.without_child.reset(former)
 
 
