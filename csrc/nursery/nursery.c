@@ -24,23 +24,6 @@
 #include "shared/pool.h"
 #include "shared/store.h"
 
-/* Note that item `index` is in that hand. */
-static void
-hand_out(struct sphttp_call *call, uint32_t index, uint32_t hand)
-{
-    call->ledger->report[index].started_ns = now_ns();
-    call->ledger->report[index].attempts++;
-    page_hand_out(call, index, hand);
-}
-
-static void
-take_back(struct sphttp_call *call, uint32_t index)
-{
-    page_free_item(call, index);
-    call->ledger->report[index].started_ns = 0;
-    call->ledger->report[index].attempts--;
-}
-
 /* A fork was refused: go on with the children there are; without any, try again
  * for a second. */
 static void
@@ -69,6 +52,7 @@ static bool
 fork_child(struct nursery *nursery, uint32_t index, uint32_t slot)
 {
     struct sphttp_call *call = nursery->call;
+    struct report *report = &call->ledger->report[index];
     call->child.slot = slot;
     call->child.hand = slot * call->plan.lanes;
     for (uint32_t lane = 0; lane < call->plan.lanes; lane++) {
@@ -78,7 +62,9 @@ fork_child(struct nursery *nursery, uint32_t index, uint32_t slot)
     }
     call->ledger->living[slot].forked_ns = now_ns();
     if (!call->plan.pool) {
-        hand_out(call, index, call->child.hand);
+        report->started_ns = now_ns();
+        report->attempts++;
+        page_hand_out(call, index, call->child.hand);
     }
     nursery_expect(nursery);
     pid_t pid = bare_fork();
@@ -90,13 +76,15 @@ fork_child(struct nursery *nursery, uint32_t index, uint32_t slot)
     close_end(&call->child.pulse.fd);
     if (pid < 0) {
         if (!call->plan.pool) {
-            take_back(call, index);
+            page_free_item(call, index);
+            report->started_ns = 0;
+            report->attempts--;
         }
         be_refused(nursery, err);
         return false;
     }
     if (!call->plan.pool) {
-        call->ledger->report[index].pid = pid;
+        report->pid = pid;
         nursery->next = index + 1;
     }
     call->ledger->living[slot].born_ns = now_ns();
@@ -252,25 +240,19 @@ note_end(void *whose, pid_t pid, int status, const struct rusage *usage)
 static void
 hear_host(struct nursery *nursery)
 {
-    char byte = BYTE_LOOK;
+    char byte = BYTE_LOOK; /* the ledger says more */
     ssize_t n = recv(nursery->host, &byte, 1, MSG_DONTWAIT);
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
         end_everything(nursery);
     }
-    if (n < 0) {
-        return;
-    }
-    switch (byte) {
-    case BYTE_GOODBYE:
+    if (byte == BYTE_GOODBYE) {
         _exit(0); /* the host has removed the scratch directory */
-    case BYTE_PAUSE:
+    }
+    if (byte == BYTE_PAUSE) {
         nursery_pause(nursery);
-        break;
-    case BYTE_RESUME:
+    }
+    else if (byte == BYTE_RESUME) {
         nursery_resume(nursery);
-        break;
-    default:
-        break; /* the ledger says more */
     }
 }
 
@@ -301,16 +283,6 @@ wait_for_event(struct nursery *nursery, int64_t end)
     }
 }
 
-/* Take to heart what the page says, and write into it again what stands there for
- * children to read, should somebody have scribbled. */
-static void
-mind_page(struct nursery *nursery)
-{
-    struct sphttp_call *call = nursery->call;
-    call->ledger->stop = page_stopped(call);
-    page_mend(call);
-}
-
 /* It is all over: tell the host to look at the page. This never blocks: a host
  * that does not read must not stop what goes on here. */
 static void
@@ -332,16 +304,6 @@ nested_may_end(struct nursery *nursery)
     return now_ns() < nursery->patience_ns;
 }
 
-/* Let go of children that cannot be killed. */
-static void
-forget_strangers(struct nursery *nursery)
-{
-    for (uint32_t i = 0; i < nursery->call->plan.alive; i++) {
-        nursery->call->ledger->living[i].pid = 0;
-    }
-    nursery->running = 0;
-}
-
 /* No child can be forked now: do everything else. Returns the time, by now_ns, until
  * which the nursery may sleep. `left`: there are processes below this one. */
 static int64_t
@@ -359,7 +321,11 @@ tend(struct nursery *nursery, bool left)
         if (wait || (hope && listed) || ours) {
             return now_ns() + 5000000;
         }
-        forget_strangers(nursery);
+        /* Let go of those that cannot be killed. */
+        for (uint32_t slot = 0; slot < call->plan.alive; slot++) {
+            call->ledger->living[slot].pid = 0;
+        }
+        nursery->running = 0;
     }
     bool over = nursery->running == 0 &&
                 (stop != 0 || nursery->next >= call->plan.count ||
@@ -404,8 +370,7 @@ be_child(struct sphttp_call *call, uint32_t index)
 int
 nursery_open(struct sphttp_call *call)
 {
-    size_t hands = (size_t)call->plan.alive * call->plan.lanes;
-    size_t seen = hands * sizeof(struct seen);
+    size_t seen = call->plan.hands * sizeof(struct seen);
     size_t lives = call->plan.count * sizeof(uint32_t);
     struct nursery *nursery = calloc(1, sizeof(*nursery) + seen + lives);
     if (nursery == NULL) {
@@ -413,7 +378,7 @@ nursery_open(struct sphttp_call *call)
     }
     nursery->call = call;
     nursery->given = -1;
-    nursery->lives = (uint32_t *)(nursery->seen + hands);
+    nursery->lives = (uint32_t *)(nursery->seen + call->plan.hands);
     call->nursery = nursery;
     return 0;
 }
@@ -430,7 +395,8 @@ nursery_run(struct sphttp_call *call)
             return be_child(call, index);
         }
         bool left = reap_ended(note_end, nursery);
-        mind_page(nursery);
+        call->ledger->stop = page_stopped(call);
+        page_mend(call);
         limits_enforce(nursery); /* also while there are children to fork */
         int64_t until = slot_to_fill(nursery) >= 0 ? 0 : tend(nursery, left);
         wait_for_event(nursery, until);
