@@ -96,10 +96,8 @@ nursery_begin(struct nursery *nursery, struct sphttp_call *call)
     be_alone(call);
     nursery->self = getpid();
     nursery->host = nursery->given;
-    nursery->host_process = -1;
-    nursery->child_ends = -1;
-    nursery->pulse.fd = -1;
-    nursery->pulse_source = -1;
+    nursery->host_process = nursery->child_ends = -1;
+    nursery->pulse.fd = nursery->pulse_source = -1;
     (void)prctl(PR_SET_NAME, NURSERY_NAME);
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
     /* The children's copy of the call must not name it: they close it. */

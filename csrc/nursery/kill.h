@@ -19,9 +19,9 @@ void kill_with_group(pid_t pid);
 enum { KILL_NURSERIES = 1, KILL_OTHERS = 2 };
 int kill_children(int whom);
 
-/* Kill the children that we forked, with their groups: where /proc does not list
- * them. */
-void kill_slots(const struct sphttp_call *call);
+/* Kill every child, with its group; nurseries not with `spare_nurseries`. False: /proc
+ * does not list them, and only those that we forked were killed. */
+bool kill_all(const struct sphttp_call *call, bool spare_nurseries);
 
 /* May we kill none of the children that are left? They have become another user. */
 bool all_are_strangers(const struct sphttp_call *call);
