@@ -100,21 +100,13 @@ open_parts(struct sphttp_call *call)
 {
     struct host *host = call->host;
     host->payloads = calloc(host->payload_count, sizeof(*host->payloads));
-    if (host->payloads == NULL) {
-        return -ENOMEM;
+    int err = host->payloads != NULL ? page_open(call) : -ENOMEM;
+    err = err == 0 ? open_what_forks_drop(call) : err;
+    err = err == 0 ? hmac_prepare() : err;
+    if (err == 0 && getrandom(call->plan.key, KEY_SIZE, 0) != KEY_SIZE) {
+        err = -EIO;
     }
-    int err = page_open(call);
-    if (err == 0) {
-        err = open_what_forks_drop(call);
-    }
-    if (err == 0) {
-        err = hmac_prepare();
-    }
-    if (err != 0) {
-        return err;
-    }
-    ssize_t n = getrandom(call->plan.key, sizeof(call->plan.key), 0);
-    return n == (ssize_t)sizeof(call->plan.key) ? 0 : -EIO;
+    return err;
 }
 
 int
@@ -211,12 +203,8 @@ sphttp_call_allow(sphttp_call *call, uint32_t watermark)
 sphttp_event
 event_of(int err)
 {
-    sphttp_event event = {.kind = SPHTTP_ENDED};
-    if (err != 0) {
-        event.kind = SPHTTP_FAILED;
-        event.error = -err;
-    }
-    return event;
+    return (sphttp_event){.kind = err != 0 ? SPHTTP_FAILED : SPHTTP_ENDED,
+                          .error = -err};
 }
 
 sphttp_event
@@ -247,7 +235,9 @@ call_fork(struct sphttp_call *call)
     call->host->nursery_pid = pid;
     /* Before it can have been reaped here, and its number be another's. */
     call->host->nursery_fd = open_process(pid);
-    socket_handed_over(call);
+    forks_lock();
+    close_end(&call->nursery->given); /* the nursery has it */
+    forks_unlock();
     return (sphttp_event){.kind = SPHTTP_STARTED};
 }
 
@@ -321,9 +311,8 @@ nursery_lost(struct sphttp_call *call)
     news_drain(call, true);
     news_missed(call);
     call->host->doing = "reading the scratch directory";
-    sphttp_event event = event_of(err);
-    event.kind = err == 0 ? SPHTTP_FORK_AGAIN : event.kind;
-    return event;
+    return err == 0 ? (sphttp_event){.kind = SPHTTP_FORK_AGAIN}
+                    : event_of(err);
 }
 
 /* What the nursery could not do, if anything. 0 or -errno. */
@@ -337,11 +326,11 @@ nursery_trouble(struct sphttp_call *call)
         [TROUBLE_FORK] = "forking a child",
     };
     int trouble = call->ledger->trouble;
-    if (trouble != TROUBLE_NONE) {
-        call->host->doing = doing[trouble];
-        return -call->ledger->error;
+    if (trouble == TROUBLE_NONE) {
+        return 0;
     }
-    return 0;
+    call->host->doing = doing[trouble];
+    return -call->ledger->error;
 }
 
 bool
@@ -386,12 +375,11 @@ call_finish(struct sphttp_call *call)
     if (event.kind == SPHTTP_FAILED && event.error == EPIPE) {
         event = nursery_lost(call);
     }
+    if (event.kind == SPHTTP_ENDED) {
+        event = event_of(nursery_trouble(call));
+    }
     if (event.kind != SPHTTP_ENDED && event.kind != SPHTTP_NEWS) {
         return event;
-    }
-    int err = event.kind == SPHTTP_ENDED ? nursery_trouble(call) : 0;
-    if (err != 0) {
-        return event_of(err);
     }
     news_drain(call, event.kind == SPHTTP_ENDED);
     call->host->gathering = event.kind;
@@ -409,8 +397,8 @@ call_close(struct sphttp_call *call)
     call->host->ended = true;
     /* Where the nursery was lost, or did not answer, the directory is ours. */
     if (!removed_by_nursery && call->plan.owner == getpid() &&
-        files_take_over(call) == 0) {
-        files_clear(call);
+        files_take_over(call) == 0 && call->directory.fd >= 0) {
+        (void)files_clear(call, false);
     }
     forks_lock();
     held_close(&call->directory);

@@ -11,8 +11,9 @@ extern const struct store files_store;
  * -errno. */
 int files_take_over(struct sphttp_call *call);
 
-/* Remove it, also from under children that are just dying with a nursery that was
- * lost. */
-void files_clear(struct sphttp_call *call);
+/* Remove the open directory, also from under children that are just dying with a
+ * nursery that was lost. 0, -errno; or with `pause` -EINTR: Python may have signals to
+ * handle, and then it goes on from there. */
+int files_clear(struct sphttp_call *call, bool pause);
 
 #endif

@@ -109,22 +109,18 @@ void
 forks_enter(struct sphttp_call *call)
 {
     call->host->next_open = open_calls;
-    call->host->open_link = &open_calls;
-    if (open_calls != NULL) {
-        open_calls->host->open_link = &call->host->next_open;
-    }
     open_calls = call;
 }
 
 void
 forks_leave(struct sphttp_call *call)
 {
-    if (call->host->open_link != NULL) {
-        *call->host->open_link = call->host->next_open;
-        if (call->host->next_open != NULL) {
-            call->host->next_open->host->open_link = call->host->open_link;
-        }
-        call->host->open_link = NULL;
+    struct sphttp_call **link = &open_calls;
+    while (*link != NULL && *link != call) {
+        link = &(*link)->host->next_open;
+    }
+    if (*link == call) {
+        *link = call->host->next_open;
     }
 }
 
@@ -170,12 +166,12 @@ socket_fork(struct sphttp_call *call)
 int
 socket_open(struct sphttp_call *call)
 {
-    int ends[2], err = 0;
+    int ends[2];
     forks_lock();
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
-        err = -errno;
-    }
-    else {
+    int err = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0
+                  ? 0
+                  : -errno;
+    if (err == 0) {
         int host = call->host->host_end = above_streams(ends[0]);
         int nursery = call->nursery->given = above_streams(ends[1]);
         err = host < 0 ? host : nursery < 0 ? nursery : 0;
@@ -195,13 +191,5 @@ socket_close(struct sphttp_call *call)
     close_end(&call->host->host_end);
     close_end(&call->nursery->given);
     close_end(&call->host->nursery_fd);
-    forks_unlock();
-}
-
-void
-socket_handed_over(struct sphttp_call *call)
-{
-    forks_lock();
-    close_end(&call->nursery->given);
     forks_unlock();
 }

@@ -22,7 +22,7 @@ struct host {
     int host_end;      /* of the socket; or -1 */
     bool ended;
     uint32_t nurseries_lost;
-    struct sphttp_call *next_open, **open_link; /* every open call: forks.c */
+    struct sphttp_call *next_open; /* every open call: forks.c */
     bool stops; /* with the host, at a terminal's Ctrl-Z */
 
     /* Waking up for signals: wake.c, and Python's side of it. */
