@@ -171,24 +171,12 @@ page_hand_out(struct sphttp_call *call, uint32_t index, uint32_t hand)
 static uint64_t
 plausible(const struct sphttp_call *call, uint64_t word)
 {
-    uint64_t rest = word & ~(uint64_t)ITEM_KIND;
-    bool possible = rest == 0;
-    switch (word & ITEM_KIND) {
-    case ITEM_RUN:
-        possible = rest >> 3 < (uint64_t)call->plan.hands;
-        break;
-    case ITEM_DONE: /* who reads the record sees whether there is one */
-        possible = true;
-        break;
-    case ITEM_DISCARDED:
-        possible = rest == 0 && call->plan.discard;
-        break;
-    case ITEM_UNWRITTEN:
-        possible = rest >> 3 > 0 && rest >> 3 <= MOST_ERRNO;
-        break;
-    default:
-        break;
-    }
+    uint64_t kind = word & ITEM_KIND, above = word >> 3;
+    bool possible = kind == ITEM_RUN         ? above < call->plan.hands
+                    : kind == ITEM_UNWRITTEN ? above - 1 < MOST_ERRNO
+                    : kind == ITEM_DISCARDED ? above == 0 && call->plan.discard
+                    : kind == ITEM_DONE || above == 0;
+    /* Who reads the record of ITEM_DONE sees whether there is one. */
     return possible ? word : ITEM_LOST;
 }
 
@@ -335,7 +323,7 @@ page_take_missed(struct sphttp_call *call)
 }
 
 uint64_t
-page_bytes(const struct sphttp_call *call)
+sphttp_call_bytes(const sphttp_call *call)
 {
     uint64_t bytes = call->page->bytes;
     return bytes <= INT64_MAX ? bytes : 0;

@@ -227,7 +227,4 @@ uint32_t page_take_news(struct sphttp_call *call);
 uint32_t page_link(const struct sphttp_call *call, uint32_t index);
 bool page_take_missed(struct sphttp_call *call);
 
-/* Bytes of files: from 0 to INT64_MAX. */
-uint64_t page_bytes(const struct sphttp_call *call);
-
 #endif
