@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import Any, NamedTuple
 
 from tep_parallel._engine.native import ffi, lib
@@ -28,13 +27,9 @@ class Job(NamedTuple):
 def joined(paths: list[Any]) -> bytes | None:
     """The names as the system knows them, with a NUL behind each; None: one is no such name."""
     try:
-        text: str | None = "\0".join(paths)  # this is so fast that trying it costs nothing
-    except TypeError:
-        text = None  # some are bytes or os.PathLike
-    try:
-        if text is not None:
-            names = text.encode(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())
-        else:
+        try:
+            names = os.fsencode("\0".join(paths))  # this is so fast that trying it costs nothing
+        except TypeError:  # some are bytes or os.PathLike
             names = b"\0".join(map(os.fsencode, paths))
     except (TypeError, UnicodeEncodeError):
         return None
