@@ -113,8 +113,8 @@ int sphttp_call_limit(sphttp_call *call, int64_t timeout_ns,
 /* Before the fork: the items are files, and each is to be digested in C. `paths`
  * are their names, NUL-terminated, one behind the other, and stay the caller's
  * for as long as the call is open. The key as below; `kernel` as of
- * sphttp_sha256_kernel. 0, -ENOMEM, -EIO, -EINVAL: there is no such kernel here,
- * or not one path an item. */
+ * sphttp_sha256_kernel. 0, -ENOMEM, -EIO, -EINVAL: there is no such routine here,
+ * or not one path for each item. */
 int sphttp_call_digest(sphttp_call *call, const char *paths, size_t size,
                        const char *key, size_t key_size, const char *kernel);
 
@@ -124,8 +124,8 @@ uint32_t sphttp_call_hands(const sphttp_call *call);
 /* The bytes that have been digested so far. */
 uint64_t sphttp_call_bytes(const sphttp_call *call);
 
-/* The name of the kernel that is used for files of which several are in hand:
- * `wanted`, or for "" the best that this processor has. NULL: it has no such. */
+/* The name of the SHA-256 routine for several files in hand at once: `wanted`, or
+ * for "" the best for this processor. NULL: the processor has no such routine. */
 const char *sphttp_sha256_kernel(const char *wanted);
 
 /* Let the items below `watermark` start. Before the fork: from now on items wait for

@@ -53,7 +53,7 @@ int open_pipe(int ends[2], int flags);
 void close_all_but(int spared);
 
 /* A pidfd, which names this process and no later one of its number; -1: the
- * kernel has none to give, or there is no such process. */
+ * system has none to give, or there is no such process. */
 int open_process(pid_t pid);
 
 /* Signals the host handles get their default action: their handlers are

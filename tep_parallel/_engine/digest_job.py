@@ -16,7 +16,7 @@ class Job(NamedTuple):
     Attributes:
         paths: The files' names, with a NUL behind each.
         key: Of HMAC; None: SHA-256 without a key.
-        kernel: The name of the code that computes SHA-256; empty: the fastest.
+        kernel: The name of the SHA-256 routine; empty: the fastest.
     """
 
     paths: bytes
@@ -39,10 +39,10 @@ def joined(paths: list[Any]) -> bytes | None:
 
 
 def wanted_kernel() -> bytes:
-    """The name of the kernel that the environment asks for; empty if it asks for none.
+    """The name of the SHA-256 routine that the environment asks for; empty if it asks for none.
 
     Raises:
-        ValueError: This processor has no kernel of that name.
+        ValueError: This processor has no SHA-256 routine of that name.
     """
     wanted = os.environ.get(_KERNEL, "")
     name = os.fsencode(wanted)

@@ -92,7 +92,7 @@ class _Left(hubs.Hub):  # type: ignore[misc]
 
 
 def destroy_hub() -> None:
-    """In a child: put a hub of its own in the place of the host's.
+    """In a child: put a new hub in the place of the hub of the host.
 
     A hub ends only if something switches to it. But the host's hub is in the middle of its
     loop, and would go on with greenlets of the host. So nothing ever switches to it again.

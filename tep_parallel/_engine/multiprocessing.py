@@ -17,7 +17,7 @@ _util: Any = util
 
 
 def enter(host: int, slot: int) -> None:
-    """In a child: become a process of multiprocessing, which has nothing of the host's to end.
+    """In a child: become a process of multiprocessing that has nothing of the host to end.
 
     The finalizers are dropped first: they would run when the objects go to which they belong.
 
