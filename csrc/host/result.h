@@ -6,13 +6,14 @@
 
 #include "host/store.h"
 
-/* An item's fate as far as its record does not tell it; else SPHTTP_RETURNED. Of its
- * state word. */
+/* An item's fate as far as its record does not tell it; else SPHTTP_RETURNED.
+ * Of its state word. */
 int fate_of(uint64_t word);
 
 struct payload *payload_of(struct sphttp_call *call, uint32_t index);
 
-/* There is no payload: -errno, or -EBADMSG, it is not the one that was written. */
+/* There is no payload: -errno, or -EBADMSG, it is not the one that was
+ * written. */
 void payload_fail(struct payload *payload, int err);
 
 /* What the nursery has noted of item `index`. */
