@@ -125,8 +125,7 @@ class Parallel(GenericOf[T, W_co]):
             OSError: The system refused processes, memory, descriptors or a file.
             RuntimeError: This is not the main interpreter; nothing was forked.
         """
-        ended = self._run(items, self._options.on_error)
-        return [] if ended is None else values_of(ended)
+        return values_of(self._run(items, self._options.on_error))  # type: ignore[no-any-return]
 
     def each_process(self, items: Iterable[Any]) -> int:
         """Process every item for its side effects; return 0 once every child has ended.
@@ -141,11 +140,8 @@ class Parallel(GenericOf[T, W_co]):
             Exception: See map_processes, except for what concerns results.
         """
         ended = self._run(items, self._options.on_error, discard=True)
-        if ended is not None:
-            values = values_of(ended)
-            if ended.break_values:
-                return values  # type: ignore[no-any-return]
-        return 0
+        values = values_of(ended)
+        return values if ended.break_values else 0
 
     def outcomes(self: Parallel[T, str], items: Iterable[Any]) -> list[Outcome[T]]:
         """Return what became of each item, in input order, once every child has ended.
@@ -162,11 +158,9 @@ class Parallel(GenericOf[T, W_co]):
             OSError: The system refused processes, memory, descriptors or a file.
             RuntimeError: This is not the main interpreter; nothing was forked.
         """
-        ended = self._run(items, "finish")
-        return [] if ended is None else ended.outcomes()
+        return self._run(items, "finish").outcomes()
 
-    def _run(self, items: Iterable[Any], on_error: str, *, discard: bool = False) -> Ended | None:
-        """Process the items; None: there are none."""
+    def _run(self, items: Iterable[Any], on_error: str, *, discard: bool = False) -> Ended:
         process_of(self.worker)
         if isinstance(items, str | bytes | bytearray):  # list("abc") would fork three children
             kind = type(items).__name__
@@ -179,9 +173,12 @@ class Parallel(GenericOf[T, W_co]):
                 raise  # the iterable's own
             msg = f"items: expected an iterable of items, got {type(items).__name__}"
             raise TypeError(msg) from error
+        # Importing this package must stay cheap.
+        from tep_parallel._engine.ended import Ended
+        from tep_parallel._engine.run import run
+
         if not listed:
-            return None
-        from tep_parallel._engine.run import run  # importing this package must stay cheap
+            return Ended(listed, {}, {})
 
         options = self._options
         job = job_of(self.worker, listed, options.codec) if options.in_processes != 0 else None

@@ -7,8 +7,8 @@
 #include "host/store.h"
 #include "shared/record.h"
 
-/* An item's fate as far as its record does not tell it; else SPHTTP_RETURNED. Of its
- * state word. */
+/* An item's fate as far as its record does not tell it; else SPHTTP_RETURNED.
+ * Of its state word. */
 int fate_of(uint64_t word);
 
 struct payload *payload_of(struct sphttp_call *call, uint32_t index);

@@ -1,4 +1,5 @@
-/* The items that are in the hands of children, as the nursery gives them up. */
+/* The items that are in the hands of children, as the nursery gives them
+ * up. */
 #ifndef TEP_HANDS_H
 #define TEP_HANDS_H
 
@@ -9,8 +10,8 @@
 /* What is in a hand, 1 + its index, or 0. */
 uint32_t hand_item(const struct sphttp_call *call, uint32_t hand);
 
-/* Take `item`, of hand_item, out of that hand: it becomes ITEM_LOST, _LATE, _CUT,
- * or _FREE again. Its index; -1: it was there no longer. */
+/* Take `item`, of hand_item, out of that hand: it becomes ITEM_LOST, _LATE,
+ * _CUT, or _FREE again. Its index; -1: it was there no longer. */
 int64_t hand_give_up(struct sphttp_call *call, uint32_t hand, uint32_t item,
                      uint64_t kind);
 

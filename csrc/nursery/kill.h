@@ -10,12 +10,13 @@
 #define NURSERY_NAME "tep-nursery" /* in /proc: nurseries know each other by it */
 
 /* Kill a child of this process that has not been reaped, so that the number is
- * nobody else's, with the group of that number, which only it can have made. */
+ * nobody else's, with the group of that number, which only it can have
+ * made. */
 void kill_with_group(pid_t pid);
 
-/* Kill, with its group, each child of this process that `whom` says. Returns how
- * many nurseries are left, or -errno: children cannot be listed. For a call of
- * which no more children will be forked. */
+/* Kill, with its group, each child of this process that `whom` says. Returns
+ * how many nurseries are left, or -errno: children cannot be listed. For a
+ * call of which no more children will be forked. */
 enum { KILL_NURSERIES = 1, KILL_OTHERS = 2 };
 int kill_children(int whom);
 
@@ -23,7 +24,8 @@ int kill_children(int whom);
  * does not list them, and only those that we forked were killed. */
 bool kill_all(const struct sphttp_call *call, bool spare_nurseries);
 
-/* May we kill none of the children that are left? They have become another user. */
+/* May we kill none of the children that are left? They have become another
+ * user. */
 bool all_are_strangers(const struct sphttp_call *call);
 
 /* Protocol A: kill everything below this process, reap it, remove the scratch

@@ -1,4 +1,5 @@
-/* The nursery of a call: what it knows, what its host tells it, and how it is run. */
+/* The nursery of a call: what it knows, what its host tells it, and how it is
+ * run. */
 #ifndef TEP_NURSERY_H
 #define TEP_NURSERY_H
 
@@ -57,8 +58,8 @@ struct nursery {
     struct seen seen[]; /* of each hand */
 };
 
-/* In the host, before the fork: make it, for it allocates nothing itself. The host
- * frees it. 0 or -ENOMEM. */
+/* In the host, before the fork: make it, for it allocates nothing itself. The
+ * host frees it. 0 or -ENOMEM. */
 int nursery_open(struct sphttp_call *call);
 
 /* Be the nursery: fork the children, wait for them, end this process. Returns

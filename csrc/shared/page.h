@@ -19,8 +19,8 @@ struct sphttp_call;
 
 /* An item's state word: a kind, and above it the hand that it is in, where its
  * record is, or the errno for want of one: one word, so that a child writes to
- * one place. Whoever moves it out of ITEM_RUN, by compare and swap, decides: the
- * child that commits, or the one that gives the item up. */
+ * one place. Whoever moves it out of ITEM_RUN, by compare and swap, decides:
+ * the child that commits, or the one that gives the item up. */
 enum {
     ITEM_FREE = 0,
     ITEM_RUN = 1,
@@ -54,8 +54,8 @@ item_unwritten(int error)
     return ITEM_UNWRITTEN | (uint64_t)(uint32_t)error << 3;
 }
 
-/* With ITEM_DONE in a call that is no pool: the record is in the call's memory,
- * and its offset, a multiple of 8, stands above this. */
+/* With ITEM_DONE in a call that is no pool: the record is in the call's
+ * memory, and its offset, a multiple of 8, stands above this. */
 enum { IN_MEMORY = 8 };
 
 /* What a stop word says. */
@@ -64,7 +64,8 @@ enum {
     STOP_ALL = 2  /* and what runs is killed */
 };
 
-/* --- What children may write ------------------------------------------------ */
+/* --- What children may write
+ * ------------------------------------------------ */
 
 struct page {
     _Atomic uint32_t stop;      /* 0, STOP_NEW or STOP_ALL */
@@ -96,9 +97,11 @@ struct hand {
     _Atomic int64_t leaving_ns; /* since when */
 };
 
-/* --- What no child has ---------------------------------------------------------- */
+/* --- What no child has
+ * ---------------------------------------------------------- */
 
-/* What the nursery knows of an item's child; of a pool's only where it died. */
+/* What the nursery knows of an item's child; of a pool's only where it
+ * died. */
 struct report {
     int32_t pid;
     int32_t wait_status;
@@ -132,7 +135,8 @@ struct ledger {
     struct report *report;   /* count + 1 of them, there too */
 };
 
-/* --- All of it -------------------------------------------------------------------- */
+/* --- All of it
+ * -------------------------------------------------------------------- */
 
 /* Lay both out, for a call that knows its numbers. 0 or -errno. */
 int page_open(struct sphttp_call *call);
@@ -143,27 +147,30 @@ void page_close(struct sphttp_call *call);
 /* In the nursery: no child shall have the ledger. */
 void page_keep_ledger(const struct sphttp_call *call);
 
-/* Let the items below `watermark` of a held call be taken: wake the children that
- * wait for that. */
+/* Let the items below `watermark` of a held call be taken: wake the children
+ * that wait for that. */
 void page_raise_watermark(struct page *page, uint32_t watermark);
 
-/* Sleep until the watermark is another than `watermark`, or somebody else has a reason
- * to wake this child: true. Gives up after so long, or when a signal arrives. */
+/* Sleep until the watermark is another than `watermark`, or somebody else has
+ * a reason to wake this child: true. Gives up after so long, or when a signal
+ * arrives. */
 bool page_sleep(struct page *page, uint32_t watermark, int64_t most_ns);
 
-/* Sleep until the watermark is another than `watermark`, or something wakes this
- * child. Always true. */
+/* Sleep until the watermark is another than `watermark`, or something wakes
+ * this child. Always true. */
 bool page_await_watermark(struct page *page, uint32_t watermark);
 
-/* Write the stop word: begin no new item; at STOP_ALL, let the nursery kill what runs.
- * A child does so when its item failed, or gave a Break or a Kill; the nursery when
- * a child has died, at the deadline, and when it cannot go on. */
+/* Write the stop word: begin no new item; at STOP_ALL, let the nursery kill
+ * what runs. A child does so when its item failed, or gave a Break or a Kill;
+ * the nursery when a child has died, at the deadline, and when it cannot go
+ * on. */
 void page_stop(struct page *page, uint32_t how);
 
 /* Pool: items from `next` on are nobody's. */
 void page_begin_anew(struct sphttp_call *call, uint32_t next);
 
-/* Write into it again what children read there, should somebody have scribbled. */
+/* Write into it again what children read there, should somebody have
+ * scribbled. */
 void page_mend(struct sphttp_call *call);
 
 /* Empty a hand, for a new child. */
@@ -180,17 +187,17 @@ void page_hand_out(struct sphttp_call *call, uint32_t index, uint32_t hand);
 bool page_give_up(struct sphttp_call *call, uint32_t index, uint32_t hand,
                   uint64_t kind);
 
-/* Has that hand item `index`, and is not through with it? Of a call that is no pool
- * the nursery knows who has it: whatever a stray has made of its word, there it
- * runs until it is committed or given up. */
+/* Has that hand item `index`, and is not through with it? Of a call that is no
+ * pool the nursery knows who has it: whatever a stray has made of its word,
+ * there it runs until it is committed or given up. */
 bool page_runs(const struct sphttp_call *call, uint32_t index, uint32_t hand);
 
-/* Pool: the first item that says that it is in that hand, whatever the hand says; or
- * -1. */
+/* Pool: the first item that says that it is in that hand, whatever the hand
+ * says; or -1. */
 int64_t page_find(const struct sphttp_call *call, uint32_t hand);
 
-/* No child is left that could have item `index` in hand: where its word says that one
- * has, or with `also_free` that one may, it is ITEM_LOST. */
+/* No child is left that could have item `index` in hand: where its word says
+ * that one has, or with `also_free` that one may, it is ITEM_LOST. */
 void page_settle(struct sphttp_call *call, uint32_t index, bool also_free);
 
 /* The getters. */
@@ -201,8 +208,8 @@ uint32_t page_stopped(const struct sphttp_call *call);
 /* From 0 to the count. */
 uint32_t page_next(const struct sphttp_call *call);
 
-/* The state word of item `index`, or of the call itself, `count`: with a hand that
- * there is, an errno, any offset of a record; else ITEM_LOST. */
+/* The state word of item `index`, or of the call itself, `count`: with a hand
+ * that there is, an errno, any offset of a record; else ITEM_LOST. */
 uint64_t page_item(const struct sphttp_call *call, uint32_t index);
 
 /* 1 + the index of an item that there is, or 0. */
@@ -212,17 +219,18 @@ uint32_t page_in_hand(const struct sphttp_call *call, uint32_t hand);
 int64_t page_since(const struct sphttp_call *call, uint32_t hand,
                    int64_t born, int64_t now);
 
-/* What the child of this hand does at its end, of enum sphttp_leaving; 0: it does not
- * say. `*since`: since when, from `born` to `now`; else 0. */
+/* What the child of this hand does at its end, of enum sphttp_leaving; 0: it
+ * does not say. `*since`: since when, from `born` to `now`; else 0. */
 int page_leaving(const struct sphttp_call *call, uint32_t hand, int64_t born,
                  int64_t now, int64_t *since);
 
-/* The first free item of those set aside for a hand, RUN_LENGTH at most; -1. */
+/* The first free item of those set aside for a hand, RUN_LENGTH at most;
+ * -1. */
 enum { RUN_LENGTH = 64 };
 int64_t page_set_aside(const struct sphttp_call *call, uint32_t hand);
 
-/* The list of items that have ended since the last time, beginning with the last:
- * 1 + the first's index, and what follows it. 0: none. */
+/* The list of items that have ended since the last time, beginning with the
+ * last: 1 + the first's index, and what follows it. 0: none. */
 uint32_t page_take_news(struct sphttp_call *call);
 uint32_t page_link(const struct sphttp_call *call, uint32_t index);
 bool page_take_missed(struct sphttp_call *call);

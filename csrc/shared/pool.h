@@ -20,8 +20,8 @@ void pool_enter(struct sphttp_call *call);
 /* Is this process such a child itself, not one that it has forked? */
 bool pool_entered(const struct sphttp_call *call);
 
-/* In a child: put a record there, its header first. Its offset, a multiple of 8, or
- * -errno. */
+/* In a child: put a record there, its header first. Its offset, a multiple of
+ * 8, or -errno. */
 int64_t pool_write(struct sphttp_call *call, const struct iovec parts[3]);
 
 #endif

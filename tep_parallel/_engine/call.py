@@ -120,14 +120,12 @@ class Call(Results):
     @property
     def bytes_read(self) -> int:
         """How many bytes of files have been read so far. Needs SPHTTP_TELL."""
-        read: int = lib.sphttp_call_bytes(self.handle)
-        return read
+        return int(lib.sphttp_call_bytes(self.handle))
 
     @property
     def hands(self) -> int:
         """How many items the children may process at one time, all together."""
-        hands: int = lib.sphttp_call_hands(self.handle)
-        return hands
+        return int(lib.sphttp_call_hands(self.handle))
 
     def allow(self, mark: int) -> None:
         """Let the items below `mark` start. If this is never called, all may."""
@@ -227,8 +225,9 @@ class Call(Results):
 
 def _gevents_waiter() -> Callable[[int], None] | None:
     """How to wait for a descriptor with gevent; None if gevent has not patched the host."""
-    if "gevent.monkey" not in sys.modules:
-        return None
-    from tep_parallel._engine import gevent
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey is None or not monkey.is_module_patched("select"):
+        return None  # the caller expects to block
+    from tep_parallel._engine.gevent import Waiter
 
-    return gevent.waiter()
+    return Waiter()

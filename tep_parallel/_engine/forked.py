@@ -38,7 +38,7 @@ def run_in_children(plan: Plan) -> Ended:
             serve = _server(call, plan)
         else:
             call.digest(plan.job)
-            serve = _no_child_of_ours
+            serve = partial(leave, 1)  # its children never come to Python
         if options.watched:
             _run_watched(call, serve, plan, finder, known)
         elif call.run() == CHILD:
@@ -82,11 +82,6 @@ def _server(call: Call, plan: Plan) -> Serve:
     from tep_parallel._engine.prepare import prepare
 
     return partial(serve, call.handle, call.event, prepare(call.handle, plan))
-
-
-def _no_child_of_ours() -> NoReturn:
-    """The children of a call that is done in C never come to Python."""
-    leave(1)
 
 
 def _run_watched(
