@@ -160,7 +160,7 @@ static PyObject *raised_idle;
 
 /* A child that waits lets its other threads run, and handles signals. */
 static bool
-py_await_watermark(struct page *page, uint32_t watermark)
+py_await_turn(struct page *page, uint32_t turn)
 {
     bool woken = false;
     while (!woken) {
@@ -169,7 +169,7 @@ py_await_watermark(struct page *page, uint32_t watermark)
             return false;
         }
         PyThreadState *thread = PyEval_SaveThread();
-        woken = page_sleep(page, watermark, NAP_NS);
+        woken = page_sleep(page, turn, NAP_NS);
         PyEval_RestoreThread(thread);
     }
     return true;
@@ -208,7 +208,7 @@ start(struct sphttp_call *call)
     sphttp_event event = call_fork(call);
     if (event.kind == SPHTTP_CHILD) {
         PyOS_AfterFork_Child();
-        call->child.await_watermark = py_await_watermark;
+        call->child.await_turn = py_await_turn;
     }
     else {
         PyOS_AfterFork_Parent();

@@ -140,7 +140,7 @@ sphttp_call_open(uint32_t count, uint32_t alive, int how, const char *root,
     call->memory.fd = call->bell.fd = call->directory.fd = -1;
     call->child.pulse.fd = -1;
     call->child.linger = (how & SPHTTP_LINGER) != 0;
-    call->child.await_watermark = page_await_watermark;
+    call->child.await_turn = page_await_turn;
     int err = nursery_open(call);
     if (err != 0) {
         free(whole);
@@ -200,7 +200,7 @@ sphttp_call_allow(sphttp_call *call, uint32_t watermark)
     call->plan.hold = call->plan.hold || call->host->nursery_pid == 0;
     call->ledger->watermark = watermark; /* first: the nursery mends the other */
     page_raise_watermark(call->page, watermark);
-    if (call->host->nursery_pid != 0) {
+    if (atomic_exchange(&call->ledger->wants, 0) != 0) {
         (void)send(call->host->host_end, &(char){BYTE_LOOK}, 1,
                    MSG_DONTWAIT | MSG_NOSIGNAL);
     }

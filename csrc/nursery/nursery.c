@@ -101,7 +101,8 @@ slot_left(const struct sphttp_call *call, uint32_t slot)
     bool left = false;
     for (uint32_t lane = 0; lane < call->plan.lanes; lane++) {
         uint32_t hand = slot * call->plan.lanes + lane;
-        left = left || page_set_aside(call, hand) >= 0;
+        uint64_t from;
+        left = left || page_set_aside(call, hand, &from) >= 0;
     }
     return left;
 }
@@ -124,12 +125,13 @@ slot_to_fill(struct nursery *nursery)
     }
     /* After the loss of a nursery the next one finds gaps. */
     while (nursery->next < call->plan.count &&
-           page_item(call, nursery->next) != ITEM_FREE) {
+           page_item(call, (uint32_t)nursery->next) != ITEM_FREE) {
         nursery->next++;
     }
     bool any = nursery->next < call->plan.count &&
                (!call->plan.hold || nursery->next < call->ledger->watermark);
-    uint32_t slot = nursery->next % call->plan.alive; /* most often the free one */
+    /* Most often the free one. */
+    uint32_t slot = (uint32_t)(nursery->next % call->plan.alive);
     for (uint32_t i = 0; i < call->plan.alive; i++) {
         bool wanted = any || (call->plan.pool && slot_left(call, slot));
         if (call->ledger->living[slot].pid == 0 && wanted) {
@@ -158,10 +160,11 @@ finish_hand(struct nursery *nursery, uint32_t hand, int status,
     /* An item is begun so often and no more, unless its word was freed by a stray. */
     bool begun = report->attempts <= (uint64_t)call->plan.retries + 1;
     if (lost >= 0 && kind == ITEM_FREE) {
-        nursery->lives[index]++;
+        report->lives++;
+        page_set_again(call, hand, (uint32_t)index);
         store_remove(call, (uint32_t)index); /* half a one, or not committed */
-        if (index < nursery->next) {
-            nursery->next = (uint32_t)index;
+        if ((uint64_t)index < nursery->next) {
+            nursery->next = (uint64_t)index;
         }
         return begun;
     }
@@ -172,11 +175,11 @@ finish_hand(struct nursery *nursery, uint32_t hand, int status,
     report->cpu_ns =
         (int64_t)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * SECOND +
         (int64_t)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) * 1000;
-    report->ended_ns = now_ns();
     if (!item_committed(page_item(call, (uint32_t)index)) &&
         call->plan.stop_at_failure != 0) {
         page_stop(call->page, call->plan.stop_at_failure);
     }
+    report->ended_ns = now_ns();
     (void)news_push(call, (uint32_t)index);
     return begun;
 }
@@ -371,14 +374,12 @@ int
 nursery_open(struct sphttp_call *call)
 {
     size_t seen = call->plan.hands * sizeof(struct seen);
-    size_t lives = call->plan.count * sizeof(uint32_t);
-    struct nursery *nursery = calloc(1, sizeof(*nursery) + seen + lives);
+    struct nursery *nursery = calloc(1, sizeof(*nursery) + seen);
     if (nursery == NULL) {
         return -ENOMEM;
     }
     nursery->call = call;
     nursery->given = -1;
-    nursery->lives = (uint32_t *)(nursery->seen + call->plan.hands);
     call->nursery = nursery;
     return 0;
 }
@@ -390,7 +391,7 @@ nursery_run(struct sphttp_call *call)
     (void)nursery_begin(nursery, call); /* where it failed, no child is forked */
     for (;;) {
         int64_t slot = slot_to_fill(nursery);
-        uint32_t index = nursery->next;
+        uint32_t index = (uint32_t)nursery->next;
         if (slot >= 0 && fork_child(nursery, index, (uint32_t)slot)) {
             return be_child(call, index);
         }
@@ -398,6 +399,8 @@ nursery_run(struct sphttp_call *call)
         call->ledger->stop = page_stopped(call);
         page_mend(call);
         limits_enforce(nursery); /* also while there are children to fork */
+        /* Before it looks: what the host lets start from then on, it tells. */
+        call->ledger->wants = nursery->running < call->plan.alive;
         int64_t until = slot_to_fill(nursery) >= 0 ? 0 : tend(nursery, left);
         wait_for_event(nursery, until);
     }

@@ -45,7 +45,7 @@ struct nursery {
     int64_t paused_ns; /* since when */
     int64_t resumed_ns; /* until when they had been stopped; or 0 */
     int64_t due_ns;    /* until then no clock can have run out */
-    uint32_t next;    /* no item below it is free */
+    uint64_t next;    /* no item below it is free */
     uint32_t running; /* children */
     uint32_t fruitless; /* pool: so many children in turn have done nothing */
     bool starved;     /* no fork succeeds until a child has ended... */
@@ -53,7 +53,6 @@ struct nursery {
     int64_t hungry_ns; /* since when there is not even one child; or 0 */
     bool reported;    /* the host knows that it is all over */
     int64_t patience_ns; /* until when nested nurseries are waited for; or 0 */
-    uint32_t *lives;  /* how often each item's child died, behind these: */
     struct seen seen[]; /* of each hand */
 };
 

@@ -79,7 +79,7 @@ void
 strays_settle(struct nursery *nursery)
 {
     struct sphttp_call *call = nursery->call;
-    uint32_t end = call->plan.pool ? call->plan.count : nursery->next;
+    uint64_t end = call->plan.pool ? call->plan.count : nursery->next;
     if (!call->plan.tell) {
         return; /* the host looks when all is over */
     }

@@ -70,8 +70,8 @@ struct child {
     uint32_t hand;     /* of its own, the one that it uses */
     struct held pulse; /* it ends when the nursery does */
     struct window window;
-    /* A pool child's way to sleep: page_await_watermark, or round that. */
-    bool (*await_watermark)(struct page *page, uint32_t watermark);
+    /* A pool child's way to sleep: page_await_turn, or round that. */
+    bool (*await_turn)(struct page *page, uint32_t turn);
 };
 
 struct sphttp_call {

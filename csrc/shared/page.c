@@ -56,6 +56,7 @@ page_open(struct sphttp_call *call)
     call->ledger->living = (void *)(ledger + living);
     call->ledger->report = (void *)(ledger + reports);
     call->page->watermark = call->ledger->watermark = call->plan.count;
+    call->page->total = call->ledger->total = call->plan.count;
     return 0;
 }
 
@@ -80,29 +81,53 @@ page_keep_ledger(const struct sphttp_call *call)
 
 /* --- Waking and stopping ---------------------------------------------------------- */
 
+/* Sleep, as one of those that are to be woken. */
+static long
+sleep_till(struct page *page, uint32_t turn, const struct timespec *most)
+{
+    /* First counted, then the kernel compares the turn: who raises it looks at
+     * the count afterwards. */
+    (void)atomic_fetch_add(&page->sleepers, 1);
+    long result = syscall(SYS_futex, &page->turn, FUTEX_WAIT, turn, most, NULL,
+                          0);
+    int err = errno;
+    (void)atomic_fetch_sub(&page->sleepers, 1);
+    errno = err;
+    return result;
+}
+
 bool
-page_sleep(struct page *page, uint32_t watermark, int64_t most_ns)
+page_sleep(struct page *page, uint32_t turn, int64_t most_ns)
 {
     struct timespec most = {most_ns / SECOND, most_ns % SECOND};
-    return syscall(SYS_futex, &page->watermark, FUTEX_WAIT, watermark, &most,
-                   NULL, 0) == 0 ||
+    return sleep_till(page, turn, &most) == 0 ||
            (errno != EINTR && errno != ETIMEDOUT);
 }
 
 bool
-page_await_watermark(struct page *page, uint32_t watermark)
+page_await_turn(struct page *page, uint32_t turn)
 {
-    (void)syscall(SYS_futex, &page->watermark, FUTEX_WAIT, watermark, NULL,
-                  NULL, 0);
+    (void)sleep_till(page, turn, NULL);
     return true;
 }
 
-void
-page_raise_watermark(struct page *page, uint32_t watermark)
+/* Something is another than it was: wake so many of those who wait for that. */
+static void
+wake(struct page *page, uint64_t most)
 {
-    page->watermark = watermark;
-    (void)syscall(SYS_futex, &page->watermark, FUTEX_WAKE, INT_MAX, NULL,
-                  NULL, 0);
+    (void)atomic_fetch_add(&page->turn, 1);
+    if (page->sleepers != 0) {
+        (void)syscall(SYS_futex, &page->turn, FUTEX_WAKE,
+                      most < INT_MAX ? (int)most : INT_MAX, NULL, NULL, 0);
+    }
+}
+
+void
+page_raise_watermark(struct page *page, uint64_t watermark)
+{
+    uint64_t before = atomic_exchange(&page->watermark, watermark);
+    /* Not a number more: each who was woken in vain sleeps again. */
+    wake(page, watermark - before);
 }
 
 void
@@ -112,12 +137,11 @@ page_stop(struct page *page, uint32_t how)
     while ((now < how || now > STOP_ALL) &&
            !atomic_compare_exchange_weak(&page->stop, &now, how)) {
     }
-    /* Those who sleep look at the word no more: give them another watermark. */
-    page_raise_watermark(page, UINT32_MAX);
+    wake(page, INT_MAX);
 }
 
 void
-page_begin_anew(struct sphttp_call *call, uint32_t next)
+page_begin_anew(struct sphttp_call *call, uint64_t next)
 {
     call->page->next = next;
 }
@@ -126,7 +150,6 @@ void
 page_mend(struct sphttp_call *call)
 {
     uint32_t stop = call->ledger->stop;
-    uint32_t watermark = stop != 0 ? UINT32_MAX : call->ledger->watermark;
     uint32_t said = call->page->stop;
     if (stop != 0 && said != stop) {
         page_stop(call->page, stop);
@@ -134,8 +157,10 @@ page_mend(struct sphttp_call *call)
     else if (said > STOP_ALL) {
         (void)atomic_compare_exchange_strong(&call->page->stop, &said, stop);
     }
-    if (call->plan.hold && call->page->watermark != watermark) {
-        page_raise_watermark(call->page, watermark);
+    if (call->plan.hold &&
+        call->page->watermark != call->ledger->watermark) {
+        call->page->watermark = call->ledger->watermark;
+        wake(call->page, INT_MAX);
     }
 }
 
@@ -153,6 +178,12 @@ void
 page_set_none_aside(struct sphttp_call *call, uint32_t hand)
 {
     call->hands[hand].from = call->hands[hand].to = 0;
+}
+
+void
+page_set_again(struct sphttp_call *call, uint32_t hand, uint32_t index)
+{
+    call->hands[hand].again = index + 1;
 }
 
 void
@@ -253,10 +284,10 @@ page_stopped(const struct sphttp_call *call)
     return said > STOP_ALL || said < seen ? seen : said;
 }
 
-uint32_t
+uint64_t
 page_next(const struct sphttp_call *call)
 {
-    uint32_t next = call->page->next;
+    uint64_t next = call->page->next;
     return next < call->plan.count ? next : call->plan.count;
 }
 
@@ -300,15 +331,22 @@ page_leaving(const struct sphttp_call *call, uint32_t hand, int64_t born,
 }
 
 int64_t
-page_set_aside(const struct sphttp_call *call, uint32_t hand)
+page_set_aside(const struct sphttp_call *call, uint32_t hand, uint64_t *from)
 {
-    uint32_t from = call->hands[hand].from, to = call->hands[hand].to;
+    uint64_t begin = call->hands[hand].from, to = call->hands[hand].to;
+    uint32_t again = call->hands[hand].again;
+    *from = begin;
+    if (again != 0 && again <= call->plan.count &&
+        call->state[again - 1] == ITEM_FREE) {
+        return (int64_t)again - 1;
+    }
     if (to > call->plan.count) {
         return -1;
     }
-    for (uint32_t i = from; i < to && i - from < RUN_LENGTH; i++) {
+    for (uint64_t i = begin; i < to && i - begin < RUN_LENGTH; i++) {
         if (call->state[i] == ITEM_FREE) {
-            return i;
+            *from = i;
+            return (int64_t)i;
         }
     }
     return -1;

@@ -68,8 +68,11 @@ enum {
 
 struct page {
     _Atomic uint32_t stop;      /* 0, STOP_NEW or STOP_ALL */
-    _Atomic uint32_t next;      /* pool: items from here on are nobody's */
-    _Atomic uint32_t watermark; /* of a held call: items from here on must wait */
+    _Atomic uint32_t turn;      /* +1 at whatever a sleeping child waits for */
+    _Atomic uint32_t sleepers;  /* so many sleep; who is killed then stays counted */
+    _Atomic uint64_t watermark; /* of a held call: items from here on must wait */
+    _Atomic uint64_t total;     /* so many items there will be */
+    _Alignas(64) _Atomic uint64_t next; /* pool: items from here on are nobody's */
     _Atomic uint32_t news;      /* 1 + the last item that has ended; see link */
     _Atomic uint32_t missed;    /* there may be some that are not told of */
     _Atomic uint32_t surveyed;  /* files: those from here on may be large */
@@ -91,7 +94,8 @@ struct large {
 struct hand {
     _Alignas(64) _Atomic int64_t since_ns; /* 0: its clock does not run yet */
     _Atomic uint32_t item; /* 1 + its index; 0: it has not taken one yet */
-    _Atomic uint32_t from, to; /* a hint: those that are free are anybody's */
+    _Atomic uint32_t again; /* 1 + the index of one whose child died; or 0 */
+    _Atomic uint64_t from, to; /* a hint: those that are free are anybody's */
     _Atomic uint32_t leaving;  /* enum sphttp_leaving; 0: it has items */
     _Atomic int64_t leaving_ns; /* since when */
 };
@@ -103,7 +107,9 @@ struct report {
     int32_t pid;
     int32_t wait_status;
     uint32_t attempts;
-    int64_t started_ns, ended_ns, cpu_ns, max_rss;
+    uint32_t lives; /* so often its child died, and it was tried again */
+    int64_t started_ns, cpu_ns, max_rss;
+    _Atomic int64_t ended_ns; /* the last that the nursery does with an item */
 };
 
 /* A child that is alive. */
@@ -122,7 +128,9 @@ struct remark {
 struct ledger {
     _Atomic uint32_t stop;      /* the strongest that the nursery has seen */
     _Atomic uint32_t overdue;   /* stopped at the deadline */
-    _Atomic uint32_t watermark; /* of a held call: as the host has set it */
+    _Atomic uint32_t wants;     /* the nursery sleeps, and could fork a child */
+    _Atomic uint64_t watermark; /* of a held call: as the host has set it */
+    _Atomic uint64_t total;     /* likewise */
     _Atomic int32_t error;      /* errno of the nursery, and... */
     _Atomic int32_t trouble;    /* ...what it could not do, of enum trouble */
     struct scratch scratch; /* the scratch directory, as far as there is one */
@@ -143,17 +151,16 @@ void page_close(struct sphttp_call *call);
 /* In the nursery: no child shall have the ledger. */
 void page_keep_ledger(const struct sphttp_call *call);
 
-/* Let the items below `watermark` of a held call be taken: wake the children that
- * wait for that. */
-void page_raise_watermark(struct page *page, uint32_t watermark);
+/* Let the items below `watermark` of a held call be taken: wake as many children as
+ * that lets begin one. */
+void page_raise_watermark(struct page *page, uint64_t watermark);
 
-/* Sleep until the watermark is another than `watermark`, or somebody else has a reason
- * to wake this child: true. Gives up after so long, or when a signal arrives. */
-bool page_sleep(struct page *page, uint32_t watermark, int64_t most_ns);
+/* Sleep until `turn` is another than that of the page, which was read before whatever
+ * made this child sleep: true. Gives up after so long, or when a signal arrives. */
+bool page_sleep(struct page *page, uint32_t turn, int64_t most_ns);
 
-/* Sleep until the watermark is another than `watermark`, or something wakes this
- * child. Always true. */
-bool page_await_watermark(struct page *page, uint32_t watermark);
+/* The same for as long as it takes. Always true. */
+bool page_await_turn(struct page *page, uint32_t turn);
 
 /* Write the stop word: begin no new item; at STOP_ALL, let the nursery kill what runs.
  * A child does so when its item failed, or gave a Break or a Kill; the nursery when
@@ -161,7 +168,7 @@ bool page_await_watermark(struct page *page, uint32_t watermark);
 void page_stop(struct page *page, uint32_t how);
 
 /* Pool: items from `next` on are nobody's. */
-void page_begin_anew(struct sphttp_call *call, uint32_t next);
+void page_begin_anew(struct sphttp_call *call, uint64_t next);
 
 /* Write into it again what children read there, should somebody have scribbled. */
 void page_mend(struct sphttp_call *call);
@@ -171,6 +178,9 @@ void page_clear_hand(struct sphttp_call *call, uint32_t hand);
 
 /* Nothing is set aside for it. */
 void page_set_none_aside(struct sphttp_call *call, uint32_t hand);
+
+/* Item `index` is to be tried again: first by who has this hand next. */
+void page_set_again(struct sphttp_call *call, uint32_t hand, uint32_t index);
 
 /* Item `index` is free, or in that hand. */
 void page_free_item(struct sphttp_call *call, uint32_t index);
@@ -199,7 +209,7 @@ void page_settle(struct sphttp_call *call, uint32_t index, bool also_free);
 uint32_t page_stopped(const struct sphttp_call *call);
 
 /* From 0 to the count. */
-uint32_t page_next(const struct sphttp_call *call);
+uint64_t page_next(const struct sphttp_call *call);
 
 /* The state word of item `index`, or of the call itself, `count`: with a hand that
  * there is, an errno, any offset of a record; else ITEM_LOST. */
@@ -217,9 +227,11 @@ int64_t page_since(const struct sphttp_call *call, uint32_t hand,
 int page_leaving(const struct sphttp_call *call, uint32_t hand, int64_t born,
                  int64_t now, int64_t *since);
 
-/* The first free item of those set aside for a hand, RUN_LENGTH at most; -1. */
+/* The first free item of those set aside for a hand, RUN_LENGTH at most, with where
+ * these begin from then on; -1. */
 enum { RUN_LENGTH = 64 };
-int64_t page_set_aside(const struct sphttp_call *call, uint32_t hand);
+int64_t page_set_aside(const struct sphttp_call *call, uint32_t hand,
+                       uint64_t *from);
 
 /* The list of items that have ended since the last time, beginning with the last:
  * 1 + the first's index, and what follows it. 0: none. */
