@@ -26,12 +26,15 @@ take(struct sphttp_call *call, uint32_t index)
     /* First what is in hand, then that it is taken: one that dies in between
      * has begun nothing, and another takes the item. */
     hand->item = index + 1;
-    uint64_t free = ITEM_FREE;
-    if (!atomic_compare_exchange_strong(&call->state[index], &free,
-                                        item_running(call->child.hand))) {
+    uint64_t number = call->plan.fed ? call->state[index] >> 3 : 0;
+    uint64_t free = item_free(number);
+    uint64_t taken = item_taken(call->child.hand, number);
+    if (!atomic_compare_exchange_strong(&call->state[index], &free, taken)) {
         return false;
     }
     hand->again = 0; /* it was this one, or another has that */
+    call->child.number = number;
+    call->child.left--;
     return true;
 }
 
@@ -56,8 +59,11 @@ sleep_for_more(struct sphttp_call *call, uint32_t turn)
 {
     struct hand *hand = &call->hands[call->child.hand];
     hand->item = 0;
-    /* The nursery knows the true watermark, should somebody have scribbled. */
-    (void)kill(getppid(), SIGCHLD);
+    /* The nursery knows the true watermark, should somebody have scribbled. Where
+     * children sleep all the time it has a look now and then. */
+    if (!call->plan.fed) {
+        (void)kill(getppid(), SIGCHLD);
+    }
     if (!call->child.await_turn(call->page, turn)) {
         return false;
     }
@@ -71,9 +77,11 @@ int64_t
 hand_take(struct sphttp_call *call, int how)
 {
     struct page *page = call->page;
-    while (!page->stop) {
+    bool fed = call->plan.fed;
+    while (!page->stop && call->child.left > 0) {
         uint32_t turn = page->turn; /* before all that it is raised for */
-        uint64_t from, next = page->next, total = call->plan.count;
+        uint64_t from, next = page->next;
+        uint64_t total = fed ? (uint64_t)page->total : call->plan.count;
         uint64_t watermark = call->plan.hold ? page->watermark : total;
         /* Also what a child that died in this place has left. */
         int64_t index = page_set_aside(call, call->child.hand, &from);
@@ -88,6 +96,8 @@ hand_take(struct sphttp_call *call, int how)
             uint64_t end = quick ? (next | (RUN_LENGTH - 1)) + 1 : next + 1;
             end = end < watermark ? end : watermark;
             end = end < total ? end : total;
+            end = end - next < call->child.left ? end
+                                                : next + call->child.left;
             /* First told, then done: if this child dies now, no item is
              * forgotten. */
             set_aside(call, next, end);
@@ -113,7 +123,8 @@ hand_take(struct sphttp_call *call, int how)
 bool
 hand_take_this(struct sphttp_call *call, uint32_t index)
 {
-    if (call->page->stop || call->state[index] != ITEM_FREE) {
+    if (call->page->stop || call->child.left == 0 ||
+        call->state[index] != ITEM_FREE) {
         return false;
     }
     return take(call, index);
@@ -122,7 +133,7 @@ hand_take_this(struct sphttp_call *call, uint32_t index)
 bool
 hand_commit(struct sphttp_call *call, uint32_t index, uint64_t state)
 {
-    uint64_t running = item_running(call->child.hand);
+    uint64_t running = item_taken(call->child.hand, call->child.number);
     return atomic_compare_exchange_strong(&call->state[index], &running,
                                           state);
 }

@@ -15,7 +15,15 @@ int64_t
 hand_give_up(struct sphttp_call *call, uint32_t hand, uint32_t item,
              uint64_t kind)
 {
-    if (item == 0 || !page_give_up(call, item - 1, hand, kind)) {
+    uint64_t number = item != 0 ? page_number(call, item - 1) : 0;
+    return hand_give_up_number(call, hand, item, number, kind);
+}
+
+int64_t
+hand_give_up_number(struct sphttp_call *call, uint32_t hand, uint32_t item,
+                    uint64_t number, uint64_t kind)
+{
+    if (item == 0 || !page_give_up(call, item - 1, number, hand, kind)) {
         return -1;
     }
     if (call->plan.pool) { /* what is noted at the fork where that is for one item */

@@ -54,6 +54,7 @@ fork_child(struct nursery *nursery, uint32_t index, uint32_t slot)
     struct sphttp_call *call = nursery->call;
     struct report *report = &call->ledger->report[index];
     call->child.slot = slot;
+    call->child.left = call->plan.quota != 0 ? call->plan.quota : UINT64_MAX;
     call->child.hand = slot * call->plan.lanes;
     for (uint32_t lane = 0; lane < call->plan.lanes; lane++) {
         page_clear_hand(call, call->child.hand + lane);
@@ -85,7 +86,7 @@ fork_child(struct nursery *nursery, uint32_t index, uint32_t slot)
     }
     if (!call->plan.pool) {
         report->pid = pid;
-        nursery->next = index + 1;
+        nursery->next++; /* what is free below is found again */
     }
     call->ledger->living[slot].born_ns = now_ns();
     call->ledger->living[slot].pid = pid; /* last: who sees it sees the rest */
@@ -107,6 +108,33 @@ slot_left(const struct sphttp_call *call, uint32_t slot)
     return left;
 }
 
+/* Find the next item. Is there one, and may it start? */
+static bool
+find_next(struct nursery *nursery)
+{
+    const struct sphttp_call *call = nursery->call;
+    if (call->plan.pool) {
+        nursery->next = page_next(call);
+    }
+    else if (call->plan.fed) {
+        int64_t index = page_first_free(call);
+        nursery->next = call->ledger->watermark;
+        if (index >= 0) {
+            nursery->index = (uint32_t)index;
+            nursery->next = page_number(call, nursery->index);
+        }
+    }
+    if (!call->plan.fed) {
+        /* After the loss of a nursery the next one finds gaps. */
+        while (nursery->next < call->plan.count &&
+               page_item(call, (uint32_t)nursery->next) != ITEM_FREE) {
+            nursery->next++;
+        }
+        nursery->index = (uint32_t)nursery->next;
+    }
+    return nursery->next < call->ledger->watermark;
+}
+
 /* A free slot while a child may be forked, else -1. */
 static int64_t
 slot_to_fill(struct nursery *nursery)
@@ -120,16 +148,7 @@ slot_to_fill(struct nursery *nursery)
         nursery->running >= call->plan.alive) {
         return -1;
     }
-    if (call->plan.pool) {
-        nursery->next = page_next(call);
-    }
-    /* After the loss of a nursery the next one finds gaps. */
-    while (nursery->next < call->plan.count &&
-           page_item(call, (uint32_t)nursery->next) != ITEM_FREE) {
-        nursery->next++;
-    }
-    bool any = nursery->next < call->plan.count &&
-               (!call->plan.hold || nursery->next < call->ledger->watermark);
+    bool any = find_next(nursery);
     /* Most often the free one. */
     uint32_t slot = (uint32_t)(nursery->next % call->plan.alive);
     for (uint32_t i = 0; i < call->plan.alive; i++) {
@@ -163,8 +182,9 @@ finish_hand(struct nursery *nursery, uint32_t hand, int status,
         report->lives++;
         page_set_again(call, hand, (uint32_t)index);
         store_remove(call, (uint32_t)index); /* half a one, or not committed */
-        if ((uint64_t)index < nursery->next) {
-            nursery->next = (uint64_t)index;
+        uint64_t number = page_number(call, (uint32_t)index);
+        if (number < nursery->next) {
+            nursery->next = number;
         }
         return begun;
     }
@@ -204,6 +224,18 @@ note_unready(struct nursery *nursery, uint32_t slot, int status)
     page_stop(call->page, STOP_NEW);
 }
 
+/* Has a child that ended with nothing in hand taken all that it may? So many may have
+ * as the items suffice for. */
+static bool
+may_have_served(struct nursery *nursery)
+{
+    const struct sphttp_call *call = nursery->call;
+    uint64_t quota = call->plan.quota;
+    bool may = quota != 0 && nursery->served < call->ledger->watermark / quota;
+    nursery->served += may;
+    return may;
+}
+
 /* The child in `slot` has ended. */
 static void
 finish_slot(struct nursery *nursery, uint32_t slot, int status,
@@ -216,7 +248,12 @@ finish_slot(struct nursery *nursery, uint32_t slot, int status,
         uint32_t hand = slot * call->plan.lanes + lane;
         begun = finish_hand(nursery, hand, status, usage) || begun;
     }
-    nursery->fruitless = begun ? 0 : nursery->fruitless + 1;
+    if (begun) {
+        nursery->fruitless = 0;
+    }
+    else if (!may_have_served(nursery)) {
+        nursery->fruitless++;
+    }
     if (call->plan.pool) {
         news_missed(call);
     }
@@ -331,7 +368,7 @@ tend(struct nursery *nursery, bool left)
         nursery->running = 0;
     }
     bool over = nursery->running == 0 &&
-                (stop != 0 || nursery->next >= call->plan.count ||
+                (stop != 0 || nursery->next >= call->ledger->total ||
                  strays_spent(nursery));
     if (over && stop == 0 && strays_find_forgotten(nursery)) {
         return 0;
@@ -391,7 +428,7 @@ nursery_run(struct sphttp_call *call)
     (void)nursery_begin(nursery, call); /* where it failed, no child is forked */
     for (;;) {
         int64_t slot = slot_to_fill(nursery);
-        uint32_t index = (uint32_t)nursery->next;
+        uint32_t index = nursery->index;
         if (slot >= 0 && fork_child(nursery, index, (uint32_t)slot)) {
             return be_child(call, index);
         }

@@ -22,7 +22,8 @@ enum trouble {
 
 /* A hand as the nursery has seen it, which no child can write to. */
 struct seen {
-    uint32_t item;  /* as of page_in_hand */
+    uint32_t item;  /* as of page_in_hand... */
+    uint64_t number; /* ...and that one's */
     int64_t since;  /* its clock runs since then; 0: not yet */
     int64_t leaving; /* its child is at its end since then; 0: it has items */
     int64_t looked;  /* when that was */
@@ -46,7 +47,9 @@ struct nursery {
     int64_t resumed_ns; /* until when they had been stopped; or 0 */
     int64_t due_ns;    /* until then no clock can have run out */
     uint64_t next;    /* no item below it is free */
+    uint32_t index;   /* its own, where a child is forked for it */
     uint32_t running; /* children */
+    uint64_t served;  /* so many may have ended for their quota */
     uint32_t fruitless; /* pool: so many children in turn have done nothing */
     bool starved;     /* no fork succeeds until a child has ended... */
     int64_t again_ns; /* ...or it is this late; */

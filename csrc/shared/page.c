@@ -3,6 +3,7 @@
 #include "shared/page.h"
 
 #include "shared/call.h"
+#include "shared/ring.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -39,9 +40,12 @@ page_open(struct sphttp_call *call)
     if (call->plan.lanes > 1) {
         call->plan.page_size += sizeof(struct large) * count;
     }
+    size_t ring = call->plan.page_size;
+    call->plan.page_size += ring_size(&call->plan);
     size_t living = (sizeof(struct ledger) + 63) / 64 * 64;
     size_t reports = living + sizeof(struct alive) * call->plan.alive;
-    call->plan.ledger_size = reports + sizeof(struct report) * count;
+    size_t numbers = reports + sizeof(struct report) * count;
+    call->plan.ledger_size = numbers + ring_ledger_size(&call->plan);
     char *page = share(call->plan.page_size);
     call->page = (void *)page;
     char *ledger = share(call->plan.ledger_size);
@@ -57,6 +61,9 @@ page_open(struct sphttp_call *call)
     call->ledger->report = (void *)(ledger + reports);
     call->page->watermark = call->ledger->watermark = call->plan.count;
     call->page->total = call->ledger->total = call->plan.count;
+    if (call->plan.fed) {
+        ring_open(call, page + ring, ledger + numbers);
+    }
     return 0;
 }
 
@@ -131,6 +138,13 @@ page_raise_watermark(struct page *page, uint64_t watermark)
 }
 
 void
+page_set_total(struct page *page, uint64_t total)
+{
+    page->total = total;
+    wake(page, INT_MAX);
+}
+
+void
 page_stop(struct page *page, uint32_t how)
 {
     uint32_t now = page->stop;
@@ -157,10 +171,15 @@ page_mend(struct sphttp_call *call)
     else if (said > STOP_ALL) {
         (void)atomic_compare_exchange_strong(&call->page->stop, &said, stop);
     }
-    if (call->plan.hold &&
-        call->page->watermark != call->ledger->watermark) {
-        call->page->watermark = call->ledger->watermark;
+    /* The host may raise both at this very moment, the ledger's first. */
+    uint64_t watermark = call->page->watermark;
+    if (call->plan.hold && watermark != call->ledger->watermark &&
+        atomic_compare_exchange_strong(&call->page->watermark, &watermark,
+                                       call->ledger->watermark)) {
         wake(call->page, INT_MAX);
+    }
+    if (call->plan.fed && call->page->total != call->ledger->total) {
+        page_set_total(call->page, call->ledger->total);
     }
 }
 
@@ -186,27 +205,46 @@ page_set_again(struct sphttp_call *call, uint32_t hand, uint32_t index)
     call->hands[hand].again = index + 1;
 }
 
+uint64_t
+page_number(const struct sphttp_call *call, uint32_t index)
+{
+    return call->plan.fed ? call->ledger->number[index] : index;
+}
+
+/* What its state word says of its number. */
+static uint64_t
+mark_of(const struct sphttp_call *call, uint32_t index)
+{
+    return call->plan.fed ? call->ledger->number[index] : 0;
+}
+
 void
 page_free_item(struct sphttp_call *call, uint32_t index)
 {
-    call->state[index] = ITEM_FREE;
+    call->state[index] = item_free(mark_of(call, index));
 }
 
 void
 page_hand_out(struct sphttp_call *call, uint32_t index, uint32_t hand)
 {
-    call->state[index] = item_running(hand);
+    call->child.number = mark_of(call, index); /* of the child that is forked */
+    call->state[index] = item_taken(hand, call->child.number);
 }
 
-/* A state word, if it is one; else ITEM_LOST. */
+/* The state word of item `index`, if it is one; else ITEM_LOST. */
 static uint64_t
-plausible(const struct sphttp_call *call, uint64_t word)
+plausible(const struct sphttp_call *call, uint32_t index, uint64_t word)
 {
     uint64_t rest = word & ~(uint64_t)ITEM_KIND;
+    uint64_t mark = mark_of(call, index);
     bool possible = rest == 0;
     switch (word & ITEM_KIND) {
+    case ITEM_FREE:
+        possible = word == item_free(mark);
+        break;
     case ITEM_RUN:
-        possible = rest >> 3 < (uint64_t)call->plan.hands;
+        possible = item_hand(word) < call->plan.hands &&
+                   word == item_taken(item_hand(word), mark);
         break;
     case ITEM_DONE: /* who reads the record sees whether there is one */
         possible = true;
@@ -223,27 +261,27 @@ plausible(const struct sphttp_call *call, uint64_t word)
     return possible ? word : ITEM_LOST;
 }
 
-/* As page_runs says it, of this word of item `index`. */
+/* As page_runs says it, of this word of item `index` if that has this mark. */
 static bool
-runs(const struct sphttp_call *call, uint64_t word, uint32_t hand)
+runs(const struct sphttp_call *call, uint32_t index, uint64_t mark,
+     uint64_t word, uint32_t hand)
 {
-    return call->plan.pool ? word == item_running(hand)
-                      : !item_committed(plausible(call, word)) &&
-                            word != ITEM_LATE && word != ITEM_CUT;
+    return call->plan.pool ? word == item_taken(hand, mark)
+                           : !item_committed(plausible(call, index, word)) &&
+                                 word != ITEM_LATE && word != ITEM_CUT;
 }
 
 bool
 page_runs(const struct sphttp_call *call, uint32_t index, uint32_t hand)
 {
-    return runs(call, call->state[index], hand);
+    return runs(call, index, mark_of(call, index), call->state[index], hand);
 }
 
 int64_t
 page_find(const struct sphttp_call *call, uint32_t hand)
 {
-    uint64_t running = item_running(hand);
     for (uint32_t i = 0; call->plan.pool && i < call->plan.count; i++) {
-        if (call->state[i] == running) {
+        if (page_runs(call, i, hand)) {
             return i;
         }
     }
@@ -251,11 +289,15 @@ page_find(const struct sphttp_call *call, uint32_t hand)
 }
 
 bool
-page_give_up(struct sphttp_call *call, uint32_t index, uint32_t hand,
-             uint64_t kind)
+page_give_up(struct sphttp_call *call, uint32_t index, uint64_t number,
+             uint32_t hand, uint64_t kind)
 {
     uint64_t word = call->state[index];
-    while (runs(call, word, hand)) {
+    uint64_t mark = call->plan.fed ? number : 0;
+    if (kind == ITEM_FREE) {
+        kind = item_free(mark);
+    }
+    while (runs(call, index, mark, word, hand)) {
         if (atomic_compare_exchange_weak(&call->state[index], &word, kind)) {
             return true;
         }
@@ -267,7 +309,8 @@ void
 page_settle(struct sphttp_call *call, uint32_t index, bool also_free)
 {
     uint64_t word = call->state[index];
-    if ((word & ITEM_KIND) == ITEM_RUN || (word == ITEM_FREE && also_free)) {
+    uint64_t kind = word & ITEM_KIND;
+    if (kind == ITEM_RUN || (kind == ITEM_FREE && also_free)) {
         /* This fails where its child commits at this very moment. */
         (void)atomic_compare_exchange_strong(&call->state[index], &word,
                                              ITEM_LOST);
@@ -288,7 +331,26 @@ uint64_t
 page_next(const struct sphttp_call *call)
 {
     uint64_t next = call->page->next;
-    return next < call->plan.count ? next : call->plan.count;
+    uint64_t end = call->plan.fed ? (uint64_t)call->ledger->watermark
+                                  : call->plan.count;
+    return next < end ? next : end;
+}
+
+int64_t
+page_first_free(const struct sphttp_call *call)
+{
+    int64_t first = -1;
+    for (uint32_t i = 0; i < call->plan.count; i++) {
+        if ((page_item(call, i) & ITEM_KIND) == ITEM_FREE &&
+            (first < 0 ||
+             page_number(call, i) < page_number(call, (uint32_t)first))) {
+            first = i;
+            if (!call->plan.fed) {
+                break;
+            }
+        }
+    }
+    return first;
 }
 
 uint64_t
@@ -298,7 +360,7 @@ page_item(const struct sphttp_call *call, uint32_t index)
     if (index == call->plan.count && page_stopped(call) == 0) {
         return ITEM_FREE;
     }
-    return plausible(call, call->state[index]);
+    return plausible(call, index, call->state[index]);
 }
 
 uint32_t
@@ -337,16 +399,20 @@ page_set_aside(const struct sphttp_call *call, uint32_t hand, uint64_t *from)
     uint32_t again = call->hands[hand].again;
     *from = begin;
     if (again != 0 && again <= call->plan.count &&
-        call->state[again - 1] == ITEM_FREE) {
+        (call->state[again - 1] & ITEM_KIND) == ITEM_FREE) {
         return (int64_t)again - 1;
     }
-    if (to > call->plan.count) {
+    bool fed = call->plan.fed;
+    if (!fed && to > call->plan.count) {
         return -1;
     }
     for (uint64_t i = begin; i < to && i - begin < RUN_LENGTH; i++) {
-        if (call->state[i] == ITEM_FREE) {
+        int64_t index = fed                           ? ring_find(call, i)
+                        : call->state[i] == ITEM_FREE ? (int64_t)i
+                                                      : -1;
+        if (index >= 0) {
             *from = i;
-            return (int64_t)i;
+            return index;
         }
     }
     return -1;

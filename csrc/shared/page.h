@@ -42,10 +42,31 @@ item_committed(uint64_t word)
            kind == ITEM_UNWRITTEN;
 }
 
+/* Where cells are used anew, these two say which item it is, too: all of its number,
+ * or the low half. Elsewhere they say 0. */
+static inline uint64_t
+item_free(uint64_t number)
+{
+    return ITEM_FREE | number << 3;
+}
+
+static inline uint64_t
+item_taken(uint32_t hand, uint64_t number)
+{
+    return ITEM_RUN | (uint64_t)hand << 3 | number << 32;
+}
+
 static inline uint64_t
 item_running(uint32_t hand)
 {
-    return ITEM_RUN | (uint64_t)hand << 3;
+    return item_taken(hand, 0);
+}
+
+/* The hand of one that is ITEM_RUN. */
+static inline uint32_t
+item_hand(uint64_t word)
+{
+    return (uint32_t)word >> 3;
 }
 
 static inline uint64_t
@@ -86,6 +107,12 @@ struct large {
     _Atomic uint64_t size; /* bytes; 0: not yet noted */
     _Atomic uint32_t index;
 };
+
+/* Where a fed item lies in the memory of the items. */
+struct place {
+    _Atomic uint64_t at, size; /* bytes; or'ed to the second: ITEM_PICKLED */
+};
+#define ITEM_PICKLED (UINT64_C(1) << 63)
 
 /* What a child has in hand, and which items of a pool have been set aside for
  * it. A child has as many hands as the call has lanes, one or more: hand
@@ -138,6 +165,8 @@ struct ledger {
     struct remark overstayed; /* the first that was killed at its end */
     struct alive *living;    /* alive of them, behind this */
     struct report *report;   /* count + 1 of them, there too */
+    /* Of a fed call, and there too: whose each of the count cells is. */
+    _Atomic uint64_t *number;
 };
 
 /* --- All of it -------------------------------------------------------------------- */
@@ -154,6 +183,9 @@ void page_keep_ledger(const struct sphttp_call *call);
 /* Let the items below `watermark` of a held call be taken: wake as many children as
  * that lets begin one. */
 void page_raise_watermark(struct page *page, uint64_t watermark);
+
+/* So many items there will be: wake all who may wait for more. */
+void page_set_total(struct page *page, uint64_t total);
 
 /* Sleep until `turn` is another than that of the page, which was read before whatever
  * made this child sleep: true. Gives up after so long, or when a signal arrives. */
@@ -186,9 +218,10 @@ void page_set_again(struct sphttp_call *call, uint32_t hand, uint32_t index);
 void page_free_item(struct sphttp_call *call, uint32_t index);
 void page_hand_out(struct sphttp_call *call, uint32_t index, uint32_t hand);
 
-/* Move item `index`, if page_runs, to another kind. False: it does not run. */
-bool page_give_up(struct sphttp_call *call, uint32_t index, uint32_t hand,
-                  uint64_t kind);
+/* Move item `index`, if it still is that number and page_runs, to another kind.
+ * False: it does not run. */
+bool page_give_up(struct sphttp_call *call, uint32_t index, uint64_t number,
+                  uint32_t hand, uint64_t kind);
 
 /* Has that hand item `index`, and is not through with it? Of a call that is no pool
  * the nursery knows who has it: whatever a stray has made of its word, there it
@@ -208,7 +241,13 @@ void page_settle(struct sphttp_call *call, uint32_t index, bool also_free);
 /* 0, STOP_NEW or STOP_ALL: what a child has said, or the nursery. */
 uint32_t page_stopped(const struct sphttp_call *call);
 
-/* From 0 to the count. */
+/* The number of item `index`; of a cell that holds none, UINT64_MAX. */
+uint64_t page_number(const struct sphttp_call *call, uint32_t index);
+
+/* The free item of the lowest number; -1. */
+int64_t page_first_free(const struct sphttp_call *call);
+
+/* From 0 to the count, or to the watermark of a fed call. */
 uint64_t page_next(const struct sphttp_call *call);
 
 /* The state word of item `index`, or of the call itself, `count`: with a hand that
