@@ -43,6 +43,8 @@ be_refused(struct nursery *nursery, int err)
         return;
     }
     nursery->starved = true;
+    /* Those who sleep take what was to be the new child's, of one that died. */
+    page_wake(nursery->call->page);
     nursery->again_ns = nursery->running > 0 ? INT64_MAX : now + 10000000;
 }
 

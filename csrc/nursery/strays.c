@@ -74,6 +74,16 @@ runs_nowhere(const struct sphttp_call *call, uint32_t index, uint64_t word)
            page_item(call, index) == word;
 }
 
+/* Does this cell still hold that item, and nobody knows how it ended? Then the host does
+ * not use the cell anew. */
+static bool
+is_held(const struct sphttp_call *call, uint32_t cell, uint64_t number)
+{
+    return number < call->ledger->watermark &&
+           page_number(call, cell) == number &&
+           call->ledger->report[cell].ended_ns == 0;
+}
+
 void
 strays_settle(struct nursery *nursery)
 {
@@ -84,14 +94,14 @@ strays_settle(struct nursery *nursery)
         return; /* the host looks when all is over */
     }
     for (uint32_t i = 0; i < end; i++) {
+        uint64_t number = page_number(call, i); /* before its word, and behind it */
         uint64_t word = page_item(call, i);
         uint64_t kind = word & ITEM_KIND;
         bool pools = call->plan.pool && /* it is some child's business */
                      (item_committed(word) ||
                       (kind == ITEM_RUN && !runs_nowhere(call, i, word)));
-        bool empty = call->plan.fed &&
-                     page_number(call, i) >= call->ledger->watermark;
-        if (kind == ITEM_FREE || pools || empty || is_somebodys(call, i)) {
+        if (kind == ITEM_FREE || pools || is_somebodys(call, i) ||
+            (call->plan.fed && !is_held(call, i, number))) {
             continue;
         }
         page_settle(call, i, false);

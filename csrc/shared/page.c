@@ -130,6 +130,12 @@ wake(struct page *page, uint64_t most)
 }
 
 void
+page_wake(struct page *page)
+{
+    wake(page, INT_MAX);
+}
+
+void
 page_raise_watermark(struct page *page, uint64_t watermark)
 {
     uint64_t before = atomic_exchange(&page->watermark, watermark);
@@ -141,7 +147,7 @@ void
 page_set_total(struct page *page, uint64_t total)
 {
     page->total = total;
-    wake(page, INT_MAX);
+    page_wake(page);
 }
 
 void
@@ -151,7 +157,7 @@ page_stop(struct page *page, uint32_t how)
     while ((now < how || now > STOP_ALL) &&
            !atomic_compare_exchange_weak(&page->stop, &now, how)) {
     }
-    wake(page, INT_MAX);
+    page_wake(page);
 }
 
 void
@@ -176,7 +182,7 @@ page_mend(struct sphttp_call *call)
     if (call->plan.hold && watermark != call->ledger->watermark &&
         atomic_compare_exchange_strong(&call->page->watermark, &watermark,
                                        call->ledger->watermark)) {
-        wake(call->page, INT_MAX);
+        page_wake(call->page);
     }
     if (call->plan.fed && call->page->total != call->ledger->total) {
         page_set_total(call->page, call->ledger->total);

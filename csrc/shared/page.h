@@ -187,6 +187,9 @@ void page_raise_watermark(struct page *page, uint64_t watermark);
 /* So many items there will be: wake all who may wait for more. */
 void page_set_total(struct page *page, uint64_t total);
 
+/* Let all who sleep look again. */
+void page_wake(struct page *page);
+
 /* Sleep until `turn` is another than that of the page, which was read before whatever
  * made this child sleep: true. Gives up after so long, or when a signal arrives. */
 bool page_sleep(struct page *page, uint32_t turn, int64_t most_ns);

@@ -9,6 +9,7 @@
 #include "nursery/hands.h"
 #include "nursery/limits.h"
 #include "nursery/nursery.h"
+#include "nursery/strays.h"
 #include "shared/ring.h"
 
 #include <errno.h>
@@ -155,6 +156,8 @@ fate_in(sphttp_call *call, uint32_t cell, uint64_t number)
     return result.fate;
 }
 
+static void (*meanwhile)(sphttp_call *call); /* what somebody else does; or NULL */
+
 /* Feed `count` items as cells become free, fetch what ends, and count by fate, below 0
  * as SPHTTP_DIED. In the order of their ends, or of their numbers. */
 static void
@@ -177,6 +180,9 @@ run_fed(sphttp_call *call, uint64_t count, bool in_order, uint64_t *returned,
         }
         if (fed == count) {
             sphttp_call_end_feed(call);
+        }
+        if (meanwhile != NULL) {
+            meanwhile(call);
         }
         for (uint32_t cell = 0; cell < cells; cell++) {
             if (held[cell] == 0 || !ended(call, cell) ||
@@ -381,6 +387,36 @@ what_is_tried_again_is_found_again(void)
     }
 }
 
+/* Whatever it does at that moment; it may be asleep. */
+static void
+kill_one(sphttp_call *call)
+{
+    pid_t pid = call->ledger->living[(uint32_t)rand() % call->plan.alive].pid;
+    if (rand() % 20 == 0 && pid > 0) {
+        (void)kill(pid, SIGKILL);
+        nap();
+    }
+}
+
+static void
+kills_at_random_cost_no_more_than_was_in_hand(void)
+{
+    for (unsigned seed = 0; seed < 8; seed++) {
+        srand(seed);
+        sphttp_call *call = open_call(seed % 2 == 0 ? 4 : 40, 3,
+                                      seed == 7 ? SPHTTP_FED : POOL);
+        CHECK(sphttp_call_limit(call, 0, 0, seed % 4 == 1 ? 1000 : 0) == 0);
+        sphttp_call_quota(call, seed == 3 || seed == 4 ? 20 : 0);
+        start(call, nothing);
+        uint64_t count = seed == 7 ? 100 : 3000, returned, lost;
+        meanwhile = kill_one;
+        run_fed(call, count, seed < 4, &returned, &lost);
+        meanwhile = NULL;
+        CHECK(returned + lost == count && (lost == 0 || seed % 4 != 1));
+        finish(call);
+    }
+}
+
 static void
 a_child_makes_room_when_it_has_taken_its_quota(void)
 {
@@ -579,6 +615,24 @@ numbers_above_32_bits_are_numbers_too(void)
     call_free(call);
 }
 
+/* The nursery looks for items that are nobody's: an empty cell holds none. */
+static void
+an_empty_cell_is_no_item_that_was_lost(void)
+{
+    sphttp_call *call = open_call(3, 1, POOL | SPHTTP_TELL);
+    be_child(call);
+    call->nursery->running = 1;
+    CHECK(feed(call, 0) == 0 && feed(call, 1) == 1);
+    sphttp_call_release(call, 0);
+    call->state[1] = ITEM_LOST; /* a stray */
+    strays_settle(call->nursery);
+    CHECK(call->ledger->report[0].ended_ns == 0);
+    CHECK(call->ledger->report[1].ended_ns != 0);
+    CHECK(call->ledger->report[2].ended_ns == 0);
+    call->ledger->living[0].pid = 0;
+    call_free(call);
+}
+
 /* --- The items' memory ---------------------------------------------------------------- */
 
 static void
@@ -688,12 +742,14 @@ main(void)
         TEST(one_slow_item_does_not_stop_the_rest),
         TEST(a_death_costs_the_item_that_was_in_hand),
         TEST(what_is_tried_again_is_found_again),
+        TEST(kills_at_random_cost_no_more_than_was_in_hand),
         TEST(a_child_makes_room_when_it_has_taken_its_quota),
         TEST(a_lost_nursery_is_followed_by_another),
         TEST(what_is_fed_to_a_call_that_stops_does_not_begin),
         TEST(an_item_in_a_late_ones_cell_is_not_late),
         TEST(a_commit_is_of_the_item_that_was_taken),
         TEST(words_of_other_numbers_are_not_believed),
+        TEST(an_empty_cell_is_no_item_that_was_lost),
         TEST(numbers_above_32_bits_are_numbers_too),
         TEST(items_of_all_sizes_arrive_and_leave_room),
         TEST(what_has_no_room_is_not_fed),
