@@ -89,7 +89,9 @@ enum sphttp_how {
     SPHTTP_TELL = 32, /* py_call_run returns whenever items have ended */
     SPHTTP_LANES = 64, /* a pool's children may have several items in hand; not for
                         * items with a limit, which would share their time */
-    SPHTTP_DISCARD = 128 /* an item may be committed as SPHTTP_DISCARDED */
+    SPHTTP_DISCARD = 128, /* an item may be committed as SPHTTP_DISCARDED */
+    SPHTTP_FED = 256 /* items come while children run: py_call_feed; `count` is that of
+                      * the cells, each of which holds one at a time */
 };
 
 /* Prepare a call of `count` items (at least 1), at most `alive` children (at
@@ -111,9 +113,28 @@ int py_call_open(uint32_t count, uint32_t alive, int how, const char *root,
 int sphttp_call_limit(sphttp_call *call, int64_t timeout_ns,
                       int64_t deadline_ns, uint32_t retries);
 
-/* Before the fork: the items are files, and each is to be digested in C.
- * `paths` are their names, NUL-terminated, one behind the other, and stay the
- * caller's for as long as the call is open. The key as below; `kernel` as of
+/* Before the fork of a pool: a child takes so many items, at least 2, and makes room
+ * for another; 0: it takes as many as there are. */
+void sphttp_call_quota(sphttp_call *call, uint32_t quota);
+
+/* Before the fork, or later: feed the next item, the id() of a str or, of a pickle, of
+ * bytes. Its cell, which takes the place of its index in all that is declared here.
+ * Items begin in the order in which they are fed; in a call that is stopping they do
+ * not begin. -EAGAIN: no cell is free, or one that was fed that long ago has not begun;
+ * try again when an item has ended. -EFBIG (RLIMIT_FSIZE), -ENOMEM, -ENOSPC: there is
+ * no room for it. After an error nothing was fed. */
+int py_call_feed(sphttp_call *call, uintptr_t item);
+
+/* Those that were fed are all. */
+void sphttp_call_end_feed(sphttp_call *call);
+
+/* The item in this cell has ended, and nobody will ask for its result any more: let
+ * the cell be used anew. */
+void sphttp_call_release(sphttp_call *call, uint32_t cell);
+
+/* Before the fork: the items are files, and each is to be digested in C. `paths`
+ * are their names, NUL-terminated, one behind the other, and stay the caller's
+ * for as long as the call is open. The key as below; `kernel` as of
  * sphttp_sha256_kernel. 0, -ENOMEM, -EIO, -EINVAL: there is no such routine
  * here, or not one path for each item. */
 int sphttp_call_digest(sphttp_call *call, const char *paths, size_t size,
@@ -207,13 +228,20 @@ int64_t sphttp_child_commit(sphttp_call *call, uint32_t index, int status,
 int64_t py_child_commit_text(sphttp_call *call, uint32_t index,
                              uintptr_t text);
 
-/* In a pool's child: call `process` with one of `items` after another, both
- * id()s, beginning with `index`, and commit the texts; with `discard` whatever
- * it returns. As sphttp_child_commit, when there is no item left. Else the
- * index of one that is not committed, and in `box`, the id() of a list of two,
- * stands what it returned, no text with a UTF-8 form, or what it raised. */
+/* In a child of a fed call: put the item of its cell into `box`, the id() of a list. 0:
+ * it is a str; 1: the bytes of a pickle; -errno. */
+int py_child_item(sphttp_call *call, uint32_t cell, uintptr_t box);
+
+/* In a pool's child: call `process` with one of `items` after another, both id()s,
+ * beginning with `index`, and commit the texts; with `discard` whatever it
+ * returns. Where `items` is 0 they are those that were fed, and `loads`, the id() of
+ * a function of bytes, unpickles what is a pickle: what that raises is as if
+ * `process` had. As sphttp_child_commit, when there is no item left. Else the index of
+ * one that is not committed, and in `box`, the id() of a list of two, stands
+ * what it returned, no text with a UTF-8 form, or what it raised. */
 int64_t py_child_work(sphttp_call *call, uint32_t index, uintptr_t process,
-                      uintptr_t items, int discard, uintptr_t box);
+                      uintptr_t items, uintptr_t loads, int discard,
+                      uintptr_t box);
 
 /* After SPHTTP_RAISED_IDLE, which the two above return where a signal handler
  * of the worker's has raised while the child waited for an item that may

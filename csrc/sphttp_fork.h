@@ -15,8 +15,7 @@
 
 #include "base/safe.h"
 
-/* --- Fork and wait
- * ------------------------------------------------------------ */
+/* --- Fork and wait --------------------------------------------------------- */
 
 /* fork() that runs no at-fork handlers, where libc has one; see
  * bare_fork_find. */
@@ -31,8 +30,7 @@ bool reap_ended(void (*ended)(void *whose, pid_t pid, int status,
                               const struct rusage *usage),
                 void *whose);
 
-/* --- The scratch directory
- * ----------------------------------------------------- */
+/* --- The scratch directory ------------------------------------------------- */
 
 enum { SCRATCH_SIZE = PATH_MAX + 64 }; /* of its path */
 
@@ -63,8 +61,7 @@ int scratch_open(const char *path, const struct scratch *scratch,
  * as good as removed. 0 or -errno. */
 int scratch_remove(const char *path, int directory);
 
-/* --- The file of one result
- * ------------------------------------------------------ */
+/* --- The file of one result ------------------------------------------------ */
 
 /* Write file `index` of the directory, whole. 0; or -errno, and there is no
  * file. */

@@ -194,9 +194,8 @@ share_left(struct digester *child, uint32_t mine)
 {
     const struct sphttp_call *call = child->call;
     uint32_t lanes = call->plan.alive * child->lanes;
-    uint32_t next = call->page->next;
-    uint32_t count = call->plan.count;
-    uint32_t unfinished = next < count ? count - next : 0;
+    uint64_t next = call->page->next, count = call->plan.count;
+    uint64_t unfinished = next < count ? count - next : 0;
     while (child->large < child->larges_end &&
            call->state[child->larges[child->large].index] != ITEM_FREE) {
         child->large++; /* somebody has it */
@@ -232,7 +231,8 @@ next_item(struct digester *child, const struct lane *lane)
     }
     call->hands[call->child.hand].item = 0;
     call->hands[call->child.hand].since_ns = now_ns();
-    if (page_set_aside(call, call->child.hand) < 0) {
+    uint64_t from;
+    if (page_set_aside(call, call->child.hand, &from) < 0) {
         list_larges(child);
         if (mine > 0 && !share_left(child, mine)) {
             return -1;

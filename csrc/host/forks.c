@@ -58,6 +58,7 @@ drop_hosts(struct sphttp_call *call)
     close_end(&call->host->heard);
     close_end(&call->host->wake[0]);
     close_end(&call->host->wake[1]);
+    feed_unshare(&call->host->feed);
     call->host->nursery_pid = 0; /* nobody here may wait for it, or kill it */
 }
 
@@ -71,6 +72,7 @@ drop_shared(struct sphttp_call *call)
     held_close(&call->directory);
     close_end(&call->host->pool_reader);
     held_close(&call->memory);
+    held_close(&call->items);
 }
 
 static void
@@ -149,6 +151,15 @@ forks_tell_nurseries(char byte)
             (void)send(call->host->host_end, &byte, 1,
                        MSG_DONTWAIT | MSG_NOSIGNAL);
         }
+    }
+}
+
+void
+socket_look(struct sphttp_call *call)
+{
+    if (atomic_exchange(&call->ledger->wants, 0) != 0) {
+        (void)send(call->host->host_end, &(char){BYTE_LOOK}, 1,
+                   MSG_DONTWAIT | MSG_NOSIGNAL);
     }
 }
 

@@ -36,4 +36,8 @@ pid_t socket_fork(struct sphttp_call *call);
 /* Close what is open of it, and the pidfd. */
 void socket_close(struct sphttp_call *call);
 
+/* The nursery may be asleep, and able to fork a child for what may start now: tell
+ * it, if it is. */
+void socket_look(struct sphttp_call *call);
+
 #endif

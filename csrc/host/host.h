@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "host/extents.h"
+#include "host/feed.h"
 #include "shared/call.h"
 
 /* What was being done when an errno came up; a constant string. */
@@ -57,6 +58,8 @@ struct host {
     struct block *pool_blocks; /* what has been read of it lately; or NULL */
     uint64_t pool_turn;        /* so often pool_map has been called */
     struct extents written;    /* in that memory, as far as is known */
+
+    struct feed feed; /* fed: what it takes to feed it */
 };
 
 #endif

@@ -203,8 +203,8 @@ gather(struct sphttp_call *call, bool all)
     return pool_map(call, all);
 }
 
-/* The child of an item that was committed served others too, and what it cost is not
- * known of each; the report is not even looked at, for of many items they are
+/* A pool's child of an item that was committed served others too, and what it cost is
+ * not known of each; the report is not even looked at, for of many items they are
  * large. */
 static struct payload *
 find(struct sphttp_call *call, uint32_t index, uint64_t word,
@@ -214,13 +214,15 @@ find(struct sphttp_call *call, uint32_t index, uint64_t word,
     int fate = fate_of(word);
     sphttp_call_drop(call, index); /* the last one's */
     *payload = (struct payload){.fate = fate};
-    if (fate != SPHTTP_RETURNED && fate != SPHTTP_DISCARDED) {
-        result_of_report(call, index, result);
-        return payload;
-    }
     struct header header = {0};
     if (fate == SPHTTP_RETURNED) {
-        pool_read(call, index, word & ~(uint64_t)ITEM_KIND, &header, payload);
+        uint64_t at = word & ~(uint64_t)ITEM_KIND;
+        pool_read(call, index, at, &header, payload);
+    }
+    if (!call->plan.pool ||
+        (fate != SPHTTP_RETURNED && fate != SPHTTP_DISCARDED)) {
+        result_of_report(call, index, result);
+        return payload;
     }
     *result = (sphttp_result){
         .pid = (int)header.pid,

@@ -122,7 +122,7 @@ nursery_begin(struct nursery *nursery, struct sphttp_call *call)
         return fail_call(call, TROUBLE_SIGNALFD, -fd);
     }
     nursery->child_ends = fd;
-    if (call->directory.fd < 0 && !call->plan.pool) { /* else a lost nursery's */
+    if (call->directory.fd < 0 && !call->plan.in_memory) { /* else a lost nursery's */
         fd = scratch_make(call->plan.root, call->plan.owner,
                           &call->ledger->scratch);
         if (!held_set(&call->directory, fd)) {

@@ -15,6 +15,11 @@ uint32_t hand_item(const struct sphttp_call *call, uint32_t hand);
 int64_t hand_give_up(struct sphttp_call *call, uint32_t hand, uint32_t item,
                      uint64_t kind);
 
+/* The same, if it still is item `number`: where that was looked at before, another
+ * may be in its cell. */
+int64_t hand_give_up_number(struct sphttp_call *call, uint32_t hand,
+                            uint32_t item, uint64_t number, uint64_t kind);
+
 /* What becomes of `item`, of hand_item, whose child has died: ITEM_LOST, _FREE
  * where it is to be tried again, _CUT in a call that is cut short. */
 uint64_t hand_kind_of_lost(const struct sphttp_call *call, uint32_t item);

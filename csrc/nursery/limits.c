@@ -30,6 +30,7 @@ look_at(const struct nursery *nursery, uint32_t hand, int64_t now)
     int64_t born = call->ledger->living[hand / call->plan.lanes].forked_ns;
     /* In this order: of an item that is taken meanwhile the clock is younger. */
     uint32_t item = hand_item(call, hand);
+    uint64_t number = item != 0 ? page_number(call, item - 1) : 0;
     int64_t since = page_since(call, hand, born, now);
     bool runs = item != 0 && page_runs(call, item - 1, hand);
     /* What was not there the last time has begun since. */
@@ -52,8 +53,9 @@ look_at(const struct nursery *nursery, uint32_t hand, int64_t now)
         }
         return;
     }
-    if (seen->item != item) {
+    if (seen->item != item || seen->number != number) {
         seen->item = item;
+        seen->number = number;
         seen->since = seen->leaving = 0;
     }
     if (seen->since == 0 && seen->ready) {
@@ -86,9 +88,9 @@ limits_shift(struct sphttp_call *call, int64_t ns)
 /* Give up what is in this hand, and kill its child. `item` is 1 + its index. */
 static void
 kill_item(struct sphttp_call *call, uint32_t hand, uint32_t item,
-          uint64_t kind)
+          uint64_t number, uint64_t kind)
 {
-    int64_t index = hand_give_up(call, hand, item, kind);
+    int64_t index = hand_give_up_number(call, hand, item, number, kind);
     if (index >= 0) { /* else it has just been committed */
         call->nursery->seen[hand].asked = index;
         kill_with_group(child_of(call, hand));
@@ -156,7 +158,7 @@ limits_enforce(struct nursery *nursery)
             next = end < next ? end : next;
         }
         else if (seen->item != 0) {
-            kill_item(call, hand, seen->item, ITEM_LATE);
+            kill_item(call, hand, seen->item, seen->number, ITEM_LATE);
             seen->item = 0;
         }
         else {
@@ -185,7 +187,8 @@ limits_cut(struct sphttp_call *call, bool spare_nurseries)
     for (uint32_t hand = 0; hand < call->plan.hands; hand++) {
         uint32_t item = hand_item(call, hand);
         if (child_of(call, hand) != 0 && item != 0) {
-            kill_item(call, hand, item, ITEM_CUT);
+            kill_item(call, hand, item, page_number(call, item - 1),
+                      ITEM_CUT);
         }
     }
     return kill_all(call, spare_nurseries);
