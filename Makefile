@@ -49,7 +49,7 @@ test-services: $(VENV)/services ## Real servers under load, and stopped in it; S
 	$(BIN)/python tests/services/run.py --seconds $(SECONDS)
 
 test-pythons: wheel ## Run the tests with the wheel on every python3.10 and later that is found
-	.ci/test-wheel dist/*.whl
+	.ci/pythons | sed 's|^|.ci/test-wheel dist/*.whl |' | .ci/two-at-a-time
 
 lint: $(VENV)/lint ## Format, style and types; C with every warning an error
 	$(BIN)/ruff format --check .

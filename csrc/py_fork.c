@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/cdef.h"
+#include "child/item.h"
 #include "digest/file.h"
 #include "host/call.h"
 #include "host/farewell.h"
@@ -160,7 +161,7 @@ static PyObject *raised_idle;
 
 /* A child that waits lets its other threads run, and handles signals. */
 static bool
-py_await_watermark(struct page *page, uint32_t watermark)
+py_await_turn(struct page *page, uint32_t turn)
 {
     bool woken = false;
     while (!woken) {
@@ -169,7 +170,7 @@ py_await_watermark(struct page *page, uint32_t watermark)
             return false;
         }
         PyThreadState *thread = PyEval_SaveThread();
-        woken = page_sleep(page, watermark, NAP_NS);
+        woken = page_sleep(page, turn, NAP_NS);
         PyEval_RestoreThread(thread);
     }
     return true;
@@ -192,6 +193,35 @@ py_call_open(uint32_t count, uint32_t alive, int how, const char *root,
                       : SPHTTP_NOT_MAIN;
 }
 
+int
+py_call_feed(sphttp_call *call, uintptr_t item)
+{
+    PyObject *given = (PyObject *)item, *bytes = NULL;
+    bool pickled = PyBytes_Check(given);
+    const char *at = NULL;
+    Py_ssize_t size = 0;
+    if (!pickled) {
+        at = PyUnicode_AsUTF8AndSize(given, &size);
+    }
+    if (at == NULL) { /* or it has lone surrogates */
+        PyErr_Clear();
+        bytes = pickled ? Py_NewRef(given)
+                        : PyUnicode_AsEncodedString(given, "utf-8",
+                                                    "surrogatepass");
+        char *found = NULL;
+        if (bytes == NULL ||
+            PyBytes_AsStringAndSize(bytes, &found, &size) != 0) {
+            PyErr_Clear();
+            Py_XDECREF(bytes);
+            return -ENOMEM;
+        }
+        at = found;
+    }
+    int64_t cell = feed_put(call, at, (size_t)size, pickled);
+    Py_XDECREF(bytes);
+    return (int)cell;
+}
+
 static sphttp_event
 start(struct sphttp_call *call)
 {
@@ -208,7 +238,7 @@ start(struct sphttp_call *call)
     sphttp_event event = call_fork(call);
     if (event.kind == SPHTTP_CHILD) {
         PyOS_AfterFork_Child();
-        call->child.await_watermark = py_await_watermark;
+        call->child.await_turn = py_await_turn;
     }
     else {
         PyOS_AfterFork_Parent();
@@ -325,18 +355,69 @@ pause_between_items(unsigned int done)
     return PyErr_CheckSignals() == 0;
 }
 
+/* What was fed into this cell, as a str, or with `*pickled` as bytes. NULL: an
+ * exception is raised. */
+static PyObject *
+fed_item(struct sphttp_call *call, uint32_t cell, int *pickled)
+{
+    const char *at;
+    size_t size;
+    *pickled = item_find(call, cell, &at, &size);
+    if (*pickled < 0) {
+        errno = -*pickled;
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    Py_ssize_t length = (Py_ssize_t)size;
+    return *pickled ? PyBytes_FromStringAndSize(at, length)
+                    : PyUnicode_DecodeUTF8(at, length, "surrogatepass");
+}
+
+int
+py_child_item(sphttp_call *call, uint32_t cell, uintptr_t box)
+{
+    int pickled;
+    PyObject *item = fed_item(call, cell, &pickled);
+    if (item == NULL) {
+        PyErr_Clear();
+        return pickled < 0 ? pickled : -ENOMEM;
+    }
+    (void)PyList_SetItem((PyObject *)box, 0, item);
+    return pickled;
+}
+
+/* Item `index`, for its child to process. NULL: an exception is raised. */
+static PyObject *
+item_of(struct sphttp_call *call, uint32_t index, uintptr_t items,
+        uintptr_t loads)
+{
+    if (loads == 0) {
+        PyObject *item = PyList_GetItem((PyObject *)items, (Py_ssize_t)index);
+        Py_XINCREF(item);
+        return item;
+    }
+    int pickled;
+    PyObject *item = fed_item(call, index, &pickled);
+    if (item != NULL && pickled) {
+        PyObject *bytes = item;
+        item = PyObject_CallFunctionObjArgs((PyObject *)loads, bytes, NULL);
+        Py_DECREF(bytes);
+    }
+    return item;
+}
+
 int64_t
 py_child_work(sphttp_call *call, uint32_t index, uintptr_t process,
-              uintptr_t items, int discard, uintptr_t box)
+              uintptr_t items, uintptr_t loads, int discard, uintptr_t box)
 {
     int64_t next = index;
     for (unsigned int done = 0; next >= 0; done++) {
-        PyObject *item = PyList_GetItem((PyObject *)items, (Py_ssize_t)next);
+        PyObject *item = item_of(call, (uint32_t)next, items, loads);
         PyObject *result = NULL;
         if (item != NULL && pause_between_items(done)) {
             result = PyObject_CallFunctionObjArgs((PyObject *)process, item,
                                                   NULL);
         }
+        Py_XDECREF(item);
         int64_t after = SPHTTP_NO_UTF8;
         if (result != NULL && discard) {
             after = sphttp_child_commit(call, (uint32_t)next,

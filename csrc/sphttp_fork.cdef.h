@@ -89,7 +89,9 @@ enum sphttp_how {
     SPHTTP_TELL = 32, /* py_call_run returns whenever items have ended */
     SPHTTP_LANES = 64, /* a pool's children may have several items in hand; not for
                         * items with a limit, which would share their time */
-    SPHTTP_DISCARD = 128 /* an item may be committed as SPHTTP_DISCARDED */
+    SPHTTP_DISCARD = 128, /* an item may be committed as SPHTTP_DISCARDED */
+    SPHTTP_FED = 256 /* items come while children run: py_call_feed; `count` is that of
+                      * the cells, each of which holds one at a time */
 };
 
 /* Prepare a call of `count` items (at least 1), at most `alive` children (at
@@ -100,21 +102,41 @@ enum sphttp_how {
 int sphttp_call_open(uint32_t count, uint32_t alive, int how,
                      const char *root, sphttp_call **call);
 
-/* sphttp_call_open, where this is the main interpreter; else SPHTTP_NOT_MAIN. */
+/* sphttp_call_open, where this is the main interpreter; else
+ * SPHTTP_NOT_MAIN. */
 int py_call_open(uint32_t count, uint32_t alive, int how, const char *root,
                  sphttp_call **call);
 
-/* Before the fork. An item may run `timeout_ns`, the call `deadline_ns` from now,
- * 0: for ever; and an item whose child died is tried `retries` times again.
- * 0 or -ENOMEM. */
+/* Before the fork. An item may run `timeout_ns`, the call `deadline_ns` from
+ * now, 0: for ever; and an item whose child died is tried `retries` times
+ * again. 0 or -ENOMEM. */
 int sphttp_call_limit(sphttp_call *call, int64_t timeout_ns,
                       int64_t deadline_ns, uint32_t retries);
+
+/* Before the fork of a pool: a child takes so many items, at least 2, and makes room
+ * for another; 0: it takes as many as there are. */
+void sphttp_call_quota(sphttp_call *call, uint32_t quota);
+
+/* Before the fork, or later: feed the next item, the id() of a str or, of a pickle, of
+ * bytes. Its cell, which takes the place of its index in all that is declared here.
+ * Items begin in the order in which they are fed; in a call that is stopping they do
+ * not begin. -EAGAIN: no cell is free, or one that was fed that long ago has not begun;
+ * try again when an item has ended. -EFBIG (RLIMIT_FSIZE), -ENOMEM, -ENOSPC: there is
+ * no room for it. After an error nothing was fed. */
+int py_call_feed(sphttp_call *call, uintptr_t item);
+
+/* Those that were fed are all. */
+void sphttp_call_end_feed(sphttp_call *call);
+
+/* The item in this cell has ended, and nobody will ask for its result any more: let
+ * the cell be used anew. */
+void sphttp_call_release(sphttp_call *call, uint32_t cell);
 
 /* Before the fork: the items are files, and each is to be digested in C. `paths`
  * are their names, NUL-terminated, one behind the other, and stay the caller's
  * for as long as the call is open. The key as below; `kernel` as of
- * sphttp_sha256_kernel. 0, -ENOMEM, -EIO, -EINVAL: there is no such kernel here,
- * or not one path an item. */
+ * sphttp_sha256_kernel. 0, -ENOMEM, -EIO, -EINVAL: there is no such routine
+ * here, or not one path for each item. */
 int sphttp_call_digest(sphttp_call *call, const char *paths, size_t size,
                        const char *key, size_t key_size, const char *kernel);
 
@@ -124,35 +146,37 @@ uint32_t sphttp_call_hands(const sphttp_call *call);
 /* The bytes that have been digested so far. */
 uint64_t sphttp_call_bytes(const sphttp_call *call);
 
-/* The name of the kernel that is used for files of which several are in hand:
- * `wanted`, or for "" the best that this processor has. NULL: it has no such. */
+/* The name of the SHA-256 routine for several files in hand at once: `wanted`,
+ * or for "" the best for this processor. NULL: the processor has no such
+ * routine. */
 const char *sphttp_sha256_kernel(const char *wanted);
 
-/* Let the items below `watermark` start. Before the fork: from now on items wait for
- * that, and else all may start. */
+/* Let the items below `watermark` start. Before the fork: from now on items
+ * wait for that, and else all may start. */
 void sphttp_call_allow(sphttp_call *call, uint32_t watermark);
 
-/* In Python's main thread: from now on signals wake py_call_run, until the call is
- * closed. The host's own wake-up descriptor gets what arrives, and is set again then,
- * if it is still the file that it was. In another thread Python handles no signals,
- * and nothing is done. 0 or -errno. */
+/* In Python's main thread: from now on signals wake py_call_run, until the
+ * call is closed. The host's own wake-up descriptor gets what arrives, and is
+ * set again then, if it is still the file that it was. In another thread
+ * Python handles no signals, and nothing is done. 0 or -errno. */
 int py_call_watch(sphttp_call *call);
 
-/* For a thread that a loop owns: fork the nursery. The event's kind, with all of it in
- * `*event`: no child has to make an object to see what it is. SPHTTP_STARTED: go on
- * with py_call_run, at the latest when sphttp_call_descriptor can be read.
- * SPHTTP_CHILD: the caller must end in sphttp_exit or sphttp_child_commit, whatever
- * happens. SPHTTP_ELSEWHERE, or SPHTTP_FAILED; ECHILD: the call is another process's. */
+/* For a thread that a loop owns: fork the nursery. The event's kind, with all
+ * of it in `*event`: no child has to make an object to see what it is.
+ * SPHTTP_STARTED: go on with py_call_run, at the latest when
+ * sphttp_call_descriptor can be read. SPHTTP_CHILD: the caller must end in
+ * sphttp_exit or sphttp_child_commit, whatever happens. SPHTTP_ELSEWHERE, or
+ * SPHTTP_FAILED; ECHILD: the call is another process's. */
 int py_call_start(sphttp_call *call, sphttp_event *event);
 
-/* Start what py_call_start has not, wait for the end, collect the results, send
- * the nursery off. One call, which takes the GIL once, to come back.
- * SPHTTP_ENDED; in a child as above; SPHTTP_NEWS and SPHTTP_SIGNALS: call again;
- * SPHTTP_FAILED. Close it in any case. */
+/* Start what py_call_start has not, wait for the end, collect the results,
+ * send the nursery off. One call, which takes the GIL once, to come back.
+ * SPHTTP_ENDED; in a child as above; SPHTTP_NEWS and SPHTTP_SIGNALS: call
+ * again; SPHTTP_FAILED. Close it in any case. */
 int py_call_run(sphttp_call *call, sphttp_event *event);
 
-/* With SPHTTP_TELL: the next of the items that have ended, in the order in which
- * they did; -1: there is none yet. After the end, all are told of. */
+/* With SPHTTP_TELL: the next of the items that have ended, in the order in
+ * which they did; -1: there is none yet. After the end, all are told of. */
 int64_t sphttp_call_next(sphttp_call *call);
 
 /* Will no new item start? */
@@ -161,8 +185,8 @@ int sphttp_call_stopping(const sphttp_call *call);
 /* Was the call cut short at its deadline? */
 int sphttp_call_overdue(const sphttp_call *call);
 
-/* The descriptor to wait on, for reading, before py_call_run; -1 while the call
- * is not under way; -errno. It is the call's. */
+/* The descriptor to wait on, for reading, before py_call_run; -1 while the
+ * call is not under way; -errno. It is the call's. */
 int sphttp_call_descriptor(sphttp_call *call);
 
 /* After a failure: what was being done, a constant string. */
@@ -192,32 +216,41 @@ void py_call_free(sphttp_call *call);
 int sphttp_call_in_child(const sphttp_call *call);
 
 /* In the child that has item `index` in hand: write its record and commit it.
- * The index of its next item. -1: there is none, and the child must end; -2: the
- * child must end, and the item failed. A child that need not linger and has one
- * thread ends here. So does a process that the child has forked. */
+ * The index of its next item. -1: there is none, and the child must end; -2:
+ * the child must end, and the item failed. A child that need not linger and
+ * has one thread ends here. So does a process that the child has forked. */
 int64_t sphttp_child_commit(sphttp_call *call, uint32_t index, int status,
                             const char *payload, size_t size);
 
-/* sphttp_child_commit for an item that returned `text`, the id() of a str. SPHTTP_NO_UTF8:
- * that has none, since it holds a lone surrogate, and nothing was done. */
+/* sphttp_child_commit for an item that returned `text`, the id() of a str.
+ * SPHTTP_NO_UTF8: that has none, since it holds a lone surrogate, and nothing
+ * was done. */
 int64_t py_child_commit_text(sphttp_call *call, uint32_t index,
                              uintptr_t text);
 
+/* In a child of a fed call: put the item of its cell into `box`, the id() of a list. 0:
+ * it is a str; 1: the bytes of a pickle; -errno. */
+int py_child_item(sphttp_call *call, uint32_t cell, uintptr_t box);
+
 /* In a pool's child: call `process` with one of `items` after another, both id()s,
  * beginning with `index`, and commit the texts; with `discard` whatever it
- * returns. As sphttp_child_commit, when there is no item left. Else the index of
+ * returns. Where `loads` is not 0 they are those that were fed, and `loads`, the id()
+ * of a function of bytes, unpickles what is a pickle: what that raises is as if
+ * `process` had. As sphttp_child_commit, when there is no item left. Else the index of
  * one that is not committed, and in `box`, the id() of a list of two, stands
  * what it returned, no text with a UTF-8 form, or what it raised. */
 int64_t py_child_work(sphttp_call *call, uint32_t index, uintptr_t process,
-                      uintptr_t items, int discard, uintptr_t box);
+                      uintptr_t items, uintptr_t loads, int discard,
+                      uintptr_t box);
 
-/* After SPHTTP_RAISED_IDLE, which the two above return where a signal handler of the
- * worker's has raised while the child waited for an item that may start: put what it
- * raised into `box`, the id() of a list of two, where py_child_work would. */
+/* After SPHTTP_RAISED_IDLE, which the two above return where a signal handler
+ * of the worker's has raised while the child waited for an item that may
+ * start: put what it raised into `box`, the id() of a list of two, where
+ * py_child_work would. */
 void py_child_raised(uintptr_t box);
 
-/* In a child: what is wrong is wrong with all children. Begin no new item, keep
- * the record for the call, and end this process. */
+/* In a child: what is wrong is wrong with all children. Begin no new item,
+ * keep the record for the call, and end this process. */
 void sphttp_child_fail(sphttp_call *call, int status, const char *payload,
                        size_t size);
 
@@ -228,16 +261,16 @@ void sphttp_child_begin(sphttp_call *call);
 void sphttp_child_linger(sphttp_call *call);
 
 /* In a child that has committed its last item: what it does now, of enum
- * sphttp_leaving. With the first its clock of leaving starts: the item's limit,
- * or 10 s where there is none. */
+ * sphttp_leaving. With the first its clock of leaving starts: the item's
+ * limit, or 10 s where there is none. */
 void sphttp_child_leave(sphttp_call *call, int stage);
 
-/* After the end: the first child that was killed while it left; its pid and what
- * it was doing, of enum sphttp_leaving. 0: there was none. */
+/* After the end: the first child that was killed while it left; its pid and
+ * what it was doing, of enum sphttp_leaving. 0: there was none. */
 int sphttp_call_overstayed(const sphttp_call *call, int *stage);
 
-/* After the end: the first child that ended in its setup; its pid and how, as wait4
- * gave it. 0: there was none. */
+/* After the end: the first child that ended in its setup; its pid and how, as
+ * wait4 gave it. 0: there was none. */
 int sphttp_call_unready(const sphttp_call *call, int *wait_status);
 
 /* In a child: the number of its place among those alive, from 0. */
@@ -265,15 +298,15 @@ int sphttp_hmac_sha256_hex(const char *key, size_t key_size,
 int py_hmac_sha256_hex(const char *key, size_t key_size,
                        const char *message, size_t message_size, char *hex);
 
-/* HMAC-SHA256 of what the file at `path` contains; with a NULL key its SHA-256. What
- * is no regular file is refused before it is read. -errno; -EISDIR: a directory;
- * SPHTTP_NOT_A_FILE. */
+/* HMAC-SHA256 of what the file at `path` contains; with a NULL key its
+ * SHA-256. What is no regular file is refused before it is read. -errno;
+ * -EISDIR: a directory; SPHTTP_NOT_A_FILE. */
 int sphttp_hmac_sha256_file_hex(const char *key, size_t key_size,
                                 const char *path, char *hex);
 
-/* sphttp_hmac_sha256_file_hex, without the GIL. It returns -EINTR when signals are due in Python, and
- * now and then: call it again. `*file`, first NULL, is what it
- * goes on with; free it with sphttp_file_free in any case. */
+/* sphttp_hmac_sha256_file_hex, without the GIL. It returns -EINTR when signals
+ * are due in Python, and now and then: call it again. `*file`, first NULL, is
+ * what it goes on with; free it with sphttp_file_free in any case. */
 typedef struct sphttp_file sphttp_file;
 int py_hmac_sha256_file_hex(sphttp_file **file, const char *key,
                             size_t key_size, const char *path, char *hex);

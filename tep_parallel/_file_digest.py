@@ -66,7 +66,7 @@ def job_of(
     """What C has to do for `worker`; None: its children need Python.
 
     Raises:
-        ValueError: TEP_PARALLEL_SHA256 names a kernel that this processor does not have.
+        ValueError: TEP_PARALLEL_SHA256 names a SHA-256 routine that this processor does not have.
     """
     if type(worker) is not FileDigest or codec is not None:
         return None

@@ -135,8 +135,7 @@ class Parallel(GenericOf[T, W_co]):
             OSError: The system refused processes, memory, descriptors or a file.
             RuntimeError: This is not the main interpreter; nothing was forked.
         """
-        ended = self._run(items, self._options.on_error)
-        return [] if ended is None else values_of(ended)
+        return values_of(self._run(items, self._options.on_error))  # type: ignore[no-any-return]
 
     def each_process(self, items: Iterable[Any]) -> int:
         """Process every item for its side effects; return 0 once every child has ended.
@@ -151,11 +150,8 @@ class Parallel(GenericOf[T, W_co]):
             Exception: See map_processes, except for what concerns results.
         """
         ended = self._run(items, self._options.on_error, discard=True)
-        if ended is not None:
-            values = values_of(ended)
-            if ended.break_values:
-                return values  # type: ignore[no-any-return]
-        return 0
+        values = values_of(ended)
+        return values if ended.break_values else 0
 
     def outcomes(self: Parallel[T, str], items: Iterable[Any]) -> list[Outcome[T]]:
         """Return what became of each item, in input order, once every child has ended.
@@ -172,8 +168,7 @@ class Parallel(GenericOf[T, W_co]):
             OSError: The system refused processes, memory, descriptors or a file.
             RuntimeError: This is not the main interpreter; nothing was forked.
         """
-        ended = self._run(items, "finish")
-        return [] if ended is None else ended.outcomes()
+        return self._run(items, "finish").outcomes()
 
     def imap_processes(self: Parallel[T, str], items: Items) -> Stream[T]:
         """Return an iterator of the results, in input order, each as soon as it is there.
@@ -232,14 +227,15 @@ class Parallel(GenericOf[T, W_co]):
         options = self._options
         return stream(self.worker, items, options, self._running, on_error, ordered=ordered)
 
-    def _run(self, items: Iterable[Any], on_error: str, *, discard: bool = False) -> Ended | None:
-        """Process the items; None: there are none."""
+    def _run(self, items: Iterable[Any], on_error: str, *, discard: bool = False) -> Ended:
         process_of(self.worker)
         listed = list_of(items)
-        if not listed:
-            return None
-        from tep_parallel._engine.run import run  # importing this package must stay cheap
+        # Importing this package must stay cheap.
+        from tep_parallel._engine.ended import Ended
+        from tep_parallel._engine.run import run
 
+        if not listed:
+            return Ended(listed, {}, {})
         options = self._options
         job = job_of(self.worker, listed, options.codec) if options.in_processes != 0 else None
         return run(self.worker, listed, options, self._running, on_error, discard=discard, job=job)

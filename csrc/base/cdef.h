@@ -1,5 +1,6 @@
-/* What Python may call, for C files to include as often as they like: the declaration
- * itself has no preprocessor lines, for build_ext.py reads it too. */
+/* What Python may call, for C files to include as often as they like: the
+ * declaration itself has no preprocessor lines, for build_ext.py reads it
+ * too. */
 #ifndef TEP_CDEF_H
 #define TEP_CDEF_H
 

@@ -8,6 +8,7 @@
 
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
+#include <openssl/sha.h>
 
 static EVP_MAC *hmac_algorithm;
 static pthread_key_t hmac_context; /* of each thread: made once, used again */
@@ -65,32 +66,23 @@ hmac_sha256(const void *key, size_t key_size, const struct iovec *parts,
     if (key_size > INT_MAX) {
         return -EOVERFLOW; /* OpenSSL counts a key's bytes in an int */
     }
-    int err = hmac_prepare();
-    if (err != 0) {
-        return err;
-    }
     if (key_size == 0) {
         key = ""; /* to OpenSSL, NULL means the key before this one */
     }
-    EVP_MAC_CTX *context = context_of_thread();
-    if (context == NULL || EVP_MAC_init(context, key, key_size, NULL) != 1) {
-        return -EIO;
-    }
-    for (int i = 0; i < count; i++) {
-        if (EVP_MAC_update(context, parts[i].iov_base, parts[i].iov_len) !=
-            1) {
-            return -EIO;
-        }
+    EVP_MAC_CTX *context = hmac_prepare() == 0 ? context_of_thread() : NULL;
+    int done = context != NULL && EVP_MAC_init(context, key, key_size, NULL);
+    for (int i = 0; done == 1 && i < count; i++) {
+        done = EVP_MAC_update(context, parts[i].iov_base, parts[i].iov_len);
     }
     size_t size = MAC_SIZE;
-    return EVP_MAC_final(context, mac, &size, MAC_SIZE) == 1 ? 0 : -EIO;
+    return done == 1 && EVP_MAC_final(context, mac, &size, MAC_SIZE) == 1
+               ? 0
+               : -EIO;
 }
 
 int
 sha256_digest(const void *message, size_t size,
               unsigned char digest[SHA256_SIZE])
 {
-    return EVP_Digest(message, size, digest, NULL, EVP_sha256(), NULL) == 1
-               ? 0
-               : -EIO;
+    return SHA256(message, size, digest) != NULL ? 0 : -EIO;
 }

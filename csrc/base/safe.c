@@ -36,26 +36,21 @@ now_ns(void)
 char *
 put_decimal(char *to, uint64_t value)
 {
-    char digits[20];
-    int n = 0;
+    char digits[21] = "";
+    char *first = &digits[20];
     do {
-        digits[n++] = (char)('0' + value % 10);
+        *--first = (char)('0' + value % 10);
         value /= 10;
     } while (value > 0);
-    while (n > 0) {
-        *to++ = digits[--n];
-    }
-    *to = '\0';
-    return to;
+    return put_text(to, first);
 }
 
 char *
 put_text(char *to, const char *text)
 {
-    while (*text != '\0') {
-        *to++ = *text++;
+    while ((*to = *text++) != '\0') {
+        to++;
     }
-    *to = '\0';
     return to;
 }
 
@@ -88,9 +83,7 @@ reset_handlers(void)
             action.sa_handler == SIG_DFL || action.sa_handler == SIG_IGN) {
             continue;
         }
-        memset(&action, 0, sizeof(action));
-        action.sa_handler = SIG_DFL;
-        (void)sigaction(number, &action, NULL);
+        (void)signal(number, SIG_DFL);
     }
 }
 
@@ -101,8 +94,8 @@ close_end(int *fd)
 {
     if (*fd >= 0) {
         (void)close(*fd);
-        *fd = -1;
     }
+    *fd = -1;
 }
 
 int
@@ -133,7 +126,6 @@ open_pipe(int ends[2], int flags)
     if (err != 0) {
         close_end(&ends[0]);
         close_end(&ends[1]);
-        ends[0] = ends[1] = -1;
     }
     return err;
 }
@@ -178,11 +170,9 @@ held_close(struct held *held)
 static void
 close_between(unsigned int first, unsigned int last)
 {
-    if (first > last || syscall(SYS_close_range, first, last, 0) == 0) {
-        return;
-    }
-    struct rlimit limit; /* a kernel before 5.9 */
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+    struct rlimit limit; /* for a kernel before 5.9 */
+    if (syscall(SYS_close_range, first, last, 0) == 0 ||
+        getrlimit(RLIMIT_NOFILE, &limit) != 0) {
         return;
     }
     for (rlim_t fd = first; fd <= last && fd < limit.rlim_cur; fd++) {
@@ -193,10 +183,6 @@ close_between(unsigned int first, unsigned int last)
 void
 close_all_but(int spared)
 {
-    if (spared < 0) {
-        close_between(0, ~0U);
-        return;
-    }
     if (spared > 0) {
         close_between(0, (unsigned int)spared - 1);
     }

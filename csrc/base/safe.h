@@ -22,8 +22,8 @@ void put_hex(char *to, const unsigned char digest[SHA256_SIZE]);
 /* The time by CLOCK_MONOTONIC. */
 int64_t now_ns(void);
 
-/* A descriptor, and what it must still be of when it is written to: a worker may
- * have closed it, and the number may be a file of its own. */
+/* A descriptor, and what it must still be of when it is written to: a worker
+ * may have closed it, and the number may be a file of its own. */
 struct held {
     int fd; /* -1: none */
     uint64_t device, inode;
@@ -35,8 +35,8 @@ bool held_set(struct held *held, int fd);
 /* Is it still of what it was? */
 bool held_still(const struct held *held);
 
-/* Close it unless it is -1, which it is then; what it is no longer, a worker's own
- * file, stays open. */
+/* Close it unless it is -1, which it is then; what it is no longer, a worker's
+ * own file, stays open. */
 void held_close(struct held *held);
 
 /* Close `*fd` unless it is -1, which it is then. */
@@ -53,7 +53,7 @@ int open_pipe(int ends[2], int flags);
 void close_all_but(int spared);
 
 /* A pidfd, which names this process and no later one of its number; -1: the
- * kernel has none to give, or there is no such process. */
+ * system has none to give, or there is no such process. */
 int open_process(pid_t pid);
 
 /* Signals the host handles get their default action: their handlers are

@@ -23,9 +23,7 @@
 /* Clang hides the instructions in its header, before version 16. */
 #if defined(__aarch64__) && !defined(__AARCH64EB__) &&                        \
     (!defined(__clang__) || __clang_major__ >= 16)
-#define HAS_ARM_NEON 1
-#else
-#define HAS_ARM_NEON 0
+#define HAS_ARM_NEON
 #endif
 
 /* Deprecated, not removed in OpenSSL 4, and the one way to go on from a state that
@@ -56,12 +54,6 @@ each_alone(struct sha256_state *const state[],
     for (uint32_t i = 0; i < count; i++) {
         sha256_alone(state[i], data[i], blocks);
     }
-}
-
-static bool
-always(void)
-{
-    return true;
 }
 
 _Alignas(16) const uint32_t sha256_k[64] = {
@@ -102,8 +94,8 @@ has_sha_ni(void)
 }
 
 __attribute__((target("sha,sse4.1"))) static void
-two_by_sha_ni(struct sha256_state *const state[],
-              const unsigned char *const data[], size_t blocks)
+two_at_once(struct sha256_state *const state[],
+            const unsigned char *const data[], size_t blocks)
 {
     enum { LANES = 2 };
     const __m128i big_endian =
@@ -164,16 +156,6 @@ two_by_sha_ni(struct sha256_state *const state[],
     }
 }
 
-static void
-pairs(struct sha256_state *const state[], const unsigned char *const data[],
-      uint32_t count, size_t blocks)
-{
-    for (; count >= 2; count -= 2, state += 2, data += 2) {
-        two_by_sha_ni(state, data, blocks);
-    }
-    each_alone(state, data, count, blocks);
-}
-
 static bool
 has_avx512(void)
 {
@@ -188,60 +170,7 @@ has_both(void)
     return has_avx512() && has_sha_ni();
 }
 
-/* So many messages in vectors of so many words: in what is left of the last one,
- * the work is for nobody. */
-static void
-in_vectors(struct sha256_state *const state[],
-           const unsigned char *const data[], uint32_t count, uint32_t words,
-           size_t blocks)
-{
-    struct sha256_state nobodys[16];
-    struct sha256_state *states[16];
-    const unsigned char *from[16];
-    for (uint32_t i = 0; i < words; i++) {
-        nobodys[i] = sha256_start;
-        states[i] = i < count ? state[i] : &nobodys[i];
-        from[i] = data[i < count ? i : 0];
-    }
-    (words == 16 ? sha256_sixteen : sha256_eight)(states, from, blocks);
-}
-
-static void
-vectors_or_pairs(struct sha256_state *const state[],
-                 const unsigned char *const data[], uint32_t count,
-                 size_t blocks)
-{
-    /* A vector of eight takes as long as three pairs, one of sixteen as long as
-     * four and a half: measured on Granite Rapids. */
-    if (count > 10) {
-        in_vectors(state, data, count, 16, blocks);
-    }
-    else if (count > 8) {
-        in_vectors(state, data, 8, 8, blocks);
-        pairs(state + 8, data + 8, count - 8, blocks);
-    }
-    else if (count > 6) {
-        in_vectors(state, data, count, 8, blocks);
-    }
-    else {
-        pairs(state, data, count, blocks);
-    }
-}
-
-static void
-vectors_or_alone(struct sha256_state *const state[],
-                 const unsigned char *const data[], uint32_t count,
-                 size_t blocks)
-{
-    if (count > 1) {
-        in_vectors(state, data, count, count > 8 ? 16 : 8, blocks);
-    }
-    else {
-        each_alone(state, data, count, blocks);
-    }
-}
-
-#elif HAS_ARM_NEON
+#elif defined(HAS_ARM_NEON)
 #include <arm_neon.h>
 #include <sys/auxv.h>
 
@@ -253,8 +182,8 @@ has_sha2(void)
 }
 
 __attribute__((target("+crypto"))) static void
-two_by_armv8(struct sha256_state *const state[],
-             const unsigned char *const data[], size_t blocks)
+two_at_once(struct sha256_state *const state[],
+            const unsigned char *const data[], size_t blocks)
 {
     enum { LANES = 2 };
     uint32x4_t abcd[LANES], efgh[LANES];
@@ -300,13 +229,60 @@ two_by_armv8(struct sha256_state *const state[],
         vst1q_u32(state[i]->h + 4, efgh[i]);
     }
 }
+#endif
 
+#if defined(__x86_64__) || defined(HAS_ARM_NEON)
 static void
 pairs(struct sha256_state *const state[], const unsigned char *const data[],
       uint32_t count, size_t blocks)
 {
-    if (count == 2) {
-        two_by_armv8(state, data, blocks);
+    for (; count >= 2; count -= 2, state += 2, data += 2) {
+        two_at_once(state, data, blocks);
+    }
+    each_alone(state, data, count, blocks);
+}
+#endif
+
+#if defined(__x86_64__)
+/* So many messages in vectors of eight words or sixteen: in what is left of the last
+ * one, the work is for nobody. */
+static void
+in_vectors(struct sha256_state *const state[],
+           const unsigned char *const data[], uint32_t count, size_t blocks)
+{
+    uint32_t words = count > 8 ? 16 : 8;
+    struct sha256_state nobodys[16];
+    struct sha256_state *states[16];
+    const unsigned char *from[16];
+    for (uint32_t i = 0; i < words; i++) {
+        nobodys[i] = sha256_start;
+        states[i] = i < count ? state[i] : &nobodys[i];
+        from[i] = data[i < count ? i : 0];
+    }
+    (words == 16 ? sha256_sixteen : sha256_eight)(states, from, blocks);
+}
+
+static void
+vectors_or_pairs(struct sha256_state *const state[],
+                 const unsigned char *const data[], uint32_t count,
+                 size_t blocks)
+{
+    /* A vector of eight takes as long as three pairs, one of sixteen as long as
+     * four and a half: measured on Granite Rapids. */
+    uint32_t wide = count > 10 ? count : count > 8 ? 8 : count > 6 ? count : 0;
+    if (wide > 0) {
+        in_vectors(state, data, wide, blocks);
+    }
+    pairs(state + wide, data + wide, count - wide, blocks);
+}
+
+static void
+vectors_or_alone(struct sha256_state *const state[],
+                 const unsigned char *const data[], uint32_t count,
+                 size_t blocks)
+{
+    if (count > 1) {
+        in_vectors(state, data, count, blocks);
     }
     else {
         each_alone(state, data, count, blocks);
@@ -325,15 +301,15 @@ sha256_kernel(const char *name)
         {{"avx512", 16, vectors_or_pairs}, has_both},
         {{"avx512", 16, vectors_or_alone}, has_avx512},
         {{"sha-ni", 2, pairs}, has_sha_ni},
-#elif HAS_ARM_NEON
+#elif defined(HAS_ARM_NEON)
         {{"armv8", 2, pairs}, has_sha2},
 #endif
-        {{"openssl", 1, each_alone}, always},
+        {{"openssl", 1, each_alone}, NULL},
     };
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
         const struct sha256_kernel *kernel = &known[i].kernel;
         if ((*name == '\0' || strcmp(name, kernel->name) == 0) &&
-            known[i].usable()) {
+            (known[i].usable == NULL || known[i].usable())) {
             return kernel;
         }
     }

@@ -1,5 +1,5 @@
-/* SHA-256 of several messages at once, where the processor has instructions for
- * it; of one alone it is OpenSSL's. */
+/* SHA-256 of several messages at once, where the processor has instructions
+ * for it; of one alone it is OpenSSL's. */
 #ifndef TEP_SHA256_LANES_H
 #define TEP_SHA256_LANES_H
 
@@ -33,8 +33,8 @@ struct sha256_kernel {
                   size_t blocks);
 };
 
-/* The kernel of that name, or for "" the best there is; NULL: this processor has
- * no such. */
+/* The routine of that name, or for "" the best there is. NULL: this processor
+ * has no such routine. */
 const struct sha256_kernel *sha256_kernel(const char *name);
 
 /* The constants K of FIPS 180-4. */

@@ -14,7 +14,7 @@
 #define ON_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl")))
 
 /* The three-operand logic is a table of the eight results, as a number. */
-enum { OF_XOR = 0x96, OF_CHOICE = 0xca, OF_MAJORITY = 0xe8 };
+enum { XOR = 0x96, CHOICE = 0xca, MAJORITY = 0xe8 };
 
 /* Of four words, the bytes of each the other way round. */
 #define BIG_ENDIAN_WORDS                                                      \
@@ -30,9 +30,7 @@ enum { OF_XOR = 0x96, OF_CHOICE = 0xca, OF_MAJORITY = 0xe8 };
 #define ALL(word) _mm256_set1_epi32((int)(word))
 #define ROR(x, n) _mm256_ror_epi32(x, n)
 #define SHR(x, n) _mm256_srli_epi32(x, n)
-#define XOR3(x, y, z) _mm256_ternarylogic_epi32(x, y, z, OF_XOR)
-#define CHOOSE(x, y, z) _mm256_ternarylogic_epi32(x, y, z, OF_CHOICE)
-#define MAJORITY(x, y, z) _mm256_ternarylogic_epi32(x, y, z, OF_MAJORITY)
+#define LOGIC(of, x, y, z) _mm256_ternarylogic_epi32(x, y, z, of)
 #include "base/sha256_vector.inc"
 
 ON_AVX512 static inline void
@@ -78,9 +76,7 @@ load_eight(__m256i w[16], const unsigned char *const at[8])
 #undef ALL
 #undef ROR
 #undef SHR
-#undef XOR3
-#undef CHOOSE
-#undef MAJORITY
+#undef LOGIC
 
 #define LANES 16
 #define GO_ON sha256_sixteen
@@ -92,9 +88,7 @@ load_eight(__m256i w[16], const unsigned char *const at[8])
 #define ALL(word) _mm512_set1_epi32((int)(word))
 #define ROR(x, n) _mm512_ror_epi32(x, n)
 #define SHR(x, n) _mm512_srli_epi32(x, n)
-#define XOR3(x, y, z) _mm512_ternarylogic_epi32(x, y, z, OF_XOR)
-#define CHOOSE(x, y, z) _mm512_ternarylogic_epi32(x, y, z, OF_CHOICE)
-#define MAJORITY(x, y, z) _mm512_ternarylogic_epi32(x, y, z, OF_MAJORITY)
+#define LOGIC(of, x, y, z) _mm512_ternarylogic_epi32(x, y, z, of)
 #include "base/sha256_vector.inc"
 
 ON_AVX512 static inline void

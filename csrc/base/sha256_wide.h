@@ -1,4 +1,5 @@
-/* SHA-256 of exactly eight or sixteen messages at once, on x86 with AVX-512. */
+/* SHA-256 of exactly eight or sixteen messages at once, on x86 with
+ * AVX-512. */
 #ifndef TEP_SHA256_WIDE_H
 #define TEP_SHA256_WIDE_H
 

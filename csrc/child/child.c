@@ -109,6 +109,7 @@ sphttp_child_fail(sphttp_call *call, int status, const char *payload,
     page_stop(call->page, STOP_NEW);
     uint32_t index = call->plan.count;
     uint64_t free = ITEM_FREE;
+    call->child.number = 0; /* the call's own */
     /* The first to fail tells why. */
     if (atomic_compare_exchange_strong(&call->state[index], &free,
                                        item_running(call->child.hand))) {

@@ -1,4 +1,5 @@
-/* A child that is through with an item. What Python calls is in sphttp_fork.cdef.h. */
+/* A child that is through with an item. What Python calls is in
+ * sphttp_fork.cdef.h. */
 #ifndef TEP_CHILD_H
 #define TEP_CHILD_H
 
@@ -11,7 +12,8 @@
 bool child_commit(struct sphttp_call *call, uint32_t index, int status,
                   const void *payload, size_t size, int64_t now);
 
-/* This hand is through with its item, and begins the next now. How to take it. */
+/* This hand is through with its item, and begins the next now. How to take
+ * it. */
 int child_turn(struct sphttp_call *call, int64_t now);
 
 #endif

@@ -11,7 +11,7 @@
 
 /* Set items [from, to) aside for this hand. */
 static void
-set_aside(struct sphttp_call *call, uint32_t from, uint32_t to)
+set_aside(struct sphttp_call *call, uint64_t from, uint64_t to)
 {
     struct hand *hand = &call->hands[call->child.hand];
     hand->from = from;
@@ -23,13 +23,19 @@ static bool
 take(struct sphttp_call *call, uint32_t index)
 {
     struct hand *hand = &call->hands[call->child.hand];
-    hand->from = index;
     /* First what is in hand, then that it is taken: one that dies in between
      * has begun nothing, and another takes the item. */
     hand->item = index + 1;
-    uint64_t free = ITEM_FREE;
-    return atomic_compare_exchange_strong(&call->state[index], &free,
-                                          item_running(call->child.hand));
+    uint64_t number = call->plan.fed ? call->state[index] >> 3 : 0;
+    uint64_t free = item_free(number);
+    uint64_t taken = item_taken(call->child.hand, number);
+    if (!atomic_compare_exchange_strong(&call->state[index], &free, taken)) {
+        return false;
+    }
+    hand->again = 0; /* it was this one, or another has that */
+    call->child.number = number;
+    call->child.left--;
+    return true;
 }
 
 /* An item that was set aside for another hand, whose child may be long in coming
@@ -38,63 +44,76 @@ static int64_t
 left_to_others(const struct sphttp_call *call)
 {
     int64_t index = -1;
+    uint64_t from;
     uint32_t hands = call->plan.hands;
     for (uint32_t hand = 0; hand < hands && index < 0; hand++) {
-        index = page_set_aside(call, hand);
+        index = page_set_aside(call, hand, &from);
     }
     return index;
+}
+
+/* Nobody has anything for this hand: sleep until somebody may. False:
+ * call->child.await_turn gave up. */
+static bool
+sleep_for_more(struct sphttp_call *call, uint32_t turn)
+{
+    struct hand *hand = &call->hands[call->child.hand];
+    hand->item = 0;
+    /* The nursery knows the true watermark, should somebody have scribbled. Where
+     * children sleep all the time it has a look now and then. */
+    if (!call->plan.fed) {
+        (void)kill(getppid(), SIGCHLD);
+    }
+    if (!call->child.await_turn(call->page, turn)) {
+        return false;
+    }
+    if (hand->since_ns != 0) { /* else before its setup */
+        hand->since_ns = now_ns();
+    }
+    return true;
 }
 
 int64_t
 hand_take(struct sphttp_call *call, int how)
 {
     struct page *page = call->page;
-    while (!page->stop) {
+    bool fed = call->plan.fed;
+    while (!page->stop && call->child.left > 0) {
+        uint32_t turn = page->turn; /* before all that it is raised for */
+        uint64_t from, next = page->next;
+        uint64_t total = fed ? (uint64_t)page->total : call->plan.count;
+        uint64_t watermark = call->plan.hold ? page->watermark : total;
         /* Also what a child that died in this place has left. */
-        int64_t index = page_set_aside(call, call->child.hand);
-        uint32_t count = call->plan.count, next = page->next;
-        uint32_t watermark = call->plan.hold ? page->watermark : count;
+        int64_t index = page_set_aside(call, call->child.hand, &from);
+        if (index >= 0) {
+            call->hands[call->child.hand].from = from;
+        }
+        else if (next >= watermark || next >= total) {
+            index = left_to_others(call);
+        }
+        else {
+            bool quick = (how & TAKE_QUICK) != 0;
+            uint64_t end = quick ? (next | (RUN_LENGTH - 1)) + 1 : next + 1;
+            end = end < watermark ? end : watermark;
+            end = end < total ? end : total;
+            end = end - next < call->child.left ? end
+                                                : next + call->child.left;
+            /* First told, then done: if this child dies now, no item is
+             * forgotten. */
+            set_aside(call, next, end);
+            (void)atomic_compare_exchange_strong(&page->next, &next, end);
+            continue;
+        }
         if (index >= 0) {
             if (take(call, (uint32_t)index)) {
                 return index;
             }
         }
-        else if (next >= count) {
-            index = left_to_others(call);
-            if (index < 0) {
-                break;
-            }
-            set_aside(call, (uint32_t)index, (uint32_t)index + 1);
+        else if (next >= total || (how & TAKE_NOW) != 0) {
+            break;
         }
-        else if (next >= watermark) {
-            index = left_to_others(call);
-            if (index >= 0) { /* a death gave it back, and who sleeps sees no more */
-                set_aside(call, (uint32_t)index, (uint32_t)index + 1);
-                continue;
-            }
-            if ((how & TAKE_NOW) != 0) {
-                break;
-            }
-            struct hand *hand = &call->hands[call->child.hand];
-            hand->item = 0;
-            /* The nursery knows the true watermark, should somebody have scribbled. */
-            (void)kill(getppid(), SIGCHLD);
-            if (!call->child.await_watermark(page, watermark)) {
-                return SPHTTP_RAISED_IDLE;
-            }
-            if (hand->since_ns != 0) { /* else before its setup */
-                hand->since_ns = now_ns();
-            }
-        }
-        else {
-            bool quick = (how & TAKE_QUICK) != 0;
-            uint32_t end = quick ? (next | (RUN_LENGTH - 1)) + 1 : next + 1;
-            end = end < watermark ? end : watermark;
-            end = end < count ? end : count;
-            /* First told, then done: if this child dies now, no item is
-             * forgotten. */
-            set_aside(call, next, end);
-            (void)atomic_compare_exchange_strong(&page->next, &next, end);
+        else if (!sleep_for_more(call, turn)) {
+            return SPHTTP_RAISED_IDLE;
         }
     }
     call->hands[call->child.hand].item = 0;
@@ -104,17 +123,17 @@ hand_take(struct sphttp_call *call, int how)
 bool
 hand_take_this(struct sphttp_call *call, uint32_t index)
 {
-    if (call->page->stop || call->state[index] != ITEM_FREE) {
+    if (call->page->stop || call->child.left == 0 ||
+        call->state[index] != ITEM_FREE) {
         return false;
     }
-    set_aside(call, index, index + 1);
     return take(call, index);
 }
 
 bool
 hand_commit(struct sphttp_call *call, uint32_t index, uint64_t state)
 {
-    uint64_t running = item_running(call->child.hand);
+    uint64_t running = item_taken(call->child.hand, call->child.number);
     return atomic_compare_exchange_strong(&call->state[index], &running,
                                           state);
 }

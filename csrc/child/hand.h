@@ -9,12 +9,11 @@
 
 /* Pool: take the next free item; wait until one may be taken, unless TAKE_NOW.
  * At TAKE_QUICK some may be set aside for this hand. Its index; -1: none; or
- * SPHTTP_RAISED_IDLE: call->child.await_watermark gave up. */
+ * SPHTTP_RAISED_IDLE: call->child.await_turn gave up. */
 enum { TAKE_QUICK = 1, TAKE_NOW = 2 };
 int64_t hand_take(struct sphttp_call *call, int how);
 
-/* Pool: take item `index`, whoever's turn it is; false: it is not free. Only
- * where nothing is left of what was set aside for this hand. */
+/* Pool: take item `index`, whoever's turn it is; false: it is not free. */
 bool hand_take_this(struct sphttp_call *call, uint32_t index);
 
 /* Move an item of this child's from running to `state`; false: it has been

@@ -91,12 +91,6 @@ sphttp_call_hands(const sphttp_call *call)
     return call->plan.alive * (several ? call->plan.digest->kernel->lanes : 1);
 }
 
-uint64_t
-sphttp_call_bytes(const sphttp_call *call)
-{
-    return page_bytes(call);
-}
-
 const char *
 sphttp_sha256_kernel(const char *wanted)
 {
@@ -108,8 +102,7 @@ sphttp_sha256_kernel(const char *wanted)
 
 struct lane {
     struct file file;
-    bool taken;     /* there is an item in its hand... */
-    uint32_t index; /* ...this one */
+    int64_t index;  /* of the item in its hand; -1: there is none */
     uint64_t counted; /* bytes of it that progress has been told of */
     int how;        /* to take the next */
 };
@@ -194,17 +187,6 @@ list_larges(struct digester *child)
     }
 }
 
-/* Look no more at large ones that somebody has. */
-static void
-skip_taken(struct digester *child)
-{
-    while (child->large < child->larges_end &&
-           child->call->state[child->larges[child->large].index] !=
-               ITEM_FREE) {
-        child->large++;
-    }
-}
-
 /* May a child that has `mine` files in hand take another? Where there are not
  * enough for all lanes of all children, each takes its share. */
 static bool
@@ -212,10 +194,12 @@ share_left(struct digester *child, uint32_t mine)
 {
     const struct sphttp_call *call = child->call;
     uint32_t lanes = call->plan.alive * child->lanes;
-    uint32_t next = call->page->next;
-    uint32_t count = call->plan.count;
-    uint32_t unfinished = next < count ? count - next : 0;
-    skip_taken(child);
+    uint64_t next = call->page->next, count = call->plan.count;
+    uint64_t unfinished = next < count ? count - next : 0;
+    while (child->large < child->larges_end &&
+           call->state[child->larges[child->large].index] != ITEM_FREE) {
+        child->large++; /* somebody has it */
+    }
     if (child->large < child->larges_end) {
         unfinished = 0;
         for (uint32_t i = child->large;
@@ -229,9 +213,9 @@ share_left(struct digester *child, uint32_t mine)
     return mine * call->plan.alive < unfinished;
 }
 
-/* The next item for lane `i`, or -1: there is none, or none yet. */
+/* The next item for this lane, or -1: there is none, or none yet. */
 static int64_t
-next_item(struct digester *child, uint32_t i)
+next_item(struct digester *child, const struct lane *lane)
 {
     struct sphttp_call *call = child->call;
     if (!call->plan.pool) {
@@ -241,14 +225,14 @@ next_item(struct digester *child, uint32_t i)
     }
     uint32_t mine = 0, large = 0;
     for (uint32_t other = 0; other < child->lanes; other++) {
-        const struct lane *lane = &child->lane[other];
-        mine += lane->taken;
-        large += lane->file.fd >= 0 && lane->file.size >= VIEW_SIZE;
+        const struct file *file = &child->lane[other].file;
+        mine += child->lane[other].index >= 0;
+        large += file->fd >= 0 && file->size >= VIEW_SIZE;
     }
-    call->child.hand = call->child.slot * call->plan.lanes + i;
     call->hands[call->child.hand].item = 0;
     call->hands[call->child.hand].since_ns = now_ns();
-    if (page_set_aside(call, call->child.hand) < 0) {
+    uint64_t from;
+    if (page_set_aside(call, call->child.hand, &from) < 0) {
         list_larges(child);
         if (mine > 0 && !share_left(child, mine)) {
             return -1;
@@ -265,31 +249,29 @@ next_item(struct digester *child, uint32_t i)
             return -1;
         }
     }
-    int how = child->lane[i].how;
-    return hand_take(call, mine > 0 ? how | TAKE_NOW : how);
+    return hand_take(call, mine > 0 ? lane->how | TAKE_NOW : lane->how);
 }
 
-/* Lane `i` is through with its item: `err`, or its digest. */
+/* This lane is through with its item: `err`, or its digest. */
 static void
-finish_item(struct digester *child, uint32_t i, int err)
+finish_item(struct digester *child, struct lane *lane, int err)
 {
     struct sphttp_call *call = child->call;
-    struct lane *lane = &child->lane[i];
+    uint32_t index = (uint32_t)lane->index;
     char hex[2 * SHA256_SIZE + 1];
     int32_t code = err;
     int64_t now = now_ns();
-    call->child.hand = call->child.slot * call->plan.lanes + i;
-    lane->taken = false;
+    lane->index = -1;
     lane->counted = 0;
     file_close(&lane->file);
     if (err == 0) {
         file_hex(&lane->file, &child->digest->algorithm, hex);
-        child->failed = child_commit(call, lane->index, SPHTTP_RETURNED, hex,
+        child->failed = child_commit(call, index, SPHTTP_RETURNED, hex,
                                      sizeof(hex) - 1, now);
     }
     else {
-        child->failed = child_commit(call, lane->index, SPHTTP_NO_DIGEST,
-                                     &code, sizeof(code), now);
+        child->failed = child_commit(call, index, SPHTTP_NO_DIGEST, &code,
+                                     sizeof(code), now);
     }
     lane->how = child_turn(call, now);
 }
@@ -397,15 +379,15 @@ get_ready(struct digester *child, uint32_t i)
 {
     struct lane *lane = &child->lane[i];
     const struct algorithm *algorithm = &child->digest->algorithm;
+    struct child *self = &child->call->child;
+    self->hand = self->slot * child->call->plan.lanes + i;
     for (;;) {
         int err = 0;
-        if (!lane->taken) {
-            int64_t index = next_item(child, i);
-            if (index < 0) {
-                return false;
-            }
-            lane->index = (uint32_t)index;
-            lane->taken = true;
+        if (lane->index < 0) {
+            lane->index = next_item(child, lane);
+        }
+        if (lane->index < 0) {
+            return false;
         }
         if (lane->file.fd < 0) {
             do {
@@ -429,7 +411,7 @@ get_ready(struct digester *child, uint32_t i)
         if (err == 0 && lane->file.left >= SHA256_BLOCK) {
             return true;
         }
-        finish_item(child, i, err);
+        finish_item(child, lane, err);
     }
 }
 
@@ -444,7 +426,7 @@ go_on(struct digester *child)
     size_t blocks = SIZE_MAX;
     bool more = true; /* may there be an item to take? */
     for (uint32_t i = 0; i < child->lanes; i++) {
-        if (!child->lane[i].taken && !more) {
+        if (child->lane[i].index < 0 && !more) {
             continue;
         }
         more = get_ready(child, i) && more;
@@ -482,6 +464,7 @@ digest_serve(struct sphttp_call *call, uint32_t index)
     (void)pthread_sigmask(SIG_SETMASK, &call->plan.mask, NULL);
     expect_lost_views();
     for (uint32_t i = 0; i < LANES_MOST; i++) {
+        child.lane[i].index = -1;
         child.lane[i].file.fd = -1;
         child.lane[i].file.buffer =
             digest->buffers + (size_t)i * BUFFER_SIZE;

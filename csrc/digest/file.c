@@ -97,14 +97,13 @@ file_open(struct file *file, const struct algorithm *algorithm,
         /* What open says of a socket, and of a device that is not there. */
         return errno == ENXIO || errno == ENODEV ? SPHTTP_NOT_A_FILE : -errno;
     }
-    int err = 0;
-    if (fstat(fd, &st) != 0) {
-        err = -errno;
-        goto fail;
-    }
-    if (!S_ISREG(st.st_mode)) {
-        err = S_ISDIR(st.st_mode) ? -EISDIR : SPHTTP_NOT_A_FILE;
-        goto fail;
+    int err = fstat(fd, &st) != 0    ? -errno
+              : S_ISREG(st.st_mode) ? 0
+              : S_ISDIR(st.st_mode) ? -EISDIR
+                                    : SPHTTP_NOT_A_FILE;
+    if (err != 0) {
+        (void)close(fd);
+        return err;
     }
     if (st.st_size > READ_SIZE) {
         (void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
@@ -117,10 +116,6 @@ file_open(struct file *file, const struct algorithm *algorithm,
         .at = file->buffer,
     };
     return 0;
-
-fail:
-    (void)close(fd);
-    return err;
 }
 
 /* Let go of the view, and go on by reading: behind it, or with `again` from where
@@ -172,25 +167,6 @@ open_view(struct file *file)
     return true;
 }
 
-/* The file's next bytes to the end of the buffer. 0 or -errno. */
-static int
-read_on(struct file *file)
-{
-    size_t room = READ_SIZE - file->left;
-    ssize_t n = read(file->fd, file->buffer + file->left, room);
-    if (n < 0) {
-        return -errno;
-    }
-    file->left += (size_t)n;
-    file->total += (size_t)n;
-    /* Less than was asked for, and all that it had when it was opened: one read
-     * the less. What says that it has nothing, in /proc, is read until there is
-     * nothing. */
-    file->ended = n == 0 || ((size_t)n < room && file->size > 0 &&
-                             file->total >= file->size);
-    return 0;
-}
-
 int
 file_fill(struct file *file, const struct algorithm *algorithm, bool map)
 {
@@ -215,10 +191,18 @@ file_fill(struct file *file, const struct algorithm *algorithm, bool map)
     memmove(file->buffer, file->at, file->left);
     file->at = file->buffer;
     while (!file->ended && file->left < READ_SIZE) {
-        int err = read_on(file);
-        if (err != 0) {
-            return err;
+        size_t room = READ_SIZE - file->left;
+        ssize_t n = read(file->fd, file->buffer + file->left, room);
+        if (n < 0) {
+            return -errno;
         }
+        file->left += (size_t)n;
+        file->total += (size_t)n;
+        /* Less than was asked for, and all that it had when it was opened: one read
+         * the less. What says that it has nothing, in /proc, is read until there is
+         * nothing. */
+        file->ended = n == 0 || ((size_t)n < room && file->size > 0 &&
+                                 file->total >= file->size);
     }
     if (file->ended) {
         uint64_t length = file->total + (algorithm->keyed ? SHA256_BLOCK : 0);

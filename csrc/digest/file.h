@@ -45,9 +45,9 @@ int file_open(struct file *file, const struct algorithm *algorithm,
               const char *path);
 void file_close(struct file *file);
 
-/* Less than a block is left: read on, or with `map`, where that can be, look through
- * a view. 0, -EINTR: once more, or -errno. Then there is a block, or the file
- * has ended and nothing is left. */
+/* Less than a block is left: read on, or with `map`, where that can be, look
+ * through a view. 0, -EINTR: once more, or -errno. Then there is a block, or
+ * the file has ended and nothing is left. */
 int file_fill(struct file *file, const struct algorithm *algorithm, bool map);
 
 /* It has gone on by so many blocks. */

@@ -25,7 +25,10 @@
 #include "shared/news.h"
 #include "shared/pool.h"
 
-enum { NURSERIES_MOST = 2 };
+enum {
+    NURSERIES_MOST = 2,
+    HANDS_MOST = 1 << 29 /* a state word has room for no more */
+};
 #define LEAVE_NS (10 * SECOND) /* that a child's end may take */
 #define LEAVE_NS_LEAST (SECOND / 10) /* to leave at all takes its time */
 
@@ -53,7 +56,14 @@ set_plan(struct plan *plan, uint32_t count, uint32_t alive, int how,
     plan->count = count;
     plan->alive = alive < count ? alive : count;
     plan->pool = (how & SPHTTP_POOL) != 0;
-    plan->lanes = plan->pool && (how & SPHTTP_LANES) != 0 ? LANES_MOST : 1;
+    plan->fed = plan->hold = (how & SPHTTP_FED) != 0;
+    plan->in_memory = plan->pool || plan->fed;
+    for (plan->ring = 1; plan->ring < count; plan->ring *= 2) {
+    }
+    plan->ring--;
+    plan->lanes = plan->pool && !plan->fed && (how & SPHTTP_LANES) != 0
+                      ? LANES_MOST
+                      : 1;
     plan->hands = plan->alive * plan->lanes;
     plan->setup = (how & SPHTTP_SETUP) != 0;
     plan->tell = (how & SPHTTP_TELL) != 0;
@@ -68,15 +78,15 @@ set_plan(struct plan *plan, uint32_t count, uint32_t alive, int how,
 
 /* Nothing is open yet. */
 static void
-set_host(struct host *host, bool pool, uint32_t count)
+set_host(struct host *host, bool in_memory, uint32_t count)
 {
     host->doing = "preparing the call";
     host->host_end = host->nursery_fd = -1;
     host->wake[0] = host->wake[1] = host->watching = host->forward.fd = -1;
     host->heard = host->both = host->pool_reader = -1;
-    /* A pool's records are where they are: there is one at a time. */
-    host->payload_count = pool ? 1 : count + 1;
-    host->store = pool ? &pool_store : &files_store;
+    /* Records in memory are where they are: there is one at a time. */
+    host->payload_count = in_memory ? 1 : count + 1;
+    host->store = in_memory ? &pool_store : &files_store;
 }
 
 /* What a fork of the host has to drop. 0 or -errno. */
@@ -87,6 +97,9 @@ open_what_forks_drop(struct sphttp_call *call)
     forks_enter(call);
     terminal_enter(call);
     int err = pool_open(call);
+    if (err == 0 && call->plan.fed) {
+        err = feed_open(call);
+    }
     if (err == 0 && call->plan.tell) {
         err = news_open(call);
     }
@@ -100,21 +113,13 @@ open_parts(struct sphttp_call *call)
 {
     struct host *host = call->host;
     host->payloads = calloc(host->payload_count, sizeof(*host->payloads));
-    if (host->payloads == NULL) {
-        return -ENOMEM;
+    int err = host->payloads != NULL ? page_open(call) : -ENOMEM;
+    err = err == 0 ? open_what_forks_drop(call) : err;
+    err = err == 0 ? hmac_prepare() : err;
+    if (err == 0 && getrandom(call->plan.key, KEY_SIZE, 0) != KEY_SIZE) {
+        err = -EIO;
     }
-    int err = page_open(call);
-    if (err == 0) {
-        err = open_what_forks_drop(call);
-    }
-    if (err == 0) {
-        err = hmac_prepare();
-    }
-    if (err != 0) {
-        return err;
-    }
-    ssize_t n = getrandom(call->plan.key, sizeof(call->plan.key), 0);
-    return n == (ssize_t)sizeof(call->plan.key) ? 0 : -EIO;
+    return err;
 }
 
 int
@@ -123,7 +128,8 @@ sphttp_call_open(uint32_t count, uint32_t alive, int how, const char *root,
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     (void)pthread_once(&once, prepare_process);
-    if (count < 1 || count > INT32_MAX - 1 || alive < 1) {
+    if (count < 1 || count > INT32_MAX - 1 || alive < 1 ||
+        (alive > HANDS_MOST / LANES_MOST && count > HANDS_MOST / LANES_MOST)) {
         return -EOVERFLOW;
     }
     if (strlen(root) >= sizeof((*result)->plan.root)) {
@@ -136,11 +142,12 @@ sphttp_call_open(uint32_t count, uint32_t alive, int how, const char *root,
     struct sphttp_call *call = &whole->call;
     call->host = &whole->host;
     set_plan(&call->plan, count, alive, how, root);
-    set_host(call->host, call->plan.pool, call->plan.count);
+    set_host(call->host, call->plan.in_memory, call->plan.count);
     call->memory.fd = call->bell.fd = call->directory.fd = -1;
+    call->items.fd = -1;
     call->child.pulse.fd = -1;
     call->child.linger = (how & SPHTTP_LINGER) != 0;
-    call->child.await_watermark = page_await_watermark;
+    call->child.await_turn = page_await_turn;
     int err = nursery_open(call);
     if (err != 0) {
         free(whole);
@@ -171,6 +178,7 @@ call_free(struct sphttp_call *call)
     forks_lock();
     pool_forget(call);
     pool_close(call);
+    feed_close(call);
     page_close(call);
     forks_leave(call);
     forks_unlock();
@@ -195,15 +203,18 @@ sphttp_call_limit(sphttp_call *call, int64_t timeout_ns, int64_t deadline_ns,
 }
 
 void
+sphttp_call_quota(sphttp_call *call, uint32_t quota)
+{
+    call->plan.quota = quota;
+}
+
+void
 sphttp_call_allow(sphttp_call *call, uint32_t watermark)
 {
     call->plan.hold = call->plan.hold || call->host->nursery_pid == 0;
     call->ledger->watermark = watermark; /* first: the nursery mends the other */
     page_raise_watermark(call->page, watermark);
-    if (call->host->nursery_pid != 0) {
-        (void)send(call->host->host_end, &(char){BYTE_LOOK}, 1,
-                   MSG_DONTWAIT | MSG_NOSIGNAL);
-    }
+    socket_look(call);
 }
 
 /* --- Fork and wait ---------------------------------------------------------- */
@@ -211,12 +222,8 @@ sphttp_call_allow(sphttp_call *call, uint32_t watermark)
 sphttp_event
 event_of(int err)
 {
-    sphttp_event event = {.kind = SPHTTP_ENDED};
-    if (err != 0) {
-        event.kind = SPHTTP_FAILED;
-        event.error = -err;
-    }
-    return event;
+    return (sphttp_event){.kind = err != 0 ? SPHTTP_FAILED : SPHTTP_ENDED,
+                          .error = -err};
 }
 
 sphttp_event
@@ -247,7 +254,9 @@ call_fork(struct sphttp_call *call)
     call->host->nursery_pid = pid;
     /* Before it can have been reaped here, and its number be another's. */
     call->host->nursery_fd = open_process(pid);
-    socket_handed_over(call);
+    forks_lock();
+    close_end(&call->nursery->given); /* the nursery has it */
+    forks_unlock();
     return (sphttp_event){.kind = SPHTTP_STARTED};
 }
 
@@ -306,10 +315,12 @@ nursery_lost(struct sphttp_call *call)
     await_orphans(call);
     int err = files_take_over(call);
     call->host->nurseries_lost++;
-    page_begin_anew(call, 0); /* what was set aside for them is free again */
-    bool left = false;
+    /* What was set aside for them is free again. */
+    int64_t first = page_first_free(call);
+    bool left = first >= 0 || call->ledger->total == UINT64_MAX;
+    page_begin_anew(call, first >= 0 ? page_number(call, (uint32_t)first)
+                                     : (uint64_t)call->ledger->watermark);
     for (uint32_t i = 0; i < call->plan.count; i++) {
-        left = left || page_item(call, i) == ITEM_FREE;
         page_settle(call, i, false);
     }
     if (!left || page_stopped(call) != 0 ||
@@ -321,9 +332,8 @@ nursery_lost(struct sphttp_call *call)
     news_drain(call, true);
     news_missed(call);
     call->host->doing = "reading the scratch directory";
-    sphttp_event event = event_of(err);
-    event.kind = err == 0 ? SPHTTP_FORK_AGAIN : event.kind;
-    return event;
+    return err == 0 ? (sphttp_event){.kind = SPHTTP_FORK_AGAIN}
+                    : event_of(err);
 }
 
 /* What the nursery could not do, if anything. 0 or -errno. */
@@ -337,11 +347,11 @@ nursery_trouble(struct sphttp_call *call)
         [TROUBLE_FORK] = "forking a child",
     };
     int trouble = call->ledger->trouble;
-    if (trouble != TROUBLE_NONE) {
-        call->host->doing = doing[trouble];
-        return -call->ledger->error;
+    if (trouble == TROUBLE_NONE) {
+        return 0;
     }
-    return 0;
+    call->host->doing = doing[trouble];
+    return -call->ledger->error;
 }
 
 bool
@@ -386,12 +396,11 @@ call_finish(struct sphttp_call *call)
     if (event.kind == SPHTTP_FAILED && event.error == EPIPE) {
         event = nursery_lost(call);
     }
+    if (event.kind == SPHTTP_ENDED) {
+        event = event_of(nursery_trouble(call));
+    }
     if (event.kind != SPHTTP_ENDED && event.kind != SPHTTP_NEWS) {
         return event;
-    }
-    int err = event.kind == SPHTTP_ENDED ? nursery_trouble(call) : 0;
-    if (err != 0) {
-        return event_of(err);
     }
     news_drain(call, event.kind == SPHTTP_ENDED);
     call->host->gathering = event.kind;
@@ -409,12 +418,13 @@ call_close(struct sphttp_call *call)
     call->host->ended = true;
     /* Where the nursery was lost, or did not answer, the directory is ours. */
     if (!removed_by_nursery && call->plan.owner == getpid() &&
-        files_take_over(call) == 0) {
-        files_clear(call);
+        files_take_over(call) == 0 && call->directory.fd >= 0) {
+        (void)files_clear(call, false);
     }
     forks_lock();
     held_close(&call->directory);
     held_close(&call->memory);
+    held_close(&call->items);
     news_close(call);
     terminal_leave(call);
     forks_unlock();

@@ -16,8 +16,8 @@ struct extents {
 /* So many bytes from `at` on are known to have been written. */
 uint64_t extents_room(const struct extents *extents, uint64_t at);
 
-/* Learn what of [from, to] has been written, of what lies before it too as far as
- * nothing is known there, and on to the next hole. 0 or -errno. */
+/* Learn what of [from, to] has been written, of what lies before it too as far
+ * as nothing is known there, and on to the next hole. 0 or -errno. */
 int extents_learn(struct extents *extents, int fd, uint64_t from, uint64_t to);
 
 void extents_forget(struct extents *extents);

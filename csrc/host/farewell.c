@@ -15,7 +15,7 @@
 #include "host/forks.h"
 #include "host/host.h"
 #include "nursery/hands.h"
-#include "nursery/nursery.h"
+#include "nursery/kill.h"
 
 #define BY_PIDFD ((idtype_t)3) /* P_PIDFD, which glibc has since 2.36 only */
 #define ANSWER (3 * SECOND) /* the time to end for whom is told to */
@@ -27,16 +27,13 @@ static void
 reap(int fd, pid_t pid, int options)
 {
     siginfo_t info;
-    int n = -1;
-    if (fd >= 0) {
-        do {
-            n = waitid(BY_PIDFD, (id_t)fd, &info, WEXITED | options);
-        } while (n < 0 && errno == EINTR);
-    }
-    if (fd < 0 || (n < 0 && errno != ECHILD)) {
-        do {
-            n = waitpid(pid, NULL, options);
-        } while (n < 0 && errno == EINTR);
+    for (;;) {
+        int n = fd >= 0 ? waitid(BY_PIDFD, (id_t)fd, &info, WEXITED | options)
+                        : waitpid(pid, NULL, options);
+        if (n >= 0 || errno == ECHILD || (fd < 0 && errno != EINTR)) {
+            return;
+        }
+        fd = errno == EINTR ? fd : -1;
     }
 }
 
@@ -89,8 +86,7 @@ end_nursery(struct sphttp_call *call)
                     ? poll_until(call->host->nursery_fd, POLLIN, end)
                     : poll_until(call->host->host_end, POLLRDHUP, end);
     if (!gone) {
-        (void)kill(-call->host->nursery_pid, SIGKILL); /* with one it had to fork */
-        (void)kill(call->host->nursery_pid, SIGKILL);
+        kill_with_group(call->host->nursery_pid); /* with one it had to fork */
     }
     reap(call->host->nursery_fd, call->host->nursery_pid, 0);
     call->host->nursery_pid = 0;

@@ -13,7 +13,8 @@ void dismiss_nursery(struct sphttp_call *call, bool goodbye);
 /* See the dismissed nursery off. One that does not end is killed. */
 void end_nursery(struct sphttp_call *call);
 
-/* Those whose end the nursery did not see; in a pool also what they had in hand. */
+/* Those whose end the nursery did not see; in a pool also what they had in
+ * hand. */
 void await_orphans(struct sphttp_call *call);
 
 /* Would call_close have to wait? */

@@ -56,34 +56,23 @@ files_take_over(struct sphttp_call *call)
     return 0;
 }
 
-/* Remove the directory, with `pause` also -EINTR: Python may have signals to handle.
- * 0 or -errno. */
-static int
-clear(struct sphttp_call *call, bool pause)
+int
+files_clear(struct sphttp_call *call, bool pause)
 {
     char path[SCRATCH_SIZE];
     store_path(call, path);
-    int err = scratch_remove(path, call->directory.fd);
-    while (err == -ENOTEMPTY && call->host->removals < REMOVALS_MOST) {
-        call->host->removals++;
+    int err;
+    while ((err = scratch_remove(path, call->directory.fd)) == -ENOTEMPTY &&
+           call->host->removals++ < REMOVALS_MOST) {
         (void)nanosleep(&(struct timespec){0, 1000000}, NULL);
         if (pause && signals_due(call, ONE_MS)) {
             return -EINTR;
         }
-        err = scratch_remove(path, call->directory.fd);
     }
     forks_lock();
     held_close(&call->directory);
     forks_unlock();
     return err;
-}
-
-void
-files_clear(struct sphttp_call *call)
-{
-    if (call->directory.fd >= 0) {
-        (void)clear(call, false);
-    }
 }
 
 /* --- One record ------------------------------------------------------------------- */
@@ -112,15 +101,14 @@ read_pieces(struct sphttp_call *call, int fd, struct payload *payload)
 /* 0, -errno, -EBADMSG: this is not what a child wrote; or -EINTR: there is more. */
 static int
 read_record(struct sphttp_call *call, int fd, uint32_t index, uint64_t room,
-            struct payload *payload)
+            struct header *header, struct payload *payload)
 {
-    struct header header;
-    if (file_read(fd, &header, sizeof(header), 0) != 0 ||
-        !record_plausible(&header, index, room) ||
-        record_size(&header) != room) {
+    if (file_read(fd, header, sizeof(*header), 0) != 0 ||
+        !record_plausible(header, index, room) ||
+        record_size(header) != room) {
         return -EBADMSG;
     }
-    size_t size = header.length + header.mac_size;
+    size_t size = header->length + header->mac_size;
     /* Read, not mapped: a file that shrinks under a mapping kills the host. */
     if (payload->record == NULL) {
         payload->record = malloc(size > 0 ? size : 1);
@@ -132,17 +120,8 @@ read_record(struct sphttp_call *call, int fd, uint32_t index, uint64_t room,
     if (payload->wanted != size) {
         return -EBADMSG; /* somebody has changed it meanwhile */
     }
-    int err = read_pieces(call, fd, payload);
-    if (err == 0 && header.mac_size > 0) {
-        err = record_check(call, &header, payload->record);
-    }
-    if (err != 0) {
-        return err;
-    }
-    payload->fate = (int)header.status;
     payload->text = payload->record;
-    payload->size = header.length;
-    return 0;
+    return read_pieces(call, fd, payload);
 }
 
 /* From its file. 0; or -EINTR: there is more. */
@@ -150,30 +129,16 @@ static int
 read_file(struct sphttp_call *call, uint32_t index, struct payload *payload)
 {
     uint64_t room;
-    int fd = file_open_again(call->directory.fd, index, &room);
-    int err = fd < 0 ? fd : read_record(call, fd, index, room, payload);
-    close_end(&fd);
-    if (err != 0 && err != -EINTR) {
-        payload_fail(payload, err);
-        err = 0;
-    }
-    return err;
-}
-
-/* From the memory, where its child could write no file. */
-static void
-read_memory(struct sphttp_call *call, uint32_t index, uint64_t word,
-            struct payload *payload)
-{
     struct header header;
-    int err = pool_map(call, false);
-    if (err == 0) {
-        uint64_t at = (word & ~(uint64_t)ITEM_KIND) - IN_MEMORY;
-        pool_read(call, index, at, &header, payload);
+    int fd = file_open_again(call->directory.fd, index, &room);
+    int err = fd < 0 ? fd
+                     : read_record(call, fd, index, room, &header, payload);
+    close_end(&fd);
+    if (err == -EINTR) {
+        return err;
     }
-    else {
-        payload_fail(payload, err);
-    }
+    payload_end(call, &header, payload, err);
+    return 0;
 }
 
 /* 0; or -EINTR: Python may have signals to handle, before this item is asked for
@@ -188,7 +153,11 @@ gather_item(struct sphttp_call *call, uint32_t index)
     uint64_t word = page_item(call, index);
     int fate = fate_of(word);
     if (fate == SPHTTP_RETURNED && word >= IN_MEMORY) {
-        read_memory(call, index, word, payload);
+        /* Its child could write no file. */
+        struct header header;
+        uint64_t at = (word & ~(uint64_t)ITEM_KIND) - IN_MEMORY;
+        (void)pool_map(call, false);
+        pool_read(call, index, at, &header, payload);
     }
     else if (fate != SPHTTP_RETURNED) {
         payload->fate = fate;
@@ -218,7 +187,7 @@ gather_all(struct sphttp_call *call)
         return err;
     }
     call->host->doing = "removing the scratch directory";
-    return clear(call, true);
+    return files_clear(call, true);
 }
 
 static int

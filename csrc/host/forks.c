@@ -58,6 +58,7 @@ drop_hosts(struct sphttp_call *call)
     close_end(&call->host->heard);
     close_end(&call->host->wake[0]);
     close_end(&call->host->wake[1]);
+    feed_unshare(&call->host->feed);
     call->host->nursery_pid = 0; /* nobody here may wait for it, or kill it */
 }
 
@@ -71,6 +72,7 @@ drop_shared(struct sphttp_call *call)
     held_close(&call->directory);
     close_end(&call->host->pool_reader);
     held_close(&call->memory);
+    held_close(&call->items);
 }
 
 static void
@@ -109,22 +111,18 @@ void
 forks_enter(struct sphttp_call *call)
 {
     call->host->next_open = open_calls;
-    call->host->open_link = &open_calls;
-    if (open_calls != NULL) {
-        open_calls->host->open_link = &call->host->next_open;
-    }
     open_calls = call;
 }
 
 void
 forks_leave(struct sphttp_call *call)
 {
-    if (call->host->open_link != NULL) {
-        *call->host->open_link = call->host->next_open;
-        if (call->host->next_open != NULL) {
-            call->host->next_open->host->open_link = call->host->open_link;
-        }
-        call->host->open_link = NULL;
+    struct sphttp_call **link = &open_calls;
+    while (*link != NULL && *link != call) {
+        link = &(*link)->host->next_open;
+    }
+    if (*link == call) {
+        *link = call->host->next_open;
     }
 }
 
@@ -156,6 +154,15 @@ forks_tell_nurseries(char byte)
     }
 }
 
+void
+socket_look(struct sphttp_call *call)
+{
+    if (atomic_exchange(&call->ledger->wants, 0) != 0) {
+        (void)send(call->host->host_end, &(char){BYTE_LOOK}, 1,
+                   MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
+}
+
 pid_t
 socket_fork(struct sphttp_call *call)
 {
@@ -170,12 +177,12 @@ socket_fork(struct sphttp_call *call)
 int
 socket_open(struct sphttp_call *call)
 {
-    int ends[2], err = 0;
+    int ends[2];
     forks_lock();
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
-        err = -errno;
-    }
-    else {
+    int err = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0
+                  ? 0
+                  : -errno;
+    if (err == 0) {
         int host = call->host->host_end = above_streams(ends[0]);
         int nursery = call->nursery->given = above_streams(ends[1]);
         err = host < 0 ? host : nursery < 0 ? nursery : 0;
@@ -195,13 +202,5 @@ socket_close(struct sphttp_call *call)
     close_end(&call->host->host_end);
     close_end(&call->nursery->given);
     close_end(&call->host->nursery_fd);
-    forks_unlock();
-}
-
-void
-socket_handed_over(struct sphttp_call *call)
-{
-    forks_lock();
-    close_end(&call->nursery->given);
     forks_unlock();
 }

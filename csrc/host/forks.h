@@ -1,4 +1,5 @@
-/* What a fork of the host has to drop, and the socket between host and nursery. */
+/* What a fork of the host has to drop, and the socket between host and
+ * nursery. */
 #ifndef TEP_FORKS_H
 #define TEP_FORKS_H
 
@@ -10,8 +11,8 @@
 /* Once a process: have every fork of it drop what is of open calls. */
 void forks_watch(void);
 
-/* No fork of this process happens in between. What a fork has to drop is opened and
- * closed there. */
+/* No fork of this process happens in between. What a fork has to drop is
+ * opened and closed there. */
 void forks_lock(void);
 void forks_unlock(void);
 
@@ -19,8 +20,8 @@ void forks_unlock(void);
 void forks_enter(struct sphttp_call *call);
 void forks_leave(struct sphttp_call *call);
 
-/* Take the lock in a signal handler; forks_unlock gives it back. False: it cannot be
- * had. */
+/* Take the lock in a signal handler; forks_unlock gives it back. False: it
+ * cannot be had. */
 bool forks_lock_in_handler(void);
 
 /* Under the lock: say it to every nursery. Async-signal-safe. */
@@ -32,10 +33,11 @@ int socket_open(struct sphttp_call *call);
 /* fork(), whose child keeps what is this call's. */
 pid_t socket_fork(struct sphttp_call *call);
 
-/* The nursery has its end: close it here. */
-void socket_handed_over(struct sphttp_call *call);
-
 /* Close what is open of it, and the pidfd. */
 void socket_close(struct sphttp_call *call);
+
+/* The nursery may be asleep, and able to fork a child for what may start now: tell
+ * it, if it is. */
+void socket_look(struct sphttp_call *call);
 
 #endif

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "host/extents.h"
+#include "host/feed.h"
 #include "shared/call.h"
 
 /* What was being done when an errno came up; a constant string. */
@@ -22,7 +23,7 @@ struct host {
     int host_end;      /* of the socket; or -1 */
     bool ended;
     uint32_t nurseries_lost;
-    struct sphttp_call *next_open, **open_link; /* every open call: forks.c */
+    struct sphttp_call *next_open; /* every open call: forks.c */
     bool stops; /* with the host, at a terminal's Ctrl-Z */
 
     /* Waking up for signals: wake.c, and Python's side of it. */
@@ -57,6 +58,8 @@ struct host {
     struct block *pool_blocks; /* what has been read of it lately; or NULL */
     uint64_t pool_turn;        /* so often pool_map has been called */
     struct extents written;    /* in that memory, as far as is known */
+
+    struct feed feed; /* fed: what it takes to feed it */
 };
 
 #endif

@@ -58,7 +58,6 @@ news_descriptor(struct sphttp_call *call)
         fd = -errno;
         close_end(&host->both);
     }
-    host->both = fd < 0 ? -1 : fd;
     forks_unlock();
     return fd;
 }

@@ -10,8 +10,8 @@
 int news_open(struct sphttp_call *call);
 void news_close(struct sphttp_call *call);
 
-/* One that can be read when there is news or the nursery has a word to say; -1:
- * there is no nursery. -errno. */
+/* One that can be read when there is news or the nursery has a word to say;
+ * -1: there is no nursery. -errno. */
 int news_descriptor(struct sphttp_call *call);
 
 /* Note which items have ended since the last time; with `all`, look at

@@ -95,26 +95,15 @@ reader(const struct sphttp_call *call)
 static int
 check_written(struct sphttp_call *call, uint64_t at, uint64_t size)
 {
-    int err = at <= INT64_MAX && size <= INT64_MAX - at ? 0 : -EBADMSG;
-    if (err == 0 && !call->host->pool_sealed &&
-        extents_room(&call->host->written, at) < size) {
-        err = extents_learn(&call->host->written, reader(call), at, at + size);
+    struct extents *written = &call->host->written;
+    int err = 0;
+    if (at > INT64_MAX || size > INT64_MAX - at) {
+        return -EBADMSG;
     }
-    if (err == 0 && extents_room(&call->host->written, at) < size) {
-        err = -EBADMSG;
+    if (!call->host->pool_sealed && extents_room(written, at) < size) {
+        err = extents_learn(written, reader(call), at, at + size);
     }
-    return err;
-}
-
-/* Read so many bytes, or all that there are. How many, or -errno. */
-static ssize_t
-read_at(int fd, char *to, size_t size, uint64_t at)
-{
-    ssize_t n;
-    do {
-        n = pread(fd, to, size, (off_t)at);
-    } while (n < 0 && errno == EINTR);
-    return n < 0 ? -errno : n;
+    return err == 0 && extents_room(written, at) < size ? -EBADMSG : err;
 }
 
 /* The block that `at` is in, as it is now or was since the last pool_map. Its size
@@ -125,7 +114,10 @@ block_of(struct sphttp_call *call, uint64_t at)
     struct block *block = &call->host->pool_blocks[at / BLOCK % BLOCKS];
     at -= at % BLOCK;
     if (block->turn != call->host->pool_turn || block->at != at) {
-        ssize_t n = read_at(reader(call), block->bytes, BLOCK, at);
+        ssize_t n;
+        do {
+            n = pread(reader(call), block->bytes, BLOCK, (off_t)at);
+        } while (n < 0 && errno == EINTR);
         block->turn = call->host->pool_turn;
         block->at = at;
         block->size = n < 0 ? 0 : (size_t)n;
@@ -141,15 +133,7 @@ copy(struct sphttp_call *call, char *to, size_t size, uint64_t at)
     size_t skip = at % BLOCK, n = block->size > skip ? block->size - skip : 0;
     size_t done = n < size ? n : size;
     memcpy(to, block->bytes + skip, done);
-    while (done < size) { /* Linux reads 2 GiB at most */
-        ssize_t more = read_at(reader(call), to + done, size - done,
-                               at + done);
-        if (more <= 0) {
-            return more < 0 ? (int)more : -EBADMSG;
-        }
-        done += (size_t)more;
-    }
-    return 0;
+    return file_read(reader(call), to + done, size - done, at + done);
 }
 
 /* Copy a record: who wrote it may still do so. Read, for a mapping of what has
@@ -207,15 +191,7 @@ pool_read(struct sphttp_call *call, uint32_t index, uint64_t at,
                   ? find_record(call, index, at, header, payload)
                   : copy_record(call, index, at, header, payload);
     }
-    if (err == 0 && header->mac_size > 0) {
-        err = record_check(call, header, payload->text);
-    }
-    if (err != 0) {
-        payload_fail(payload, err);
-        return;
-    }
-    payload->fate = (int)header->status;
-    payload->size = header->length;
+    payload_end(call, header, payload, err);
 }
 
 /* --- The store ------------------------------------------------------------------- */
@@ -227,8 +203,8 @@ gather(struct sphttp_call *call, bool all)
     return pool_map(call, all);
 }
 
-/* The child of an item that was committed served others too, and what it cost is not
- * known of each; the report is not even looked at, for of many items they are
+/* A pool's child of an item that was committed served others too, and what it cost is
+ * not known of each; the report is not even looked at, for of many items they are
  * large. */
 static struct payload *
 find(struct sphttp_call *call, uint32_t index, uint64_t word,
@@ -238,13 +214,15 @@ find(struct sphttp_call *call, uint32_t index, uint64_t word,
     int fate = fate_of(word);
     sphttp_call_drop(call, index); /* the last one's */
     *payload = (struct payload){.fate = fate};
-    if (fate != SPHTTP_RETURNED && fate != SPHTTP_DISCARDED) {
-        result_of_report(call, index, result);
-        return payload;
-    }
     struct header header = {0};
     if (fate == SPHTTP_RETURNED) {
-        pool_read(call, index, word & ~(uint64_t)ITEM_KIND, &header, payload);
+        uint64_t at = word & ~(uint64_t)ITEM_KIND;
+        pool_read(call, index, at, &header, payload);
+    }
+    if (!call->plan.pool ||
+        (fate != SPHTTP_RETURNED && fate != SPHTTP_DISCARDED)) {
+        result_of_report(call, index, result);
+        return payload;
     }
     *result = (sphttp_result){
         .pid = (int)header.pid,

@@ -7,12 +7,13 @@
 
 extern const struct store pool_store;
 
-/* Before the records of items are read that have ended since the last time; with
- * `seal`, after the end: let nobody write to the memory any more, and map what has
- * been written. 0 or -errno. */
+/* Before the records of items are read that have ended since the last time;
+ * with `seal`, after the end: let nobody write to the memory any more, and map
+ * what has been written. 0 or -errno. */
 int pool_map(struct sphttp_call *call, bool seal);
 
-/* Find item `index`'s record at that place; all of `payload` and `header` is set. */
+/* Find item `index`'s record at that place; all of `payload` and `header` is
+ * set. */
 void pool_read(struct sphttp_call *call, uint32_t index, uint64_t at,
                struct header *header, struct payload *payload);
 

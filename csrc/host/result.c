@@ -32,8 +32,17 @@ fate_of(uint64_t word)
 }
 
 void
-payload_fail(struct payload *payload, int err)
+payload_end(const struct sphttp_call *call, const struct header *header,
+            struct payload *payload, int err)
 {
+    if (err == 0 && header->mac_size > 0) {
+        err = record_check(call, header, payload->text);
+    }
+    if (err == 0) {
+        payload->fate = (int)header->status;
+        payload->size = header->length;
+        return;
+    }
     free(payload->record);
     *payload = (struct payload){
         .fate = err == -EBADMSG || err == -ELOOP ? SPHTTP_TAMPERED

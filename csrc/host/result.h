@@ -5,15 +5,18 @@
 #include <stdint.h>
 
 #include "host/store.h"
+#include "shared/record.h"
 
-/* An item's fate as far as its record does not tell it; else SPHTTP_RETURNED. Of its
- * state word. */
+/* An item's fate as far as its record does not tell it; else SPHTTP_RETURNED.
+ * Of its state word. */
 int fate_of(uint64_t word);
 
 struct payload *payload_of(struct sphttp_call *call, uint32_t index);
 
-/* There is no payload: -errno, or -EBADMSG, it is not the one that was written. */
-void payload_fail(struct payload *payload, int err);
+/* A record has been read, `err` is 0: check its MAC, and take over what its header says.
+ * Else there is no payload: -errno, or -EBADMSG, it is not the one that was written. */
+void payload_end(const struct sphttp_call *call, const struct header *header,
+                 struct payload *payload, int err);
 
 /* What the nursery has noted of item `index`. */
 void result_of_report(const struct sphttp_call *call, uint32_t index,

@@ -1,5 +1,5 @@
-/* The two stores of results, as a host reads them: one interface. Where children write
- * to is in shared/store.h. */
+/* The two stores of results, as a host reads them: one interface. Where
+ * children write to is in shared/store.h. */
 #ifndef TEP_HOST_STORE_H
 #define TEP_HOST_STORE_H
 

@@ -4,7 +4,6 @@
 #include "host/terminal.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <unistd.h>
 
 #include "host/forks.h"
@@ -15,11 +14,12 @@ static unsigned int open_count; /* under the forks' lock */
 
 static void stop(int number);
 
-static struct sigaction
-handler(void (*what)(int))
+static void
+stop_by(void (*what)(int))
 {
-    return (struct sigaction){.sa_handler = what,
-                              .sa_flags = SA_RESTART | SA_ONSTACK};
+    struct sigaction action = {.sa_handler = what,
+                               .sa_flags = SA_RESTART | SA_ONSTACK};
+    (void)sigaction(SIGTSTP, &action, NULL);
 }
 
 static bool
@@ -34,21 +34,20 @@ static void
 stop(int number)
 {
     int err = errno;
-    struct sigaction by_default = handler(SIG_DFL), ours = handler(stop);
     sigset_t only, before;
     /* Held until it goes on: so no nursery is born that has not been told. */
     bool locked = forks_lock_in_handler();
     if (locked) {
         forks_tell_nurseries(BYTE_PAUSE);
     }
-    (void)sigaction(number, &by_default, NULL);
+    stop_by(SIG_DFL);
     (void)sigemptyset(&only);
     (void)sigaddset(&only, number);
     (void)raise(number);
     (void)pthread_sigmask(SIG_UNBLOCK, &only, &before); /* here it stops */
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (open_count > 0) { /* without the lock it may have become 0 */
-        (void)sigaction(number, &ours, NULL);
+        stop_by(stop);
     }
     if (locked) {
         forks_tell_nurseries(BYTE_RESUME);
@@ -60,19 +59,17 @@ stop(int number)
 void
 terminal_enter(struct sphttp_call *call)
 {
-    struct sigaction ours = handler(stop);
     call->host->stops = true;
     if (open_count++ == 0 && stops_by(SIG_DFL)) {
-        (void)sigaction(SIGTSTP, &ours, NULL);
+        stop_by(stop);
     }
 }
 
 static void
 restore(void)
 {
-    struct sigaction by_default = handler(SIG_DFL);
     if (stops_by(stop)) { /* else the host has chosen another meanwhile */
-        (void)sigaction(SIGTSTP, &by_default, NULL);
+        stop_by(SIG_DFL);
     }
 }
 

@@ -4,7 +4,8 @@
 
 #include "shared/call.h"
 
-/* Under the forks' lock: the call is open; it is over. Leaving twice is once. */
+/* Under the forks' lock: the call is open; it is over. Leaving twice is
+ * once. */
 void terminal_enter(struct sphttp_call *call);
 void terminal_leave(struct sphttp_call *call);
 

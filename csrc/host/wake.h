@@ -1,4 +1,5 @@
-/* Waking a host that waits, for a signal; stopping for a moment one that works. */
+/* Waking a host that waits, for a signal; stopping for a moment one that
+ * works. */
 #ifndef TEP_WAKE_H
 #define TEP_WAKE_H
 
@@ -18,12 +19,12 @@ bool forward_signals(struct sphttp_call *call);
 /* Python goes on waiting for this thread. */
 void turn_begin(struct sphttp_call *call);
 
-/* After `work`, in bytes that were gone through: has Python waited for so long that
- * it must be let on? */
+/* After `work`, in bytes that were gone through: has Python waited for so long
+ * that it must be let on? */
 bool turn_over(struct sphttp_call *call, uint64_t work);
 
-/* After `work`, in a function that does not hold the GIL: might Python have signals to
- * handle? */
+/* After `work`, in a function that does not hold the GIL: might Python have
+ * signals to handle? */
 bool signals_due(struct sphttp_call *call, uint64_t work);
 
 #endif

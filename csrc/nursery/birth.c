@@ -96,10 +96,8 @@ nursery_begin(struct nursery *nursery, struct sphttp_call *call)
     be_alone(call);
     nursery->self = getpid();
     nursery->host = nursery->given;
-    nursery->host_process = -1;
-    nursery->child_ends = -1;
-    nursery->pulse.fd = -1;
-    nursery->pulse_source = -1;
+    nursery->host_process = nursery->child_ends = -1;
+    nursery->pulse.fd = nursery->pulse_source = -1;
     (void)prctl(PR_SET_NAME, NURSERY_NAME);
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
     /* The children's copy of the call must not name it: they close it. */
@@ -124,7 +122,7 @@ nursery_begin(struct nursery *nursery, struct sphttp_call *call)
         return fail_call(call, TROUBLE_SIGNALFD, -fd);
     }
     nursery->child_ends = fd;
-    if (call->directory.fd < 0 && !call->plan.pool) { /* else a lost nursery's */
+    if (call->directory.fd < 0 && !call->plan.in_memory) { /* else a lost nursery's */
         fd = scratch_make(call->plan.root, call->plan.owner,
                           &call->ledger->scratch);
         if (!held_set(&call->directory, fd)) {

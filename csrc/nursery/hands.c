@@ -15,7 +15,15 @@ int64_t
 hand_give_up(struct sphttp_call *call, uint32_t hand, uint32_t item,
              uint64_t kind)
 {
-    if (item == 0 || !page_give_up(call, item - 1, hand, kind)) {
+    uint64_t number = item != 0 ? page_number(call, item - 1) : 0;
+    return hand_give_up_number(call, hand, item, number, kind);
+}
+
+int64_t
+hand_give_up_number(struct sphttp_call *call, uint32_t hand, uint32_t item,
+                    uint64_t number, uint64_t kind)
+{
+    if (item == 0 || !page_give_up(call, item - 1, number, hand, kind)) {
         return -1;
     }
     if (call->plan.pool) { /* what is noted at the fork where that is for one item */
@@ -38,6 +46,6 @@ hand_kind_of_lost(const struct sphttp_call *call, uint32_t item)
         return ITEM_CUT; /* taken in the last moment before all were killed */
     }
     bool again = stop == 0 && item != 0 && call->plan.retries > 0 &&
-                 call->nursery->lives[item - 1] < call->plan.retries;
+                 call->ledger->report[item - 1].lives < call->plan.retries;
     return again ? ITEM_FREE : ITEM_LOST;
 }

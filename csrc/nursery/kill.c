@@ -124,14 +124,19 @@ kill_children(int whom)
     return nurseries;
 }
 
-void
-kill_slots(const struct sphttp_call *call)
+bool
+kill_all(const struct sphttp_call *call, bool spare_nurseries)
 {
+    int whom = spare_nurseries ? KILL_OTHERS : KILL_OTHERS | KILL_NURSERIES;
+    if (kill_children(whom) >= 0) {
+        return true;
+    }
     for (uint32_t i = 0; i < call->plan.alive; i++) {
         if (call->ledger->living[i].pid > 0) {
             kill_with_group(call->ledger->living[i].pid);
         }
     }
+    return false;
 }
 
 bool
@@ -175,12 +180,7 @@ end_everything(struct nursery *nursery)
     close_all_but(call->directory.fd);
     for (;;) {
         int64_t waited = now_ns() - begun;
-        int whom = waited < SECOND ? KILL_OTHERS
-                                   : KILL_OTHERS | KILL_NURSERIES;
-        bool listed = kill_children(whom) >= 0;
-        if (!listed) {
-            kill_slots(call);
-        }
+        bool listed = kill_all(call, waited < SECOND);
         struct killed killed = {.call = call};
         bool left = reap_ended(note_killed, &killed);
         /* What is left may be strangers: that nobody can name, or kill. */

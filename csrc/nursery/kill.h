@@ -10,20 +10,22 @@
 #define NURSERY_NAME "tep-nursery" /* in /proc: nurseries know each other by it */
 
 /* Kill a child of this process that has not been reaped, so that the number is
- * nobody else's, with the group of that number, which only it can have made. */
+ * nobody else's, with the group of that number, which only it can have
+ * made. */
 void kill_with_group(pid_t pid);
 
-/* Kill, with its group, each child of this process that `whom` says. Returns how
- * many nurseries are left, or -errno: children cannot be listed. For a call of
- * which no more children will be forked. */
+/* Kill, with its group, each child of this process that `whom` says. Returns
+ * how many nurseries are left, or -errno: children cannot be listed. For a
+ * call of which no more children will be forked. */
 enum { KILL_NURSERIES = 1, KILL_OTHERS = 2 };
 int kill_children(int whom);
 
-/* Kill the children that we forked, with their groups: where /proc does not list
- * them. */
-void kill_slots(const struct sphttp_call *call);
+/* Kill every child, with its group; nurseries not with `spare_nurseries`. False: /proc
+ * does not list them, and only those that we forked were killed. */
+bool kill_all(const struct sphttp_call *call, bool spare_nurseries);
 
-/* May we kill none of the children that are left? They have become another user. */
+/* May we kill none of the children that are left? They have become another
+ * user. */
 bool all_are_strangers(const struct sphttp_call *call);
 
 /* Protocol A: kill everything below this process, reap it, remove the scratch

@@ -30,6 +30,7 @@ look_at(const struct nursery *nursery, uint32_t hand, int64_t now)
     int64_t born = call->ledger->living[hand / call->plan.lanes].forked_ns;
     /* In this order: of an item that is taken meanwhile the clock is younger. */
     uint32_t item = hand_item(call, hand);
+    uint64_t number = item != 0 ? page_number(call, item - 1) : 0;
     int64_t since = page_since(call, hand, born, now);
     bool runs = item != 0 && page_runs(call, item - 1, hand);
     /* What was not there the last time has begun since. */
@@ -37,9 +38,8 @@ look_at(const struct nursery *nursery, uint32_t hand, int64_t now)
         since = seen->looked;
     }
     seen->looked = now;
-    if (!call->plan.setup || since != 0) {
-        seen->ready = true; /* once it was, it is */
-    }
+    /* Once it was, it is. */
+    seen->ready = seen->ready || !call->plan.setup || since != 0;
     if (!runs) {
         seen->item = 0;
         int64_t leaving;
@@ -53,11 +53,10 @@ look_at(const struct nursery *nursery, uint32_t hand, int64_t now)
         }
         return;
     }
-    if (seen->item != item) {
-        *seen = (struct seen){.item = item,
-                              .asked = seen->asked,
-                              .looked = now,
-                              .ready = seen->ready};
+    if (seen->item != item || seen->number != number) {
+        seen->item = item;
+        seen->number = number;
+        seen->since = seen->leaving = 0;
     }
     if (seen->since == 0 && seen->ready) {
         seen->since = not_while_stopped(nursery, since != 0 ? since : now);
@@ -89,9 +88,9 @@ limits_shift(struct sphttp_call *call, int64_t ns)
 /* Give up what is in this hand, and kill its child. `item` is 1 + its index. */
 static void
 kill_item(struct sphttp_call *call, uint32_t hand, uint32_t item,
-          uint64_t kind)
+          uint64_t number, uint64_t kind)
 {
-    int64_t index = hand_give_up(call, hand, item, kind);
+    int64_t index = hand_give_up_number(call, hand, item, number, kind);
     if (index >= 0) { /* else it has just been committed */
         call->nursery->seen[hand].asked = index;
         kill_with_group(child_of(call, hand));
@@ -114,31 +113,17 @@ kill_leaver(struct sphttp_call *call, uint32_t hand)
     kill_with_group(child_of(call, hand));
 }
 
-/* When there may be something to enforce. Whatever a child begins from now on has
- * all its time before it: so until then nobody need look again. */
+/* When the time of what a hand has, or of its child's end, has run out; INT64_MAX: no
+ * clock runs. */
 static int64_t
-due(const struct nursery *nursery, int64_t now)
+end_of(const struct sphttp_call *call, uint32_t hand)
 {
-    const struct sphttp_call *call = nursery->call;
-    int64_t timeout = call->plan.timeout_ns, leave = call->plan.leave_ns;
-    int64_t next = now + (timeout != 0 && timeout < leave ? timeout : leave);
-    if (call->plan.hold && next > now + SECOND) {
-        next = now + SECOND; /* the host may wait for news that was lost */
-    }
-    for (uint32_t hand = 0; hand < call->plan.hands; hand++) {
-        const struct seen *seen = &call->nursery->seen[hand];
-        int64_t end = INT64_MAX;
-        if (seen->item != 0 && seen->since != 0 && timeout != 0) {
-            end = seen->since + timeout;
-        }
-        else if (seen->item == 0 && seen->leaving != 0) {
-            end = seen->leaving + leave;
-        }
-        if (child_of(call, hand) != 0 && end < next) {
-            next = end;
-        }
-    }
-    return next;
+    const struct seen *seen = &call->nursery->seen[hand];
+    int64_t since = seen->item != 0 ? seen->since : seen->leaving;
+    int64_t most = seen->item != 0 ? call->plan.timeout_ns
+                                   : call->plan.leave_ns;
+    return child_of(call, hand) != 0 && since != 0 && most != 0 ? since + most
+                                                                : INT64_MAX;
 }
 
 void
@@ -160,23 +145,28 @@ limits_enforce(struct nursery *nursery)
     if (nursery->due_ns != 0) {
         strays_settle(nursery);
     }
+    /* Whatever a child begins from now on has all its time before it: so until then
+     * nobody need look again. */
+    int64_t next = now + (timeout != 0 && timeout < leave ? timeout : leave);
+    if (call->plan.hold && next > now + SECOND) {
+        next = now + SECOND; /* the host may wait for news that was lost */
+    }
     for (uint32_t hand = 0; hand < call->plan.hands; hand++) {
         struct seen *seen = &call->nursery->seen[hand];
-        if (child_of(call, hand) == 0) {
-            continue;
+        int64_t end = end_of(call, hand);
+        if (end > now) {
+            next = end < next ? end : next;
         }
-        if (timeout != 0 && seen->item != 0 && seen->since != 0 &&
-            now - seen->since >= timeout) {
-            kill_item(call, hand, seen->item, ITEM_LATE);
+        else if (seen->item != 0) {
+            kill_item(call, hand, seen->item, seen->number, ITEM_LATE);
             seen->item = 0;
         }
-        else if (seen->item == 0 && seen->leaving != 0 &&
-                 now - seen->leaving >= leave) {
+        else {
             kill_leaver(call, hand);
             seen->leaving = now; /* killed is killed */
         }
     }
-    nursery->due_ns = due(nursery, now);
+    nursery->due_ns = next;
 }
 
 int64_t
@@ -197,13 +187,9 @@ limits_cut(struct sphttp_call *call, bool spare_nurseries)
     for (uint32_t hand = 0; hand < call->plan.hands; hand++) {
         uint32_t item = hand_item(call, hand);
         if (child_of(call, hand) != 0 && item != 0) {
-            kill_item(call, hand, item, ITEM_CUT);
+            kill_item(call, hand, item, page_number(call, item - 1),
+                      ITEM_CUT);
         }
     }
-    int whom = spare_nurseries ? KILL_OTHERS : KILL_OTHERS | KILL_NURSERIES;
-    if (kill_children(whom) < 0) {
-        kill_slots(call);
-        return false;
-    }
-    return true;
+    return kill_all(call, spare_nurseries);
 }

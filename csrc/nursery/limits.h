@@ -21,8 +21,8 @@ void limits_enforce(struct nursery *nursery);
 int64_t limits_next(const struct nursery *nursery);
 
 /* The call is cut short: give up what is in hand, and kill every child, with
- * what it started; nurseries below them not with `spare_nurseries`. False: /proc does
- * not say whether these were all. */
+ * what it started; nurseries below them not with `spare_nurseries`. False:
+ * /proc does not say whether these were all. */
 bool limits_cut(struct sphttp_call *call, bool spare_nurseries);
 
 #endif

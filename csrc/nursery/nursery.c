@@ -24,23 +24,6 @@
 #include "shared/pool.h"
 #include "shared/store.h"
 
-/* Note that item `index` is in that hand. */
-static void
-hand_out(struct sphttp_call *call, uint32_t index, uint32_t hand)
-{
-    call->ledger->report[index].started_ns = now_ns();
-    call->ledger->report[index].attempts++;
-    page_hand_out(call, index, hand);
-}
-
-static void
-take_back(struct sphttp_call *call, uint32_t index)
-{
-    page_free_item(call, index);
-    call->ledger->report[index].started_ns = 0;
-    call->ledger->report[index].attempts--;
-}
-
 /* A fork was refused: go on with the children there are; without any, try again
  * for a second. */
 static void
@@ -60,6 +43,8 @@ be_refused(struct nursery *nursery, int err)
         return;
     }
     nursery->starved = true;
+    /* Those who sleep take what was to be the new child's, of one that died. */
+    page_wake(nursery->call->page);
     nursery->again_ns = nursery->running > 0 ? INT64_MAX : now + 10000000;
 }
 
@@ -69,7 +54,9 @@ static bool
 fork_child(struct nursery *nursery, uint32_t index, uint32_t slot)
 {
     struct sphttp_call *call = nursery->call;
+    struct report *report = &call->ledger->report[index];
     call->child.slot = slot;
+    call->child.left = call->plan.quota != 0 ? call->plan.quota : UINT64_MAX;
     call->child.hand = slot * call->plan.lanes;
     for (uint32_t lane = 0; lane < call->plan.lanes; lane++) {
         page_clear_hand(call, call->child.hand + lane);
@@ -78,7 +65,9 @@ fork_child(struct nursery *nursery, uint32_t index, uint32_t slot)
     }
     call->ledger->living[slot].forked_ns = now_ns();
     if (!call->plan.pool) {
-        hand_out(call, index, call->child.hand);
+        report->started_ns = now_ns();
+        report->attempts++;
+        page_hand_out(call, index, call->child.hand);
     }
     nursery_expect(nursery);
     pid_t pid = bare_fork();
@@ -90,14 +79,16 @@ fork_child(struct nursery *nursery, uint32_t index, uint32_t slot)
     close_end(&call->child.pulse.fd);
     if (pid < 0) {
         if (!call->plan.pool) {
-            take_back(call, index);
+            page_free_item(call, index);
+            report->started_ns = 0;
+            report->attempts--;
         }
         be_refused(nursery, err);
         return false;
     }
     if (!call->plan.pool) {
-        call->ledger->report[index].pid = pid;
-        nursery->next = index + 1;
+        report->pid = pid;
+        nursery->next++; /* what is free below is found again */
     }
     call->ledger->living[slot].born_ns = now_ns();
     call->ledger->living[slot].pid = pid; /* last: who sees it sees the rest */
@@ -113,9 +104,37 @@ slot_left(const struct sphttp_call *call, uint32_t slot)
     bool left = false;
     for (uint32_t lane = 0; lane < call->plan.lanes; lane++) {
         uint32_t hand = slot * call->plan.lanes + lane;
-        left = left || page_set_aside(call, hand) >= 0;
+        uint64_t from;
+        left = left || page_set_aside(call, hand, &from) >= 0;
     }
     return left;
+}
+
+/* Find the next item. Is there one, and may it start? */
+static bool
+find_next(struct nursery *nursery)
+{
+    const struct sphttp_call *call = nursery->call;
+    if (call->plan.pool) {
+        nursery->next = page_next(call);
+    }
+    else if (call->plan.fed) {
+        int64_t index = page_first_free(call);
+        nursery->next = call->ledger->watermark;
+        if (index >= 0) {
+            nursery->index = (uint32_t)index;
+            nursery->next = page_number(call, nursery->index);
+        }
+    }
+    if (!call->plan.fed) {
+        /* After the loss of a nursery the next one finds gaps. */
+        while (nursery->next < call->plan.count &&
+               page_item(call, (uint32_t)nursery->next) != ITEM_FREE) {
+            nursery->next++;
+        }
+        nursery->index = (uint32_t)nursery->next;
+    }
+    return nursery->next < call->ledger->watermark;
 }
 
 /* A free slot while a child may be forked, else -1. */
@@ -131,17 +150,9 @@ slot_to_fill(struct nursery *nursery)
         nursery->running >= call->plan.alive) {
         return -1;
     }
-    if (call->plan.pool) {
-        nursery->next = page_next(call);
-    }
-    /* After the loss of a nursery the next one finds gaps. */
-    while (nursery->next < call->plan.count &&
-           page_item(call, nursery->next) != ITEM_FREE) {
-        nursery->next++;
-    }
-    bool any = nursery->next < call->plan.count &&
-               (!call->plan.hold || nursery->next < call->ledger->watermark);
-    uint32_t slot = nursery->next % call->plan.alive; /* most often the free one */
+    bool any = find_next(nursery);
+    /* Most often the free one. */
+    uint32_t slot = (uint32_t)(nursery->next % call->plan.alive);
     for (uint32_t i = 0; i < call->plan.alive; i++) {
         bool wanted = any || (call->plan.pool && slot_left(call, slot));
         if (call->ledger->living[slot].pid == 0 && wanted) {
@@ -170,10 +181,12 @@ finish_hand(struct nursery *nursery, uint32_t hand, int status,
     /* An item is begun so often and no more, unless its word was freed by a stray. */
     bool begun = report->attempts <= (uint64_t)call->plan.retries + 1;
     if (lost >= 0 && kind == ITEM_FREE) {
-        nursery->lives[index]++;
+        report->lives++;
+        page_set_again(call, hand, (uint32_t)index);
         store_remove(call, (uint32_t)index); /* half a one, or not committed */
-        if (index < nursery->next) {
-            nursery->next = (uint32_t)index;
+        uint64_t number = page_number(call, (uint32_t)index);
+        if (number < nursery->next) {
+            nursery->next = number;
         }
         return begun;
     }
@@ -184,11 +197,11 @@ finish_hand(struct nursery *nursery, uint32_t hand, int status,
     report->cpu_ns =
         (int64_t)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * SECOND +
         (int64_t)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) * 1000;
-    report->ended_ns = now_ns();
     if (!item_committed(page_item(call, (uint32_t)index)) &&
         call->plan.stop_at_failure != 0) {
         page_stop(call->page, call->plan.stop_at_failure);
     }
+    report->ended_ns = now_ns();
     (void)news_push(call, (uint32_t)index);
     return begun;
 }
@@ -213,6 +226,18 @@ note_unready(struct nursery *nursery, uint32_t slot, int status)
     page_stop(call->page, STOP_NEW);
 }
 
+/* Has a child that ended with nothing in hand taken all that it may? So many may have
+ * as the items suffice for. */
+static bool
+may_have_served(struct nursery *nursery)
+{
+    const struct sphttp_call *call = nursery->call;
+    uint64_t quota = call->plan.quota;
+    bool may = quota != 0 && nursery->served < call->ledger->watermark / quota;
+    nursery->served += may;
+    return may;
+}
+
 /* The child in `slot` has ended. */
 static void
 finish_slot(struct nursery *nursery, uint32_t slot, int status,
@@ -225,7 +250,12 @@ finish_slot(struct nursery *nursery, uint32_t slot, int status,
         uint32_t hand = slot * call->plan.lanes + lane;
         begun = finish_hand(nursery, hand, status, usage) || begun;
     }
-    nursery->fruitless = begun ? 0 : nursery->fruitless + 1;
+    if (begun) {
+        nursery->fruitless = 0;
+    }
+    else if (!may_have_served(nursery)) {
+        nursery->fruitless++;
+    }
     if (call->plan.pool) {
         news_missed(call);
     }
@@ -252,25 +282,19 @@ note_end(void *whose, pid_t pid, int status, const struct rusage *usage)
 static void
 hear_host(struct nursery *nursery)
 {
-    char byte = BYTE_LOOK;
+    char byte = BYTE_LOOK; /* the ledger says more */
     ssize_t n = recv(nursery->host, &byte, 1, MSG_DONTWAIT);
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
         end_everything(nursery);
     }
-    if (n < 0) {
-        return;
-    }
-    switch (byte) {
-    case BYTE_GOODBYE:
+    if (byte == BYTE_GOODBYE) {
         _exit(0); /* the host has removed the scratch directory */
-    case BYTE_PAUSE:
+    }
+    if (byte == BYTE_PAUSE) {
         nursery_pause(nursery);
-        break;
-    case BYTE_RESUME:
+    }
+    else if (byte == BYTE_RESUME) {
         nursery_resume(nursery);
-        break;
-    default:
-        break; /* the ledger says more */
     }
 }
 
@@ -301,16 +325,6 @@ wait_for_event(struct nursery *nursery, int64_t end)
     }
 }
 
-/* Take to heart what the page says, and write into it again what stands there for
- * children to read, should somebody have scribbled. */
-static void
-mind_page(struct nursery *nursery)
-{
-    struct sphttp_call *call = nursery->call;
-    call->ledger->stop = page_stopped(call);
-    page_mend(call);
-}
-
 /* It is all over: tell the host to look at the page. This never blocks: a host
  * that does not read must not stop what goes on here. */
 static void
@@ -332,16 +346,6 @@ nested_may_end(struct nursery *nursery)
     return now_ns() < nursery->patience_ns;
 }
 
-/* Let go of children that cannot be killed. */
-static void
-forget_strangers(struct nursery *nursery)
-{
-    for (uint32_t i = 0; i < nursery->call->plan.alive; i++) {
-        nursery->call->ledger->living[i].pid = 0;
-    }
-    nursery->running = 0;
-}
-
 /* No child can be forked now: do everything else. Returns the time, by now_ns, until
  * which the nursery may sleep. `left`: there are processes below this one. */
 static int64_t
@@ -359,10 +363,14 @@ tend(struct nursery *nursery, bool left)
         if (wait || (hope && listed) || ours) {
             return now_ns() + 5000000;
         }
-        forget_strangers(nursery);
+        /* Let go of those that cannot be killed. */
+        for (uint32_t slot = 0; slot < call->plan.alive; slot++) {
+            call->ledger->living[slot].pid = 0;
+        }
+        nursery->running = 0;
     }
     bool over = nursery->running == 0 &&
-                (stop != 0 || nursery->next >= call->plan.count ||
+                (stop != 0 || nursery->next >= call->ledger->total ||
                  strays_spent(nursery));
     if (over && stop == 0 && strays_find_forgotten(nursery)) {
         return 0;
@@ -404,16 +412,13 @@ be_child(struct sphttp_call *call, uint32_t index)
 int
 nursery_open(struct sphttp_call *call)
 {
-    size_t hands = (size_t)call->plan.alive * call->plan.lanes;
-    size_t seen = hands * sizeof(struct seen);
-    size_t lives = call->plan.count * sizeof(uint32_t);
-    struct nursery *nursery = calloc(1, sizeof(*nursery) + seen + lives);
+    size_t seen = call->plan.hands * sizeof(struct seen);
+    struct nursery *nursery = calloc(1, sizeof(*nursery) + seen);
     if (nursery == NULL) {
         return -ENOMEM;
     }
     nursery->call = call;
     nursery->given = -1;
-    nursery->lives = (uint32_t *)(nursery->seen + hands);
     call->nursery = nursery;
     return 0;
 }
@@ -425,13 +430,16 @@ nursery_run(struct sphttp_call *call)
     (void)nursery_begin(nursery, call); /* where it failed, no child is forked */
     for (;;) {
         int64_t slot = slot_to_fill(nursery);
-        uint32_t index = nursery->next;
+        uint32_t index = nursery->index;
         if (slot >= 0 && fork_child(nursery, index, (uint32_t)slot)) {
             return be_child(call, index);
         }
         bool left = reap_ended(note_end, nursery);
-        mind_page(nursery);
+        call->ledger->stop = page_stopped(call);
+        page_mend(call);
         limits_enforce(nursery); /* also while there are children to fork */
+        /* Before it looks: what the host lets start from then on, it tells. */
+        call->ledger->wants = nursery->running < call->plan.alive;
         int64_t until = slot_to_fill(nursery) >= 0 ? 0 : tend(nursery, left);
         wait_for_event(nursery, until);
     }

@@ -1,4 +1,5 @@
-/* The nursery of a call: what it knows, what its host tells it, and how it is run. */
+/* The nursery of a call: what it knows, what its host tells it, and how it is
+ * run. */
 #ifndef TEP_NURSERY_H
 #define TEP_NURSERY_H
 
@@ -22,7 +23,8 @@ enum trouble {
 
 /* A hand as the nursery has seen it, which no child can write to. */
 struct seen {
-    uint32_t item;  /* as of page_in_hand */
+    uint32_t item;  /* as of page_in_hand... */
+    uint64_t number; /* ...and that one's */
     int64_t since;  /* its clock runs since then; 0: not yet */
     int64_t leaving; /* its child is at its end since then; 0: it has items */
     int64_t looked;  /* when that was */
@@ -45,20 +47,21 @@ struct nursery {
     int64_t paused_ns; /* since when */
     int64_t resumed_ns; /* until when they had been stopped; or 0 */
     int64_t due_ns;    /* until then no clock can have run out */
-    uint32_t next;    /* no item below it is free */
+    uint64_t next;    /* no item below it is free */
+    uint32_t index;   /* its own, where a child is forked for it */
     uint32_t running; /* children */
+    uint64_t served;  /* so many may have ended for their quota */
     uint32_t fruitless; /* pool: so many children in turn have done nothing */
     bool starved;     /* no fork succeeds until a child has ended... */
     int64_t again_ns; /* ...or it is this late; */
     int64_t hungry_ns; /* since when there is not even one child; or 0 */
     bool reported;    /* the host knows that it is all over */
     int64_t patience_ns; /* until when nested nurseries are waited for; or 0 */
-    uint32_t *lives;  /* how often each item's child died, behind these: */
     struct seen seen[]; /* of each hand */
 };
 
-/* In the host, before the fork: make it, for it allocates nothing itself. The host
- * frees it. 0 or -ENOMEM. */
+/* In the host, before the fork: make it, for it allocates nothing itself. The
+ * host frees it. 0 or -ENOMEM. */
 int nursery_open(struct sphttp_call *call);
 
 /* Be the nursery: fork the children, wait for them, end this process. Returns

@@ -37,15 +37,14 @@ strays_find_forgotten(struct nursery *nursery)
     if (!call->plan.pool || strays_spent(nursery)) {
         return false;
     }
-    for (uint32_t i = 0; i < call->plan.count; i++) {
-        if (page_item(call, i) == ITEM_FREE) {
-            nursery->fruitless++;
-            nursery->next = i;
-            page_begin_anew(call, i);
-            return true;
-        }
+    int64_t index = page_first_free(call);
+    if (index >= 0) {
+        nursery->fruitless++;
+        nursery->next = page_number(call, (uint32_t)index);
+        page_begin_anew(call, nursery->next);
+        page_set_again(call, 0, (uint32_t)index); /* the ring may be wrong */
     }
-    return false;
+    return index >= 0;
 }
 
 /* Does a living child have item `index` in hand, or did it when it was killed? */
@@ -66,7 +65,7 @@ is_somebodys(const struct sphttp_call *call, uint32_t index)
 static bool
 runs_nowhere(const struct sphttp_call *call, uint32_t index, uint64_t word)
 {
-    uint32_t hand = (uint32_t)(word >> 3);
+    uint32_t hand = item_hand(word);
     uint32_t other = page_in_hand(call, hand);
     bool elsewhere = other != 0 && other != index + 1 &&
                      page_runs(call, other - 1, hand);
@@ -75,21 +74,34 @@ runs_nowhere(const struct sphttp_call *call, uint32_t index, uint64_t word)
            page_item(call, index) == word;
 }
 
+/* Does this cell still hold that item, and nobody knows how it ended? Then the host does
+ * not use the cell anew. */
+static bool
+is_held(const struct sphttp_call *call, uint32_t cell, uint64_t number)
+{
+    return number < call->ledger->watermark &&
+           page_number(call, cell) == number &&
+           call->ledger->report[cell].ended_ns == 0;
+}
+
 void
 strays_settle(struct nursery *nursery)
 {
     struct sphttp_call *call = nursery->call;
-    uint32_t end = call->plan.pool ? call->plan.count : nursery->next;
+    uint64_t end = call->plan.pool || call->plan.fed ? call->plan.count
+                                                     : nursery->next;
     if (!call->plan.tell) {
         return; /* the host looks when all is over */
     }
     for (uint32_t i = 0; i < end; i++) {
+        uint64_t number = page_number(call, i); /* before its word, and behind it */
         uint64_t word = page_item(call, i);
         uint64_t kind = word & ITEM_KIND;
         bool pools = call->plan.pool && /* it is some child's business */
                      (item_committed(word) ||
                       (kind == ITEM_RUN && !runs_nowhere(call, i, word)));
-        if (kind == ITEM_FREE || pools || is_somebodys(call, i)) {
+        if (kind == ITEM_FREE || pools || is_somebodys(call, i) ||
+            (call->plan.fed && !is_held(call, i, number))) {
             continue;
         }
         page_settle(call, i, false);

@@ -2,14 +2,14 @@
  * who may touch it:
  *
  *   call->plan     the host sets it before the fork; from then on all only read it
- *   call->page, state, hands, link, larges
+ *   call->page, state, hands, link, larges, places, order
  *                  any child may have written anything there: page.h
  *   call->ledger   host and nursery; no child has it
  *   call->host     the host: host/host.h, which no file below that wing includes
  *   call->nursery  the nursery: nursery/nursery.h, which no file below that wing
  *                  includes
  *   call->child    a child; the nursery sets what the next one begins with
- *   call->memory, bell, directory
+ *   call->memory, items, bell, directory
  *                  descriptors that all have open, and a worker may have closed */
 #ifndef TEP_CALL_H
 #define TEP_CALL_H
@@ -30,12 +30,15 @@ enum { KEY_SIZE = 32 };
 
 /* What a call is to do. */
 struct plan {
-    uint32_t count; /* of items */
+    uint32_t count; /* of items; of a fed call, of cells */
     uint32_t alive; /* children at a time */
     uint32_t lanes; /* hands of each child */
     uint32_t hands; /* of all of them */
-    bool pool; /* children take items themselves, one after another; and their
-                * results are in memory, not in files */
+    bool pool; /* children take items themselves, one after another */
+    bool fed;  /* items come while children run; cells are used anew */
+    bool in_memory; /* results are, not in files */
+    uint64_t ring;  /* fed: a number and'ed with this is its entry in the ring */
+    uint64_t quota; /* pool: items that a child takes; 0: as many as there are */
     bool setup, tell, discard;
     bool hold; /* items wait for the watermark; else all may start */
     uint32_t stop_at_failure; /* 0, STOP_NEW or STOP_ALL */
@@ -69,9 +72,13 @@ struct child {
     uint32_t slot;     /* its place among those alive */
     uint32_t hand;     /* of its own, the one that it uses */
     struct held pulse; /* it ends when the nursery does */
+    uint64_t number;   /* what words say of the item that it has */
+    uint64_t left;     /* so many more it may take */
     struct window window;
-    /* A pool child's way to sleep: page_await_watermark, or round that. */
-    bool (*await_watermark)(struct page *page, uint32_t watermark);
+    const char *items; /* fed: its view of their memory, of... */
+    uint64_t items_size; /* ...so many bytes; or NULL */
+    /* A pool child's way to sleep: page_await_turn, or round that. */
+    bool (*await_turn)(struct page *page, uint32_t turn);
 };
 
 struct sphttp_call {
@@ -80,10 +87,13 @@ struct sphttp_call {
     struct hand *hands;      /* alive * lanes of them, there too */
     _Atomic uint32_t *link;  /* tell: 1 + the item that ended before; or NULL */
     struct large *larges;    /* lanes > 1: count of them, there too */
+    struct place *places;    /* fed: count of them, there too */
+    _Atomic uint32_t *order; /* fed: ring + 1 of them, there too: cells */
     struct ledger *ledger;
     struct host *host;
     struct nursery *nursery;
     struct held memory;    /* a memory file that cannot shrink */
+    struct held items;     /* fed: a memory file that no child can write to */
     struct held bell;      /* tell: a pipe's end, to wake the host */
     struct held directory; /* the scratch directory, to whom has opened it */
     struct child child;

@@ -7,11 +7,12 @@
 
 #include "shared/call.h"
 
-/* Item `index` has ended: tell the host, if it wants to know. False: it does not hear,
- * until the nursery tells it that this child has ended. */
+/* Item `index` has ended: tell the host, if it wants to know. False: it does
+ * not hear, until the nursery tells it that this child has ended. */
 bool news_push(struct sphttp_call *call, uint32_t index);
 
-/* Wake the host, if it wants to know. False: the worker has closed the bell. */
+/* Wake the host, if it wants to know. False: the worker has closed the
+ * bell. */
 bool news_ring(const struct sphttp_call *call);
 
 /* There may be some that nobody told of: let the host look for them. */

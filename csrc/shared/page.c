@@ -3,6 +3,7 @@
 #include "shared/page.h"
 
 #include "shared/call.h"
+#include "shared/ring.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -39,9 +40,12 @@ page_open(struct sphttp_call *call)
     if (call->plan.lanes > 1) {
         call->plan.page_size += sizeof(struct large) * count;
     }
+    size_t ring = call->plan.page_size;
+    call->plan.page_size += ring_size(&call->plan);
     size_t living = (sizeof(struct ledger) + 63) / 64 * 64;
     size_t reports = living + sizeof(struct alive) * call->plan.alive;
-    call->plan.ledger_size = reports + sizeof(struct report) * count;
+    size_t numbers = reports + sizeof(struct report) * count;
+    call->plan.ledger_size = numbers + ring_ledger_size(&call->plan);
     char *page = share(call->plan.page_size);
     call->page = (void *)page;
     char *ledger = share(call->plan.ledger_size);
@@ -56,6 +60,10 @@ page_open(struct sphttp_call *call)
     call->ledger->living = (void *)(ledger + living);
     call->ledger->report = (void *)(ledger + reports);
     call->page->watermark = call->ledger->watermark = call->plan.count;
+    call->page->total = call->ledger->total = call->plan.count;
+    if (call->plan.fed) {
+        ring_open(call, page + ring, ledger + numbers);
+    }
     return 0;
 }
 
@@ -80,29 +88,66 @@ page_keep_ledger(const struct sphttp_call *call)
 
 /* --- Waking and stopping ---------------------------------------------------------- */
 
+/* Sleep, as one of those that are to be woken. */
+static long
+sleep_till(struct page *page, uint32_t turn, const struct timespec *most)
+{
+    /* First counted, then the kernel compares the turn: who raises it looks at
+     * the count afterwards. */
+    (void)atomic_fetch_add(&page->sleepers, 1);
+    long result = syscall(SYS_futex, &page->turn, FUTEX_WAIT, turn, most, NULL,
+                          0);
+    int err = errno;
+    (void)atomic_fetch_sub(&page->sleepers, 1);
+    errno = err;
+    return result;
+}
+
 bool
-page_sleep(struct page *page, uint32_t watermark, int64_t most_ns)
+page_sleep(struct page *page, uint32_t turn, int64_t most_ns)
 {
     struct timespec most = {most_ns / SECOND, most_ns % SECOND};
-    return syscall(SYS_futex, &page->watermark, FUTEX_WAIT, watermark, &most,
-                   NULL, 0) == 0 ||
+    return sleep_till(page, turn, &most) == 0 ||
            (errno != EINTR && errno != ETIMEDOUT);
 }
 
 bool
-page_await_watermark(struct page *page, uint32_t watermark)
+page_await_turn(struct page *page, uint32_t turn)
 {
-    (void)syscall(SYS_futex, &page->watermark, FUTEX_WAIT, watermark, NULL,
-                  NULL, 0);
+    (void)sleep_till(page, turn, NULL);
     return true;
 }
 
-void
-page_raise_watermark(struct page *page, uint32_t watermark)
+/* Something is another than it was: wake so many of those who wait for that. */
+static void
+wake(struct page *page, uint64_t most)
 {
-    page->watermark = watermark;
-    (void)syscall(SYS_futex, &page->watermark, FUTEX_WAKE, INT_MAX, NULL,
-                  NULL, 0);
+    (void)atomic_fetch_add(&page->turn, 1);
+    if (page->sleepers != 0) {
+        (void)syscall(SYS_futex, &page->turn, FUTEX_WAKE,
+                      most < INT_MAX ? (int)most : INT_MAX, NULL, NULL, 0);
+    }
+}
+
+void
+page_wake(struct page *page)
+{
+    wake(page, INT_MAX);
+}
+
+void
+page_raise_watermark(struct page *page, uint64_t watermark)
+{
+    uint64_t before = atomic_exchange(&page->watermark, watermark);
+    /* Not a number more: each who was woken in vain sleeps again. */
+    wake(page, watermark - before);
+}
+
+void
+page_set_total(struct page *page, uint64_t total)
+{
+    page->total = total;
+    page_wake(page);
 }
 
 void
@@ -112,12 +157,11 @@ page_stop(struct page *page, uint32_t how)
     while ((now < how || now > STOP_ALL) &&
            !atomic_compare_exchange_weak(&page->stop, &now, how)) {
     }
-    /* Those who sleep look at the word no more: give them another watermark. */
-    page_raise_watermark(page, UINT32_MAX);
+    page_wake(page);
 }
 
 void
-page_begin_anew(struct sphttp_call *call, uint32_t next)
+page_begin_anew(struct sphttp_call *call, uint64_t next)
 {
     call->page->next = next;
 }
@@ -126,7 +170,6 @@ void
 page_mend(struct sphttp_call *call)
 {
     uint32_t stop = call->ledger->stop;
-    uint32_t watermark = stop != 0 ? UINT32_MAX : call->ledger->watermark;
     uint32_t said = call->page->stop;
     if (stop != 0 && said != stop) {
         page_stop(call->page, stop);
@@ -134,8 +177,15 @@ page_mend(struct sphttp_call *call)
     else if (said > STOP_ALL) {
         (void)atomic_compare_exchange_strong(&call->page->stop, &said, stop);
     }
-    if (call->plan.hold && call->page->watermark != watermark) {
-        page_raise_watermark(call->page, watermark);
+    /* The host may raise both at this very moment, the ledger's first. */
+    uint64_t watermark = call->page->watermark;
+    if (call->plan.hold && watermark != call->ledger->watermark &&
+        atomic_compare_exchange_strong(&call->page->watermark, &watermark,
+                                       call->ledger->watermark)) {
+        page_wake(call->page);
+    }
+    if (call->plan.fed && call->page->total != call->ledger->total) {
+        page_set_total(call->page, call->ledger->total);
     }
 }
 
@@ -156,63 +206,75 @@ page_set_none_aside(struct sphttp_call *call, uint32_t hand)
 }
 
 void
+page_set_again(struct sphttp_call *call, uint32_t hand, uint32_t index)
+{
+    call->hands[hand].again = index + 1;
+}
+
+uint64_t
+page_number(const struct sphttp_call *call, uint32_t index)
+{
+    return call->plan.fed ? call->ledger->number[index] : index;
+}
+
+/* What its state word says of its number. */
+static uint64_t
+mark_of(const struct sphttp_call *call, uint32_t index)
+{
+    return call->plan.fed ? call->ledger->number[index] : 0;
+}
+
+void
 page_free_item(struct sphttp_call *call, uint32_t index)
 {
-    call->state[index] = ITEM_FREE;
+    call->state[index] = item_free(mark_of(call, index));
 }
 
 void
 page_hand_out(struct sphttp_call *call, uint32_t index, uint32_t hand)
 {
-    call->state[index] = item_running(hand);
+    call->child.number = mark_of(call, index); /* of the child that is forked */
+    call->state[index] = item_taken(hand, call->child.number);
 }
 
-/* A state word, if it is one; else ITEM_LOST. */
+/* The state word of item `index`, if it is one; else ITEM_LOST. */
 static uint64_t
-plausible(const struct sphttp_call *call, uint64_t word)
+plausible(const struct sphttp_call *call, uint32_t index, uint64_t word)
 {
-    uint64_t rest = word & ~(uint64_t)ITEM_KIND;
-    bool possible = rest == 0;
-    switch (word & ITEM_KIND) {
-    case ITEM_RUN:
-        possible = rest >> 3 < (uint64_t)call->plan.hands;
-        break;
-    case ITEM_DONE: /* who reads the record sees whether there is one */
-        possible = true;
-        break;
-    case ITEM_DISCARDED:
-        possible = rest == 0 && call->plan.discard;
-        break;
-    case ITEM_UNWRITTEN:
-        possible = rest >> 3 > 0 && rest >> 3 <= MOST_ERRNO;
-        break;
-    default:
-        break;
-    }
+    uint64_t kind = word & ITEM_KIND, above = word >> 3;
+    uint64_t mark = mark_of(call, index);
+    bool possible =
+        kind == ITEM_FREE        ? word == item_free(mark)
+        : kind == ITEM_RUN       ? item_hand(word) < call->plan.hands &&
+                                 word == item_taken(item_hand(word), mark)
+        : kind == ITEM_UNWRITTEN ? above - 1 < MOST_ERRNO
+        : kind == ITEM_DISCARDED ? above == 0 && call->plan.discard
+                                 : kind == ITEM_DONE || above == 0;
+    /* Who reads the record of ITEM_DONE sees whether there is one. */
     return possible ? word : ITEM_LOST;
 }
 
-/* As page_runs says it, of this word of item `index`. */
+/* As page_runs says it, of this word of item `index` if that has this mark. */
 static bool
-runs(const struct sphttp_call *call, uint64_t word, uint32_t hand)
+runs(const struct sphttp_call *call, uint32_t index, uint64_t mark,
+     uint64_t word, uint32_t hand)
 {
-    return call->plan.pool ? word == item_running(hand)
-                      : !item_committed(plausible(call, word)) &&
-                            word != ITEM_LATE && word != ITEM_CUT;
+    return call->plan.pool ? word == item_taken(hand, mark)
+                           : !item_committed(plausible(call, index, word)) &&
+                                 word != ITEM_LATE && word != ITEM_CUT;
 }
 
 bool
 page_runs(const struct sphttp_call *call, uint32_t index, uint32_t hand)
 {
-    return runs(call, call->state[index], hand);
+    return runs(call, index, mark_of(call, index), call->state[index], hand);
 }
 
 int64_t
 page_find(const struct sphttp_call *call, uint32_t hand)
 {
-    uint64_t running = item_running(hand);
     for (uint32_t i = 0; call->plan.pool && i < call->plan.count; i++) {
-        if (call->state[i] == running) {
+        if (page_runs(call, i, hand)) {
             return i;
         }
     }
@@ -220,11 +282,15 @@ page_find(const struct sphttp_call *call, uint32_t hand)
 }
 
 bool
-page_give_up(struct sphttp_call *call, uint32_t index, uint32_t hand,
-             uint64_t kind)
+page_give_up(struct sphttp_call *call, uint32_t index, uint64_t number,
+             uint32_t hand, uint64_t kind)
 {
     uint64_t word = call->state[index];
-    while (runs(call, word, hand)) {
+    uint64_t mark = call->plan.fed ? number : 0;
+    if (kind == ITEM_FREE) {
+        kind = item_free(mark);
+    }
+    while (runs(call, index, mark, word, hand)) {
         if (atomic_compare_exchange_weak(&call->state[index], &word, kind)) {
             return true;
         }
@@ -236,7 +302,8 @@ void
 page_settle(struct sphttp_call *call, uint32_t index, bool also_free)
 {
     uint64_t word = call->state[index];
-    if ((word & ITEM_KIND) == ITEM_RUN || (word == ITEM_FREE && also_free)) {
+    uint64_t kind = word & ITEM_KIND;
+    if (kind == ITEM_RUN || (kind == ITEM_FREE && also_free)) {
         /* This fails where its child commits at this very moment. */
         (void)atomic_compare_exchange_strong(&call->state[index], &word,
                                              ITEM_LOST);
@@ -253,11 +320,30 @@ page_stopped(const struct sphttp_call *call)
     return said > STOP_ALL || said < seen ? seen : said;
 }
 
-uint32_t
+uint64_t
 page_next(const struct sphttp_call *call)
 {
-    uint32_t next = call->page->next;
-    return next < call->plan.count ? next : call->plan.count;
+    uint64_t next = call->page->next;
+    uint64_t end = call->plan.fed ? (uint64_t)call->ledger->watermark
+                                  : call->plan.count;
+    return next < end ? next : end;
+}
+
+int64_t
+page_first_free(const struct sphttp_call *call)
+{
+    int64_t first = -1;
+    for (uint32_t i = 0; i < call->plan.count; i++) {
+        if ((page_item(call, i) & ITEM_KIND) == ITEM_FREE &&
+            (first < 0 ||
+             page_number(call, i) < page_number(call, (uint32_t)first))) {
+            first = i;
+            if (!call->plan.fed) {
+                break;
+            }
+        }
+    }
+    return first;
 }
 
 uint64_t
@@ -267,7 +353,7 @@ page_item(const struct sphttp_call *call, uint32_t index)
     if (index == call->plan.count && page_stopped(call) == 0) {
         return ITEM_FREE;
     }
-    return plausible(call, call->state[index]);
+    return plausible(call, index, call->state[index]);
 }
 
 uint32_t
@@ -300,15 +386,26 @@ page_leaving(const struct sphttp_call *call, uint32_t hand, int64_t born,
 }
 
 int64_t
-page_set_aside(const struct sphttp_call *call, uint32_t hand)
+page_set_aside(const struct sphttp_call *call, uint32_t hand, uint64_t *from)
 {
-    uint32_t from = call->hands[hand].from, to = call->hands[hand].to;
-    if (to > call->plan.count) {
+    uint64_t begin = call->hands[hand].from, to = call->hands[hand].to;
+    uint32_t again = call->hands[hand].again;
+    *from = begin;
+    if (again != 0 && again <= call->plan.count &&
+        (call->state[again - 1] & ITEM_KIND) == ITEM_FREE) {
+        return (int64_t)again - 1;
+    }
+    bool fed = call->plan.fed;
+    if (!fed && to > call->plan.count) {
         return -1;
     }
-    for (uint32_t i = from; i < to && i - from < RUN_LENGTH; i++) {
-        if (call->state[i] == ITEM_FREE) {
-            return i;
+    for (uint64_t i = begin; i < to && i - begin < RUN_LENGTH; i++) {
+        int64_t index = fed                           ? ring_find(call, i)
+                        : call->state[i] == ITEM_FREE ? (int64_t)i
+                                                      : -1;
+        if (index >= 0) {
+            *from = i;
+            return index;
         }
     }
     return -1;
@@ -335,7 +432,7 @@ page_take_missed(struct sphttp_call *call)
 }
 
 uint64_t
-page_bytes(const struct sphttp_call *call)
+sphttp_call_bytes(const sphttp_call *call)
 {
     uint64_t bytes = call->page->bytes;
     return bytes <= INT64_MAX ? bytes : 0;

@@ -19,8 +19,8 @@ struct sphttp_call;
 
 /* An item's state word: a kind, and above it the hand that it is in, where its
  * record is, or the errno for want of one: one word, so that a child writes to
- * one place. Whoever moves it out of ITEM_RUN, by compare and swap, decides: the
- * child that commits, or the one that gives the item up. */
+ * one place. Whoever moves it out of ITEM_RUN, by compare and swap, decides:
+ * the child that commits, or the one that gives the item up. */
 enum {
     ITEM_FREE = 0,
     ITEM_RUN = 1,
@@ -42,10 +42,31 @@ item_committed(uint64_t word)
            kind == ITEM_UNWRITTEN;
 }
 
+/* Where cells are used anew, these two say which item it is, too: all of its number,
+ * or the low half. Elsewhere they say 0. */
+static inline uint64_t
+item_free(uint64_t number)
+{
+    return ITEM_FREE | number << 3;
+}
+
+static inline uint64_t
+item_taken(uint32_t hand, uint64_t number)
+{
+    return ITEM_RUN | (uint64_t)hand << 3 | number << 32;
+}
+
 static inline uint64_t
 item_running(uint32_t hand)
 {
-    return ITEM_RUN | (uint64_t)hand << 3;
+    return item_taken(hand, 0);
+}
+
+/* The hand of one that is ITEM_RUN. */
+static inline uint32_t
+item_hand(uint64_t word)
+{
+    return (uint32_t)word >> 3;
 }
 
 static inline uint64_t
@@ -54,8 +75,8 @@ item_unwritten(int error)
     return ITEM_UNWRITTEN | (uint64_t)(uint32_t)error << 3;
 }
 
-/* With ITEM_DONE in a call that is no pool: the record is in the call's memory,
- * and its offset, a multiple of 8, stands above this. */
+/* With ITEM_DONE in a call that is no pool: the record is in the call's
+ * memory, and its offset, a multiple of 8, stands above this. */
 enum { IN_MEMORY = 8 };
 
 /* What a stop word says. */
@@ -64,12 +85,15 @@ enum {
     STOP_ALL = 2  /* and what runs is killed */
 };
 
-/* --- What children may write ------------------------------------------------ */
+/* --- What children may write ----------------------------------------------- */
 
 struct page {
     _Atomic uint32_t stop;      /* 0, STOP_NEW or STOP_ALL */
-    _Atomic uint32_t next;      /* pool: items from here on are nobody's */
-    _Atomic uint32_t watermark; /* of a held call: items from here on must wait */
+    _Atomic uint32_t turn;      /* +1 at whatever a sleeping child waits for */
+    _Atomic uint32_t sleepers;  /* so many sleep; who is killed then stays counted */
+    _Atomic uint64_t watermark; /* of a held call: items from here on must wait */
+    _Atomic uint64_t total;     /* so many items there will be */
+    _Alignas(64) _Atomic uint64_t next; /* pool: items from here on are nobody's */
     _Atomic uint32_t news;      /* 1 + the last item that has ended; see link */
     _Atomic uint32_t missed;    /* there may be some that are not told of */
     _Atomic uint32_t surveyed;  /* files: those from here on may be large */
@@ -84,6 +108,12 @@ struct large {
     _Atomic uint32_t index;
 };
 
+/* Where a fed item lies in the memory of the items. */
+struct place {
+    _Atomic uint64_t at, size; /* bytes; or'ed to the second: ITEM_PICKLED */
+};
+#define ITEM_PICKLED (UINT64_C(1) << 63)
+
 /* What a child has in hand, and which items of a pool have been set aside for
  * it. A child has as many hands as the call has lanes, one or more: hand
  * `slot * lanes` and the next. On a cache line of its own: each child writes
@@ -91,19 +121,23 @@ struct large {
 struct hand {
     _Alignas(64) _Atomic int64_t since_ns; /* 0: its clock does not run yet */
     _Atomic uint32_t item; /* 1 + its index; 0: it has not taken one yet */
-    _Atomic uint32_t from, to; /* a hint: those that are free are anybody's */
+    _Atomic uint32_t again; /* 1 + the index of one whose child died; or 0 */
+    _Atomic uint64_t from, to; /* a hint: those that are free are anybody's */
     _Atomic uint32_t leaving;  /* enum sphttp_leaving; 0: it has items */
     _Atomic int64_t leaving_ns; /* since when */
 };
 
-/* --- What no child has ---------------------------------------------------------- */
+/* --- What no child has ----------------------------------------------------- */
 
-/* What the nursery knows of an item's child; of a pool's only where it died. */
+/* What the nursery knows of an item's child; of a pool's only where it
+ * died. */
 struct report {
     int32_t pid;
     int32_t wait_status;
     uint32_t attempts;
-    int64_t started_ns, ended_ns, cpu_ns, max_rss;
+    uint32_t lives; /* so often its child died, and it was tried again */
+    int64_t started_ns, cpu_ns, max_rss;
+    _Atomic int64_t ended_ns; /* the last that the nursery does with an item */
 };
 
 /* A child that is alive. */
@@ -122,7 +156,9 @@ struct remark {
 struct ledger {
     _Atomic uint32_t stop;      /* the strongest that the nursery has seen */
     _Atomic uint32_t overdue;   /* stopped at the deadline */
-    _Atomic uint32_t watermark; /* of a held call: as the host has set it */
+    _Atomic uint32_t wants;     /* the nursery sleeps, and could fork a child */
+    _Atomic uint64_t watermark; /* of a held call: as the host has set it */
+    _Atomic uint64_t total;     /* likewise */
     _Atomic int32_t error;      /* errno of the nursery, and... */
     _Atomic int32_t trouble;    /* ...what it could not do, of enum trouble */
     struct scratch scratch; /* the scratch directory, as far as there is one */
@@ -130,9 +166,11 @@ struct ledger {
     struct remark overstayed; /* the first that was killed at its end */
     struct alive *living;    /* alive of them, behind this */
     struct report *report;   /* count + 1 of them, there too */
+    /* Of a fed call, and there too: whose each of the count cells is. */
+    _Atomic uint64_t *number;
 };
 
-/* --- All of it -------------------------------------------------------------------- */
+/* --- All of it ------------------------------------------------------------- */
 
 /* Lay both out, for a call that knows its numbers. 0 or -errno. */
 int page_open(struct sphttp_call *call);
@@ -143,27 +181,34 @@ void page_close(struct sphttp_call *call);
 /* In the nursery: no child shall have the ledger. */
 void page_keep_ledger(const struct sphttp_call *call);
 
-/* Let the items below `watermark` of a held call be taken: wake the children that
- * wait for that. */
-void page_raise_watermark(struct page *page, uint32_t watermark);
+/* Let the items below `watermark` of a held call be taken: wake as many children as
+ * that lets begin one. */
+void page_raise_watermark(struct page *page, uint64_t watermark);
 
-/* Sleep until the watermark is another than `watermark`, or somebody else has a reason
- * to wake this child: true. Gives up after so long, or when a signal arrives. */
-bool page_sleep(struct page *page, uint32_t watermark, int64_t most_ns);
+/* So many items there will be: wake all who may wait for more. */
+void page_set_total(struct page *page, uint64_t total);
 
-/* Sleep until the watermark is another than `watermark`, or something wakes this
- * child. Always true. */
-bool page_await_watermark(struct page *page, uint32_t watermark);
+/* Let all who sleep look again. */
+void page_wake(struct page *page);
 
-/* Write the stop word: begin no new item; at STOP_ALL, let the nursery kill what runs.
- * A child does so when its item failed, or gave a Break or a Kill; the nursery when
- * a child has died, at the deadline, and when it cannot go on. */
+/* Sleep until `turn` is another than that of the page, which was read before whatever
+ * made this child sleep: true. Gives up after so long, or when a signal arrives. */
+bool page_sleep(struct page *page, uint32_t turn, int64_t most_ns);
+
+/* The same for as long as it takes. Always true. */
+bool page_await_turn(struct page *page, uint32_t turn);
+
+/* Write the stop word: begin no new item; at STOP_ALL, let the nursery kill
+ * what runs. A child does so when its item failed, or gave a Break or a Kill;
+ * the nursery when a child has died, at the deadline, and when it cannot go
+ * on. */
 void page_stop(struct page *page, uint32_t how);
 
 /* Pool: items from `next` on are nobody's. */
-void page_begin_anew(struct sphttp_call *call, uint32_t next);
+void page_begin_anew(struct sphttp_call *call, uint64_t next);
 
-/* Write into it again what children read there, should somebody have scribbled. */
+/* Write into it again what children read there, should somebody have
+ * scribbled. */
 void page_mend(struct sphttp_call *call);
 
 /* Empty a hand, for a new child. */
@@ -172,25 +217,29 @@ void page_clear_hand(struct sphttp_call *call, uint32_t hand);
 /* Nothing is set aside for it. */
 void page_set_none_aside(struct sphttp_call *call, uint32_t hand);
 
+/* Item `index` is to be tried again: first by who has this hand next. */
+void page_set_again(struct sphttp_call *call, uint32_t hand, uint32_t index);
+
 /* Item `index` is free, or in that hand. */
 void page_free_item(struct sphttp_call *call, uint32_t index);
 void page_hand_out(struct sphttp_call *call, uint32_t index, uint32_t hand);
 
-/* Move item `index`, if page_runs, to another kind. False: it does not run. */
-bool page_give_up(struct sphttp_call *call, uint32_t index, uint32_t hand,
-                  uint64_t kind);
+/* Move item `index`, if it still is that number and page_runs, to another kind.
+ * False: it does not run. */
+bool page_give_up(struct sphttp_call *call, uint32_t index, uint64_t number,
+                  uint32_t hand, uint64_t kind);
 
-/* Has that hand item `index`, and is not through with it? Of a call that is no pool
- * the nursery knows who has it: whatever a stray has made of its word, there it
- * runs until it is committed or given up. */
+/* Has that hand item `index`, and is not through with it? Of a call that is no
+ * pool the nursery knows who has it: whatever a stray has made of its word,
+ * there it runs until it is committed or given up. */
 bool page_runs(const struct sphttp_call *call, uint32_t index, uint32_t hand);
 
-/* Pool: the first item that says that it is in that hand, whatever the hand says; or
- * -1. */
+/* Pool: the first item that says that it is in that hand, whatever the hand
+ * says; or -1. */
 int64_t page_find(const struct sphttp_call *call, uint32_t hand);
 
-/* No child is left that could have item `index` in hand: where its word says that one
- * has, or with `also_free` that one may, it is ITEM_LOST. */
+/* No child is left that could have item `index` in hand: where its word says
+ * that one has, or with `also_free` that one may, it is ITEM_LOST. */
 void page_settle(struct sphttp_call *call, uint32_t index, bool also_free);
 
 /* The getters. */
@@ -198,11 +247,17 @@ void page_settle(struct sphttp_call *call, uint32_t index, bool also_free);
 /* 0, STOP_NEW or STOP_ALL: what a child has said, or the nursery. */
 uint32_t page_stopped(const struct sphttp_call *call);
 
-/* From 0 to the count. */
-uint32_t page_next(const struct sphttp_call *call);
+/* The number of item `index`; of a cell that holds none, UINT64_MAX. */
+uint64_t page_number(const struct sphttp_call *call, uint32_t index);
 
-/* The state word of item `index`, or of the call itself, `count`: with a hand that
- * there is, an errno, any offset of a record; else ITEM_LOST. */
+/* The free item of the lowest number; -1. */
+int64_t page_first_free(const struct sphttp_call *call);
+
+/* From 0 to the count, or to the watermark of a fed call. */
+uint64_t page_next(const struct sphttp_call *call);
+
+/* The state word of item `index`, or of the call itself, `count`: with a hand
+ * that there is, an errno, any offset of a record; else ITEM_LOST. */
 uint64_t page_item(const struct sphttp_call *call, uint32_t index);
 
 /* 1 + the index of an item that there is, or 0. */
@@ -212,22 +267,21 @@ uint32_t page_in_hand(const struct sphttp_call *call, uint32_t hand);
 int64_t page_since(const struct sphttp_call *call, uint32_t hand,
                    int64_t born, int64_t now);
 
-/* What the child of this hand does at its end, of enum sphttp_leaving; 0: it does not
- * say. `*since`: since when, from `born` to `now`; else 0. */
+/* What the child of this hand does at its end, of enum sphttp_leaving; 0: it
+ * does not say. `*since`: since when, from `born` to `now`; else 0. */
 int page_leaving(const struct sphttp_call *call, uint32_t hand, int64_t born,
                  int64_t now, int64_t *since);
 
-/* The first free item of those set aside for a hand, RUN_LENGTH at most; -1. */
+/* The first free item of those set aside for a hand, RUN_LENGTH at most, with where
+ * these begin from then on; -1. */
 enum { RUN_LENGTH = 64 };
-int64_t page_set_aside(const struct sphttp_call *call, uint32_t hand);
+int64_t page_set_aside(const struct sphttp_call *call, uint32_t hand,
+                       uint64_t *from);
 
-/* The list of items that have ended since the last time, beginning with the last:
- * 1 + the first's index, and what follows it. 0: none. */
+/* The list of items that have ended since the last time, beginning with the
+ * last: 1 + the first's index, and what follows it. 0: none. */
 uint32_t page_take_news(struct sphttp_call *call);
 uint32_t page_link(const struct sphttp_call *call, uint32_t index);
 bool page_take_missed(struct sphttp_call *call);
-
-/* Bytes of files: from 0 to INT64_MAX. */
-uint64_t page_bytes(const struct sphttp_call *call);
 
 #endif

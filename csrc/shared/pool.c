@@ -120,10 +120,8 @@ next_free(struct sphttp_call *call, uint64_t size, uint64_t *at)
     return -EAGAIN;
 }
 
-/* Have the kernel find memory for [from, to); whoever's it is, what is in it
- * stays. 0 or -errno, and then none was found. */
-static int
-back(int fd, uint64_t from, uint64_t to)
+int
+pool_back(int fd, uint64_t from, uint64_t to)
 {
     int err = record_fits(to);
     if (err != 0 || from >= to) {
@@ -157,7 +155,8 @@ take_bytes(struct sphttp_call *call, uint64_t size)
         if (err == 0) {
             /* Not again, where another child was quicker with less: the kernel
              * would empty each page. */
-            err = back(call->memory.fd, at > backed ? at : backed, at + size);
+            err = pool_back(call->memory.fd, at > backed ? at : backed,
+                            at + size);
             backed = at + size;
         }
         uint64_t used = at;

@@ -20,6 +20,10 @@ void pool_enter(struct sphttp_call *call);
 /* Is this process such a child itself, not one that it has forked? */
 bool pool_entered(const struct sphttp_call *call);
 
+/* Have the kernel find memory for [from, to) of a memory file; whoever's it is, what
+ * is in it stays. 0, or -errno and none was found; -EFBIG: past RLIMIT_FSIZE. */
+int pool_back(int fd, uint64_t from, uint64_t to);
+
 /* In a child: put a record there, its header first. Its offset, a multiple of 8, or
  * -errno. */
 int64_t pool_write(struct sphttp_call *call, const struct iovec parts[3]);

@@ -1,4 +1,5 @@
-/* One record: how it is made, and what the host makes sure of before it believes it. */
+/* One record: how it is made, and what the host makes sure of before it
+ * believes it. */
 #ifndef TEP_RECORD_H
 #define TEP_RECORD_H
 
@@ -33,8 +34,8 @@ bool record_plausible(const struct header *header, uint32_t index,
 int record_check(const struct sphttp_call *call, const struct header *header,
                  const char *payload);
 
-/* May a file end there? 0, or -EFBIG by RLIMIT_FSIZE: who tries is sent SIGXFSZ,
- * and may die of it. */
+/* May a file end there? 0, or -EFBIG by RLIMIT_FSIZE: who tries is sent
+ * SIGXFSZ, and may die of it. */
 int record_fits(uint64_t end);
 
 #endif

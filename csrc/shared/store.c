@@ -33,7 +33,7 @@ store_write(struct sphttp_call *call, struct header *header,
         {mac, header->mac_size},
     };
     uint64_t kind = ITEM_DONE;
-    if (!call->plan.pool) {
+    if (!call->plan.in_memory) {
         place = write_to_file(call, parts);
         /* A child that has become another user may not write files there, and one
          * that has closed the directory cannot. */

@@ -1,6 +1,6 @@
-/* Where results are kept, as children and the nursery see it: each in a file of the
- * scratch directory; or a pool's in its memory, and there also what a child may write
- * to no file. How a host reads both is in host/store.h. */
+/* Where results are kept, as children and the nursery see it: each in a file
+ * of the scratch directory; or a pool's in its memory, and there also what a
+ * child may write to no file. How a host reads both is in host/store.h. */
 #ifndef TEP_STORE_H
 #define TEP_STORE_H
 
@@ -8,12 +8,13 @@
 
 #include "shared/record.h"
 
-/* In a child: write a record. Its item's state from then on: ITEM_DONE with its
- * place, or ITEM_UNWRITTEN. */
+/* In a child: write a record. Its item's state from then on: ITEM_DONE with
+ * its place, or ITEM_UNWRITTEN. */
 uint64_t store_write(struct sphttp_call *call, struct header *header,
                      const void *payload);
 
-/* The path of the scratch directory, in host and nursery. Async-signal-safe. */
+/* The path of the scratch directory, in host and nursery.
+ * Async-signal-safe. */
 void store_path(const struct sphttp_call *call, char path[SCRATCH_SIZE]);
 
 /* Forget what was written of item `index`. Async-signal-safe. */

@@ -6,7 +6,6 @@ import argparse
 import importlib.util
 import os
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 from tep_parallel._command import sums
@@ -141,7 +140,8 @@ def _digests(paths: list[str], key: bytes, options: argparse.Namespace) -> Diges
         )
     for place in others:
         if paths[place] == STANDARD_INPUT:
-            digests.insert(place, _digest_of_standard_input(key, options.algorithm))
+            outcome = _of_standard_input(key, options.algorithm)
+            digests.insert(place, outcome.error or str(outcome.result))
         else:
             digests.insert(place, ValueError("no file's name has a NUL in it"))
     return digests
@@ -157,18 +157,24 @@ def _progress() -> Progress | bool | None:
     return True if watched and importlib.util.find_spec("tqdm") is not None else None
 
 
-def _digest_of_standard_input(key: bytes, algorithm: str) -> str | BaseException:
-    import hashlib
-    import hmac
+def _of_standard_input(key: bytes, algorithm: str) -> Outcome[str]:
+    """The Outcome of standard input, which only this process can read."""
 
-    state: Any = hashlib.sha256() if algorithm == "sha256" else hmac.new(key, digestmod="sha256")
-    try:
-        for piece in standard_input():
-            state.update(piece)
-    except OSError as error:
-        return OSError(error.errno, f"standard input: {error.strerror}", STANDARD_INPUT)
-    digits: str = state.hexdigest()
-    return digits
+    def digest(name: str) -> str:
+        import hashlib
+        import hmac
+
+        state: Any = (
+            hashlib.sha256() if algorithm == "sha256" else hmac.new(key, digestmod="sha256")
+        )
+        try:
+            for piece in standard_input():
+                state.update(piece)
+        except OSError as error:
+            raise OSError(error.errno, f"standard input: {error.strerror}", name) from error
+        return str(state.hexdigest())
+
+    return Parallel(digest, in_processes=0).outcomes([STANDARD_INPUT])[0]
 
 
 def _outcomes(paths: list[str], key: bytes, options: argparse.Namespace) -> list[Outcome[str]]:
@@ -180,22 +186,10 @@ def _outcomes(paths: list[str], key: bytes, options: argparse.Namespace) -> list
         found = iter(fan_out.outcomes([path for path in paths if path != STANDARD_INPUT]))
     outcomes = []
     for place, path in enumerate(paths):
-        if path == STANDARD_INPUT:
-            started = time.monotonic()
-            digest = _digest_of_standard_input(key, options.algorithm)
-            fields: dict[str, Any] = {
-                "result": digest if isinstance(digest, str) else None,
-                "error": None if isinstance(digest, str) else digest,
-                "pid": os.getpid(),
-                "attempts": 1,
-                "started": started,
-                "seconds": time.monotonic() - started,
-            }
-        else:
-            outcome = next(found)
-            fields = {name: getattr(outcome, name) for name in Outcome.__slots__}
-            del fields["index"], fields["item"]
-        outcomes.append(Outcome(place, path, **fields))
+        here = path == STANDARD_INPUT
+        outcome = _of_standard_input(key, options.algorithm) if here else next(found)
+        fields: dict[str, Any] = {name: getattr(outcome, name) for name in Outcome.__slots__}
+        outcomes.append(Outcome(**{**fields, "index": place}))
     return outcomes
 
 

@@ -40,10 +40,10 @@ def run(arguments: list[str]) -> int:
         if printer.out is None:  # the shell's >&-
             printer.complain("standard output is closed")
             return _ITEM_FAILED
-        command: Callable[[argparse.Namespace, Printer], int] = options.run
+        command: Callable[[argparse.Namespace, Printer], bool] = options.run
         if options.in_processes is None:
             options.in_processes = _usable()
-        status = command(options, printer)
+        well = command(options, printer)
         printer.flush()
     except WrongUsageError as error:
         printer.complain(str(error))
@@ -58,7 +58,7 @@ def run(arguments: list[str]) -> int:
         return _ITEM_FAILED
     finally:
         printer.close()
-    return status
+    return _ALL_WELL if well else _ITEM_FAILED
 
 
 class _Parser(argparse.ArgumentParser):
@@ -85,7 +85,7 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
         " or a backslash is escaped as sha256sum does.",
         epilog="example: tep-parallel digest --key-file secret.key /etc/hosts /etc/passwd",
     )
-    digest.set_defaults(run=_digest)
+    digest.set_defaults(run=digest_command.run)
     digest_command.add_arguments(digest)
 
     map_ = commands.add_parser(
@@ -146,11 +146,7 @@ def _count(text: str) -> int:
     return count
 
 
-def _digest(options: argparse.Namespace, printer: Printer) -> int:
-    return _ALL_WELL if digest_command.run(options, printer) else _ITEM_FAILED
-
-
-def _map(options: argparse.Namespace, printer: Printer) -> int:
+def _map(options: argparse.Namespace, printer: Printer) -> bool:
     if not options.words:
         msg = "map: MODULE:NAME is missing (tep-parallel map --help tells more)"
         raise WrongUsageError(msg)
@@ -171,8 +167,7 @@ def _map(options: argparse.Namespace, printer: Printer) -> int:
         printer.complain(f"{target}: {warning.message}")
     with asking_the_system():
         outcomes = fan_out.outcomes(items)
-    well = printer.outcomes(outcomes, as_json=options.json)
-    return _ALL_WELL if well else _ITEM_FAILED
+    return printer.outcomes(outcomes, as_json=options.json)
 
 
 def _worker(target: str) -> ParallelWorker | Process:

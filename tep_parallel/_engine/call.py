@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 # cffi makes a function when somebody first asks for it: here, so that no child has to.
 commit: Callable[[Any, int, int, bytes, int], int] = lib.sphttp_child_commit
 commit_text: Callable[[Any, int, int], int] = lib.py_child_commit_text
-work: Callable[[Any, int, int, int, bool, int], int] = lib.py_child_work
+work: Callable[[Any, int, int, int, int, bool, int], int] = lib.py_child_work
+item_of: Callable[[Any, int, int], int] = lib.py_child_item
 raised_idle: Callable[[int], None] = lib.py_child_raised
 setup_done: Callable[[Any], None] = lib.sphttp_child_begin
 fail_call: Callable[[Any, int, bytes, int], NoReturn] = lib.sphttp_child_fail
@@ -211,8 +212,9 @@ def _leave() -> NoReturn:
 
 def _gevents_waiter() -> Callable[[int], None] | None:
     """How to wait for a descriptor with gevent; None if gevent has not patched the host."""
-    if "gevent.monkey" not in sys.modules:
-        return None
-    from tep_parallel._engine import gevent
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey is None or not monkey.is_module_patched("select"):
+        return None  # the caller expects to block
+    from tep_parallel._engine.gevent import Waiter
 
-    return gevent.waiter()
+    return Waiter()

@@ -46,13 +46,15 @@ _after_failure = ending.after_failure
 
 # A plain tuple: to unpack a NamedTuple would cost a child more. Its parts: the standard input
 # of a child (None: its own is left alone); what it calls first; the worker's function; the items;
-# what it calls last; whether more items may follow the first; whether results are dropped; what
-# results travel as (None: text); whether an exception may travel as a pickle.
+# the id of what unpickles items (0: they are inherited); what it calls last; whether more items
+# may follow the first; whether results are dropped; what results travel as (None: text); whether
+# an exception may travel as a pickle.
 Prepared = tuple[
     TextIOWrapper | None,
     list[Callable[[], object]],
     Process,
-    list[Any],
+    Any,
+    int,
     Callable[[], object] | None,
     bool,
     bool,
@@ -67,7 +69,7 @@ def serve(handle: object, event: Any, prepared: Prepared) -> NoReturn:
     `handle` is that of its call; `event` has the index of its first item.
     """
     try:
-        stdin, steps, process, items, teardown, pool, discard, codec, rebuild = prepared
+        stdin, steps, process, items, loads, teardown, pool, discard, codec, rebuild = prepared
         try:
             set_wakeup_fd(-1)  # the host's, or the call's
             counting.forked_by = handle
@@ -83,7 +85,7 @@ def serve(handle: object, event: Any, prepared: Prepared) -> NoReturn:
             try:
                 if pool and codec is None:
                     # C takes items and commits texts; it comes back when there is more to do.
-                    index = work(handle, index, id(process), id(items), discard, id(box))
+                    index = work(handle, index, id(process), id(items), loads, discard, id(box))
                     if index < 0:
                         break
                     result, error_in_c = box

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import Any, NamedTuple
 
 from tep_parallel._engine.native import ffi, lib
@@ -17,7 +16,7 @@ class Job(NamedTuple):
     Attributes:
         paths: The files' names, with a NUL behind each.
         key: Of HMAC; None: SHA-256 without a key.
-        kernel: The name of the code that computes SHA-256; empty: the fastest.
+        kernel: The name of the SHA-256 routine; empty: the fastest.
     """
 
     paths: bytes
@@ -28,13 +27,9 @@ class Job(NamedTuple):
 def joined(paths: list[Any]) -> bytes | None:
     """The names as the system knows them, with a NUL behind each; None: one is no such name."""
     try:
-        text: str | None = "\0".join(paths)  # this is so fast that trying it costs nothing
-    except TypeError:
-        text = None  # some are bytes or os.PathLike
-    try:
-        if text is not None:
-            names = text.encode(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())
-        else:
+        try:
+            names = os.fsencode("\0".join(paths))  # this is so fast that trying it costs nothing
+        except TypeError:  # some are bytes or os.PathLike
             names = b"\0".join(map(os.fsencode, paths))
     except (TypeError, UnicodeEncodeError):
         return None
@@ -44,10 +39,10 @@ def joined(paths: list[Any]) -> bytes | None:
 
 
 def wanted_kernel() -> bytes:
-    """The name of the kernel that the environment asks for; empty if it asks for none.
+    """The name of the SHA-256 routine that the environment asks for; empty if it asks for none.
 
     Raises:
-        ValueError: This processor has no kernel of that name.
+        ValueError: This processor has no SHA-256 routine of that name.
     """
     wanted = os.environ.get(_KERNEL, "")
     name = os.fsencode(wanted)

@@ -72,7 +72,10 @@ class Ended:
             if error is not None:
                 failures.append((index, item, error))
         if every or (not failures and not self.break_values):
-            failures += [(one.index, one.item, _error_of(one)) for one in map(self._one, unended)]
+            outcomes = map(self._one, unended)
+            failures += [
+                (one.index, one.item, one.error) for one in outcomes if one.error is not None
+            ]
         # The caller's frame holds this object: an error that is raised from there must not be
         # within its reach, or the two keep each other.
         self._known.clear()
@@ -92,11 +95,6 @@ class Ended:
             assert self._finder is not None
             outcome = self._finder.outcome(index, (self._values[index], None))
         return outcome
-
-
-def _error_of(outcome: Outcome[Any]) -> BaseException:
-    assert outcome.error is not None
-    return outcome.error
 
 
 def values_of(ended: Ended) -> Any:

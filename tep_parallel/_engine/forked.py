@@ -36,6 +36,8 @@ def opened(plan: Plan) -> Call:
     call = Call(len(plan.items), alive=alive, how=_how(plan), root=root, running=plan.running)
     if options.timeout or options.deadline or options.retries:
         call.limit(options.timeout, options.deadline, options.retries)
+    if plan.pool and options.max_items is not None:
+        lib.sphttp_call_quota(call.handle, options.max_items)
     return call
 
 
@@ -106,7 +108,8 @@ def _how(plan: Plan) -> int:
         lib.SPHTTP_LANES: in_c and plan.options.timeout is None,
         lib.SPHTTP_LINGER: not in_c and (plan.pool or teardown is not None),
         lib.SPHTTP_SETUP: setup is not None,
-        lib.SPHTTP_TELL: plan.options.watched,
+        lib.SPHTTP_TELL: plan.fed or plan.options.watched,
+        lib.SPHTTP_FED: plan.fed,
         lib.SPHTTP_DISCARD: plan.discard,
     }
     return sum(flag for flag, wanted in flags.items() if wanted)

@@ -81,11 +81,10 @@ class Finder:
         seen = status >= 0 and not self._plan.pool
         # A child of a pool serves other items too: its end belongs to the item it died with.
         if seen or (status >= 0 and result.fate in _ENDED_BY):
-            exit_code, signal = (
-                (None, os.WTERMSIG(status))
-                if os.WIFSIGNALED(status)
-                else (os.WEXITSTATUS(status), None)
-            )
+            if os.WIFSIGNALED(status):
+                signal = os.WTERMSIG(status)
+            else:
+                exit_code = os.WEXITSTATUS(status)
         return Outcome(
             index,
             item,

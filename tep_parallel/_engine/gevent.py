@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import os
-import sys
 from collections.abc import Callable
 from functools import partial
 from types import TracebackType
@@ -23,19 +22,8 @@ from greenlet import getcurrent, gettrace, greenlet, settrace
 Trace = Callable[[str, Any], object]
 
 
-def waiter() -> Callable[[int], None] | None:
-    """Just before the fork: a function that waits for a descriptor while other greenlets run.
-
-    None: gevent has not patched the host, so that the caller expects to block.
-    """
-    monkey = sys.modules.get("gevent.monkey")
-    if monkey is None or not monkey.is_module_patched("select"):
-        return None
-    return _Waiter()
-
-
-class _Waiter:
-    """Waits for a descriptor.
+class Waiter:
+    """A function that waits for a descriptor while other greenlets run; made before the fork.
 
     From its making until it waits, no child can run the host's loop. At-fork hooks run before
     destroy_hub, and some of them wait, which would run the loop.
@@ -104,7 +92,7 @@ class _Left(hubs.Hub):  # type: ignore[misc]
 
 
 def destroy_hub() -> None:
-    """In a child: put a hub of its own in the place of the host's.
+    """In a child: put a new hub in the place of the hub of the host.
 
     A hub ends only if something switches to it. But the host's hub is in the middle of its
     loop, and would go on with greenlets of the host. So nothing ever switches to it again.

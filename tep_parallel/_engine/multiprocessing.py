@@ -17,7 +17,9 @@ _util: Any = util
 
 
 def enter(host: int, slot: int) -> None:
-    """In a child: become a process of multiprocessing, which has nothing of the host's to end.
+    """In a child: become a process of multiprocessing that has nothing of the host to end.
+
+    The finalizers are dropped first: they would run when the objects go to which they belong.
 
     Source: BaseProcess._bootstrap in CPython's multiprocessing/process.py.
 
@@ -25,13 +27,6 @@ def enter(host: int, slot: int) -> None:
         host: The host's pid.
         slot: This child's number among the living children.
     """
-    _drop(host, slot)
-    _util._run_after_forkers()
-
-
-def _drop(host: int, slot: int) -> None:
-    """Forget what is the host's. The finalizers come first: they would run when the objects
-    go to which they belong."""
     _util._finalizer_registry.clear()
     _util._exiting = False
     _process._children = set()
@@ -45,6 +40,7 @@ def _drop(host: int, slot: int) -> None:
     with contextlib.suppress(OSError):  # no pidfd_open: the child then has no parent process
         # The descriptor is readable when the host has ended. The child's end closes it.
         _process._parent_process = _process._ParentProcess(name, host, os.pidfd_open(host))
+    _util._run_after_forkers()
 
 
 def finish() -> None:

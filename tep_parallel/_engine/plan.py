@@ -33,6 +33,11 @@ class Plan(NamedTuple):
     known: Collection[Any] | None = None
 
     @property
+    def fed(self) -> bool:
+        """Whether items come while the call is under way."""
+        return self.numbers is not None
+
+    @property
     def pool(self) -> bool:
         """Whether a child may serve several items."""
         return self.options.pool

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import gc
 import os
+import pickle
 import signal
 import sys
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from tep_parallel._engine import streams
-from tep_parallel._engine.call import setup_done, slot
+from tep_parallel._engine.call import item_of, setup_done, slot
 from tep_parallel._engine.child import Prepared
+from tep_parallel._engine.native import fail
 from tep_parallel._engine.plan import Plan
 from tep_parallel._worker import process_of, setup_and_teardown_of
 
@@ -20,14 +23,35 @@ from tep_parallel._worker import process_of, setup_and_teardown_of
 _FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT)
 
 
+class Sent:
+    """The items of a fed call, as its children find them: each by its cell."""
+
+    def __init__(self, handle: object) -> None:
+        self._handle = handle
+        self._box: list[Any] = [None]
+
+    def __getitem__(self, cell: int) -> Any:
+        """The item in `cell`.
+
+        Raises:
+            OSError: It cannot be read.
+            Exception: What unpickling it raised.
+        """
+        kind = item_of(self._handle, cell, id(self._box))
+        if kind < 0:
+            fail(kind, "reading an item")
+        item, self._box[0] = self._box[0], None
+        return pickle.loads(item) if kind else item  # noqa: S301  # the host has made it
+
+
 def prepare(handle: object, plan: Plan) -> Prepared:
     """In the host, before the fork: find out all that can be found out for the children.
 
     These are the steps that need Python. The nursery does those that need none.
     """
     options = plan.options
-    # With callbacks, the host runs code of the caller's between this and a fork.
-    streams.prepare_writers(handle, renew=options.watched)
+    # The host may run code of the caller's between this and a fork.
+    streams.prepare_writers(handle, renew=options.watched or plan.fed)
     steps: list[Callable[[], object]] = []
     for number in _FAULTS:
         if callable(signal.getsignal(number)):
@@ -54,7 +78,8 @@ def prepare(handle: object, plan: Plan) -> Prepared:
         streams.prepare_stdin(),
         steps,
         process_of(plan.worker),
-        plan.items,
+        Sent(handle) if plan.fed else plan.items,
+        id(pickle.loads) if plan.fed else 0,
         teardown,
         plan.pool,
         plan.discard,

@@ -27,7 +27,7 @@ from tep_parallel._engine.native import lib
 
 _in_child: Callable[[Any], int] = lib.sphttp_call_in_child
 
-# A stream of the host's, and the functions that renew it and all streams below it.
+# A stream of the host, and the functions that renew it and all streams below it.
 _Known = list[tuple[object, list[Renewal]]]
 # The calls whose children renew their streams, by their handles.
 _calls: dict[weakref.ref[Any], _Known] = {}

@@ -15,14 +15,12 @@ class UnderWay(Results):
     @property
     def bytes_read(self) -> int:
         """How many bytes of files have been read so far. Needs SPHTTP_TELL."""
-        read: int = lib.sphttp_call_bytes(self.handle)
-        return read
+        return int(lib.sphttp_call_bytes(self.handle))
 
     @property
     def hands(self) -> int:
         """How many items the children may process at one time, all together."""
-        hands: int = lib.sphttp_call_hands(self.handle)
-        return hands
+        return int(lib.sphttp_call_hands(self.handle))
 
     def allow(self, mark: int) -> None:
         """Let the items below `mark` start. If this is never called, all may."""

@@ -1,0 +1,72 @@
+/* The cells of a fed call. An item is in a cell from when it is fed until its result
+ * has been fetched; cells are allotted as they become free, for one slow item must
+ * not stop the rest. So an item's place in the input, its number, does not say
+ * where it is. A ring says that: entry `number` modulo its size. An entry is written
+ * over only once its item has begun; then nobody looks for it by its number. */
+#include "shared/ring.h"
+
+/* A power of two, and not less than there are cells. */
+static uint64_t
+entries(const struct plan *plan)
+{
+    return plan->ring + 1;
+}
+
+size_t
+ring_size(const struct plan *plan)
+{
+    return plan->fed ? sizeof(struct place) * plan->count +
+                           sizeof(uint32_t) * entries(plan)
+                     : 0;
+}
+
+size_t
+ring_ledger_size(const struct plan *plan)
+{
+    /* One more, for the call itself: its number is 0, as in every call. */
+    return plan->fed ? sizeof(uint64_t) * ((size_t)plan->count + 1) : 0;
+}
+
+void
+ring_open(struct sphttp_call *call, char *page, char *ledger)
+{
+    call->places = (void *)page;
+    call->order = (void *)(page + sizeof(struct place) * call->plan.count);
+    call->ledger->number = (void *)ledger;
+    for (uint32_t cell = 0; cell < call->plan.count; cell++) {
+        ring_release(call, cell);
+    }
+    call->page->watermark = call->ledger->watermark = 0;
+    call->page->total = call->ledger->total = UINT64_MAX;
+}
+
+void
+ring_feed(struct sphttp_call *call, uint32_t cell, uint64_t number,
+          uint64_t at, uint64_t size)
+{
+    call->places[cell].at = at;
+    call->places[cell].size = size;
+    call->order[number & call->plan.ring] = cell;
+    /* First the number: the nursery believes no word of another. From its state
+     * on the item may be taken; the watermark is what makes children look. */
+    call->ledger->number[cell] = number;
+    call->state[cell] = item_free(number);
+    call->ledger->watermark = number + 1;
+    page_raise_watermark(call->page, number + 1);
+}
+
+void
+ring_release(struct sphttp_call *call, uint32_t cell)
+{
+    call->ledger->number[cell] = UINT64_MAX;
+    call->state[cell] = ITEM_LOST; /* it is settled */
+}
+
+int64_t
+ring_find(const struct sphttp_call *call, uint64_t number)
+{
+    uint32_t cell = call->order[number & call->plan.ring];
+    return cell < call->plan.count && call->state[cell] == item_free(number)
+               ? (int64_t)cell
+               : -1;
+}

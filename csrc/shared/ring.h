@@ -1,0 +1,28 @@
+/* The cells of a fed call, and the ring by which children find an item's cell. */
+#ifndef TEP_RING_H
+#define TEP_RING_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shared/call.h"
+
+/* Bytes of the page, and of the ledger, that they need; of no fed call 0. */
+size_t ring_size(const struct plan *plan);
+size_t ring_ledger_size(const struct plan *plan);
+
+/* Lay them out there. No cell holds an item. */
+void ring_open(struct sphttp_call *call, char *page, char *ledger);
+
+/* In the host: put item `number`, which lies at that place, into a cell that holds
+ * none; and let it be taken. */
+void ring_feed(struct sphttp_call *call, uint32_t cell, uint64_t number,
+               uint64_t at, uint64_t size);
+
+/* In the host: the cell holds none. */
+void ring_release(struct sphttp_call *call, uint32_t cell);
+
+/* The cell of item `number`, if that is free; -1. */
+int64_t ring_find(const struct sphttp_call *call, uint64_t number);
+
+#endif
