@@ -243,7 +243,9 @@ def test_with_kill_what_runs_is_killed(shape: Shape) -> None:
         return item
 
     began = time.monotonic()
-    given, error = until_raised(Parallel(process, on_error="kill", **shape).imap_processes("01"))
+    given, error = until_raised(
+        Parallel(process, on_error="kill", **shape).imap_processes(["0", "1"])
+    )
     assert (given, type(error)) == ([], ValueError)
     assert time.monotonic() - began < 10
 
@@ -558,7 +560,7 @@ def test_abort_in_a_signal_handler_ends_the_call() -> None:
     signal.setitimer(signal.ITIMER_REAL, 0.2)
     try:
         with pytest.raises(AbortedError):
-            next(parallel.imap_processes("ab"))
+            next(parallel.imap_processes(["a", "b"]))
         signal.setitimer(signal.ITIMER_REAL, 0.2)
         with pytest.raises(AbortedError):
             parallel.map_processes(["a", "b"])

@@ -11,6 +11,7 @@ from tep_parallel._engine.call import Call
 from tep_parallel._engine.ended import first_of
 from tep_parallel._engine.flow import Flow
 from tep_parallel._engine.plan import Plan
+from tep_parallel._errors import DeadWorkerError
 from tep_parallel._outcome import Outcome
 
 
@@ -38,6 +39,7 @@ class Handing(Flow):
         self._cells: dict[int, int] = {}
         # The numbers of those that can be handed out now; None: in input order.
         self._ready: deque[int] | None = None if ordered else deque()
+        self._late: list[int] = []  # those that are handed out at the end
         self._next = 0  # in input order
 
     @property
@@ -92,8 +94,14 @@ class Handing(Flow):
 
     def _as_completed(self, ready: deque[int]) -> Iterator[Outcome[Any]]:
         while ready and not self._call.aborted:
-            self._left -= 1
-            yield self._take(ready.popleft())
+            number = ready.popleft()
+            outcome = self._take(number)
+            if outcome.ok or not self._call.stopping:
+                self._left -= 1
+                yield outcome
+            else:  # a setup that failed has failed an item, too: then no more than that is said
+                self._known[number] = outcome
+                self._late.append(number)
 
     def _in_order(self) -> Iterator[Any]:
         """Results up to the first failure. That is raised at the end."""
@@ -128,7 +136,9 @@ class Handing(Flow):
     def conclude(self) -> Iterator[Any]:
         """Hand out what is left, and raise what concerns the call as a whole."""
         unended = self._settle()
-        order = sorted({*self._cells, *self._known}) if self._ready is None else self._ready
+        order = sorted({*self._cells, *self._known})
+        if self._ready is not None:
+            order = [*self._late, *self._ready]
         outcomes = deque(map(self._take, order))
         if self.aborted or self._call.overdue:
             self._raise_cut(
@@ -170,10 +180,11 @@ class Handing(Flow):
 
     def _is_told(self, outcome: Outcome[Any], unended: set[int], *, failed: bool) -> bool:
         """Whether as_completed tells of an item: not of those that a Break, or a failure of the
-        call, has kept from being begun."""
+        call, has kept from being begun, or has ended."""
         if self._finder.break_values:
             return outcome.attempts > 0
-        return not failed or outcome.index not in unended
+        lost = outcome.index in unended or isinstance(outcome.error, DeadWorkerError)
+        return not failed or not lost
 
 
 def _raise_first(outcomes: deque[Outcome[Any]], unended: set[int]) -> None:
