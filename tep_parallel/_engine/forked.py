@@ -77,7 +77,7 @@ def _under_way(call: Call, flow: Flow) -> Steps:
             flow.start()
             if flow.is_idle:
                 break
-            if flow.has_ready:
+            if flow.has_ready and not call.aborted:
                 continue
             kind = yield WORD
             for index in call.fresh():
