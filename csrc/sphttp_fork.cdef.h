@@ -155,6 +155,10 @@ int py_call_run(sphttp_call *call, sphttp_event *event);
  * they did; -1: there is none yet. After the end, all are told of. */
 int64_t sphttp_call_next(sphttp_call *call);
 
+/* Would py_call_run return at once, or are there items that sphttp_call_next would
+ * tell of? It asks the kernel for nothing. */
+int sphttp_call_ready(const sphttp_call *call);
+
 /* Will no new item start? */
 int sphttp_call_stopping(const sphttp_call *call);
 

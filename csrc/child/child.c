@@ -59,7 +59,7 @@ child_commit(struct sphttp_call *call, uint32_t index, int status,
         (void)kill(getppid(), SIGCHLD); /* it looks at the page then */
     }
     if (call->plan.pool) {
-        call->child.stripped = !news_push(call, index) ||
+        call->child.stripped = !news_tell(call) ||
                                state == item_unwritten(EBADF) ||
                                call->child.stripped;
     }

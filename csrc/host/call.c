@@ -256,13 +256,14 @@ call_fork(struct sphttp_call *call)
 static sphttp_event
 wait_for_word(struct sphttp_call *call)
 {
+    bool told = call->plan.tell && page_rung(call); /* the bell may lag behind */
     struct pollfd fds[] = {
         {.fd = call->host->host_end, .events = POLLIN},
         {.fd = call->host->wake[0], .events = POLLIN},
         {.fd = call->host->heard, .events = POLLIN},
     };
     for (;;) {
-        if (poll(fds, 3, -1) < 0) {
+        if (poll(fds, 3, told ? 0 : -1) < 0) {
             if (errno != EINTR) {
                 return event_of(-errno);
             }
@@ -285,7 +286,7 @@ wait_for_word(struct sphttp_call *call)
             (void)forward_signals(call);
             return (sphttp_event){.kind = SPHTTP_SIGNALS};
         }
-        if (fds[2].revents != 0) {
+        if (fds[2].revents != 0 || told) {
             char rings[64];
             (void)read(call->host->heard, rings, sizeof(rings));
             return (sphttp_event){.kind = SPHTTP_NEWS};
@@ -306,7 +307,6 @@ nursery_lost(struct sphttp_call *call)
     await_orphans(call);
     int err = files_take_over(call);
     call->host->nurseries_lost++;
-    page_begin_anew(call, 0); /* what was set aside for them is free again */
     bool left = false;
     for (uint32_t i = 0; i < call->plan.count; i++) {
         left = left || page_item(call, i) == ITEM_FREE;
@@ -318,8 +318,9 @@ nursery_lost(struct sphttp_call *call)
     }
     /* The host may be what the next one waits for: it hears of those that are
      * lost, and lets others start. */
-    news_drain(call, true);
-    news_missed(call);
+    news_drain(call, SPHTTP_FORK_AGAIN);
+    news_tell_again(call);
+    page_begin_anew(call, 0); /* what was set aside for them is free again */
     call->host->doing = "reading the scratch directory";
     sphttp_event event = event_of(err);
     event.kind = err == 0 ? SPHTTP_FORK_AGAIN : event.kind;
@@ -393,7 +394,7 @@ call_finish(struct sphttp_call *call)
     if (err != 0) {
         return event_of(err);
     }
-    news_drain(call, event.kind == SPHTTP_ENDED);
+    news_drain(call, event.kind);
     call->host->gathering = event.kind;
     return gather(call);
 }

@@ -13,6 +13,13 @@
 /* What was being done when an errno came up; a constant string. */
 typedef const char *doing_t;
 
+/* An item that has ended. */
+struct fresh {
+    int64_t ended_ns; /* as far as is known; or 0 */
+    uint64_t number;
+    uint32_t index;
+};
+
 struct host {
     doing_t doing;
 
@@ -36,9 +43,11 @@ struct host {
     /* Items that have ended: news.c. */
     int heard;       /* tell: the bell's other end; or -1 */
     int both;        /* tell: an epoll of socket and bell; or -1 */
-    bool *known;     /* tell: which items are among... */
-    uint32_t *fresh; /* ...those that have ended, in that order... */
-    uint32_t fresh_from, fresh_to; /* ...and these are yet to be told of */
+    uint64_t begun_to; /* tell: of the items below it that have begun... */
+    uint64_t *begun;   /* ...these had not ended when it last looked */
+    uint32_t begun_count;
+    struct fresh *fresh; /* tell: those that have ended, in that order... */
+    uint32_t fresh_from, fresh_to; /* ...of which these are yet to be told of */
 
     /* Results: store.h. */
     const struct store *store;

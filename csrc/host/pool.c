@@ -152,11 +152,10 @@ copy(struct sphttp_call *call, char *to, size_t size, uint64_t at)
     return 0;
 }
 
-/* Copy a record: who wrote it may still do so. Read, for a mapping of what has
- * become a hole meanwhile would fill it. 0, -EBADMSG or -errno. */
+/* Copy what a record begins with. 0, -EBADMSG or -errno. */
 static int
-copy_record(struct sphttp_call *call, uint32_t index, uint64_t at,
-            struct header *header, struct payload *payload)
+copy_header(struct sphttp_call *call, uint32_t index, uint64_t at,
+            struct header *header)
 {
     if (call->host->pool_blocks == NULL) {
         call->host->pool_blocks = calloc(BLOCKS, sizeof(struct block));
@@ -165,8 +164,19 @@ copy_record(struct sphttp_call *call, uint32_t index, uint64_t at,
         }
     }
     int err = copy(call, (char *)header, sizeof(*header), at);
-    if (err != 0 || !record_plausible(header, index, INT64_MAX)) {
-        return err != 0 ? err : -EBADMSG;
+    return err == 0 && !record_plausible(header, index, INT64_MAX) ? -EBADMSG
+                                                                   : err;
+}
+
+/* Copy a record: who wrote it may still do so. Read, for a mapping of what has
+ * become a hole meanwhile would fill it. 0, -EBADMSG or -errno. */
+static int
+copy_record(struct sphttp_call *call, uint32_t index, uint64_t at,
+            struct header *header, struct payload *payload)
+{
+    int err = copy_header(call, index, at, header);
+    if (err != 0) {
+        return err;
     }
     size_t size = header->length + header->mac_size;
     err = check_written(call, at, sizeof(*header) + size);
@@ -220,6 +230,22 @@ pool_read(struct sphttp_call *call, uint32_t index, uint64_t at,
 
 /* --- The store ------------------------------------------------------------------- */
 
+static void
+see_ends(struct sphttp_call *call, struct fresh *fresh, uint32_t count)
+{
+    call->host->pool_turn++;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t index = fresh[i].index;
+        uint64_t word = page_item(call, index);
+        uint64_t at = word & ~(uint64_t)ITEM_KIND;
+        struct header header;
+        bool there = fate_of(word) == SPHTTP_RETURNED &&
+                     copy_header(call, index, at, &header) == 0;
+        fresh[i].ended_ns = there ? header.ended_ns
+                                  : call->ledger->report[index].ended_ns;
+    }
+}
+
 static int
 gather(struct sphttp_call *call, bool all)
 {
@@ -259,4 +285,4 @@ find(struct sphttp_call *call, uint32_t index, uint64_t word,
     return payload;
 }
 
-const struct store pool_store = {gather, find};
+const struct store pool_store = {see_ends, gather, find};

@@ -17,7 +17,12 @@ struct payload {
     int fate, error;
 };
 
+struct fresh;
 struct store {
+    /* Note of so many items that have ended when they did, as far as they say so. */
+    void (*see_ends)(struct sphttp_call *call, struct fresh *fresh,
+                     uint32_t count);
+
     /* Gather the results of the items that have ended and were not yet told of; with
      * `all`, after the end, of every item, and leave nothing behind. 0, -errno; or
      * -EINTR: Python may have signals to handle, and then it goes on from there. */

@@ -189,7 +189,6 @@ finish_hand(struct nursery *nursery, uint32_t hand, int status,
         call->plan.stop_at_failure != 0) {
         page_stop(call->page, call->plan.stop_at_failure);
     }
-    (void)news_push(call, (uint32_t)index);
     return begun;
 }
 
@@ -226,9 +225,7 @@ finish_slot(struct nursery *nursery, uint32_t slot, int status,
         begun = finish_hand(nursery, hand, status, usage) || begun;
     }
     nursery->fruitless = begun ? 0 : nursery->fruitless + 1;
-    if (call->plan.pool) {
-        news_missed(call);
-    }
+    news_tell_again(call);
     /* Reaped: from now on the number may be anybody's. */
     call->ledger->living[slot].pid = 0;
     nursery->running--;
@@ -318,6 +315,7 @@ tell_host(struct nursery *nursery)
 {
     nursery->reported = true;
     strays_settle_all(nursery);
+    page_set_rung(nursery->call, true); /* the socket wakes it */
     (void)send(nursery->host, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 

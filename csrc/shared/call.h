@@ -2,7 +2,7 @@
  * who may touch it:
  *
  *   call->plan     the host sets it before the fork; from then on all only read it
- *   call->page, state, hands, link, larges
+ *   call->page, state, hands, larges
  *                  any child may have written anything there: page.h
  *   call->ledger   host and nursery; no child has it
  *   call->host     the host: host/host.h, which no file below that wing includes
@@ -78,7 +78,6 @@ struct sphttp_call {
     struct page *page;
     _Atomic uint64_t *state; /* count + 1 of them, behind the page */
     struct hand *hands;      /* alive * lanes of them, there too */
-    _Atomic uint32_t *link;  /* tell: 1 + the item that ended before; or NULL */
     struct large *larges;    /* lanes > 1: count of them, there too */
     struct ledger *ledger;
     struct host *host;

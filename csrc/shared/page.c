@@ -32,9 +32,7 @@ page_open(struct sphttp_call *call)
                                 call->plan.lanes;
     /* One more than there are items: the call itself. */
     size_t count = (size_t)call->plan.count + 1;
-    size_t links = states + sizeof(uint64_t) * count;
-    size_t larges = links + (call->plan.tell ? sizeof(uint32_t) * count : 0);
-    larges = (larges + 7) / 8 * 8;
+    size_t larges = states + sizeof(uint64_t) * count;
     call->plan.page_size = larges;
     if (call->plan.lanes > 1) {
         call->plan.page_size += sizeof(struct large) * count;
@@ -51,7 +49,6 @@ page_open(struct sphttp_call *call)
     }
     call->hands = (void *)(page + hands);
     call->state = (void *)(page + states);
-    call->link = call->plan.tell ? (void *)(page + links) : NULL;
     call->larges = call->plan.lanes > 1 ? (void *)(page + larges) : NULL;
     call->ledger->living = (void *)(ledger + living);
     call->ledger->report = (void *)(ledger + reports);
@@ -314,24 +311,16 @@ page_set_aside(const struct sphttp_call *call, uint32_t hand)
     return -1;
 }
 
-uint32_t
-page_take_news(struct sphttp_call *call)
-{
-    uint32_t item = atomic_exchange(&call->page->news, 0);
-    return item <= call->plan.count ? item : 0;
-}
-
-uint32_t
-page_link(const struct sphttp_call *call, uint32_t index)
-{
-    uint32_t item = call->link[index];
-    return item <= call->plan.count ? item : 0;
-}
-
 bool
-page_take_missed(struct sphttp_call *call)
+page_rung(const struct sphttp_call *call)
 {
-    return atomic_exchange(&call->page->missed, 0) != 0;
+    return call->page->rung != 0;
+}
+
+void
+page_set_rung(const struct sphttp_call *call, bool rung)
+{
+    call->page->rung = rung;
 }
 
 uint64_t

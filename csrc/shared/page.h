@@ -70,8 +70,7 @@ struct page {
     _Atomic uint32_t stop;      /* 0, STOP_NEW or STOP_ALL */
     _Atomic uint32_t next;      /* pool: items from here on are nobody's */
     _Atomic uint32_t watermark; /* of a held call: items from here on must wait */
-    _Atomic uint32_t news;      /* 1 + the last item that has ended; see link */
-    _Atomic uint32_t missed;    /* there may be some that are not told of */
+    _Atomic uint32_t rung;      /* items have ended since the host looked */
     _Atomic uint32_t surveyed;  /* files: those from here on may be large */
     _Atomic uint32_t large;     /* so many are */
     _Atomic uint64_t used;      /* pool: bytes of its memory handed out */
@@ -221,11 +220,9 @@ int page_leaving(const struct sphttp_call *call, uint32_t hand, int64_t born,
 enum { RUN_LENGTH = 64 };
 int64_t page_set_aside(const struct sphttp_call *call, uint32_t hand);
 
-/* The list of items that have ended since the last time, beginning with the last:
- * 1 + the first's index, and what follows it. 0: none. */
-uint32_t page_take_news(struct sphttp_call *call);
-uint32_t page_link(const struct sphttp_call *call, uint32_t index);
-bool page_take_missed(struct sphttp_call *call);
+/* Have items ended since the host has last looked? And say so, or that it looks. */
+bool page_rung(const struct sphttp_call *call);
+void page_set_rung(const struct sphttp_call *call, bool rung);
 
 /* Bytes of files: from 0 to INT64_MAX. */
 uint64_t page_bytes(const struct sphttp_call *call);
