@@ -227,6 +227,12 @@ call_fork(struct sphttp_call *call)
     if (err != 0) {
         return event_of(err);
     }
+    /* Now: whoever aborts it from here on shuts the socket. */
+    if (call->ledger->aborted != 0) {
+        socket_close(call);
+        return (sphttp_event){.kind = SPHTTP_STARTED};
+    }
+    call->host->dismissed_ns = 0;
     /* No signal may arrive in a child before it is one. */
     sigset_t all;
     (void)sigfillset(&all);
@@ -244,10 +250,7 @@ call_fork(struct sphttp_call *call)
         socket_close(call);
         return event_of(err);
     }
-    call->host->nursery_pid = pid;
-    /* Before it can have been reaped here, and its number be another's. */
-    call->host->nursery_fd = open_process(pid);
-    socket_handed_over(call);
+    socket_handed_over(call, pid);
     return (sphttp_event){.kind = SPHTTP_STARTED};
 }
 
@@ -352,6 +355,13 @@ call_is_to_fork(const struct sphttp_call *call)
     return !host->ended && host->nursery_pid == 0 && host->gathering == 0;
 }
 
+/* All that there is has been gathered. */
+static sphttp_event
+the_end(const struct sphttp_call *call)
+{
+    return event_of(call->ledger->aborted != 0 ? -ECANCELED : 0);
+}
+
 /* Collect what it has heard of. */
 static sphttp_event
 gather(struct sphttp_call *call)
@@ -367,6 +377,7 @@ gather(struct sphttp_call *call)
         /* It ends while the results are looked at: call_close waits for it. */
         dismiss_nursery(call, true);
         call->host->ended = true;
+        return the_end(call);
     }
     /* The nursery of a failed call is ended by call_close. */
     return err == 0 && !all ? (sphttp_event){.kind = SPHTTP_NEWS}
@@ -377,13 +388,15 @@ sphttp_event
 call_finish(struct sphttp_call *call)
 {
     if (call->host->ended) {
-        return event_of(0);
+        return the_end(call);
     }
     if (call->host->gathering != 0) {
         return gather(call);
     }
     call->host->doing = "waiting for the nursery";
-    sphttp_event event = wait_for_word(call);
+    /* Without a nursery, it was aborted: see call_fork. */
+    sphttp_event event =
+        call->host->nursery_pid != 0 ? wait_for_word(call) : event_of(0);
     if (event.kind == SPHTTP_FAILED && event.error == EPIPE) {
         event = nursery_lost(call);
     }

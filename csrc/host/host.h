@@ -28,6 +28,7 @@ struct host {
     int nursery_fd;    /* a pidfd; -1: there is none to be had */
     int host_end;      /* of the socket; or -1 */
     bool ended;
+    int64_t dismissed_ns; /* when the nursery was told to end; or 0 */
     uint32_t nurseries_lost;
     struct sphttp_call *next_open, **open_link; /* every open call: forks.c */
     bool stops; /* with the host, at a terminal's Ctrl-Z */

@@ -235,8 +235,9 @@ page_settle(struct sphttp_call *call, uint32_t index, bool also_free)
     uint64_t word = call->state[index];
     if ((word & ITEM_KIND) == ITEM_RUN || (word == ITEM_FREE && also_free)) {
         /* This fails where its child commits at this very moment. */
+        uint64_t kind = call->ledger->aborted != 0 ? ITEM_CUT : ITEM_LOST;
         (void)atomic_compare_exchange_strong(&call->state[index], &word,
-                                             ITEM_LOST);
+                                             kind);
     }
 }
 

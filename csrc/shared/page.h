@@ -121,6 +121,7 @@ struct remark {
 struct ledger {
     _Atomic uint32_t stop;      /* the strongest that the nursery has seen */
     _Atomic uint32_t overdue;   /* stopped at the deadline */
+    _Atomic uint32_t aborted;   /* the host has given it up */
     _Atomic uint32_t watermark; /* of a held call: as the host has set it */
     _Atomic int32_t error;      /* errno of the nursery, and... */
     _Atomic int32_t trouble;    /* ...what it could not do, of enum trouble */
@@ -189,7 +190,7 @@ bool page_runs(const struct sphttp_call *call, uint32_t index, uint32_t hand);
 int64_t page_find(const struct sphttp_call *call, uint32_t hand);
 
 /* No child is left that could have item `index` in hand: where its word says that one
- * has, or with `also_free` that one may, it is ITEM_LOST. */
+ * has, or with `also_free` that one may, it is ITEM_LOST; after an abort ITEM_CUT. */
 void page_settle(struct sphttp_call *call, uint32_t index, bool also_free);
 
 /* The getters. */

@@ -15,6 +15,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -1143,6 +1145,140 @@ a_clock_that_was_scribbled_on_runs_on(void)
     end(call);
 }
 
+/* --- Abort ------------------------------------------------------------------------ */
+
+static int lives[2]; /* a pipe whose write end every process of the call has */
+
+/* Item 0 is committed; whoever has another is deaf and stays. */
+static void
+commit_or_stay(sphttp_call *call, uint32_t index)
+{
+    sigset_t all;
+    (void)sigfillset(&all);
+    (void)sigprocmask(SIG_SETMASK, &all, NULL);
+    if (index == 0) {
+        int64_t next =
+            sphttp_child_commit(call, 0, SPHTTP_RETURNED, "yes", 3);
+        CHECK(next >= 0);
+    }
+    for (;;) {
+        (void)pause();
+    }
+}
+
+static void *
+abort_call(void *whose)
+{
+    sphttp_call *call = whose;
+    for (int i = 0; i < 2000 && (page_item(call, 0) & ITEM_KIND) != ITEM_DONE;
+         i++) {
+        (void)nanosleep(&(struct timespec){0, 1000000}, NULL);
+    }
+    (void)nanosleep(&(struct timespec){0, 20000000}, NULL);
+    int64_t begun = now_ns();
+    CHECK(sphttp_call_abort(call) == 0);
+    CHECK(now_ns() - begun < SECOND / 2);
+    close_end(&lives[1]);
+    CHECK(read(lives[0], (char[1]){0}, 1) == 0); /* nobody has the other end */
+    return NULL;
+}
+
+static void
+an_abort_leaves_nothing_alive_and_keeps_what_was_committed(void)
+{
+    for (int pool = 0; pool < 2; pool++) {
+        CHECK(pipe2(lives, O_CLOEXEC | O_NONBLOCK) == 0);
+        sphttp_call *call = open_call(4, 2, pool ? SPHTTP_POOL : 0);
+        call->child.linger = pool;
+        pthread_t thread;
+        CHECK(pthread_create(&thread, NULL, abort_call, call) == 0);
+        CHECK(run(call, commit_or_stay) == -ECANCELED);
+        CHECK(pthread_join(thread, NULL) == 0);
+        close_end(&lives[0]);
+        CHECK(finished(call) == -ECANCELED && sphttp_call_stopping(call));
+        sphttp_result result = result_of(call, 0);
+        CHECK(result.fate == SPHTTP_RETURNED && result.size == 3);
+        CHECK(result_of(call, 1).fate == SPHTTP_CUT);
+        CHECK(result_of(call, 3).fate == SPHTTP_NOT_BEGUN);
+        end(call);
+    }
+}
+
+static void
+what_is_aborted_before_it_begins_does_not(void)
+{
+    for (int pool = 0; pool < 2; pool++) {
+        sphttp_call *call = open_call(2, 2, pool ? SPHTTP_POOL : 0);
+        CHECK(sphttp_call_abort(call) == 0);
+        CHECK(run(call, commit_number) == -ECANCELED);
+        CHECK(call->host->nursery_pid == 0);
+        CHECK(result_of(call, 0).fate == SPHTTP_NOT_BEGUN);
+        end(call);
+    }
+}
+
+static void
+commit_all(sphttp_call *call, uint32_t index)
+{
+    for (int64_t next = index; next >= 0;) {
+        next = sphttp_child_commit(call, (uint32_t)next, SPHTTP_RETURNED, "x",
+                                   1);
+    }
+}
+
+static void *
+abort_at_some_time(void *whose)
+{
+    sphttp_call *call = whose;
+    long ns = (long)(call->plan.key[0] * 256 + call->plan.key[1]) * 100;
+    (void)nanosleep(&(struct timespec){0, ns}, NULL);
+    CHECK(sphttp_call_abort(call) == 0);
+    return NULL;
+}
+
+static void
+an_abort_may_come_at_any_time(void)
+{
+    int aborted = 0;
+    for (int i = 0; i < 100; i++) {
+        sphttp_call *call =
+            open_call(8, 4, i % 2 == 0 ? SPHTTP_POOL | SPHTTP_TELL : 0);
+        pthread_t thread;
+        CHECK(pthread_create(&thread, NULL, abort_at_some_time, call) == 0);
+        int err = run(call, commit_all);
+        while (err == SPHTTP_NEWS) {
+            err = finished(call);
+        }
+        CHECK(err == 0 || err == -ECANCELED);
+        for (uint32_t item = 0; item < 8; item++) {
+            int fate = result_of(call, item).fate;
+            CHECK(fate == SPHTTP_RETURNED ||
+                  (err != 0 &&
+                   (fate == SPHTTP_CUT || fate == SPHTTP_NOT_BEGUN)));
+        }
+        aborted += err != 0;
+        CHECK(pthread_join(thread, NULL) == 0);
+        end(call);
+    }
+    CHECK(aborted > 0);
+}
+
+static void
+a_nursery_that_is_dismissed_says_when_it_is_gone(void)
+{
+    sphttp_call *call = open_call(1, 1, 0);
+    CHECK(sphttp_call_ending(call) == -1 && sphttp_call_dismiss(call) == 0);
+    fork_for(call, commit_or_stay);
+    int fd = sphttp_call_ending(call);
+    CHECK(fd >= 0 && fd == call->host->nursery_fd);
+    CHECK(sphttp_call_dismiss(call) == 0);
+    struct pollfd gone = {.fd = fd, .events = POLLIN};
+    CHECK(poll(&gone, 1, 3000) == 1 && sphttp_call_ending(call) == -1);
+    int64_t begun = now_ns();
+    end(call);
+    CHECK(now_ns() - begun < SECOND);
+}
+
 static void
 arguments_are_checked(void)
 {
@@ -1215,6 +1351,10 @@ main(void)
         TEST(what_is_nobodys_is_told_of),
         TEST(the_nearest_limit_is_that_of_the_oldest_item),
         TEST(a_clock_that_was_scribbled_on_runs_on),
+        TEST(an_abort_leaves_nothing_alive_and_keeps_what_was_committed),
+        TEST(what_is_aborted_before_it_begins_does_not),
+        TEST(an_abort_may_come_at_any_time),
+        TEST(a_nursery_that_is_dismissed_says_when_it_is_gone),
         TEST(arguments_are_checked),
         TEST(hmac_is_that_of_rfc_4231),
     };
