@@ -89,7 +89,9 @@ enum sphttp_how {
     SPHTTP_TELL = 32, /* py_call_run returns whenever items have ended */
     SPHTTP_LANES = 64, /* a pool's children may have several items in hand; not for
                         * items with a limit, which would share their time */
-    SPHTTP_DISCARD = 128 /* an item may be committed as SPHTTP_DISCARDED */
+    SPHTTP_DISCARD = 128, /* an item may be committed as SPHTTP_DISCARDED */
+    SPHTTP_FED = 256 /* a pool's results are copied when they are told of, and their
+                      * memory is used again; with it, SPHTTP_TELL */
 };
 
 /* Prepare a call of `count` items (at least 1), at most `alive` children (at

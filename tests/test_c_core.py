@@ -17,12 +17,13 @@ FLAGS = "-std=c11 -D_GNU_SOURCE -g -O1 -fsanitize=address,undefined -fno-sanitiz
 WRAPS = {
     "test_core": "-Wl,--wrap=write,--wrap=writev,--wrap=clock_gettime",
     "test_pool": "-Wl,--wrap=fallocate,--wrap=pwritev,--wrap=pwrite,--wrap=lseek",
+    "test_recycle": "-pthread",
     "test_lanes": "-Wl,--wrap=open,--wrap=stat,--wrap=mmap",
 }
 
 # What runs in children, to whom the shared page belongs, and what keeps it for the others.
 CHILDRENS = {"child/hand.c", "child/child.c", "digest/child.c"} | {
-    f"shared/{name}.c" for name in ("news", "pool", "page")
+    f"shared/{name}.c" for name in ("news", "pool", "page", "runs")
 }
 
 compiles = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")

@@ -51,7 +51,12 @@ child_commit(struct sphttp_call *call, uint32_t index, int status,
     if (stop != 0) {
         page_stop(call->page, STOP_NEW);
     }
+    uint64_t alone = call->child.alone;
+    if (alone != 0) { /* first: from the commit on it is the host's */
+        call->hands[call->child.hand].alone = call->child.alone = 0;
+    }
     if (!hand_commit(call, index, state)) {
+        call->hands[call->child.hand].alone = alone;
         _exit(1);
     }
     if (stop == STOP_ALL) {

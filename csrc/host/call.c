@@ -19,6 +19,7 @@
 #include "host/host.h"
 #include "host/news.h"
 #include "host/pool.h"
+#include "host/runs.h"
 #include "host/terminal.h"
 #include "host/wake.h"
 #include "nursery/nursery.h"
@@ -56,7 +57,8 @@ set_plan(struct plan *plan, uint32_t count, uint32_t alive, int how,
     plan->lanes = plan->pool && (how & SPHTTP_LANES) != 0 ? LANES_MOST : 1;
     plan->hands = plan->alive * plan->lanes;
     plan->setup = (how & SPHTTP_SETUP) != 0;
-    plan->tell = (how & SPHTTP_TELL) != 0;
+    plan->fed = (how & SPHTTP_FED) != 0;
+    plan->tell = (how & (SPHTTP_TELL | SPHTTP_FED)) != 0;
     plan->discard = (how & SPHTTP_DISCARD) != 0;
     plan->stop_at_failure = (how & SPHTTP_CUT_SHORT) != 0 ? STOP_ALL
                             : (how & SPHTTP_STOP) != 0    ? STOP_NEW
@@ -68,15 +70,16 @@ set_plan(struct plan *plan, uint32_t count, uint32_t alive, int how,
 
 /* Nothing is open yet. */
 static void
-set_host(struct host *host, bool pool, uint32_t count)
+set_host(struct host *host, const struct plan *plan)
 {
     host->doing = "preparing the call";
     host->host_end = host->nursery_fd = -1;
     host->wake[0] = host->wake[1] = host->watching = host->forward.fd = -1;
     host->heard = host->both = host->pool_reader = -1;
-    /* A pool's records are where they are: there is one at a time. */
-    host->payload_count = pool ? 1 : count + 1;
-    host->store = pool ? &pool_store : &files_store;
+    /* A pool's records are where they are: there is one at a time. But in a fed call
+     * that place is used again. */
+    host->payload_count = plan->pool && !plan->fed ? 1 : plan->count + 1;
+    host->store = plan->pool ? &pool_store : &files_store;
 }
 
 /* What a fork of the host has to drop. 0 or -errno. */
@@ -136,7 +139,7 @@ sphttp_call_open(uint32_t count, uint32_t alive, int how, const char *root,
     struct sphttp_call *call = &whole->call;
     call->host = &whole->host;
     set_plan(&call->plan, count, alive, how, root);
-    set_host(call->host, call->plan.pool, call->plan.count);
+    set_host(call->host, &call->plan);
     call->memory.fd = call->bell.fd = call->directory.fd = -1;
     call->child.pulse.fd = -1;
     call->child.linger = (how & SPHTTP_LINGER) != 0;
@@ -175,6 +178,7 @@ call_free(struct sphttp_call *call)
     forks_leave(call);
     forks_unlock();
     free(host->payloads);
+    runs_forget(&host->runs);
     free(call->nursery);
     digest_free(call->plan.digest);
     explicit_bzero(call->plan.key, sizeof(call->plan.key));
@@ -407,6 +411,7 @@ call_finish(struct sphttp_call *call)
     if (err != 0) {
         return event_of(err);
     }
+    runs_ask(call);
     news_drain(call, event.kind);
     call->host->gathering = event.kind;
     return gather(call);

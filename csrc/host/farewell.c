@@ -16,6 +16,7 @@
 #include "host/host.h"
 #include "nursery/hands.h"
 #include "nursery/nursery.h"
+#include "shared/runs.h"
 
 #define BY_PIDFD ((idtype_t)3) /* P_PIDFD, which glibc has since 2.36 only */
 #define ANSWER (3 * SECOND) /* the time to end for whom is told to */
@@ -260,6 +261,7 @@ await_orphans(struct sphttp_call *call)
                 call->ledger->aborted != 0 ? ITEM_CUT : ITEM_LOST;
             (void)hand_give_up(call, i, page_in_hand(call, i), kind);
         }
+        runs_orphan(call, i);
         page_clear_hand(call, i);
         page_set_none_aside(call, i);
     }

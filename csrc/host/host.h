@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "host/extents.h"
+#include "host/runs.h"
 #include "shared/call.h"
 
 /* What was being done when an errno came up; a constant string. */
@@ -18,6 +19,7 @@ struct fresh {
     int64_t ended_ns; /* as far as is known; or 0 */
     uint64_t number;
     uint32_t index;
+    bool copied; /* fed: its record has been */
 };
 
 struct host {
@@ -67,6 +69,7 @@ struct host {
     struct block *pool_blocks; /* what has been read of it lately; or NULL */
     uint64_t pool_turn;        /* so often pool_map has been called */
     struct extents written;    /* in that memory, as far as is known */
+    struct runs runs;          /* fed: of that memory */
 };
 
 #endif

@@ -15,6 +15,8 @@ struct payload {
     uint64_t size;     /* of the payload, bytes */
     size_t got, wanted; /* of a record that is being read */
     int fate, error;
+    int pid;                      /* in memory: of the child, and... */
+    int64_t started_ns, ended_ns; /* ...when, as its record says */
 };
 
 struct fresh;

@@ -22,6 +22,7 @@
 #include "nursery/strays.h"
 #include "shared/news.h"
 #include "shared/pool.h"
+#include "shared/runs.h"
 #include "shared/store.h"
 
 /* Note that item `index` is in that hand. */
@@ -223,6 +224,7 @@ finish_slot(struct nursery *nursery, uint32_t slot, int status,
     for (uint32_t lane = 0; lane < call->plan.lanes; lane++) {
         uint32_t hand = slot * call->plan.lanes + lane;
         begun = finish_hand(nursery, hand, status, usage) || begun;
+        runs_orphan(call, hand);
     }
     nursery->fruitless = begun ? 0 : nursery->fruitless + 1;
     news_tell_again(call);

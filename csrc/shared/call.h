@@ -2,7 +2,7 @@
  * who may touch it:
  *
  *   call->plan     the host sets it before the fork; from then on all only read it
- *   call->page, state, hands, larges
+ *   call->page, state, hands, larges, spares
  *                  any child may have written anything there: page.h
  *   call->ledger   host and nursery; no child has it
  *   call->host     the host: host/host.h, which no file below that wing includes
@@ -36,6 +36,7 @@ struct plan {
     uint32_t hands; /* of all of them */
     bool pool; /* children take items themselves, one after another; and their
                 * results are in memory, not in files */
+    bool fed;  /* what its records have had of the memory is used again */
     bool setup, tell, discard;
     bool hold; /* items wait for the watermark; else all may start */
     uint32_t stop_at_failure; /* 0, STOP_NEW or STOP_ALL */
@@ -57,6 +58,7 @@ struct window {
     char *at;
     uint64_t offset; /* of `at` in the memory */
     size_t room, size;
+    uint64_t run; /* fed: which it is */
 };
 
 /* What a child is, and does. */
@@ -70,6 +72,7 @@ struct child {
     uint32_t hand;     /* of its own, the one that it uses */
     struct held pulse; /* it ends when the nursery does */
     struct window window;
+    uint64_t alone;    /* fed: the run of a large record; or 0 */
     /* A pool child's way to sleep: page_await_watermark, or round that. */
     bool (*await_watermark)(struct page *page, uint32_t watermark);
 };
@@ -79,6 +82,7 @@ struct sphttp_call {
     _Atomic uint64_t *state; /* count + 1 of them, behind the page */
     struct hand *hands;      /* alive * lanes of them, there too */
     struct large *larges;    /* lanes > 1: count of them, there too */
+    _Atomic uint64_t *spares; /* fed: free runs, there too */
     struct ledger *ledger;
     struct host *host;
     struct nursery *nursery;

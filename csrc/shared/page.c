@@ -3,6 +3,7 @@
 #include "shared/page.h"
 
 #include "shared/call.h"
+#include "shared/runs.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -37,6 +38,8 @@ page_open(struct sphttp_call *call)
     if (call->plan.lanes > 1) {
         call->plan.page_size += sizeof(struct large) * count;
     }
+    size_t spares = call->plan.page_size;
+    call->plan.page_size += runs_size(&call->plan);
     size_t living = (sizeof(struct ledger) + 63) / 64 * 64;
     size_t reports = living + sizeof(struct alive) * call->plan.alive;
     call->plan.ledger_size = reports + sizeof(struct report) * count;
@@ -50,6 +53,7 @@ page_open(struct sphttp_call *call)
     call->hands = (void *)(page + hands);
     call->state = (void *)(page + states);
     call->larges = call->plan.lanes > 1 ? (void *)(page + larges) : NULL;
+    call->spares = call->plan.fed ? (void *)(page + spares) : NULL;
     call->ledger->living = (void *)(ledger + living);
     call->ledger->report = (void *)(ledger + reports);
     call->page->watermark = call->ledger->watermark = call->plan.count;
@@ -144,6 +148,7 @@ page_clear_hand(struct sphttp_call *call, uint32_t hand)
     call->hands[hand].since_ns = 0;
     call->hands[hand].item = 0;
     call->hands[hand].leaving = 0;
+    call->hands[hand].run = call->hands[hand].alone = 0;
 }
 
 void

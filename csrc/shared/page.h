@@ -93,6 +93,8 @@ struct hand {
     _Atomic uint32_t from, to; /* a hint: those that are free are anybody's */
     _Atomic uint32_t leaving;  /* enum sphttp_leaving; 0: it has items */
     _Atomic int64_t leaving_ns; /* since when */
+    _Atomic uint64_t run;   /* fed: where its records go, and... */
+    _Atomic uint64_t alone; /* ...where one goes that is large: runs.h; or 0 */
 };
 
 /* --- What no child has ---------------------------------------------------------- */
@@ -118,6 +120,8 @@ struct remark {
     int32_t what;        /* a wait status, or enum sphttp_leaving */
 };
 
+enum { ORPHANS = 64 };
+
 struct ledger {
     _Atomic uint32_t stop;      /* the strongest that the nursery has seen */
     _Atomic uint32_t overdue;   /* stopped at the deadline */
@@ -125,6 +129,7 @@ struct ledger {
     _Atomic uint32_t watermark; /* of a held call: as the host has set it */
     _Atomic int32_t error;      /* errno of the nursery, and... */
     _Atomic int32_t trouble;    /* ...what it could not do, of enum trouble */
+    _Atomic uint64_t orphans[ORPHANS]; /* fed: runs of children that are gone */
     struct scratch scratch; /* the scratch directory, as far as there is one */
     struct remark unready;   /* the first that ended in its setup */
     struct remark overstayed; /* the first that was killed at its end */
