@@ -104,8 +104,11 @@ static void
 note_begun(struct sphttp_call *call, bool all)
 {
     struct host *host = call->host;
-    uint64_t end = call->plan.hold && !all ? call->ledger->watermark
-                                           : call->plan.count;
+    uint64_t count = call->plan.count;
+    uint64_t end = call->plan.hold ? call->ledger->watermark : count;
+    if (!call->plan.fed && (all || end > count)) {
+        end = count;
+    }
     while (host->begun_to < end && (all || has_begun(call, host->begun_to))) {
         host->begun[host->begun_count++] = host->begun_to++;
     }

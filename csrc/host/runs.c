@@ -59,9 +59,9 @@ runs_ask(struct sphttp_call *call)
     if (!call->plan.fed) {
         return;
     }
-    for (size_t i = 0; i < ORPHANS; i++) {
-        uint64_t name = atomic_exchange(&call->ledger->orphans[i], 0);
-        if (name != 0) {
+    for (uint32_t i = 0; i < runs_orphans(&call->plan); i++) {
+        if (call->ledger->orphans[i] != 0) {
+            uint64_t name = atomic_exchange(&call->ledger->orphans[i], 0);
             (void)know(call, name & ~(uint64_t)RUN_ALONE);
         }
     }

@@ -42,7 +42,9 @@ page_open(struct sphttp_call *call)
     call->plan.page_size += runs_size(&call->plan);
     size_t living = (sizeof(struct ledger) + 63) / 64 * 64;
     size_t reports = living + sizeof(struct alive) * call->plan.alive;
-    call->plan.ledger_size = reports + sizeof(struct report) * count;
+    size_t orphans = reports + sizeof(struct report) * count;
+    call->plan.ledger_size =
+        orphans + sizeof(uint64_t) * runs_orphans(&call->plan);
     char *page = share(call->plan.page_size);
     call->page = (void *)page;
     char *ledger = share(call->plan.ledger_size);
@@ -56,6 +58,7 @@ page_open(struct sphttp_call *call)
     call->spares = call->plan.fed ? (void *)(page + spares) : NULL;
     call->ledger->living = (void *)(ledger + living);
     call->ledger->report = (void *)(ledger + reports);
+    call->ledger->orphans = (void *)(ledger + orphans);
     call->page->watermark = call->ledger->watermark = call->plan.count;
     return 0;
 }

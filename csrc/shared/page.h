@@ -120,8 +120,6 @@ struct remark {
     int32_t what;        /* a wait status, or enum sphttp_leaving */
 };
 
-enum { ORPHANS = 64 };
-
 struct ledger {
     _Atomic uint32_t stop;      /* the strongest that the nursery has seen */
     _Atomic uint32_t overdue;   /* stopped at the deadline */
@@ -129,12 +127,12 @@ struct ledger {
     _Atomic uint32_t watermark; /* of a held call: as the host has set it */
     _Atomic int32_t error;      /* errno of the nursery, and... */
     _Atomic int32_t trouble;    /* ...what it could not do, of enum trouble */
-    _Atomic uint64_t orphans[ORPHANS]; /* fed: runs of children that are gone */
     struct scratch scratch; /* the scratch directory, as far as there is one */
     struct remark unready;   /* the first that ended in its setup */
     struct remark overstayed; /* the first that was killed at its end */
     struct alive *living;    /* alive of them, behind this */
     struct report *report;   /* count + 1 of them, there too */
+    _Atomic uint64_t *orphans; /* fed: runs of children that are gone, there too */
 };
 
 /* --- All of it -------------------------------------------------------------------- */

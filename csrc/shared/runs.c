@@ -59,6 +59,12 @@ bank_size(const struct plan *plan)
     return most < BANK_MOST ? (uint32_t)most : BANK_MOST;
 }
 
+uint32_t
+runs_orphans(const struct plan *plan)
+{
+    return plan->fed ? bank_size(plan) : 0;
+}
+
 size_t
 runs_size(const struct plan *plan)
 {
@@ -115,8 +121,9 @@ void
 runs_orphan(struct sphttp_call *call, uint32_t hand)
 {
     uint64_t left[] = {call->hands[hand].run, call->hands[hand].alone};
-    for (int i = 0; call->plan.fed && i < 2; i++) {
-        for (int at = 0; left[i] != 0 && at < ORPHANS; at++) {
+    uint32_t most = runs_orphans(&call->plan);
+    for (int i = 0; i < 2; i++) {
+        for (uint32_t at = 0; left[i] != 0 && at < most; at++) {
             uint64_t none = 0;
             if (atomic_compare_exchange_strong(&call->ledger->orphans[at],
                                                &none, left[i])) {

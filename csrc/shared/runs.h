@@ -23,7 +23,10 @@ uint64_t run_size(uint64_t run);
 /* Is it a run, in a file of so many bytes? */
 bool run_plausible(uint64_t run, uint64_t file_size);
 
-/* How large a call's table is, in bytes. */
+/* How many runs of dead children the ledger has room for. */
+uint32_t runs_orphans(const struct plan *plan);
+
+/* How large the table of free ones is, in bytes. */
 size_t runs_size(const struct plan *plan);
 
 /* Let children take a run that nobody has any more. False: there is no room. */

@@ -100,7 +100,7 @@ run(uint32_t count, uint32_t alive, uint32_t *lost)
         for (int64_t at; (at = sphttp_call_next(call)) >= 0; told++) {
             *lost += look_at(call, at);
         }
-        sphttp_call_allow(call, told + WINDOW);
+        sphttp_call_allow(call, told + WINDOW < count ? told + WINDOW : count);
     } while (kind == SPHTTP_NEWS || kind == SPHTTP_FORK_AGAIN);
     CHECK(kind == SPHTTP_ENDED && told == count);
     struct stat st;
