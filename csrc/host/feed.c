@@ -185,6 +185,13 @@ entry_is_free(const struct sphttp_call *call, uint64_t number)
            (page_item(call, cell) & ITEM_KIND) != ITEM_FREE;
 }
 
+uint32_t
+feed_cell(const struct sphttp_call *call, uint64_t number)
+{
+    return call->plan.fed ? call->host->feed.entries[number & call->plan.ring]
+                          : (uint32_t)number;
+}
+
 int64_t
 feed_put(struct sphttp_call *call, const void *item, size_t size,
          bool pickled)

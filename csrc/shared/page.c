@@ -4,6 +4,7 @@
 
 #include "shared/call.h"
 #include "shared/ring.h"
+#include "shared/runs.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -33,19 +34,20 @@ page_open(struct sphttp_call *call)
                                 call->plan.lanes;
     /* One more than there are items: the call itself. */
     size_t count = (size_t)call->plan.count + 1;
-    size_t links = states + sizeof(uint64_t) * count;
-    size_t larges = links + (call->plan.tell ? sizeof(uint32_t) * count : 0);
-    larges = (larges + 7) / 8 * 8;
+    size_t larges = states + sizeof(uint64_t) * count;
     call->plan.page_size = larges;
     if (call->plan.lanes > 1) {
         call->plan.page_size += sizeof(struct large) * count;
     }
     size_t ring = call->plan.page_size;
-    call->plan.page_size += ring_size(&call->plan);
+    size_t spares = (ring + ring_size(&call->plan) + 7) / 8 * 8;
+    call->plan.page_size = spares + runs_size(&call->plan);
     size_t living = (sizeof(struct ledger) + 63) / 64 * 64;
     size_t reports = living + sizeof(struct alive) * call->plan.alive;
     size_t numbers = reports + sizeof(struct report) * count;
-    call->plan.ledger_size = numbers + ring_ledger_size(&call->plan);
+    size_t orphans = numbers + ring_ledger_size(&call->plan);
+    call->plan.ledger_size =
+        orphans + sizeof(uint64_t) * runs_orphans(&call->plan);
     char *page = share(call->plan.page_size);
     call->page = (void *)page;
     char *ledger = share(call->plan.ledger_size);
@@ -55,10 +57,11 @@ page_open(struct sphttp_call *call)
     }
     call->hands = (void *)(page + hands);
     call->state = (void *)(page + states);
-    call->link = call->plan.tell ? (void *)(page + links) : NULL;
     call->larges = call->plan.lanes > 1 ? (void *)(page + larges) : NULL;
+    call->spares = call->plan.fed ? (void *)(page + spares) : NULL;
     call->ledger->living = (void *)(ledger + living);
     call->ledger->report = (void *)(ledger + reports);
+    call->ledger->orphans = (void *)(ledger + orphans);
     call->page->watermark = call->ledger->watermark = call->plan.count;
     call->page->total = call->ledger->total = call->plan.count;
     if (call->plan.fed) {
@@ -197,6 +200,7 @@ page_clear_hand(struct sphttp_call *call, uint32_t hand)
     call->hands[hand].since_ns = 0;
     call->hands[hand].item = 0;
     call->hands[hand].leaving = 0;
+    call->hands[hand].run = call->hands[hand].alone = 0;
 }
 
 void
@@ -305,8 +309,9 @@ page_settle(struct sphttp_call *call, uint32_t index, bool also_free)
     uint64_t kind = word & ITEM_KIND;
     if (kind == ITEM_RUN || (kind == ITEM_FREE && also_free)) {
         /* This fails where its child commits at this very moment. */
+        uint64_t kind = call->ledger->aborted != 0 ? ITEM_CUT : ITEM_LOST;
         (void)atomic_compare_exchange_strong(&call->state[index], &word,
-                                             ITEM_LOST);
+                                             kind);
     }
 }
 
@@ -411,24 +416,16 @@ page_set_aside(const struct sphttp_call *call, uint32_t hand, uint64_t *from)
     return -1;
 }
 
-uint32_t
-page_take_news(struct sphttp_call *call)
-{
-    uint32_t item = atomic_exchange(&call->page->news, 0);
-    return item <= call->plan.count ? item : 0;
-}
-
-uint32_t
-page_link(const struct sphttp_call *call, uint32_t index)
-{
-    uint32_t item = call->link[index];
-    return item <= call->plan.count ? item : 0;
-}
-
 bool
-page_take_missed(struct sphttp_call *call)
+page_rung(const struct sphttp_call *call)
 {
-    return atomic_exchange(&call->page->missed, 0) != 0;
+    return call->page->rung != 0;
+}
+
+void
+page_set_rung(const struct sphttp_call *call, bool rung)
+{
+    call->page->rung = rung;
 }
 
 uint64_t
