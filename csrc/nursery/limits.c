@@ -162,6 +162,9 @@ limits_enforce(struct nursery *nursery)
     if (nursery->due_ns != 0) {
         strays_settle(nursery);
     }
+    if (call->plan.hold) {
+        page_wake(call->page); /* if the count of the sleepers was written over */
+    }
     for (uint32_t hand = 0; hand < call->plan.hands; hand++) {
         struct seen *seen = &call->nursery->seen[hand];
         if (child_of(call, hand) == 0) {
