@@ -13,6 +13,7 @@
 
 #include "host/forks.h"
 #include "host/host.h"
+#include "host/result.h"
 #include "shared/pool.h"
 #include "shared/ring.h"
 
@@ -233,6 +234,8 @@ sphttp_call_release(sphttp_call *call, uint32_t cell)
     struct feed *feed = &call->host->feed;
     if (page_number(call, cell) != UINT64_MAX) {
         struct shelf *shelf = &feed->shelves[feed->fed[cell].shelf];
+        sphttp_call_drop(call, cell);
+        *payload_of(call, cell) = (struct payload){0};
         ring_release(call, cell);
         shelf->free[shelf->count++] = feed->fed[cell].at;
         feed->cells[feed->cells_free++] = cell;

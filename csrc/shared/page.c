@@ -121,29 +121,28 @@ page_await_turn(struct page *page, uint32_t turn)
     return true;
 }
 
-/* Something is another than it was: wake so many of those who wait for that. */
 static void
-wake(struct page *page, uint64_t most)
+wake(struct page *page, int most)
 {
-    (void)atomic_fetch_add(&page->turn, 1);
-    if (page->sleepers != 0) {
-        (void)syscall(SYS_futex, &page->turn, FUTEX_WAKE,
-                      most < INT_MAX ? (int)most : INT_MAX, NULL, NULL, 0);
-    }
+    (void)syscall(SYS_futex, &page->turn, FUTEX_WAKE, most, NULL, NULL, 0);
 }
 
 void
 page_wake(struct page *page)
 {
-    wake(page, INT_MAX);
+    (void)atomic_fetch_add(&page->turn, 1);
+    wake(page, INT_MAX); /* whatever the count says: somebody may have scribbled */
 }
 
 void
 page_raise_watermark(struct page *page, uint64_t watermark)
 {
     uint64_t before = atomic_exchange(&page->watermark, watermark);
-    /* Not a number more: each who was woken in vain sleeps again. */
-    wake(page, watermark - before);
+    (void)atomic_fetch_add(&page->turn, 1);
+    if (page->sleepers != 0) { /* not one more: who is woken in vain sleeps again */
+        wake(page, watermark - before < INT_MAX ? (int)(watermark - before)
+                                                : INT_MAX);
+    }
 }
 
 void
@@ -179,6 +178,12 @@ page_mend(struct sphttp_call *call)
     }
     else if (said > STOP_ALL) {
         (void)atomic_compare_exchange_strong(&call->page->stop, &said, stop);
+    }
+    /* So many are asleep at most; too many cost a call in vain, too few a wake-up. */
+    uint32_t sleepers = call->page->sleepers;
+    if (sleepers > call->plan.alive) {
+        (void)atomic_compare_exchange_strong(&call->page->sleepers, &sleepers,
+                                             call->plan.alive);
     }
     /* The host may raise both at this very moment, the ledger's first. */
     uint64_t watermark = call->page->watermark;

@@ -1,6 +1,7 @@
 /* The memory of a fed call's records is used again: without Python, built with ASan and
  * UBSan by tests/test_c_core.py. Prints a line for each test that has passed. */
 #include "base/cdef.h"
+#include "child/item.h"
 #include "host/call.h"
 #include "host/host.h"
 #include "shared/pool.h"
@@ -30,6 +31,18 @@ static uint32_t slow = UINT32_MAX; /* the item that takes long */
 static uint32_t large_every = 1;
 static size_t large = 1000; /* bytes, of each such record; else 1000 */
 
+/* Which item is in this cell, as a child finds it. */
+static int64_t
+number_in(sphttp_call *call, int64_t cell)
+{
+    const char *at;
+    size_t size;
+    int64_t number;
+    CHECK(item_find(call, (uint32_t)cell, &at, &size) == 0);
+    memcpy(&number, at, sizeof(number));
+    return number;
+}
+
 static size_t
 size_of(uint32_t index)
 {
@@ -37,11 +50,12 @@ size_of(uint32_t index)
 }
 
 static void
-work(sphttp_call *call, int64_t index)
+work(sphttp_call *call, int64_t cell)
 {
     size_t most = large > 1000 ? large : 1000;
     char *text = malloc(most);
-    while (index >= 0) {
+    while (cell >= 0) {
+        int64_t index = number_in(call, cell);
         size_t size = size_of((uint32_t)index);
         memset(text, 'a' + (int)(index % 26), size);
         memcpy(text, &index, sizeof(index));
@@ -51,8 +65,8 @@ work(sphttp_call *call, int64_t index)
         if (some_die && index % 997 == 13) {
             (void)raise(SIGKILL);
         }
-        index = sphttp_child_commit(call, (uint32_t)index, SPHTTP_RETURNED,
-                                    text, size);
+        cell = sphttp_child_commit(call, (uint32_t)cell, SPHTTP_RETURNED, text,
+                                   size);
         if (some_die && index % 991 == 13) {
             (void)raise(SIGKILL); /* behind a commit */
         }
@@ -62,10 +76,10 @@ work(sphttp_call *call, int64_t index)
 
 /* How many had no result. */
 static uint32_t
-look_at(sphttp_call *call, int64_t index)
+look_at(sphttp_call *call, uint32_t cell, int64_t index)
 {
     sphttp_result result;
-    sphttp_call_result(call, (uint32_t)index, &result);
+    sphttp_call_result(call, cell, &result);
     if (result.fate == SPHTTP_DIED && some_die) {
         return 1;
     }
@@ -73,22 +87,32 @@ look_at(sphttp_call *call, int64_t index)
     CHECK(result.size == size_of((uint32_t)index));
     CHECK(memcmp(result.payload, &index, sizeof(index)) == 0);
     CHECK(result.payload[result.size - 1] == 'a' + (int)(index % 26));
-    sphttp_call_drop(call, (uint32_t)index);
     return 0;
 }
 
-/* Run a call of so many items, and let no more than WINDOW of them be without a
- * reader. What it has had of the memory, bytes. */
+/* Run a call of so many items, no more than WINDOW of them at a time. What it has had of
+ * the memory, bytes. */
 static uint64_t
 run(uint32_t count, uint32_t alive, uint32_t *lost)
 {
     sphttp_call *call;
-    uint32_t told = 0;
+    int64_t number[WINDOW], cell;
+    uint32_t fed = 0, told = 0;
     int kind;
     *lost = 0;
-    CHECK(sphttp_call_open(count, alive, FED, "/tmp", &call) == 0);
-    sphttp_call_allow(call, WINDOW);
+    CHECK(sphttp_call_open(WINDOW, alive, FED, "/tmp", &call) == 0);
     do {
+        for (; fed < count; number[cell] = fed++) {
+            int64_t next = fed;
+            cell = feed_put(call, &next, sizeof(next), false);
+            if (cell < 0) {
+                CHECK(cell == -EAGAIN);
+                break;
+            }
+        }
+        if (fed == count) {
+            sphttp_call_end_feed(call);
+        }
         if (call_is_to_fork(call)) {
             sphttp_event event = call_fork(call);
             if (event.kind == SPHTTP_CHILD) {
@@ -97,10 +121,12 @@ run(uint32_t count, uint32_t alive, uint32_t *lost)
             CHECK(event.kind == SPHTTP_STARTED);
         }
         kind = call_finish(call).kind;
-        for (int64_t at; (at = sphttp_call_next(call)) >= 0; told++) {
-            *lost += look_at(call, at);
+        for (; kind != SPHTTP_FORK_AGAIN &&
+               (cell = sphttp_call_next(call)) >= 0;
+             told++) {
+            *lost += look_at(call, (uint32_t)cell, number[cell]);
+            sphttp_call_release(call, (uint32_t)cell);
         }
-        sphttp_call_allow(call, told + WINDOW < count ? told + WINDOW : count);
     } while (kind == SPHTTP_NEWS || kind == SPHTTP_FORK_AGAIN);
     CHECK(kind == SPHTTP_ENDED && told == count);
     struct stat st;
