@@ -272,6 +272,15 @@ py_call_run(sphttp_call *call, sphttp_event *event)
     return event->kind;
 }
 
+int
+py_call_abort(sphttp_call *call)
+{
+    PyThreadState *thread = PyEval_SaveThread();
+    int err = sphttp_call_abort(call);
+    PyEval_RestoreThread(thread);
+    return err;
+}
+
 void
 py_call_close(sphttp_call *call)
 {

@@ -91,7 +91,8 @@ enum sphttp_how {
                         * items with a limit, which would share their time */
     SPHTTP_DISCARD = 128, /* an item may be committed as SPHTTP_DISCARDED */
     SPHTTP_FED = 256 /* items come while children run: py_call_feed; `count` is that of
-                      * the cells, each of which holds one at a time */
+                      * the cells, each of which holds one at a time. With it,
+                      * SPHTTP_TELL */
 };
 
 /* Prepare a call of `count` items (at least 1), at most `alive` children (at
@@ -179,6 +180,10 @@ int py_call_run(sphttp_call *call, sphttp_event *event);
  * which they did; -1: there is none yet. After the end, all are told of. */
 int64_t sphttp_call_next(sphttp_call *call);
 
+/* Would py_call_run return at once, or are there items that sphttp_call_next would
+ * tell of? It asks the kernel for nothing. */
+int sphttp_call_ready(const sphttp_call *call);
+
 /* Will no new item start? */
 int sphttp_call_stopping(const sphttp_call *call);
 
@@ -201,6 +206,24 @@ void sphttp_call_result(sphttp_call *call, uint32_t index,
  * of `count`. How many items are left that have another fate, or a text that
  * is none; -1: call it again, when Python has had a look at its signals. */
 int64_t py_call_texts(sphttp_call *call, uintptr_t list);
+
+/* End what runs of the call, from any thread, also the one that drives it: at return
+ * nothing of it is alive. No item starts any more. py_call_run gathers what had been
+ * committed, and comes back with SPHTTP_FAILED, ECANCELED. Always 0; in another
+ * process than the host nothing is done. The call must not be freed meanwhile. */
+int sphttp_call_abort(sphttp_call *call);
+
+/* sphttp_call_abort, without the GIL. */
+int py_call_abort(sphttp_call *call);
+
+/* Tell the nursery to end what runs, and wait for nothing. py_call_close waits for what
+ * is left of three seconds then. 0. */
+int sphttp_call_dismiss(sphttp_call *call);
+
+/* The descriptor that can be read when the nursery is gone; -1: it is, or there was
+ * none. It is the call's. Where the kernel has no pidfd it may be readable
+ * before. */
+int sphttp_call_ending(const sphttp_call *call);
 
 /* Free the payload of item `index`. */
 void sphttp_call_drop(sphttp_call *call, uint32_t index);

@@ -18,12 +18,13 @@ WRAPS = {
     "test_core": "-Wl,--wrap=write,--wrap=writev,--wrap=clock_gettime",
     "test_feed": "",
     "test_pool": "-Wl,--wrap=fallocate,--wrap=pwritev,--wrap=pwrite,--wrap=lseek",
+    "test_recycle": "-pthread",
     "test_lanes": "-Wl,--wrap=open,--wrap=stat,--wrap=mmap",
 }
 
 # What runs in children, to whom the shared page belongs, and what keeps it for the others.
 CHILDRENS = {"child/hand.c", "child/child.c", "child/item.c", "digest/child.c"} | {
-    f"shared/{name}.c" for name in ("news", "pool", "page", "ring")
+    f"shared/{name}.c" for name in ("news", "pool", "page", "ring", "runs")
 }
 
 compiles = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")

@@ -23,6 +23,10 @@ def later(path: Path, text: str) -> None:
         file.write(text)
 
 
+def test_an_abort_from_another_thread_leaves_nothing_alive() -> None:
+    assert run_case("aborted").splitlines() == ["b'' True", "True", "True"]
+
+
 @forked
 def test_multiprocessings_own_objects_work_in_children(shape: dict[str, Any]) -> None:
     assert run_case("of_multiprocessing", json.dumps(shape)).splitlines() == [

@@ -22,7 +22,9 @@ write_record(struct sphttp_call *call, uint32_t index, int status,
         .length = size,
         .started_ns = call->hands[call->child.hand].since_ns,
         .ended_ns = now,
-        .index = index,
+        .index = call->plan.fed && index < call->plan.count
+                     ? call->child.number
+                     : index,
         .status = (uint32_t)status,
     };
     return store_write(call, &header, payload);
@@ -51,7 +53,12 @@ child_commit(struct sphttp_call *call, uint32_t index, int status,
     if (stop != 0) {
         page_stop(call->page, STOP_NEW);
     }
+    uint64_t alone = call->child.alone;
+    if (alone != 0) { /* first: from the commit on it is the host's */
+        call->hands[call->child.hand].alone = call->child.alone = 0;
+    }
     if (!hand_commit(call, index, state)) {
+        call->hands[call->child.hand].alone = alone;
         _exit(1);
     }
     if (stop == STOP_ALL) {
@@ -59,7 +66,7 @@ child_commit(struct sphttp_call *call, uint32_t index, int status,
         (void)kill(getppid(), SIGCHLD); /* it looks at the page then */
     }
     if (call->plan.pool) {
-        call->child.stripped = !news_push(call, index) ||
+        call->child.stripped = !news_tell(call) ||
                                state == item_unwritten(EBADF) ||
                                call->child.stripped;
     }

@@ -19,6 +19,7 @@
 #include "host/host.h"
 #include "host/news.h"
 #include "host/pool.h"
+#include "host/runs.h"
 #include "host/terminal.h"
 #include "host/wake.h"
 #include "nursery/nursery.h"
@@ -66,7 +67,8 @@ set_plan(struct plan *plan, uint32_t count, uint32_t alive, int how,
                       : 1;
     plan->hands = plan->alive * plan->lanes;
     plan->setup = (how & SPHTTP_SETUP) != 0;
-    plan->tell = (how & SPHTTP_TELL) != 0;
+    plan->fed = (how & SPHTTP_FED) != 0;
+    plan->tell = (how & (SPHTTP_TELL | SPHTTP_FED)) != 0;
     plan->discard = (how & SPHTTP_DISCARD) != 0;
     plan->stop_at_failure = (how & SPHTTP_CUT_SHORT) != 0 ? STOP_ALL
                             : (how & SPHTTP_STOP) != 0    ? STOP_NEW
@@ -78,15 +80,17 @@ set_plan(struct plan *plan, uint32_t count, uint32_t alive, int how,
 
 /* Nothing is open yet. */
 static void
-set_host(struct host *host, bool in_memory, uint32_t count)
+set_host(struct host *host, const struct plan *plan)
 {
     host->doing = "preparing the call";
     host->host_end = host->nursery_fd = -1;
     host->wake[0] = host->wake[1] = host->watching = host->forward.fd = -1;
     host->heard = host->both = host->pool_reader = -1;
-    /* Records in memory are where they are: there is one at a time. */
-    host->payload_count = in_memory ? 1 : count + 1;
-    host->store = in_memory ? &pool_store : &files_store;
+    /* A pool's records are where they are: there is one at a time. But in a fed call
+     * that place is used again. */
+    bool one = plan->in_memory && !plan->fed;
+    host->payload_count = one ? 1 : plan->count + 1;
+    host->store = plan->in_memory ? &pool_store : &files_store;
 }
 
 /* What a fork of the host has to drop. 0 or -errno. */
@@ -142,7 +146,7 @@ sphttp_call_open(uint32_t count, uint32_t alive, int how, const char *root,
     struct sphttp_call *call = &whole->call;
     call->host = &whole->host;
     set_plan(&call->plan, count, alive, how, root);
-    set_host(call->host, call->plan.in_memory, call->plan.count);
+    set_host(call->host, &call->plan);
     call->memory.fd = call->bell.fd = call->directory.fd = -1;
     call->items.fd = -1;
     call->child.pulse.fd = -1;
@@ -183,6 +187,7 @@ call_free(struct sphttp_call *call)
     forks_leave(call);
     forks_unlock();
     free(host->payloads);
+    runs_forget(&host->runs);
     free(call->nursery);
     digest_free(call->plan.digest);
     explicit_bzero(call->plan.key, sizeof(call->plan.key));
@@ -234,6 +239,12 @@ call_fork(struct sphttp_call *call)
     if (err != 0) {
         return event_of(err);
     }
+    /* Now: whoever aborts it from here on shuts the socket. */
+    if (call->ledger->aborted != 0) {
+        socket_close(call);
+        return (sphttp_event){.kind = SPHTTP_STARTED};
+    }
+    call->host->dismissed_ns = 0;
     /* No signal may arrive in a child before it is one. */
     sigset_t all;
     (void)sigfillset(&all);
@@ -251,12 +262,7 @@ call_fork(struct sphttp_call *call)
         socket_close(call);
         return event_of(err);
     }
-    call->host->nursery_pid = pid;
-    /* Before it can have been reaped here, and its number be another's. */
-    call->host->nursery_fd = open_process(pid);
-    forks_lock();
-    close_end(&call->nursery->given); /* the nursery has it */
-    forks_unlock();
+    socket_handed_over(call, pid);
     return (sphttp_event){.kind = SPHTTP_STARTED};
 }
 
@@ -265,13 +271,14 @@ call_fork(struct sphttp_call *call)
 static sphttp_event
 wait_for_word(struct sphttp_call *call)
 {
+    bool told = call->plan.tell && page_rung(call); /* the bell may lag behind */
     struct pollfd fds[] = {
         {.fd = call->host->host_end, .events = POLLIN},
         {.fd = call->host->wake[0], .events = POLLIN},
         {.fd = call->host->heard, .events = POLLIN},
     };
     for (;;) {
-        if (poll(fds, 3, -1) < 0) {
+        if (poll(fds, 3, told ? 0 : -1) < 0) {
             if (errno != EINTR) {
                 return event_of(-errno);
             }
@@ -294,7 +301,7 @@ wait_for_word(struct sphttp_call *call)
             (void)forward_signals(call);
             return (sphttp_event){.kind = SPHTTP_SIGNALS};
         }
-        if (fds[2].revents != 0) {
+        if (fds[2].revents != 0 || told) {
             char rings[64];
             (void)read(call->host->heard, rings, sizeof(rings));
             return (sphttp_event){.kind = SPHTTP_NEWS};
@@ -315,11 +322,8 @@ nursery_lost(struct sphttp_call *call)
     await_orphans(call);
     int err = files_take_over(call);
     call->host->nurseries_lost++;
-    /* What was set aside for them is free again. */
     int64_t first = page_first_free(call);
     bool left = first >= 0 || call->ledger->total == UINT64_MAX;
-    page_begin_anew(call, first >= 0 ? page_number(call, (uint32_t)first)
-                                     : (uint64_t)call->ledger->watermark);
     for (uint32_t i = 0; i < call->plan.count; i++) {
         page_settle(call, i, false);
     }
@@ -329,8 +333,11 @@ nursery_lost(struct sphttp_call *call)
     }
     /* The host may be what the next one waits for: it hears of those that are
      * lost, and lets others start. */
-    news_drain(call, true);
-    news_missed(call);
+    news_drain(call, SPHTTP_FORK_AGAIN);
+    news_tell_again(call);
+    /* What was set aside for them is free again. */
+    page_begin_anew(call, first >= 0 ? page_number(call, (uint32_t)first)
+                                     : (uint64_t)call->ledger->watermark);
     call->host->doing = "reading the scratch directory";
     return err == 0 ? (sphttp_event){.kind = SPHTTP_FORK_AGAIN}
                     : event_of(err);
@@ -361,6 +368,13 @@ call_is_to_fork(const struct sphttp_call *call)
     return !host->ended && host->nursery_pid == 0 && host->gathering == 0;
 }
 
+/* All that there is has been gathered. */
+static sphttp_event
+the_end(const struct sphttp_call *call)
+{
+    return event_of(call->ledger->aborted != 0 ? -ECANCELED : 0);
+}
+
 /* Collect what it has heard of. */
 static sphttp_event
 gather(struct sphttp_call *call)
@@ -376,6 +390,7 @@ gather(struct sphttp_call *call)
         /* It ends while the results are looked at: call_close waits for it. */
         dismiss_nursery(call, true);
         call->host->ended = true;
+        return the_end(call);
     }
     /* The nursery of a failed call is ended by call_close. */
     return err == 0 && !all ? (sphttp_event){.kind = SPHTTP_NEWS}
@@ -386,13 +401,15 @@ sphttp_event
 call_finish(struct sphttp_call *call)
 {
     if (call->host->ended) {
-        return event_of(0);
+        return the_end(call);
     }
     if (call->host->gathering != 0) {
         return gather(call);
     }
     call->host->doing = "waiting for the nursery";
-    sphttp_event event = wait_for_word(call);
+    /* Without a nursery, it was aborted: see call_fork. */
+    sphttp_event event =
+        call->host->nursery_pid != 0 ? wait_for_word(call) : event_of(0);
     if (event.kind == SPHTTP_FAILED && event.error == EPIPE) {
         event = nursery_lost(call);
     }
@@ -402,7 +419,8 @@ call_finish(struct sphttp_call *call)
     if (event.kind != SPHTTP_ENDED && event.kind != SPHTTP_NEWS) {
         return event;
     }
-    news_drain(call, event.kind == SPHTTP_ENDED);
+    runs_ask(call);
+    news_drain(call, event.kind);
     call->host->gathering = event.kind;
     return gather(call);
 }

@@ -16,6 +16,8 @@
 #include "host/host.h"
 #include "nursery/hands.h"
 #include "nursery/kill.h"
+#include "nursery/nursery.h"
+#include "shared/runs.h"
 
 #define BY_PIDFD ((idtype_t)3) /* P_PIDFD, which glibc has since 2.36 only */
 #define ANSWER (3 * SECOND) /* the time to end for whom is told to */
@@ -62,6 +64,28 @@ dismiss_nursery(struct sphttp_call *call, bool goodbye)
                    MSG_NOSIGNAL);
     }
     (void)shutdown(call->host->host_end, SHUT_WR);
+    if (call->host->dismissed_ns == 0) {
+        call->host->dismissed_ns = now_ns();
+    }
+}
+
+int
+sphttp_call_dismiss(sphttp_call *call)
+{
+    if (!call->host->ended && call->plan.owner == getpid()) {
+        dismiss_nursery(call, false);
+    }
+    return 0;
+}
+
+int
+sphttp_call_ending(const sphttp_call *call)
+{
+    const struct host *host = call->host;
+    if (host->nursery_pid == 0 || host->nursery_fd < 0) {
+        return host->nursery_pid == 0 ? -1 : host->host_end;
+    }
+    return poll_until(host->nursery_fd, POLLIN, 0) ? -1 : host->nursery_fd;
 }
 
 bool
@@ -81,7 +105,7 @@ end_nursery(struct sphttp_call *call)
     }
     /* Its end of the socket closes early in its exit: to wait for that would be
      * to wake up once more. Where there is no pidfd, it must do. */
-    int64_t end = now_ns() + ANSWER;
+    int64_t end = call->host->dismissed_ns + ANSWER;
     bool gone = call->host->nursery_fd >= 0
                     ? poll_until(call->host->nursery_fd, POLLIN, end)
                     : poll_until(call->host->host_end, POLLRDHUP, end);
@@ -91,6 +115,79 @@ end_nursery(struct sphttp_call *call)
     reap(call->host->nursery_fd, call->host->nursery_pid, 0);
     call->host->nursery_pid = 0;
     socket_close(call);
+}
+
+/* --- From another thread ------------------------------------------------------------ */
+
+/* What a thread that does not drive the call knows of its nursery. */
+struct glimpse {
+    pid_t pid; /* 0: there is none, or none yet */
+    int fd;    /* a pidfd of our own; or -1 */
+    bool gone; /* it is no more, or never was */
+};
+
+/* Shut the socket, and look. */
+static struct glimpse
+shut_and_look(struct sphttp_call *call)
+{
+    forks_lock();
+    const struct host *host = call->host;
+    struct glimpse seen = {.pid = host->nursery_pid, .fd = -1};
+    /* Where there is a socket only, the nursery is just being forked. */
+    seen.gone = host->host_end < 0;
+    if (!seen.gone) {
+        (void)shutdown(host->host_end, SHUT_WR);
+        seen.fd = host->nursery_fd < 0
+                      ? -1
+                      : fcntl(host->nursery_fd, F_DUPFD_CLOEXEC, 3);
+    }
+    forks_unlock();
+    return seen;
+}
+
+/* Has it ended? Whoever drives the call reaps it. Without a pidfd this comes back
+ * after a millisecond, at most. */
+static bool
+has_gone(const struct glimpse *seen, int64_t end)
+{
+    if (seen->fd >= 0) {
+        return poll_until(seen->fd, POLLIN, end);
+    }
+    siginfo_t info = {0};
+    if (seen->pid != 0) {
+        int n = waitid(P_PID, (id_t)seen->pid, &info,
+                       WEXITED | WNOHANG | WNOWAIT);
+        if ((n == 0 && info.si_pid != 0) || (n < 0 && errno == ECHILD)) {
+            return true;
+        }
+    }
+    (void)nanosleep(&(struct timespec){0, 1000000}, NULL);
+    return false;
+}
+
+int
+sphttp_call_abort(sphttp_call *call)
+{
+    if (call->plan.owner != getpid() || call->child.in_child) {
+        return 0;
+    }
+    call->ledger->aborted = 1; /* first: who forks a nursery looks at it after */
+    call->ledger->stop = STOP_ALL;
+    page_stop(call->page, STOP_ALL);
+    int64_t end = now_ns() + ANSWER;
+    for (bool killed = false;;) {
+        struct glimpse seen = shut_and_look(call);
+        bool gone = seen.gone || has_gone(&seen, end);
+        if (!gone && now_ns() >= end && seen.pid != 0 && !killed) {
+            kill_with_group(seen.pid);
+            end += ANSWER;
+            killed = true;
+        }
+        close_end(&seen.fd);
+        if (gone || now_ns() >= end) {
+            return 0;
+        }
+    }
 }
 
 /* When a process began, by now_ns, to a tick or two; 0: not known. */
@@ -151,8 +248,11 @@ await_orphans(struct sphttp_call *call)
     }
     for (uint32_t i = 0; i < call->plan.hands; i++) {
         if (call->plan.pool) {
-            (void)hand_give_up(call, i, page_in_hand(call, i), ITEM_LOST);
+            uint64_t kind =
+                call->ledger->aborted != 0 ? ITEM_CUT : ITEM_LOST;
+            (void)hand_give_up(call, i, page_in_hand(call, i), kind);
         }
+        runs_orphan(call, i);
         page_clear_hand(call, i);
         page_set_none_aside(call, i);
     }

@@ -13,6 +13,7 @@
 
 #include "host/forks.h"
 #include "host/host.h"
+#include "host/result.h"
 #include "shared/pool.h"
 #include "shared/ring.h"
 
@@ -185,6 +186,13 @@ entry_is_free(const struct sphttp_call *call, uint64_t number)
            (page_item(call, cell) & ITEM_KIND) != ITEM_FREE;
 }
 
+uint32_t
+feed_cell(const struct sphttp_call *call, uint64_t number)
+{
+    return call->plan.fed ? call->host->feed.entries[number & call->plan.ring]
+                          : (uint32_t)number;
+}
+
 int64_t
 feed_put(struct sphttp_call *call, const void *item, size_t size,
          bool pickled)
@@ -226,6 +234,8 @@ sphttp_call_release(sphttp_call *call, uint32_t cell)
     struct feed *feed = &call->host->feed;
     if (page_number(call, cell) != UINT64_MAX) {
         struct shelf *shelf = &feed->shelves[feed->fed[cell].shelf];
+        sphttp_call_drop(call, cell);
+        *payload_of(call, cell) = (struct payload){0};
         ring_release(call, cell);
         shelf->free[shelf->count++] = feed->fed[cell].at;
         feed->cells[feed->cells_free++] = cell;

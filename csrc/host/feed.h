@@ -45,4 +45,8 @@ void feed_unshare(struct feed *feed);
 int64_t feed_put(struct sphttp_call *call, const void *item, size_t size,
                  bool pickled);
 
+/* Where item `number` is kept, from when it was fed until it is known that it has begun:
+ * its cell; in a call that is not fed its index. */
+uint32_t feed_cell(const struct sphttp_call *call, uint64_t number);
+
 #endif

@@ -200,7 +200,7 @@ gather(struct sphttp_call *call, bool all)
     }
     int err = host->fresh_from < host->fresh_to ? open_directory(call) : 0;
     for (uint32_t i = host->fresh_from; err == 0 && i < host->fresh_to; i++) {
-        err = gather_item(call, host->fresh[i]);
+        err = gather_item(call, host->fresh[i].index);
     }
     return err;
 }
@@ -214,4 +214,12 @@ find(struct sphttp_call *call, uint32_t index, uint64_t word,
     return payload_of(call, index);
 }
 
-const struct store files_store = {gather, find};
+static void
+see_ends(struct sphttp_call *call, struct fresh *fresh, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        fresh[i].ended_ns = call->ledger->report[fresh[i].index].ended_ns;
+    }
+}
+
+const struct store files_store = {see_ends, gather, find};

@@ -204,3 +204,14 @@ socket_close(struct sphttp_call *call)
     close_end(&call->host->nursery_fd);
     forks_unlock();
 }
+
+void
+socket_handed_over(struct sphttp_call *call, pid_t pid)
+{
+    forks_lock();
+    call->host->nursery_pid = pid;
+    /* Before it can have been reaped here, and its number be another's. */
+    call->host->nursery_fd = open_process(pid);
+    close_end(&call->nursery->given);
+    forks_unlock();
+}

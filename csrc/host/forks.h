@@ -33,6 +33,9 @@ int socket_open(struct sphttp_call *call);
 /* fork(), whose child keeps what is this call's. */
 pid_t socket_fork(struct sphttp_call *call);
 
+/* The nursery is this process, and has its end: close it here. */
+void socket_handed_over(struct sphttp_call *call, pid_t pid);
+
 /* Close what is open of it, and the pidfd. */
 void socket_close(struct sphttp_call *call);
 

@@ -9,10 +9,19 @@
 
 #include "host/extents.h"
 #include "host/feed.h"
+#include "host/runs.h"
 #include "shared/call.h"
 
 /* What was being done when an errno came up; a constant string. */
 typedef const char *doing_t;
+
+/* An item that has ended. */
+struct fresh {
+    int64_t ended_ns; /* as far as is known; or 0 */
+    uint64_t number;
+    uint32_t index;
+    bool copied; /* fed: its record has been */
+};
 
 struct host {
     doing_t doing;
@@ -22,6 +31,7 @@ struct host {
     int nursery_fd;    /* a pidfd; -1: there is none to be had */
     int host_end;      /* of the socket; or -1 */
     bool ended;
+    int64_t dismissed_ns; /* when the nursery was told to end; or 0 */
     uint32_t nurseries_lost;
     struct sphttp_call *next_open; /* every open call: forks.c */
     bool stops; /* with the host, at a terminal's Ctrl-Z */
@@ -37,9 +47,11 @@ struct host {
     /* Items that have ended: news.c. */
     int heard;       /* tell: the bell's other end; or -1 */
     int both;        /* tell: an epoll of socket and bell; or -1 */
-    bool *known;     /* tell: which items are among... */
-    uint32_t *fresh; /* ...those that have ended, in that order... */
-    uint32_t fresh_from, fresh_to; /* ...and these are yet to be told of */
+    uint64_t begun_to; /* tell: of the items below it that have begun... */
+    struct fresh *begun; /* ...these had not ended when it last looked */
+    uint32_t begun_count;
+    struct fresh *fresh; /* tell: those that have ended, in that order... */
+    uint32_t fresh_from, fresh_to; /* ...of which these are yet to be told of */
 
     /* Results: store.h. */
     const struct store *store;
@@ -58,6 +70,7 @@ struct host {
     struct block *pool_blocks; /* what has been read of it lately; or NULL */
     uint64_t pool_turn;        /* so often pool_map has been called */
     struct extents written;    /* in that memory, as far as is known */
+    struct runs runs;          /* fed: of that memory */
 
     struct feed feed; /* fed: what it takes to feed it */
 };

@@ -5,18 +5,21 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
 #include "host/forks.h"
 #include "host/host.h"
+#include "host/store.h"
 
 int
 news_open(struct sphttp_call *call)
 {
-    call->host->known = calloc(call->plan.count, sizeof(*call->host->known));
-    call->host->fresh = calloc(call->plan.count, sizeof(*call->host->fresh));
-    if (call->host->known == NULL || call->host->fresh == NULL) {
+    struct host *host = call->host;
+    host->begun = calloc(call->plan.count, sizeof(*host->begun));
+    host->fresh = calloc(call->plan.count, sizeof(*host->fresh));
+    if (host->begun == NULL || host->fresh == NULL) {
         return -ENOMEM;
     }
     /* Not an eventfd: all of those are one inode, and a child that rings must see
@@ -24,7 +27,7 @@ news_open(struct sphttp_call *call)
     int ends[2];
     int err = open_pipe(ends, O_NONBLOCK);
     if (err == 0) {
-        call->host->heard = ends[0];
+        host->heard = ends[0];
         (void)held_set(&call->bell, ends[1]);
     }
     return err;
@@ -33,9 +36,9 @@ news_open(struct sphttp_call *call)
 void
 news_close(struct sphttp_call *call)
 {
-    free(call->host->known);
+    free(call->host->begun);
     free(call->host->fresh);
-    call->host->known = NULL;
+    call->host->begun = NULL;
     call->host->fresh = NULL;
     close_end(&call->host->heard);
     held_close(&call->bell);
@@ -62,6 +65,17 @@ news_descriptor(struct sphttp_call *call)
     return fd;
 }
 
+/* Has it begun? What only a stray has ended counts too. */
+static bool
+has_begun(const struct sphttp_call *call, uint64_t number, uint32_t index)
+{
+    if (call->plan.pool) {
+        return number < page_next(call);
+    }
+    const struct report *report = &call->ledger->report[index];
+    return report->attempts > 0 || report->ended_ns != 0;
+}
+
 /* Has it ended, and with `report`, is all known of how? */
 static bool
 has_ended(const struct sphttp_call *call, uint32_t index, bool report)
@@ -75,39 +89,81 @@ has_ended(const struct sphttp_call *call, uint32_t index, bool report)
            call->ledger->report[index].ended_ns != 0;
 }
 
+/* Take note of those that have begun; with `all`, of every one. */
 static void
-note(struct sphttp_call *call, uint32_t index, bool report)
+note_begun(struct sphttp_call *call, bool all)
 {
-    if (!call->host->known[index] && has_ended(call, index, report)) {
-        call->host->known[index] = true;
-        call->host->fresh[call->host->fresh_to++] = index;
+    struct host *host = call->host;
+    uint64_t count = call->plan.count;
+    uint64_t end = call->plan.hold ? call->ledger->watermark : count;
+    if (!call->plan.fed && (all || end > count)) {
+        end = count;
+    }
+    while (host->begun_to < end) {
+        uint64_t number = host->begun_to;
+        uint32_t index = feed_cell(call, number);
+        if (!all && !has_begun(call, number, index)) {
+            return;
+        }
+        host->begun[host->begun_count++] =
+            (struct fresh){.number = number, .index = index};
+        host->begun_to++;
+    }
+}
+
+/* Of those, move the ones that have ended to the others. */
+static void
+note_ended(struct sphttp_call *call, bool report)
+{
+    struct host *host = call->host;
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < host->begun_count; i++) {
+        struct fresh item = host->begun[i];
+        if (has_ended(call, item.index, report)) {
+            host->fresh[host->fresh_to++] = item;
+        }
+        else {
+            host->begun[left++] = item;
+        }
+    }
+    host->begun_count = left;
+}
+
+static int
+by_end(const void *left, const void *right)
+{
+    const struct fresh *a = left, *b = right;
+    return a->ended_ns != b->ended_ns
+               ? (a->ended_ns > b->ended_ns) - (a->ended_ns < b->ended_ns)
+               : (a->number > b->number) - (a->number < b->number);
+}
+
+/* Those that are seen in one look are put into the order of their ends. */
+static void
+order(struct sphttp_call *call, struct fresh *fresh, uint32_t count)
+{
+    if (count > 1) {
+        call->host->store->see_ends(call, fresh, count);
+        qsort(fresh, count, sizeof(*fresh), by_end);
     }
 }
 
 void
-news_drain(struct sphttp_call *call, bool all)
+news_drain(struct sphttp_call *call, int kind)
 {
+    struct host *host = call->host;
     if (!call->plan.tell) {
         return;
     }
-    uint32_t first = call->host->fresh_to;
-    uint32_t item = page_take_news(call);
-    /* A list that a child has scribbled on may go round in circles. */
-    for (uint32_t i = 0; i < call->plan.count && item != 0; i++) {
-        note(call, item - 1, false);
-        item = page_link(call, item - 1);
-    }
-    /* The head was the last to end. */
-    for (uint32_t last = call->host->fresh_to; first + 1 < last; first++) {
-        uint32_t index = call->host->fresh[--last];
-        call->host->fresh[last] = call->host->fresh[first];
-        call->host->fresh[first] = index;
-    }
-    if (page_take_missed(call) || all) {
-        for (uint32_t i = 0; i < call->plan.count; i++) {
-            note(call, i, !all);
-        }
-    }
+    page_set_rung(call, false); /* first: what ends from now on rings again */
+    host->fresh_to -= host->fresh_from;
+    memmove(host->fresh, host->fresh + host->fresh_from,
+            host->fresh_to * sizeof(*host->fresh));
+    host->fresh_from = 0;
+    uint32_t first = host->fresh_to;
+    note_begun(call, kind == SPHTTP_ENDED);
+    note_ended(call, kind == SPHTTP_NEWS);
+    order(call, host->fresh + first, host->fresh_to - first);
 }
 
 int64_t
@@ -116,5 +172,11 @@ sphttp_call_next(sphttp_call *call)
     if (call->host->fresh_from == call->host->fresh_to) {
         return -1;
     }
-    return call->host->fresh[call->host->fresh_from++];
+    return call->host->fresh[call->host->fresh_from++].index;
+}
+
+int
+sphttp_call_ready(const sphttp_call *call)
+{
+    return call->host->fresh_from < call->host->fresh_to || page_rung(call);
 }

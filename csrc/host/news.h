@@ -14,8 +14,9 @@ void news_close(struct sphttp_call *call);
  * -1: there is no nursery. -errno. */
 int news_descriptor(struct sphttp_call *call);
 
-/* Note which items have ended since the last time; with `all`, look at
- * every one. */
-void news_drain(struct sphttp_call *call, bool all);
+/* Note which items have ended since the last time. At SPHTTP_NEWS those that have begun
+ * and of which all is known; at SPHTTP_FORK_AGAIN nobody knows more of them; at
+ * SPHTTP_ENDED it is every item. */
+void news_drain(struct sphttp_call *call, int kind);
 
 #endif

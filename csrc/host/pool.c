@@ -12,6 +12,7 @@
 
 #include "host/host.h"
 #include "host/result.h"
+#include "host/runs.h"
 
 enum {
     BLOCK = 4 << 10, /* bytes; what is read at once, for small records */
@@ -50,7 +51,7 @@ int
 pool_map(struct sphttp_call *call, bool seal)
 {
     call->host->pool_turn++;
-    if (!seal) {
+    if (!seal || call->plan.fed) {
         return 0;
     }
     pool_forget(call);
@@ -91,6 +92,18 @@ reader(const struct sphttp_call *call)
     return own >= 0 ? own : call->memory.fd;
 }
 
+/* Of a fed call, where what is written becomes holes again: is it there now? Few bytes
+ * are just read. */
+static int
+check_there(const struct sphttp_call *call, uint64_t at, uint64_t size)
+{
+    if (size <= BLOCK) {
+        return 0;
+    }
+    off_t hole = lseek(call->memory.fd, (off_t)at, SEEK_HOLE);
+    return hole >= 0 && (uint64_t)hole >= at + size ? 0 : -EBADMSG;
+}
+
 /* Has all of it been written to? 0, -EBADMSG: no; -errno. */
 static int
 check_written(struct sphttp_call *call, uint64_t at, uint64_t size)
@@ -99,6 +112,9 @@ check_written(struct sphttp_call *call, uint64_t at, uint64_t size)
     int err = 0;
     if (at > INT64_MAX || size > INT64_MAX - at) {
         return -EBADMSG;
+    }
+    if (call->plan.fed) {
+        return check_there(call, at, size);
     }
     if (!call->host->pool_sealed && extents_room(written, at) < size) {
         err = extents_learn(written, reader(call), at, at + size);
@@ -136,11 +152,10 @@ copy(struct sphttp_call *call, char *to, size_t size, uint64_t at)
     return file_read(reader(call), to + done, size - done, at + done);
 }
 
-/* Copy a record: who wrote it may still do so. Read, for a mapping of what has
- * become a hole meanwhile would fill it. 0, -EBADMSG or -errno. */
+/* Copy what a record begins with. 0, -EBADMSG or -errno. */
 static int
-copy_record(struct sphttp_call *call, uint32_t index, uint64_t at,
-            struct header *header, struct payload *payload)
+copy_header(struct sphttp_call *call, uint32_t index, uint64_t at,
+            struct header *header)
 {
     if (call->host->pool_blocks == NULL) {
         call->host->pool_blocks = calloc(BLOCKS, sizeof(struct block));
@@ -148,9 +163,22 @@ copy_record(struct sphttp_call *call, uint32_t index, uint64_t at,
             return -ENOMEM;
         }
     }
+    uint64_t number = index < call->plan.count ? page_number(call, index)
+                                               : index;
     int err = copy(call, (char *)header, sizeof(*header), at);
-    if (err != 0 || !record_plausible(header, index, INT64_MAX)) {
-        return err != 0 ? err : -EBADMSG;
+    return err == 0 && !record_plausible(header, number, INT64_MAX) ? -EBADMSG
+                                                                    : err;
+}
+
+/* Copy a record: who wrote it may still do so. Read, for a mapping of what has
+ * become a hole meanwhile would fill it. 0, -EBADMSG or -errno. */
+static int
+copy_record(struct sphttp_call *call, uint32_t index, uint64_t at,
+            struct header *header, struct payload *payload)
+{
+    int err = copy_header(call, index, at, header);
+    if (err != 0) {
+        return err;
     }
     size_t size = header->length + header->mac_size;
     err = check_written(call, at, sizeof(*header) + size);
@@ -192,15 +220,67 @@ pool_read(struct sphttp_call *call, uint32_t index, uint64_t at,
                   : copy_record(call, index, at, header, payload);
     }
     payload_end(call, header, payload, err);
+    payload->pid = (int)header->pid;
+    payload->started_ns = header->started_ns;
+    payload->ended_ns = header->ended_ns;
 }
 
 /* --- The store ------------------------------------------------------------------- */
 
+static void
+see_ends(struct sphttp_call *call, struct fresh *fresh, uint32_t count)
+{
+    call->host->pool_turn++;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t index = fresh[i].index;
+        uint64_t word = page_item(call, index);
+        uint64_t at = word & ~(uint64_t)ITEM_KIND;
+        struct header header;
+        bool there = fate_of(word) == SPHTTP_RETURNED &&
+                     copy_header(call, index, at, &header) == 0;
+        fresh[i].ended_ns = there ? header.ended_ns
+                                  : call->ledger->report[index].ended_ns;
+    }
+}
+
+/* Fed: copy the record of an item that has ended, if there is one. */
+static void
+copy_one(struct sphttp_call *call, uint32_t index)
+{
+    struct payload *payload = payload_of(call, index);
+    uint64_t word = page_item(call, index);
+    struct header header;
+    sphttp_call_drop(call, index); /* of another item that was there */
+    *payload = (struct payload){.fate = fate_of(word)};
+    if (payload->fate == SPHTTP_RETURNED) {
+        uint64_t at = word & ~(uint64_t)ITEM_KIND;
+        pool_read(call, index, at, &header, payload);
+        if (payload->fate != SPHTTP_TAMPERED) {
+            runs_copied(call, header.run);
+        }
+    }
+}
+
 static int
 gather(struct sphttp_call *call, bool all)
 {
-    call->host->doing = "mapping the results";
-    return pool_map(call, all);
+    struct host *host = call->host;
+    host->doing = "mapping the results";
+    int err = pool_map(call, all);
+    if (err != 0 || !call->plan.fed) {
+        return err;
+    }
+    for (uint32_t i = host->fresh_from; i < host->fresh_to; i++) {
+        if (!host->fresh[i].copied) {
+            copy_one(call, host->fresh[i].index);
+            host->fresh[i].copied = true;
+        }
+    }
+    if (all) {
+        copy_one(call, call->plan.count); /* what the call itself has to say */
+    }
+    runs_reuse(call);
+    return 0;
 }
 
 /* A pool's child of an item that was committed served others too, and what it cost is
@@ -211,25 +291,29 @@ find(struct sphttp_call *call, uint32_t index, uint64_t word,
      sphttp_result *result)
 {
     struct payload *payload = payload_of(call, index);
-    int fate = fate_of(word);
-    sphttp_call_drop(call, index); /* the last one's */
-    *payload = (struct payload){.fate = fate};
-    struct header header = {0};
-    if (fate == SPHTTP_RETURNED) {
+    bool there = payload->fate > 0 || payload->fate == SPHTTP_TAMPERED ||
+                 payload->fate == SPHTTP_UNREAD;
+    if (!call->plan.fed) { /* else it has been copied */
+        int fate = fate_of(word);
         uint64_t at = word & ~(uint64_t)ITEM_KIND;
-        pool_read(call, index, at, &header, payload);
+        struct header header;
+        there = fate == SPHTTP_RETURNED || fate == SPHTTP_DISCARDED;
+        sphttp_call_drop(call, index); /* the last one's */
+        *payload = (struct payload){.fate = fate};
+        if (fate == SPHTTP_RETURNED) {
+            pool_read(call, index, at, &header, payload);
+        }
     }
-    if (!call->plan.pool ||
-        (fate != SPHTTP_RETURNED && fate != SPHTTP_DISCARDED)) {
+    if (!there || !call->plan.pool) {
         result_of_report(call, index, result);
         return payload;
     }
     *result = (sphttp_result){
-        .pid = (int)header.pid,
+        .pid = payload->pid,
         .wait_status = -1,
         .attempts = 1,
-        .started_ns = header.started_ns,
-        .ended_ns = header.ended_ns,
+        .started_ns = payload->started_ns,
+        .ended_ns = payload->ended_ns,
     };
     if (call->plan.retries > 0) { /* those that were lost */
         result->attempts += call->ledger->report[index].attempts;
@@ -237,4 +321,4 @@ find(struct sphttp_call *call, uint32_t index, uint64_t word,
     return payload;
 }
 
-const struct store pool_store = {gather, find};
+const struct store pool_store = {see_ends, gather, find};

@@ -15,9 +15,16 @@ struct payload {
     uint64_t size;     /* of the payload, bytes */
     size_t got, wanted; /* of a record that is being read */
     int fate, error;
+    int pid;                      /* in memory: of the child, and... */
+    int64_t started_ns, ended_ns; /* ...when, as its record says */
 };
 
+struct fresh;
 struct store {
+    /* Note of so many items that have ended when they did, as far as they say so. */
+    void (*see_ends)(struct sphttp_call *call, struct fresh *fresh,
+                     uint32_t count);
+
     /* Gather the results of the items that have ended and were not yet told of; with
      * `all`, after the end, of every item, and leave nothing behind. 0, -errno; or
      * -EINTR: Python may have signals to handle, and then it goes on from there. */

@@ -191,7 +191,8 @@ end_everything(struct nursery *nursery)
             (void)nanosleep(&(struct timespec){0, 5000000}, NULL);
         }
     }
-    if (call->directory.fd >= 0) {
+    /* After an abort the host reads first what there is. */
+    if (call->directory.fd >= 0 && call->ledger->aborted == 0) {
         char path[SCRATCH_SIZE];
         store_path(call, path);
         (void)scratch_remove(path, call->directory.fd);

@@ -148,8 +148,11 @@ limits_enforce(struct nursery *nursery)
     /* Whatever a child begins from now on has all its time before it: so until then
      * nobody need look again. */
     int64_t next = now + (timeout != 0 && timeout < leave ? timeout : leave);
-    if (call->plan.hold && next > now + SECOND) {
-        next = now + SECOND; /* the host may wait for news that was lost */
+    if (call->plan.hold) {
+        page_wake(call->page); /* if the count of the sleepers was written over */
+        if (next > now + SECOND) {
+            next = now + SECOND; /* the host may wait for news that was lost */
+        }
     }
     for (uint32_t hand = 0; hand < call->plan.hands; hand++) {
         struct seen *seen = &call->nursery->seen[hand];

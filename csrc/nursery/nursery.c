@@ -22,6 +22,7 @@
 #include "nursery/strays.h"
 #include "shared/news.h"
 #include "shared/pool.h"
+#include "shared/runs.h"
 #include "shared/store.h"
 
 /* A fork was refused: go on with the children there are; without any, try again
@@ -202,7 +203,6 @@ finish_hand(struct nursery *nursery, uint32_t hand, int status,
         page_stop(call->page, call->plan.stop_at_failure);
     }
     report->ended_ns = now_ns();
-    (void)news_push(call, (uint32_t)index);
     return begun;
 }
 
@@ -249,6 +249,7 @@ finish_slot(struct nursery *nursery, uint32_t slot, int status,
     for (uint32_t lane = 0; lane < call->plan.lanes; lane++) {
         uint32_t hand = slot * call->plan.lanes + lane;
         begun = finish_hand(nursery, hand, status, usage) || begun;
+        runs_orphan(call, hand);
     }
     if (begun) {
         nursery->fruitless = 0;
@@ -256,9 +257,7 @@ finish_slot(struct nursery *nursery, uint32_t slot, int status,
     else if (!may_have_served(nursery)) {
         nursery->fruitless++;
     }
-    if (call->plan.pool) {
-        news_missed(call);
-    }
+    news_tell_again(call);
     /* Reaped: from now on the number may be anybody's. */
     call->ledger->living[slot].pid = 0;
     nursery->running--;
@@ -332,6 +331,7 @@ tell_host(struct nursery *nursery)
 {
     nursery->reported = true;
     strays_settle_all(nursery);
+    page_set_rung(nursery->call, true); /* the socket wakes it */
     (void)send(nursery->host, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 

@@ -109,7 +109,7 @@ strays_settle(struct nursery *nursery)
             call->ledger->report[i].ended_ns = now_ns();
         }
     }
-    news_missed(call);
+    news_tell_again(call);
 }
 
 void

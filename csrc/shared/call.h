@@ -2,7 +2,7 @@
  * who may touch it:
  *
  *   call->plan     the host sets it before the fork; from then on all only read it
- *   call->page, state, hands, link, larges, places, order
+ *   call->page, state, hands, larges, places, order, spares
  *                  any child may have written anything there: page.h
  *   call->ledger   host and nursery; no child has it
  *   call->host     the host: host/host.h, which no file below that wing includes
@@ -60,6 +60,7 @@ struct window {
     char *at;
     uint64_t offset; /* of `at` in the memory */
     size_t room, size;
+    uint64_t run; /* fed: which it is */
 };
 
 /* What a child is, and does. */
@@ -77,6 +78,7 @@ struct child {
     struct window window;
     const char *items; /* fed: its view of their memory, of... */
     uint64_t items_size; /* ...so many bytes; or NULL */
+    uint64_t alone;    /* fed: the run of a large record; or 0 */
     /* A pool child's way to sleep: page_await_turn, or round that. */
     bool (*await_turn)(struct page *page, uint32_t turn);
 };
@@ -85,10 +87,10 @@ struct sphttp_call {
     struct page *page;
     _Atomic uint64_t *state; /* count + 1 of them, behind the page */
     struct hand *hands;      /* alive * lanes of them, there too */
-    _Atomic uint32_t *link;  /* tell: 1 + the item that ended before; or NULL */
     struct large *larges;    /* lanes > 1: count of them, there too */
     struct place *places;    /* fed: count of them, there too */
     _Atomic uint32_t *order; /* fed: ring + 1 of them, there too: cells */
+    _Atomic uint64_t *spares; /* fed: free runs, there too */
     struct ledger *ledger;
     struct host *host;
     struct nursery *nursery;

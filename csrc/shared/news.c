@@ -1,18 +1,16 @@
-/* How a host that wants to know hears of each item that has ended. Who ends an
- * item puts it at the head of a list in the page. If the list was empty, it also
- * rings: it writes to a pipe. A child may be killed between these two steps, so the
- * host looks at all items when a child has ended. How a host hears is in
- * host/news.c. */
+/* How a host that wants to know hears of items that have ended. Who ends one sets a
+ * word in the page. If that was not set, it also rings: it writes to a pipe. The host
+ * clears the word before it looks, so whoever ends an item behind its back rings
+ * again. A child may be killed between the two steps, so the nursery rings
+ * whenever one has ended. What the host looks at is in host/news.c. */
 #include "shared/news.h"
 
 #include <unistd.h>
 
-bool
-news_ring(const struct sphttp_call *call)
+/* False: the worker has closed the bell. */
+static bool
+ring(const struct sphttp_call *call)
 {
-    if (!call->plan.tell) {
-        return true;
-    }
     if (!held_still(&call->bell)) {
         return false;
     }
@@ -21,24 +19,18 @@ news_ring(const struct sphttp_call *call)
 }
 
 bool
-news_push(struct sphttp_call *call, uint32_t index)
+news_tell(const struct sphttp_call *call)
 {
-    if (!call->plan.tell) {
-        return true;
-    }
-    uint32_t head = call->page->news;
-    do {
-        call->link[index] = head;
-    } while (!atomic_compare_exchange_weak(&call->page->news, &head,
-                                           index + 1));
-    return head != 0 || news_ring(call);
+    /* Read first: children that write to one place wait for each other. */
+    return !call->plan.tell || call->page->rung != 0 ||
+           atomic_exchange(&call->page->rung, 1) != 0 || ring(call);
 }
 
 void
-news_missed(struct sphttp_call *call)
+news_tell_again(const struct sphttp_call *call)
 {
     if (call->plan.tell) {
-        call->page->missed = 1;
-        (void)news_ring(call);
+        page_set_rung(call, true);
+        (void)ring(call);
     }
 }

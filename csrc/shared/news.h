@@ -3,19 +3,14 @@
 #define TEP_NEWS_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
 #include "shared/call.h"
 
-/* Item `index` has ended: tell the host, if it wants to know. False: it does
- * not hear, until the nursery tells it that this child has ended. */
-bool news_push(struct sphttp_call *call, uint32_t index);
+/* An item has ended: let the host look, if it wants to know. False: it does not hear,
+ * until the nursery tells it that this child has ended. */
+bool news_tell(const struct sphttp_call *call);
 
-/* Wake the host, if it wants to know. False: the worker has closed the
- * bell. */
-bool news_ring(const struct sphttp_call *call);
-
-/* There may be some that nobody told of: let the host look for them. */
-void news_missed(struct sphttp_call *call);
+/* The same, where somebody may have died between the word and the bell. */
+void news_tell_again(const struct sphttp_call *call);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "shared/call.h"
 #include "shared/ring.h"
+#include "shared/runs.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -33,19 +34,20 @@ page_open(struct sphttp_call *call)
                                 call->plan.lanes;
     /* One more than there are items: the call itself. */
     size_t count = (size_t)call->plan.count + 1;
-    size_t links = states + sizeof(uint64_t) * count;
-    size_t larges = links + (call->plan.tell ? sizeof(uint32_t) * count : 0);
-    larges = (larges + 7) / 8 * 8;
+    size_t larges = states + sizeof(uint64_t) * count;
     call->plan.page_size = larges;
     if (call->plan.lanes > 1) {
         call->plan.page_size += sizeof(struct large) * count;
     }
     size_t ring = call->plan.page_size;
-    call->plan.page_size += ring_size(&call->plan);
+    size_t spares = (ring + ring_size(&call->plan) + 7) / 8 * 8;
+    call->plan.page_size = spares + runs_size(&call->plan);
     size_t living = (sizeof(struct ledger) + 63) / 64 * 64;
     size_t reports = living + sizeof(struct alive) * call->plan.alive;
     size_t numbers = reports + sizeof(struct report) * count;
-    call->plan.ledger_size = numbers + ring_ledger_size(&call->plan);
+    size_t orphans = numbers + ring_ledger_size(&call->plan);
+    call->plan.ledger_size =
+        orphans + sizeof(uint64_t) * runs_orphans(&call->plan);
     char *page = share(call->plan.page_size);
     call->page = (void *)page;
     char *ledger = share(call->plan.ledger_size);
@@ -55,10 +57,11 @@ page_open(struct sphttp_call *call)
     }
     call->hands = (void *)(page + hands);
     call->state = (void *)(page + states);
-    call->link = call->plan.tell ? (void *)(page + links) : NULL;
     call->larges = call->plan.lanes > 1 ? (void *)(page + larges) : NULL;
+    call->spares = call->plan.fed ? (void *)(page + spares) : NULL;
     call->ledger->living = (void *)(ledger + living);
     call->ledger->report = (void *)(ledger + reports);
+    call->ledger->orphans = (void *)(ledger + orphans);
     call->page->watermark = call->ledger->watermark = call->plan.count;
     call->page->total = call->ledger->total = call->plan.count;
     if (call->plan.fed) {
@@ -118,29 +121,28 @@ page_await_turn(struct page *page, uint32_t turn)
     return true;
 }
 
-/* Something is another than it was: wake so many of those who wait for that. */
 static void
-wake(struct page *page, uint64_t most)
+wake(struct page *page, int most)
 {
-    (void)atomic_fetch_add(&page->turn, 1);
-    if (page->sleepers != 0) {
-        (void)syscall(SYS_futex, &page->turn, FUTEX_WAKE,
-                      most < INT_MAX ? (int)most : INT_MAX, NULL, NULL, 0);
-    }
+    (void)syscall(SYS_futex, &page->turn, FUTEX_WAKE, most, NULL, NULL, 0);
 }
 
 void
 page_wake(struct page *page)
 {
-    wake(page, INT_MAX);
+    (void)atomic_fetch_add(&page->turn, 1);
+    wake(page, INT_MAX); /* whatever the count says: somebody may have scribbled */
 }
 
 void
 page_raise_watermark(struct page *page, uint64_t watermark)
 {
     uint64_t before = atomic_exchange(&page->watermark, watermark);
-    /* Not a number more: each who was woken in vain sleeps again. */
-    wake(page, watermark - before);
+    (void)atomic_fetch_add(&page->turn, 1);
+    if (page->sleepers != 0) { /* not one more: who is woken in vain sleeps again */
+        wake(page, watermark - before < INT_MAX ? (int)(watermark - before)
+                                                : INT_MAX);
+    }
 }
 
 void
@@ -177,6 +179,12 @@ page_mend(struct sphttp_call *call)
     else if (said > STOP_ALL) {
         (void)atomic_compare_exchange_strong(&call->page->stop, &said, stop);
     }
+    /* So many are asleep at most; too many cost a call in vain, too few a wake-up. */
+    uint32_t sleepers = call->page->sleepers;
+    if (sleepers > call->plan.alive) {
+        (void)atomic_compare_exchange_strong(&call->page->sleepers, &sleepers,
+                                             call->plan.alive);
+    }
     /* The host may raise both at this very moment, the ledger's first. */
     uint64_t watermark = call->page->watermark;
     if (call->plan.hold && watermark != call->ledger->watermark &&
@@ -197,6 +205,7 @@ page_clear_hand(struct sphttp_call *call, uint32_t hand)
     call->hands[hand].since_ns = 0;
     call->hands[hand].item = 0;
     call->hands[hand].leaving = 0;
+    call->hands[hand].run = call->hands[hand].alone = 0;
 }
 
 void
@@ -305,8 +314,9 @@ page_settle(struct sphttp_call *call, uint32_t index, bool also_free)
     uint64_t kind = word & ITEM_KIND;
     if (kind == ITEM_RUN || (kind == ITEM_FREE && also_free)) {
         /* This fails where its child commits at this very moment. */
+        uint64_t kind = call->ledger->aborted != 0 ? ITEM_CUT : ITEM_LOST;
         (void)atomic_compare_exchange_strong(&call->state[index], &word,
-                                             ITEM_LOST);
+                                             kind);
     }
 }
 
@@ -411,24 +421,16 @@ page_set_aside(const struct sphttp_call *call, uint32_t hand, uint64_t *from)
     return -1;
 }
 
-uint32_t
-page_take_news(struct sphttp_call *call)
-{
-    uint32_t item = atomic_exchange(&call->page->news, 0);
-    return item <= call->plan.count ? item : 0;
-}
-
-uint32_t
-page_link(const struct sphttp_call *call, uint32_t index)
-{
-    uint32_t item = call->link[index];
-    return item <= call->plan.count ? item : 0;
-}
-
 bool
-page_take_missed(struct sphttp_call *call)
+page_rung(const struct sphttp_call *call)
 {
-    return atomic_exchange(&call->page->missed, 0) != 0;
+    return call->page->rung != 0;
+}
+
+void
+page_set_rung(const struct sphttp_call *call, bool rung)
+{
+    call->page->rung = rung;
 }
 
 uint64_t

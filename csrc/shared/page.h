@@ -94,8 +94,7 @@ struct page {
     _Atomic uint64_t watermark; /* of a held call: items from here on must wait */
     _Atomic uint64_t total;     /* so many items there will be */
     _Alignas(64) _Atomic uint64_t next; /* pool: items from here on are nobody's */
-    _Atomic uint32_t news;      /* 1 + the last item that has ended; see link */
-    _Atomic uint32_t missed;    /* there may be some that are not told of */
+    _Atomic uint32_t rung;      /* items have ended since the host looked */
     _Atomic uint32_t surveyed;  /* files: those from here on may be large */
     _Atomic uint32_t large;     /* so many are */
     _Atomic uint64_t used;      /* pool: bytes of its memory handed out */
@@ -125,6 +124,8 @@ struct hand {
     _Atomic uint64_t from, to; /* a hint: those that are free are anybody's */
     _Atomic uint32_t leaving;  /* enum sphttp_leaving; 0: it has items */
     _Atomic int64_t leaving_ns; /* since when */
+    _Atomic uint64_t run;   /* fed: where its records go, and... */
+    _Atomic uint64_t alone; /* ...where one goes that is large: runs.h; or 0 */
 };
 
 /* --- What no child has ----------------------------------------------------- */
@@ -156,6 +157,7 @@ struct remark {
 struct ledger {
     _Atomic uint32_t stop;      /* the strongest that the nursery has seen */
     _Atomic uint32_t overdue;   /* stopped at the deadline */
+    _Atomic uint32_t aborted;   /* the host has given it up */
     _Atomic uint32_t wants;     /* the nursery sleeps, and could fork a child */
     _Atomic uint64_t watermark; /* of a held call: as the host has set it */
     _Atomic uint64_t total;     /* likewise */
@@ -166,8 +168,9 @@ struct ledger {
     struct remark overstayed; /* the first that was killed at its end */
     struct alive *living;    /* alive of them, behind this */
     struct report *report;   /* count + 1 of them, there too */
-    /* Of a fed call, and there too: whose each of the count cells is. */
+    /* Of a fed call, and there too: whose each of the count cells is... */
     _Atomic uint64_t *number;
+    _Atomic uint64_t *orphans; /* ...and the runs of children that are gone */
 };
 
 /* --- All of it ------------------------------------------------------------- */
@@ -238,8 +241,8 @@ bool page_runs(const struct sphttp_call *call, uint32_t index, uint32_t hand);
  * says; or -1. */
 int64_t page_find(const struct sphttp_call *call, uint32_t hand);
 
-/* No child is left that could have item `index` in hand: where its word says
- * that one has, or with `also_free` that one may, it is ITEM_LOST. */
+/* No child is left that could have item `index` in hand: where its word says that one
+ * has, or with `also_free` that one may, it is ITEM_LOST; after an abort ITEM_CUT. */
 void page_settle(struct sphttp_call *call, uint32_t index, bool also_free);
 
 /* The getters. */
@@ -278,10 +281,8 @@ enum { RUN_LENGTH = 64 };
 int64_t page_set_aside(const struct sphttp_call *call, uint32_t hand,
                        uint64_t *from);
 
-/* The list of items that have ended since the last time, beginning with the
- * last: 1 + the first's index, and what follows it. 0: none. */
-uint32_t page_take_news(struct sphttp_call *call);
-uint32_t page_link(const struct sphttp_call *call, uint32_t index);
-bool page_take_missed(struct sphttp_call *call);
+/* Have items ended since the host has last looked? And say so, or that it looks. */
+bool page_rung(const struct sphttp_call *call);
+void page_set_rung(const struct sphttp_call *call, bool rung);
 
 #endif

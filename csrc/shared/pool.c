@@ -3,6 +3,8 @@
  * host that reads it; how one does is in host/pool.c. */
 #include "shared/pool.h"
 
+#include "shared/runs.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -65,11 +67,12 @@ pool_close(struct sphttp_call *call)
 
 /* --- A child takes ---------------------------------------------------------------- */
 
+/* All is taken in multiples of this: pages; of a fed call, what runs consist of. */
 static uint64_t
-round_up(uint64_t size)
+round_up(const struct sphttp_call *call, uint64_t size)
 {
-    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-    return (size + page - 1) / page * page;
+    uint64_t unit = call->plan.fed ? RUN_UNIT : (uint64_t)sysconf(_SC_PAGESIZE);
+    return (size + unit - 1) / unit * unit;
 }
 
 /* Is there a byte in [at, at + size) that is not 0? What nobody has taken is a
@@ -106,8 +109,8 @@ next_free(struct sphttp_call *call, uint64_t size, uint64_t *at)
     if (fstat(call->memory.fd, &st) != 0) {
         return -errno;
     }
-    uint64_t end = round_up((uint64_t)st.st_size);
-    if (used <= end && round_up(used) == used) {
+    uint64_t end = round_up(call, (uint64_t)st.st_size);
+    if (used <= end && round_up(call, used) == used) {
         if (used > INT64_MAX || size > INT64_MAX - used) {
             return -EFBIG;
         }
@@ -149,6 +152,15 @@ take_bytes(struct sphttp_call *call, uint64_t size)
     if (!held_still(&call->memory)) {
         return -EBADF; /* the worker has closed it */
     }
+    uint64_t run = call->plan.fed ? runs_take(call, size) : 0;
+    if (run != 0) {
+        uint64_t at = run_offset(run);
+        int err = pool_back(call->memory.fd, at, at + size);
+        if (err != 0) {
+            (void)runs_offer(call, run);
+        }
+        return err != 0 ? err : (int64_t)at;
+    }
     for (int tries = 0; tries < TRIES; tries++) {
         uint64_t at = 0;
         int err = next_free(call, size, &at);
@@ -178,8 +190,10 @@ give_back(struct sphttp_call *call, uint64_t offset, uint64_t size)
 {
     uint64_t end = offset + size;
     if (fallocate(call->memory.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                  (off_t)offset, (off_t)size) == 0) {
-        (void)atomic_compare_exchange_strong(&call->page->used, &end, offset);
+                  (off_t)offset, (off_t)size) == 0 &&
+        !atomic_compare_exchange_strong(&call->page->used, &end, offset) &&
+        call->plan.fed) {
+        (void)runs_offer(call, run_of(offset, size));
     }
 }
 
@@ -238,6 +252,10 @@ open_window(struct sphttp_call *call, size_t size)
     if (offset < 0) {
         return (int)offset;
     }
+    struct hand *hand = &call->hands[call->child.hand];
+    uint64_t before = window->run;
+    uint64_t run = call->plan.fed ? run_of((uint64_t)offset, size) : 0;
+    hand->run = run;
     int err = put_zeros(call->memory.fd, size, (uint64_t)offset);
     char *at = MAP_FAILED;
     if (err == 0) {
@@ -246,13 +264,14 @@ open_window(struct sphttp_call *call, size_t size)
         err = at == MAP_FAILED ? -errno : 0;
     }
     if (err != 0) {
+        hand->run = before;
         give_back(call, (uint64_t)offset, size);
         return err;
     }
     if (window->at != NULL) {
         (void)munmap(window->at + window->room - window->size, window->size);
     }
-    *window = (struct window){at, (uint64_t)offset, size, size};
+    *window = (struct window){at, (uint64_t)offset, size, size, run};
     return 0;
 }
 
@@ -274,7 +293,8 @@ has_room(struct sphttp_call *call, size_t size)
     }
     /* There is little left: no more than it takes, unless the old window has
      * more room for those that follow. */
-    size_t least = (size_t)round_up(size);
+    size_t least = (size_t)round_up(call, size);
+    least = call->plan.fed ? (size_t)run_size(run_of(0, size)) : least;
     return least < chunk && least - size >= window->room &&
            open_window(call, least) == 0;
 }
@@ -284,6 +304,7 @@ static int64_t
 put_in_window(struct window *window, const struct iovec parts[3], size_t size)
 {
     int64_t offset = (int64_t)window->offset;
+    ((struct header *)parts[0].iov_base)->run = window->run;
     char *to = window->at;
     for (int i = 0; i < 3; i++) {
         memcpy(to, parts[i].iov_base, parts[i].iov_len);
@@ -299,18 +320,27 @@ put_in_window(struct window *window, const struct iovec parts[3], size_t size)
 static int64_t
 write_apart(struct sphttp_call *call, const struct iovec parts[3], size_t size)
 {
-    size = (size_t)round_up(size);
+    size = (size_t)round_up(call, size);
+    if (call->plan.fed) {
+        size = (size_t)run_size(run_of(0, size));
+    }
     int64_t offset = take_bytes(call, size);
     if (offset < 0) {
         return offset;
     }
     uint64_t to = (uint64_t)offset;
+    if (call->plan.fed) {
+        uint64_t run = run_of(to, size) | RUN_ALONE;
+        ((struct header *)parts[0].iov_base)->run = run;
+        call->hands[call->child.hand].alone = call->child.alone = run;
+    }
     int err = 0;
     for (int i = 0; i < 3 && err == 0; i++) {
         err = put_at(call->memory.fd, parts[i].iov_base, parts[i].iov_len, to);
         to += parts[i].iov_len;
     }
     if (err != 0) {
+        call->hands[call->child.hand].alone = call->child.alone = 0;
         give_back(call, (uint64_t)offset, size);
         return err;
     }

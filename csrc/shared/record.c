@@ -24,8 +24,10 @@ static int
 authenticate(const struct sphttp_call *call, const struct header *header,
              const void *payload, unsigned char mac[MAC_SIZE])
 {
+    struct header said = *header;
+    said.run = 0; /* it is found after the rest has been said */
     struct iovec parts[] = {
-        {(void *)(uintptr_t)header, sizeof(*header)},
+        {&said, sizeof(said)},
         {(void *)(uintptr_t)payload, header->length},
     };
     return hmac_sha256(call->plan.key, KEY_SIZE, parts, 2, mac);
@@ -65,7 +67,7 @@ status_plausible(uint32_t status)
 }
 
 bool
-record_plausible(const struct header *header, uint32_t index, uint64_t room)
+record_plausible(const struct header *header, uint64_t index, uint64_t room)
 {
     return header->index == index && status_plausible(header->status) &&
            header->mac_size == mac_size(header->status) &&

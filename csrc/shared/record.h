@@ -13,10 +13,12 @@
 struct header {
     uint64_t length; /* of the payload, bytes */
     int64_t started_ns, ended_ns; /* pool; else the nursery knows better */
-    uint32_t index;
+    uint64_t index;    /* its item's number */
+    uint64_t run;      /* fed: that it is in, by runs.h; not authenticated */
     uint32_t status;   /* enum sphttp_status */
     uint32_t pid;
     uint32_t mac_size; /* 0 or MAC_SIZE */
+    uint32_t unused;
 };
 
 /* Of the whole record, bytes. */
@@ -27,7 +29,7 @@ int record_head(const struct sphttp_call *call, struct header *header,
                 const void *payload, unsigned char mac[MAC_SIZE]);
 
 /* Is this what record_head made, in so many bytes? */
-bool record_plausible(const struct header *header, uint32_t index,
+bool record_plausible(const struct header *header, uint64_t index,
                       uint64_t room);
 
 /* Is the MAC behind the payload the right one? 0, -EBADMSG, -EIO. */

@@ -15,7 +15,7 @@ write_to_file(const struct sphttp_call *call, const struct iovec parts[3])
         err = -EBADF; /* the worker has closed it */
     }
     return err != 0 ? err
-                    : file_write(call->directory.fd, header->index, parts);
+                    : file_write(call->directory.fd, (uint32_t)header->index, parts);
 }
 
 uint64_t

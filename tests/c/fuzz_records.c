@@ -61,9 +61,8 @@ in_a_pool(const uint8_t *data, size_t size, bool seal)
     if (write(call->memory.fd, data + n, size - n) != (ssize_t)(size - n)) {
         abort();
     }
-    memcpy((void *)call->link, data, n < 4 * ITEMS ? n : 4 * ITEMS);
-    call->page->news = size > 0 ? data[0] : 0;
-    news_drain(call, false);
+    call->page->next = size > 0 ? data[0] : 0;
+    news_drain(call, SPHTTP_NEWS);
     while (sphttp_call_next(call) >= 0) {
     }
     if (pool_map(call, seal) == 0) {

@@ -15,6 +15,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -824,36 +826,107 @@ a_refused_fork_is_made_up_for_later(void)
 
 /* --- News and limits ------------------------------------------------------------ */
 
+/* In the host, as a pool's child would: item `index` ended at that time. */
+static void
+commit_at(sphttp_call *call, uint32_t index, int64_t ended_ns)
+{
+    struct header header = {.length = 1,
+                            .ended_ns = ended_ns,
+                            .index = index,
+                            .status = SPHTTP_RETURNED};
+    call->state[index] = store_write(call, &header, "x");
+    CHECK(news_tell(call));
+}
+
 static void
 items_are_told_of_in_the_order_in_which_they_ended(void)
 {
-    sphttp_call *call = open_call(5, 1, SPHTTP_POOL | SPHTTP_TELL);
     static const uint32_t order[] = {3, 0, 4};
-    for (int i = 0; i < 3; i++) {
-        call->state[order[i]] = ITEM_DONE;
-        news_push(call, order[i]);
+    for (int pool = 0; pool < 2; pool++) {
+        sphttp_call *call =
+            open_call(6, 1, SPHTTP_TELL | (pool ? SPHTTP_POOL : 0));
+        call->page->next = 5;
+        for (int i = 0; i < 5; i++) {
+            call->ledger->report[i].attempts = 1;
+        }
+        for (int i = 0; i < 3; i++) {
+            if (pool) {
+                commit_at(call, order[i], i + 1);
+            }
+            else {
+                call->state[order[i]] = ITEM_LOST;
+                call->ledger->report[order[i]].ended_ns = i + 1;
+            }
+        }
+        news_drain(call, SPHTTP_NEWS);
+        for (int i = 0; i < 3; i++) {
+            CHECK(sphttp_call_next(call) == order[i]);
+        }
+        CHECK(sphttp_call_next(call) == -1);
+        end(call);
     }
-    news_drain(call, false);
-    for (int i = 0; i < 3; i++) {
-        CHECK(sphttp_call_next(call) == order[i]);
+}
+
+/* What the host has looked at it need not look at again, but for what still runs. */
+static void
+one_that_runs_for_long_among_quick_ones_is_told_of_at_last(void)
+{
+    sphttp_call *call =
+        open_call(100, 1, SPHTTP_POOL | SPHTTP_TELL | SPHTTP_DISCARD);
+    for (uint32_t i = 0; i < 100; i++) {
+        call->page->next = i + 1;
+        call->state[i] = i == 0 ? item_running(0) : ITEM_DISCARDED;
+        news_drain(call, SPHTTP_NEWS);
+        CHECK(sphttp_call_next(call) == (i == 0 ? -1 : (int64_t)i));
+        CHECK(call->host->begun_count == 1 && call->host->begun_to == i + 1);
     }
+    call->page->next = 3; /* a stray's */
+    call->state[0] = ITEM_DISCARDED;
+    news_drain(call, SPHTTP_NEWS);
+    CHECK(sphttp_call_next(call) == 0 && sphttp_call_next(call) == -1);
+    news_drain(call, SPHTTP_ENDED);
     CHECK(sphttp_call_next(call) == -1);
     end(call);
 }
 
 static void
-a_list_that_goes_round_in_circles_tells_of_each_item_once(void)
+what_is_beyond_the_watermark_is_not_looked_at(void)
 {
-    sphttp_call *call = open_call(3, 1, SPHTTP_POOL | SPHTTP_TELL);
-    call->state[1] = ITEM_DONE;
-    call->page->news = 2;
-    call->link[1] = 3; /* an item that has not ended, and back */
-    call->link[2] = 2;
-    news_drain(call, false);
-    CHECK(sphttp_call_next(call) == 1 && sphttp_call_next(call) == -1);
-    call->page->news = UINT32_MAX; /* of no item at all */
-    news_drain(call, false);
+    sphttp_call *call = open_call(9, 1, SPHTTP_POOL | SPHTTP_TELL);
+    sphttp_call_allow(call, 2);
+    call->page->next = UINT32_MAX;
+    for (int i = 0; i < 9; i++) {
+        call->state[i] = ITEM_DONE;
+    }
+    news_drain(call, SPHTTP_NEWS);
+    CHECK(sphttp_call_next(call) == 0 && sphttp_call_next(call) == 1);
     CHECK(sphttp_call_next(call) == -1);
+    end(call);
+}
+
+/* The bell is rung for the first one only, and for the first after each look. */
+static void
+who_ends_an_item_rings_once_a_look(void)
+{
+    sphttp_call *call =
+        open_call(3, 1, SPHTTP_POOL | SPHTTP_TELL | SPHTTP_DISCARD);
+    char rings[9];
+    call->page->next = 3;
+    CHECK(!sphttp_call_ready(call));
+    for (uint32_t i = 0; i < 3; i++) {
+        call->state[i] = ITEM_DISCARDED;
+        CHECK(news_tell(call) && sphttp_call_ready(call));
+    }
+    CHECK(read(call->host->heard, rings, sizeof(rings)) == 1);
+    news_drain(call, SPHTTP_NEWS);
+    for (int64_t i = 0; i < 3; i++) {
+        CHECK(sphttp_call_ready(call) && sphttp_call_next(call) == i);
+    }
+    CHECK(!sphttp_call_ready(call));
+    CHECK(news_tell(call) && sphttp_call_ready(call));
+    CHECK(read(call->host->heard, rings, sizeof(rings)) == 1);
+    news_tell_again(call);
+    CHECK(read(call->host->heard, rings, sizeof(rings)) == 1);
     end(call);
 }
 
@@ -863,12 +936,11 @@ an_item_that_was_lost_is_told_of_with_its_report(void)
 {
     sphttp_call *call = open_call(2, 1, SPHTTP_POOL | SPHTTP_TELL);
     call->state[0] = ITEM_LOST;
-    news_missed(call);
-    news_drain(call, false);
+    call->page->next = 1;
+    news_drain(call, SPHTTP_NEWS);
     CHECK(sphttp_call_next(call) == -1);
     call->ledger->report[0].ended_ns = 1;
-    news_missed(call);
-    news_drain(call, false);
+    news_drain(call, SPHTTP_NEWS);
     CHECK(sphttp_call_next(call) == 0);
     end(call);
 }
@@ -999,8 +1071,9 @@ what_is_nobodys_is_told_of(void)
     call->state[1] = item_running(0); /* which has another */
     call->state[2] = item_running(1); /* which is nobody's */
     call->state[3] = UINT64_MAX;
+    call->page->next = 5;
     strays_settle(nursery);
-    news_drain(call, false);
+    news_drain(call, SPHTTP_NEWS);
     for (uint32_t i = 1; i <= 3; i++) {
         CHECK(sphttp_call_next(call) == i);
     }
@@ -1072,6 +1145,140 @@ a_clock_that_was_scribbled_on_runs_on(void)
     end(call);
 }
 
+/* --- Abort ------------------------------------------------------------------------ */
+
+static int lives[2]; /* a pipe whose write end every process of the call has */
+
+/* Item 0 is committed; whoever has another is deaf and stays. */
+static void
+commit_or_stay(sphttp_call *call, uint32_t index)
+{
+    sigset_t all;
+    (void)sigfillset(&all);
+    (void)sigprocmask(SIG_SETMASK, &all, NULL);
+    if (index == 0) {
+        int64_t next =
+            sphttp_child_commit(call, 0, SPHTTP_RETURNED, "yes", 3);
+        CHECK(next >= 0);
+    }
+    for (;;) {
+        (void)pause();
+    }
+}
+
+static void *
+abort_call(void *whose)
+{
+    sphttp_call *call = whose;
+    for (int i = 0; i < 2000 && (page_item(call, 0) & ITEM_KIND) != ITEM_DONE;
+         i++) {
+        (void)nanosleep(&(struct timespec){0, 1000000}, NULL);
+    }
+    (void)nanosleep(&(struct timespec){0, 20000000}, NULL);
+    int64_t begun = now_ns();
+    CHECK(sphttp_call_abort(call) == 0);
+    CHECK(now_ns() - begun < SECOND / 2);
+    close_end(&lives[1]);
+    CHECK(read(lives[0], (char[1]){0}, 1) == 0); /* nobody has the other end */
+    return NULL;
+}
+
+static void
+an_abort_leaves_nothing_alive_and_keeps_what_was_committed(void)
+{
+    for (int pool = 0; pool < 2; pool++) {
+        CHECK(pipe2(lives, O_CLOEXEC | O_NONBLOCK) == 0);
+        sphttp_call *call = open_call(4, 2, pool ? SPHTTP_POOL : 0);
+        call->child.linger = pool;
+        pthread_t thread;
+        CHECK(pthread_create(&thread, NULL, abort_call, call) == 0);
+        CHECK(run(call, commit_or_stay) == -ECANCELED);
+        CHECK(pthread_join(thread, NULL) == 0);
+        close_end(&lives[0]);
+        CHECK(finished(call) == -ECANCELED && sphttp_call_stopping(call));
+        sphttp_result result = result_of(call, 0);
+        CHECK(result.fate == SPHTTP_RETURNED && result.size == 3);
+        CHECK(result_of(call, 1).fate == SPHTTP_CUT);
+        CHECK(result_of(call, 3).fate == SPHTTP_NOT_BEGUN);
+        end(call);
+    }
+}
+
+static void
+what_is_aborted_before_it_begins_does_not(void)
+{
+    for (int pool = 0; pool < 2; pool++) {
+        sphttp_call *call = open_call(2, 2, pool ? SPHTTP_POOL : 0);
+        CHECK(sphttp_call_abort(call) == 0);
+        CHECK(run(call, commit_number) == -ECANCELED);
+        CHECK(call->host->nursery_pid == 0);
+        CHECK(result_of(call, 0).fate == SPHTTP_NOT_BEGUN);
+        end(call);
+    }
+}
+
+static void
+commit_all(sphttp_call *call, uint32_t index)
+{
+    for (int64_t next = index; next >= 0;) {
+        next = sphttp_child_commit(call, (uint32_t)next, SPHTTP_RETURNED, "x",
+                                   1);
+    }
+}
+
+static void *
+abort_at_some_time(void *whose)
+{
+    sphttp_call *call = whose;
+    long ns = (long)(call->plan.key[0] * 256 + call->plan.key[1]) * 100;
+    (void)nanosleep(&(struct timespec){0, ns}, NULL);
+    CHECK(sphttp_call_abort(call) == 0);
+    return NULL;
+}
+
+static void
+an_abort_may_come_at_any_time(void)
+{
+    int aborted = 0;
+    for (int i = 0; i < 100; i++) {
+        sphttp_call *call =
+            open_call(8, 4, i % 2 == 0 ? SPHTTP_POOL | SPHTTP_TELL : 0);
+        pthread_t thread;
+        CHECK(pthread_create(&thread, NULL, abort_at_some_time, call) == 0);
+        int err = run(call, commit_all);
+        while (err == SPHTTP_NEWS) {
+            err = finished(call);
+        }
+        CHECK(err == 0 || err == -ECANCELED);
+        for (uint32_t item = 0; item < 8; item++) {
+            int fate = result_of(call, item).fate;
+            CHECK(fate == SPHTTP_RETURNED ||
+                  (err != 0 &&
+                   (fate == SPHTTP_CUT || fate == SPHTTP_NOT_BEGUN)));
+        }
+        aborted += err != 0;
+        CHECK(pthread_join(thread, NULL) == 0);
+        end(call);
+    }
+    CHECK(aborted > 0);
+}
+
+static void
+a_nursery_that_is_dismissed_says_when_it_is_gone(void)
+{
+    sphttp_call *call = open_call(1, 1, 0);
+    CHECK(sphttp_call_ending(call) == -1 && sphttp_call_dismiss(call) == 0);
+    fork_for(call, commit_or_stay);
+    int fd = sphttp_call_ending(call);
+    CHECK(fd >= 0 && fd == call->host->nursery_fd);
+    CHECK(sphttp_call_dismiss(call) == 0);
+    struct pollfd gone = {.fd = fd, .events = POLLIN};
+    CHECK(poll(&gone, 1, 3000) == 1 && sphttp_call_ending(call) == -1);
+    int64_t begun = now_ns();
+    end(call);
+    CHECK(now_ns() - begun < SECOND);
+}
+
 static void
 arguments_are_checked(void)
 {
@@ -1134,7 +1341,9 @@ main(void)
         TEST(a_record_that_was_not_committed_is_in_nobodys_way),
         TEST(a_refused_fork_is_made_up_for_later),
         TEST(items_are_told_of_in_the_order_in_which_they_ended),
-        TEST(a_list_that_goes_round_in_circles_tells_of_each_item_once),
+        TEST(one_that_runs_for_long_among_quick_ones_is_told_of_at_last),
+        TEST(what_is_beyond_the_watermark_is_not_looked_at),
+        TEST(who_ends_an_item_rings_once_a_look),
         TEST(an_item_that_was_lost_is_told_of_with_its_report),
         TEST(an_item_of_a_child_that_died_before_it_could_tell_is_told_of),
         TEST(a_late_item_that_was_committed_costs_no_other),
@@ -1142,6 +1351,10 @@ main(void)
         TEST(what_is_nobodys_is_told_of),
         TEST(the_nearest_limit_is_that_of_the_oldest_item),
         TEST(a_clock_that_was_scribbled_on_runs_on),
+        TEST(an_abort_leaves_nothing_alive_and_keeps_what_was_committed),
+        TEST(what_is_aborted_before_it_begins_does_not),
+        TEST(an_abort_may_come_at_any_time),
+        TEST(a_nursery_that_is_dismissed_says_when_it_is_gone),
         TEST(arguments_are_checked),
         TEST(hmac_is_that_of_rfc_4231),
     };
