@@ -485,6 +485,33 @@ def test_an_iterator_that_calls_itself_is_refused(shape: Shape) -> None:
         next(stream)
 
 
+def test_the_host_has_its_own_wakeup_descriptor_between_two_steps() -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    former = signal.set_wakeup_fd(writer)
+    handler = signal.signal(signal.SIGALRM, lambda *_: None)
+    try:
+        with contextlib.closing(
+            Parallel(upper, in_processes=2).imap_processes(texts(99))
+        ) as stream:
+            assert next(stream) == "0"
+            assert signal.set_wakeup_fd(writer) == writer
+            signal.raise_signal(signal.SIGALRM)
+            assert os.read(reader, 9) == bytes([signal.SIGALRM])
+            assert len(list(stream)) == 98
+            assert signal.set_wakeup_fd(writer) == writer
+        slow = Parallel(lambda _: time.sleep(0.3) or "", in_processes=1).imap_processes(["a"])
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        assert next(slow) == ""
+        assert os.read(reader, 9) == bytes([signal.SIGALRM])
+        slow.close()
+    finally:
+        signal.set_wakeup_fd(former)
+        signal.signal(signal.SIGALRM, handler)
+        os.close(reader)
+        os.close(writer)
+
+
 # --- abort -----------------------------------------------------------------------------------
 
 
