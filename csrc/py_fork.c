@@ -83,13 +83,8 @@ exchange_wakeup(int fd, bool warn)
     if (given != NULL && how != NULL) {
         found = PyObject_Call(set_wakeup_fd, given, how);
     }
-    int before = -2;
-    if (found != NULL) {
-        before = (int)PyLong_AsLong(found);
-    }
-    else {
-        PyErr_Clear();
-    }
+    int before = found != NULL ? (int)PyLong_AsLong(found) : -2;
+    PyErr_Clear();
     Py_XDECREF(found);
     Py_XDECREF(how);
     Py_XDECREF(given);
@@ -279,8 +274,7 @@ py_call_run(sphttp_call *call, sphttp_event *event)
     if (call->host->rested) {
         /* A signal that came in the last moment before that: Python looks once more. */
         call->host->rested = false;
-        event->kind = SPHTTP_SIGNALS;
-        return event->kind;
+        return event->kind = SPHTTP_SIGNALS;
     }
     do {
         if (call_is_to_fork(call)) {

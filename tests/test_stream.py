@@ -402,7 +402,7 @@ def pids(tmp_path: Path) -> list[int]:
 @pytest.mark.parametrize("how", ["close", "collector", "loop", "cycle"])
 def test_an_iterator_that_is_left_kills_what_runs(shape: Shape, how: str, tmp_path: Path) -> None:
     def begun() -> Stream[Any]:
-        stream = Parallel(sleep_at(tmp_path), **shape).as_completed(["quick", "slow"])
+        stream = Parallel(sleep_at(tmp_path), **shape).as_completed(["slow", "quick"])
         assert next(stream).result == "quick"
         until(lambda: pids(tmp_path))
         return stream
@@ -425,7 +425,7 @@ def test_an_iterator_that_is_left_kills_what_runs(shape: Shape, how: str, tmp_pa
         gc.collect()
     else:
         with pytest.raises(KeyError):
-            for _ in Parallel(sleep_at(tmp_path), **shape).as_completed(["quick", "slow"]):
+            for _ in Parallel(sleep_at(tmp_path), **shape).as_completed(["slow", "quick"]):
                 until(lambda: pids(tmp_path))
                 raise KeyError
     assert children() == []
@@ -618,7 +618,7 @@ def test_an_aborted_iterator_raises_at_its_next_step(shape: Shape) -> None:
 @forked
 def test_a_timeout_holds_while_nobody_steps(shape: Shape, tmp_path: Path) -> None:
     parallel = Parallel(sleep_at(tmp_path), timeout=0.5, **shape)
-    stream = parallel.as_completed(["quick", "slow"])
+    stream = parallel.as_completed(["slow", "quick"])
     assert next(stream).result == "quick"
     until(lambda: pids(tmp_path))
     began = time.monotonic()
@@ -634,11 +634,10 @@ def test_a_deadline_begins_at_the_call_and_holds_while_nobody_steps(
     shape: Shape, tmp_path: Path
 ) -> None:
     began = time.monotonic()
-    stream = Parallel(sleep_at(tmp_path), deadline=0.6, **shape).imap_processes(
-        ["quick", "slow", "quick"]
-    )
+    parallel = Parallel(sleep_at(tmp_path), deadline=0.6, **shape)
+    stream = parallel.as_completed(["slow", "quick"])
     time.sleep(0.2)
-    assert next(stream) == "quick"
+    assert next(stream).result == "quick"
     until(lambda: pids(tmp_path))
     until(lambda: not any(map(alive, pids(tmp_path))))
     assert time.monotonic() - began < 1
