@@ -331,9 +331,14 @@ enum { ONE_TEXT = 1 << 10 }; /* of work, in bytes that could be decoded meanwhil
 int64_t
 py_call_texts(sphttp_call *call, uintptr_t list)
 {
+    struct host *host = call->host;
+    bool fed = call->plan.fed;
+    uint32_t end = fed ? host->fresh_to : call->plan.count;
+    host->texts = fed ? host->fresh_from : host->texts;
     turn_begin(call);
-    while (call->host->texts < call->plan.count) {
-        uint32_t i = call->host->texts++;
+    while (host->texts < end) {
+        uint32_t i = host->texts++;
+        i = fed ? host->fresh[i].index : i;
         sphttp_result result;
         sphttp_call_result(call, i, &result);
         PyObject *text = NULL;
@@ -351,13 +356,13 @@ py_call_texts(sphttp_call *call, uintptr_t list)
         else {
             /* Whoever asks for this one by itself meets the error again. */
             PyErr_Clear();
-            call->host->texts_left += result.fate != SPHTTP_DISCARDED;
+            host->texts_left += result.fate != SPHTTP_DISCARDED;
         }
-        if (turn_over(call, ONE_TEXT + result.size)) {
+        if (!fed && turn_over(call, ONE_TEXT + result.size)) {
             return -1;
         }
     }
-    return call->host->texts_left;
+    return host->texts_left;
 }
 
 int64_t

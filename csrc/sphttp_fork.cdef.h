@@ -203,7 +203,7 @@ void sphttp_call_result(sphttp_call *call, uint32_t index,
                         sphttp_result *result);
 
 /* Put the text of each item that returned one into `list`, the id() of a list
- * of `count`. How many items are left that have another fate, or a text that
+ * of `count`; in a fed call, of each that sphttp_call_next will tell of. How many items are left that have another fate, or a text that
  * is none; -1: call it again, when Python has had a look at its signals. */
 int64_t py_call_texts(sphttp_call *call, uintptr_t list);
 

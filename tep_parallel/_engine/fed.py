@@ -11,6 +11,7 @@ from tep_parallel._engine.handing import Handing
 from tep_parallel._engine.handlers import raised_by_handler
 from tep_parallel._engine.plan import Plan
 from tep_parallel._engine.travel import raised
+from tep_parallel._engine.under_way import feed_of, ready_of
 from tep_parallel._errors import not_begun
 from tep_parallel._outcome import Outcome
 
@@ -46,6 +47,8 @@ class Fed(Handing):
         if call.stopping and not call.aborted:
             self._stop_pulling()
             self._end_feed()
+        if self._forked and not self._plan.options.watched and not self.has_ready:
+            self._feed_texts()
         while not (self._over or self.has_ready or call.ready or call.aborted):
             if self._waiting is None:
                 if self._left == self._window or self._running == self._most:
@@ -53,6 +56,35 @@ class Fed(Handing):
                 self._pull()
             elif not self._feed(*self._waiting):
                 return
+
+    def _feed_texts(self) -> None:
+        """Do the same for what needs nothing else, and needs it quickly: text of which nobody is
+        told."""
+        call, handle, window = self._call, self._call.handle, self._window
+        numbers, items = self._numbers, self._items
+        while (
+            self._source is not None
+            and self._waiting is None
+            and self._left < window
+            and not ready_of(handle)
+            and not call.aborted
+        ):
+            try:
+                item = next(self._source)
+            except StopIteration:
+                self._exhausted = True
+                self._stop_pulling()
+                return
+            number = self._pulled
+            self._pulled = number + 1
+            self._left += 1
+            cell = feed_of(handle, id(item)) if type(item) is str else -1
+            if cell < 0:
+                self._admit(number, item)
+                return
+            numbers[cell] = number
+            items[cell] = item
+            self._running += 1
 
     def _pull(self) -> None:
         assert self._source is not None
@@ -66,6 +98,10 @@ class Fed(Handing):
         self._pulled += 1
         self._left += 1
         self.watch.start(number, item)
+        self._admit(number, item)
+
+    def _admit(self, number: int, item: object) -> None:
+        """Make of an item what can be fed."""
         try:
             data = item if type(item) is str else pickle.dumps(item, _PROTOCOL)
         except BaseException as error:  # the item's failure, or what a signal handler raised
