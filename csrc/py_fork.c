@@ -121,7 +121,7 @@ hand_back(struct sphttp_call *call)
 static void
 rest(struct sphttp_call *call)
 {
-    if (call->plan.fed && call->host->watching >= 0) {
+    if (call->plan.fed && call->host->watching >= 0 && !call->host->rested) {
         (void)hand_back(call);
         (void)forward_signals(call);
         call->host->rested = true;
@@ -270,8 +270,11 @@ py_call_start(sphttp_call *call, sphttp_event *event)
 int
 py_call_run(sphttp_call *call, sphttp_event *event)
 {
-    watch_on(call);
-    if (call->host->rested) {
+    if (!call->host->rested) {
+        watch_on(call);
+    }
+    else if (!sphttp_call_ready(call)) {
+        watch_on(call);
         /* A signal that came in the last moment before that: Python looks once more. */
         call->host->rested = false;
         return event->kind = SPHTTP_SIGNALS;

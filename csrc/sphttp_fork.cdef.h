@@ -126,6 +126,10 @@ void sphttp_call_quota(sphttp_call *call, uint32_t quota);
  * no room for it. After an error nothing was fed. */
 int py_call_feed(sphttp_call *call, uintptr_t item);
 
+/* With `quiet`: wake no children for what is fed, until this is called without it: soon,
+ * for they may all be asleep. What is fed can be taken at once in any case. */
+void sphttp_call_hush(sphttp_call *call, int quiet);
+
 /* Those that were fed are all. */
 void sphttp_call_end_feed(sphttp_call *call);
 

@@ -12,6 +12,7 @@ from tep_parallel._engine.results import Results
 _next = lib.sphttp_call_next
 ready_of = lib.sphttp_call_ready
 feed_of = lib.py_call_feed
+hush = lib.sphttp_call_hush
 
 
 class UnderWay(Results):
