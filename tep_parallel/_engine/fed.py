@@ -95,7 +95,7 @@ class Fed(Handing):
             self._exhausted = True
             self._stop_pulling()
         finally:
-            hush(handle, False)
+            hush(handle, 0)
         if self._pulled > first:
             self._quick = monotonic() - began < _QUICKLY * (self._pulled - first)
 

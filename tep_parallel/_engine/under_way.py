@@ -12,6 +12,7 @@ from tep_parallel._engine.results import Results
 _next = lib.sphttp_call_next
 ready_of = lib.sphttp_call_ready
 feed_of = lib.py_call_feed
+release = lib.sphttp_call_release
 hush = lib.sphttp_call_hush
 
 
@@ -78,4 +79,4 @@ class UnderWay(Results):
 
     def release(self, cell: int) -> None:
         """The result in `cell` has been fetched: another item may have it."""
-        lib.sphttp_call_release(self.handle, cell)
+        release(self.handle, cell)
