@@ -21,6 +21,8 @@
 #include "shared/pool.h"
 
 enum { NURSERIES_MOST = 2 };
+#define NAP_NS (SECOND / 10000)   /* that what has ended may wait */
+#define LIVELY_NS (SECOND / 1000) /* from one look to the next */
 
 /* --- Fork and wait ---------------------------------------------------------- */
 
@@ -66,19 +68,64 @@ call_fork(struct sphttp_call *call)
     return (sphttp_event){.kind = SPHTTP_STARTED};
 }
 
+/* Sleep until one of these can be read; for `ns` at most, unless that is below 0. */
+static int
+sleep_for(struct pollfd fds[3], int64_t ns)
+{
+    struct timespec most = {ns / SECOND, ns % SECOND};
+    return ppoll(fds, 3, ns < 0 ? NULL : &most, NULL);
+}
+
+/* The same. Where quick items end one after another the host naps first, and then sees
+ * several at once: to be woken for each would cost more than the items. */
+static int
+sleep_till_word(struct sphttp_call *call, struct pollfd fds[3], bool *told)
+{
+    struct host *host = call->host;
+    if (!call->plan.tell) {
+        return sleep_for(fds, -1);
+    }
+    feed_beat(call);
+    int n = 0;
+    if (host->lively && !page_idle(call)) {
+        (void)page_listen(call, HOST_NAPS);
+        if (!page_idle(call)) { /* who sleeps by now may not have seen that */
+            n = sleep_for(fds, NAP_NS);
+        }
+    }
+    if (n == 0) {
+        *told = !page_listen(call, HOST_SLEEPS); /* the bell may lag behind */
+        n = sleep_for(fds, *told ? 0 : -1);
+    }
+    (void)page_listen(call, HOST_AWAKE);
+    return n;
+}
+
+/* It hears that items have ended. */
+static sphttp_event
+hear_news(struct host *host)
+{
+    char rings[64];
+    (void)read(host->heard, rings, sizeof(rings));
+    int64_t now = now_ns();
+    host->lively = now - host->heard_ns < LIVELY_NS;
+    host->heard_ns = now;
+    return (sphttp_event){.kind = SPHTTP_NEWS};
+}
+
 /* Sleep until the nursery has something to say: SPHTTP_ENDED, it has; SPHTTP_NEWS;
  * SPHTTP_SIGNALS; SPHTTP_FAILED with EPIPE: it is gone. */
 static sphttp_event
 wait_for_word(struct sphttp_call *call)
 {
-    bool told = call->plan.tell && page_rung(call); /* the bell may lag behind */
+    bool told = false;
     struct pollfd fds[] = {
         {.fd = call->host->host_end, .events = POLLIN},
         {.fd = call->host->wake[0], .events = POLLIN},
         {.fd = call->host->heard, .events = POLLIN},
     };
     for (;;) {
-        if (poll(fds, 3, told ? 0 : -1) < 0) {
+        if (sleep_till_word(call, fds, &told) < 0) {
             if (errno != EINTR) {
                 return event_of(-errno);
             }
@@ -102,9 +149,7 @@ wait_for_word(struct sphttp_call *call)
             return (sphttp_event){.kind = SPHTTP_SIGNALS};
         }
         if (fds[2].revents != 0 || told) {
-            char rings[64];
-            (void)read(call->host->heard, rings, sizeof(rings));
-            return (sphttp_event){.kind = SPHTTP_NEWS};
+            return hear_news(call->host);
         }
     }
 }
@@ -253,7 +298,13 @@ call_close(struct sphttp_call *call)
 int
 sphttp_call_descriptor(sphttp_call *call)
 {
-    return call->plan.tell ? news_descriptor(call) : call->host->host_end;
+    if (!call->plan.tell) {
+        return call->host->host_end;
+    }
+    if (!page_listen(call, HOST_SLEEPS)) {
+        news_tell_again(call); /* whoever waits for it has something to look at */
+    }
+    return news_descriptor(call);
 }
 
 int
