@@ -80,9 +80,7 @@ def _under_way(call: Call, flow: Flow) -> Steps:
             if flow.has_ready and not call.aborted:
                 continue
             kind = yield WORD
-            for index in call.fresh():
-                flow.ended(index)
-            flow.watch.read(call.bytes_read)
+            flow.hear()
         flow.aborted = kind == ABORTED
     except StopIteration as error:
         return error

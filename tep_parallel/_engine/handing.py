@@ -29,6 +29,7 @@ class Handing(Flow):
         assert plan.numbers is not None
         self._numbers = plan.numbers
         self._items = plan.items
+        self._texts: list[str | None] = [None] * len(plan.items)  # what they returned, by cell
         self._pulled = 0
         self._left = 0  # pulled, and not handed out
         self._running = 0  # fed, and not ended
@@ -49,13 +50,18 @@ class Handing(Flow):
             return bool(self._ready)
         return self._next in self._cells or self._next in self._known
 
-    def ended(self, cell: int) -> None:
-        """An item has ended."""
-        number = self._numbers[cell]
-        self._running -= 1
-        self._cells[number] = cell
-        self._note(number)
-        self.watch.finish(partial(self._keep, number))
+    def hear(self) -> None:
+        """Tell of each item that has ended, and fetch the text that it returned."""
+        options = self._plan.options
+        if options.codec is None:
+            self._call.fill(self._texts)
+        for cell in self._call.fresh():
+            number = self._numbers[cell]
+            self._running -= 1
+            self._cells[number] = cell
+            self._note(number)
+            if options.watched:
+                self.watch.finish(partial(self._keep, number))
 
     def _stop_pulling(self) -> None:
         """Pull no more items."""
@@ -77,13 +83,13 @@ class Handing(Flow):
         if number in self._known:
             return self._known.pop(number)
         cell = self._cells.pop(number)
-        outcome = self._finder.outcome(cell)
+        outcome = self._finder.outcome(cell, (self._texts[cell], None))
         self._free(cell)
         return outcome
 
     def _free(self, cell: int) -> None:
         self._numbers[cell] = -1
-        self._items[cell] = None
+        self._items[cell] = self._texts[cell] = None
         self._call.release(cell)
 
     def hand_out(self) -> Iterator[Any]:
@@ -105,14 +111,24 @@ class Handing(Flow):
 
     def _in_order(self) -> Iterator[Any]:
         """Results up to the first failure. That is raised at the end."""
-        finder, cells = self._finder, self._cells
+        finder, cells, texts = self._finder, self._cells, self._texts
         while not self._call.aborted:
             number = self._next
+            value: Any
+            error: BaseException | None
             if number in self._known:
                 outcome = self._known[number]
                 value, error = outcome.result, outcome.error
             elif number in cells:
                 cell = cells[number]
+                value = texts[cell]
+                if value is not None:
+                    del cells[number]
+                    self._free(cell)
+                    self._next = number + 1
+                    self._left -= 1
+                    yield value
+                    continue
                 result = finder.result(cell)
                 value, error = fetched = finder.value(cell, result)
                 if error is None and not finder.break_values:
