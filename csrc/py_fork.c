@@ -12,6 +12,7 @@
 #include "host/call.h"
 #include "host/farewell.h"
 #include "host/host.h"
+#include "host/open.h"
 #include "host/result.h"
 #include "host/wake.h"
 
