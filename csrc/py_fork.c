@@ -12,6 +12,7 @@
 #include "host/call.h"
 #include "host/farewell.h"
 #include "host/host.h"
+#include "host/open.h"
 #include "host/result.h"
 #include "host/wake.h"
 
@@ -83,17 +84,53 @@ exchange_wakeup(int fd, bool warn)
     if (given != NULL && how != NULL) {
         found = PyObject_Call(set_wakeup_fd, given, how);
     }
-    int before = -2;
-    if (found != NULL) {
-        before = (int)PyLong_AsLong(found);
-    }
-    else {
-        PyErr_Clear();
-    }
+    int before = found != NULL ? (int)PyLong_AsLong(found) : -2;
+    PyErr_Clear();
     Py_XDECREF(found);
     Py_XDECREF(how);
     Py_XDECREF(given);
     return before;
+}
+
+/* Code of the host's has run since, and may have chosen another. Was there none of the
+ * call's meanwhile? */
+static bool
+watch_on(struct sphttp_call *call)
+{
+    bool rested = call->host->rested;
+    int ours = call->host->watching;
+    int found = call->host->wake[1] >= 0 ? exchange_wakeup(ours, false) : -2;
+    if (found != -2 && found != ours) {
+        (void)held_set(&call->host->forward, found);
+    }
+    call->host->rested = false;
+    return rested;
+}
+
+/* Set the host's own again, or the one that it has chosen since. As exchange_wakeup. */
+static int
+hand_back(struct sphttp_call *call)
+{
+    int next = held_still(&call->host->forward) ? call->host->forward.fd : -1;
+    int found = exchange_wakeup(next, true);
+    if (found == -2) {
+        found = exchange_wakeup(-1, true); /* it may block now */
+    }
+    if (found != -2 && found != call->host->watching) {
+        (void)exchange_wakeup(found, true);
+    }
+    return found;
+}
+
+/* The host of a fed call goes on in a loop of its own between two steps. */
+static void
+rest(struct sphttp_call *call)
+{
+    if (call->plan.fed && call->host->watching >= 0 && !call->host->rested) {
+        (void)hand_back(call);
+        (void)forward_signals(call);
+        call->host->rested = true;
+    }
 }
 
 int
@@ -118,39 +155,20 @@ py_call_watch(sphttp_call *call)
     }
     call->host->watching = call->host->wake[1];
     (void)held_set(&call->host->forward, found);
+    rest(call);
     return 0;
-}
-
-/* Code of the host's has run since, and may have chosen another. */
-static void
-watch_on(struct sphttp_call *call)
-{
-    int ours = call->host->watching;
-    int found = call->host->wake[1] >= 0 ? exchange_wakeup(ours, false) : -2;
-    if (found != -2 && found != ours) {
-        (void)held_set(&call->host->forward, found);
-    }
 }
 
 static void
 unwatch(struct sphttp_call *call)
 {
-    int ours = call->host->watching;
-    if (ours < 0) {
+    if (call->host->watching < 0) {
         return;
     }
-    int next = held_still(&call->host->forward) ? call->host->forward.fd : -1;
-    int found = exchange_wakeup(next, true);
-    if (found == -2) {
-        found = exchange_wakeup(-1, true); /* it may block now */
-    }
-    if (found == -2) {
+    if (hand_back(call) == -2) {
         /* This is another thread, which happened to drop the last reference. To
          * leave it open is better than that signals are written to another file. */
         call->host->wake[0] = call->host->wake[1] = -1;
-    }
-    else if (found != ours) {
-        (void)exchange_wakeup(found, true); /* the host has chosen another */
     }
     call->host->watching = -1;
     wake_close(call);
@@ -257,7 +275,10 @@ py_call_start(sphttp_call *call, sphttp_event *event)
 int
 py_call_run(sphttp_call *call, sphttp_event *event)
 {
-    watch_on(call);
+    bool heard = call->host->rested && sphttp_call_ready(call) != 0;
+    if (!heard && watch_on(call)) {
+        return event->kind = SPHTTP_SIGNALS; /* that came in the last moment before */
+    }
     do {
         if (call_is_to_fork(call)) {
             *event = start(call);
@@ -269,6 +290,9 @@ py_call_run(sphttp_call *call, sphttp_event *event)
         *event = call_finish(call);
         PyEval_RestoreThread(thread);
     } while (event->kind == SPHTTP_FORK_AGAIN);
+    if (event->kind != SPHTTP_CHILD && event->kind != SPHTTP_SIGNALS) {
+        rest(call);
+    }
     return event->kind;
 }
 
@@ -310,9 +334,13 @@ enum { ONE_TEXT = 1 << 10 }; /* of work, in bytes that could be decoded meanwhil
 int64_t
 py_call_texts(sphttp_call *call, uintptr_t list)
 {
+    struct host *host = call->host;
+    struct fresh *fresh = call->plan.fed ? host->fresh : NULL;
+    uint32_t end = fresh != NULL ? host->fresh_to : call->plan.count;
+    host->texts = fresh != NULL ? host->fresh_from : host->texts;
     turn_begin(call);
-    while (call->host->texts < call->plan.count) {
-        uint32_t i = call->host->texts++;
+    for (; host->texts < end; host->texts++) {
+        uint32_t i = fresh != NULL ? fresh[host->texts].index : host->texts;
         sphttp_result result;
         sphttp_call_result(call, i, &result);
         PyObject *text = NULL;
@@ -330,13 +358,14 @@ py_call_texts(sphttp_call *call, uintptr_t list)
         else {
             /* Whoever asks for this one by itself meets the error again. */
             PyErr_Clear();
-            call->host->texts_left += result.fate != SPHTTP_DISCARDED;
+            host->texts_left += result.fate != SPHTTP_DISCARDED;
         }
-        if (turn_over(call, ONE_TEXT + result.size)) {
+        if (fresh == NULL && turn_over(call, ONE_TEXT + result.size)) {
+            host->texts++;
             return -1;
         }
     }
-    return call->host->texts_left;
+    return host->texts_left;
 }
 
 int64_t
@@ -470,8 +499,7 @@ py_hmac_sha256_file_hex(sphttp_file **file, const char *key, size_t key_size,
                         const char *path, char *hex)
 {
     PyThreadState *thread = PyEval_SaveThread();
-    int err = file_go_on(file, key, key_size, path,
-                         SIGNALS_EVERY, hex);
+    int err = file_go_on(file, key, key_size, path, SIGNALS_EVERY, hex);
     PyEval_RestoreThread(thread);
     return err;
 }

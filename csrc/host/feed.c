@@ -193,6 +193,15 @@ feed_cell(const struct sphttp_call *call, uint64_t number)
                           : (uint32_t)number;
 }
 
+void
+feed_beat(struct sphttp_call *call)
+{
+    if (call->host->unbeaten > 0) {
+        call->host->unbeaten = 0;
+        page_beat(call->page);
+    }
+}
+
 int64_t
 feed_put(struct sphttp_call *call, const void *item, size_t size,
          bool pickled)
@@ -216,8 +225,24 @@ feed_put(struct sphttp_call *call, const void *item, size_t size,
     call->ledger->report[cell] = (struct report){0};
     ring_feed(call, cell, feed->number++, found.at,
               size | (pickled ? ITEM_PICKLED : 0));
+    feed->unheard++;
+    sphttp_call_hush(call, feed->quiet);
     socket_look(call);
+    if (++call->host->unbeaten >= call->plan.count / 4) {
+        feed_beat(call);
+    }
     return cell;
+}
+
+void
+sphttp_call_hush(sphttp_call *call, int quiet)
+{
+    struct feed *feed = &call->host->feed;
+    feed->quiet = quiet != 0;
+    if (!feed->quiet) {
+        page_wake_some(call->page, feed->unheard);
+        feed->unheard = 0;
+    }
 }
 
 void

@@ -27,6 +27,8 @@ struct feed {
     uint64_t size;   /* bytes, mapped and backed... */
     uint64_t used;   /* ...of which so many have been used */
     uint64_t number; /* the next item's */
+    bool quiet;      /* nobody is woken for what is fed now... */
+    uint64_t unheard; /* ...which are so many by now */
     struct fed *fed; /* one a cell */
     uint32_t *cells; /* those that are free, so many: */
     uint32_t cells_free;
@@ -40,6 +42,9 @@ void feed_close(struct sphttp_call *call);
 
 /* In a fork of the host, which does not have the items' memory. */
 void feed_unshare(struct feed *feed);
+
+/* The host is about to wait: let those who nap begin what was fed. */
+void feed_beat(struct sphttp_call *call);
 
 /* Feed the next item. Its cell; see py_call_feed for the errors. */
 int64_t feed_put(struct sphttp_call *call, const void *item, size_t size,

@@ -40,6 +40,7 @@ struct host {
     int wake[2];  /* a pipe: Python's wake-up descriptor during the call */
     int watching; /* the number by which Python knows it; -1: it does not */
     struct held forward; /* the host's own: it gets what arrives in the pipe */
+    bool rested; /* the host has had its own since, for code of its own */
     bool in_loop;        /* the thread is a loop's, which waits for the call */
     int64_t turn_end;    /* Python is to have a look then */
     uint64_t turn_work;  /* since the clock was last read */
@@ -47,6 +48,8 @@ struct host {
     /* Items that have ended: news.c. */
     int heard;       /* tell: the bell's other end; or -1 */
     int both;        /* tell: an epoll of socket and bell; or -1 */
+    int64_t heard_ns;  /* tell: when it last heard of some; and... */
+    bool lively;       /* ...whether that was soon after the time before */
     uint64_t begun_to; /* tell: of the items below it that have begun... */
     struct fresh *begun; /* ...these had not ended when it last looked */
     uint32_t begun_count;
@@ -72,6 +75,7 @@ struct host {
     struct extents written;    /* in that memory, as far as is known */
     struct runs runs;          /* fed: of that memory */
 
+    uint32_t unbeaten; /* fed: items since those who nap were last woken */
     struct feed feed; /* fed: what it takes to feed it */
 };
 

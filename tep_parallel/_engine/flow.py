@@ -56,8 +56,8 @@ class Flow:
         """Let items start, as many as may start now."""
         raise NotImplementedError
 
-    def ended(self, cell: int) -> None:
-        """An item has ended."""
+    def hear(self) -> None:
+        """Hear of the items that have ended."""
         raise NotImplementedError
 
     def hand_out(self) -> Iterable[Any]:
@@ -134,7 +134,7 @@ class Eager(Flow):
     def start(self) -> None:
         """Call on_start for as many items as there are free children, and let them start."""
         items = self._plan.items
-        while self._held and self._free > 0 and not self._call.has_news:
+        while self._held and self._free > 0 and not self._call.ready:
             self._held = not self._call.stopping and self._started < len(items)
             if self._held:
                 self.watch.start(self._started, items[self._started])
@@ -142,10 +142,12 @@ class Eager(Flow):
                 self._free -= 1
                 self._call.allow(self._started)
 
-    def ended(self, cell: int) -> None:
-        """An item has ended."""
-        self.watch.finish(partial(self._outcome_of, cell))
-        self._free += 1
+    def hear(self) -> None:
+        """Tell of each item that has ended."""
+        for index in self._call.fresh():
+            self.watch.finish(partial(self._outcome_of, index))
+            self._free += 1
+        self.watch.read(self._call.bytes_read)
 
     def _outcome_of(self, index: int) -> Outcome[Any]:
         outcome = self._finder.outcome(index)

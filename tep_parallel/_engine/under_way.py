@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator
+from functools import partial
 
 from tep_parallel._engine.native import fail, lib
 from tep_parallel._engine.results import Results
+
+_next = lib.sphttp_call_next
+ready_of = lib.sphttp_call_ready
+feed_of = lib.py_call_feed
+release = lib.sphttp_call_release
+hush = lib.sphttp_call_hush
 
 
 class UnderWay(Results):
@@ -29,24 +36,11 @@ class UnderWay(Results):
     @property
     def ready(self) -> bool:
         """Whether items have ended of which nobody has heard. It costs no system call."""
-        return bool(lib.sphttp_call_ready(self.handle))
-
-    @property
-    def has_news(self) -> bool:
-        """Whether run would return at once."""
-        from select import POLLIN, poll
-
-        descriptor = self._descriptor()
-        if descriptor < 0:
-            return True  # the nursery is gone: run knows what to do
-        poller = poll()
-        poller.register(descriptor, POLLIN)
-        return bool(poller.poll(0))
+        return bool(ready_of(self.handle))
 
     def fresh(self) -> Iterator[int]:
         """The items that have ended since the last call of this, in the order of their ends."""
-        while (index := lib.sphttp_call_next(self.handle)) >= 0:
-            yield index
+        return iter(partial(_next, self.handle), -1)
 
     @property
     def stopping(self) -> bool:
@@ -74,7 +68,7 @@ class UnderWay(Results):
         Raises:
             OSError: No memory, or the item is too large.
         """
-        cell: int = lib.py_call_feed(self.handle, id(data))
+        cell: int = feed_of(self.handle, id(data))
         if cell < 0 and cell != -errno.EAGAIN:
             fail(cell, "feeding an item")
         return cell
@@ -85,4 +79,4 @@ class UnderWay(Results):
 
     def release(self, cell: int) -> None:
         """The result in `cell` has been fetched: another item may have it."""
-        lib.sphttp_call_release(self.handle, cell)
+        release(self.handle, cell)
