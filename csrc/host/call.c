@@ -166,7 +166,12 @@ nursery_lost(struct sphttp_call *call)
     end_nursery(call);
     await_orphans(call);
     int err = files_take_over(call);
-    call->host->nurseries_lost++;
+    /* A call that feeds may be endless. What one of its nurseries has brought forward
+     * is worth another. */
+    uint64_t ended = news_ended(call->host);
+    bool in_vain = !call->plan.fed || ended == call->host->ended_before;
+    call->host->nurseries_lost = in_vain ? call->host->nurseries_lost + 1 : 1;
+    call->host->ended_before = ended;
     int64_t first = page_first_free(call);
     bool left = first >= 0 || call->ledger->total == UINT64_MAX;
     for (uint32_t i = 0; i < call->plan.count; i++) {

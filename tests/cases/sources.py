@@ -21,6 +21,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "pool": {"in_processes": 2},
     "quota": {"in_processes": 2, "max_items_per_child": 3},
 }
+ROWS = 2_000
 FACES = ("imap_processes", "as_completed")
 
 
@@ -51,7 +52,7 @@ def rows(base: sqlite3.Connection) -> None:
         found = [
             one if isinstance(one, str) else one.result for one in getattr(parallel, face)(cursor)
         ]
-        assert sorted(found) == sorted(f"({number},)" for number in range(5_000))
+        assert sorted(found) == sorted(f"({number},)" for number in range(ROWS))
 
 
 before = descriptors()
@@ -72,7 +73,7 @@ for face in FACES:
 if sys.argv[2] != "fresh":
     base = sqlite3.connect(":memory:")
     base.execute("create table t (number)")
-    base.executemany("insert into t values (?)", ((number,) for number in range(5_000)))
+    base.executemany("insert into t values (?)", ((number,) for number in range(ROWS)))
     rows(base)
     base.close()
 work_to_do: queue.Queue[Any] = queue.Queue(maxsize=3)
