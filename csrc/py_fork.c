@@ -90,15 +90,19 @@ exchange_wakeup(int fd, bool warn)
     return before;
 }
 
-/* Code of the host's has run since, and may have chosen another. */
-static void
+/* Code of the host's has run since, and may have chosen another. Was there none of the
+ * call's meanwhile? */
+static bool
 watch_on(struct sphttp_call *call)
 {
+    bool rested = call->host->rested;
     int ours = call->host->watching;
     int found = call->host->wake[1] >= 0 ? exchange_wakeup(ours, false) : -2;
     if (found != -2 && found != ours) {
         (void)held_set(&call->host->forward, found);
     }
+    call->host->rested = false;
+    return rested;
 }
 
 /* Set the host's own again, or the one that it has chosen since. As exchange_wakeup. */
@@ -240,14 +244,9 @@ py_call_start(sphttp_call *call, sphttp_event *event)
 int
 py_call_run(sphttp_call *call, sphttp_event *event)
 {
-    if (!call->host->rested) {
-        watch_on(call);
-    }
-    else if (!sphttp_call_ready(call)) {
-        watch_on(call);
-        /* A signal that came in the last moment before that: Python looks once more. */
-        call->host->rested = false;
-        return event->kind = SPHTTP_SIGNALS;
+    bool heard = call->host->rested && sphttp_call_ready(call) != 0;
+    if (!heard && watch_on(call)) {
+        return event->kind = SPHTTP_SIGNALS; /* that came in the last moment before */
     }
     do {
         if (call_is_to_fork(call)) {
@@ -319,8 +318,7 @@ py_hmac_sha256_file_hex(sphttp_file **file, const char *key, size_t key_size,
                         const char *path, char *hex)
 {
     PyThreadState *thread = PyEval_SaveThread();
-    int err = file_go_on(file, key, key_size, path,
-                         SIGNALS_EVERY, hex);
+    int err = file_go_on(file, key, key_size, path, SIGNALS_EVERY, hex);
     PyEval_RestoreThread(thread);
     return err;
 }

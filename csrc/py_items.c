@@ -66,13 +66,17 @@ note_item(uint32_t cell, PyObject *item, uint64_t number, uintptr_t items,
            PyList_SetItem((PyObject *)numbers, cell, said) == 0;
 }
 
+/* A quick source is asked for so long while there are results: more come at once then.
+ * If it blocks, they wait for one of its items, as ever. */
+#define MOMENT_NS (SECOND / 10000)
+
 int64_t
 py_call_pull(sphttp_call *call, uintptr_t source, uint64_t number,
              uint32_t most, uintptr_t items, uintptr_t numbers,
              uintptr_t box)
 {
-    int64_t fed = 0;
-    while (fed < most && !sphttp_call_ready(call) &&
+    int64_t fed = 0, until = now_ns() + MOMENT_NS;
+    while (fed < most && (!sphttp_call_ready(call) || now_ns() < until) &&
            page_stopped(call) == 0 && pause_between_items((unsigned int)fed)) {
         PyObject *item = PyIter_Next((PyObject *)source);
         if (item == NULL && PyErr_Occurred() == NULL) {
@@ -110,13 +114,12 @@ int64_t
 py_call_texts(sphttp_call *call, uintptr_t list)
 {
     struct host *host = call->host;
-    bool fed = call->plan.fed;
-    uint32_t end = fed ? host->fresh_to : call->plan.count;
-    host->texts = fed ? host->fresh_from : host->texts;
+    struct fresh *fresh = call->plan.fed ? host->fresh : NULL;
+    uint32_t end = fresh != NULL ? host->fresh_to : call->plan.count;
+    host->texts = fresh != NULL ? host->fresh_from : host->texts;
     turn_begin(call);
-    while (host->texts < end) {
-        uint32_t i = host->texts++;
-        i = fed ? host->fresh[i].index : i;
+    for (; host->texts < end; host->texts++) {
+        uint32_t i = fresh != NULL ? fresh[host->texts].index : host->texts;
         sphttp_result result;
         sphttp_call_result(call, i, &result);
         PyObject *text = NULL;
@@ -136,7 +139,8 @@ py_call_texts(sphttp_call *call, uintptr_t list)
             PyErr_Clear();
             host->texts_left += result.fate != SPHTTP_DISCARDED;
         }
-        if (!fed && turn_over(call, ONE_TEXT + result.size)) {
+        if (fresh == NULL && turn_over(call, ONE_TEXT + result.size)) {
+            host->texts++;
             return -1;
         }
     }

@@ -135,16 +135,12 @@ enum sphttp_pulled {
 };
 
 /* Pull items, `most` at most, out of an iterator, and feed those that are a str, until
- * an item has ended. Each, and its number, of which `number` is the first, is put into
+ * an item has ended, and a moment longer. Each, and its number, of which `number` is the first, is put into
  * two lists at its cell. All objects by their id(); `box` is a list of two. How many
  * were fed, times 4, and why it came back. */
 int64_t py_call_pull(sphttp_call *call, uintptr_t source, uint64_t number,
                      uint32_t most, uintptr_t items, uintptr_t numbers,
                      uintptr_t box);
-
-/* With `quiet`: wake no children for what is fed, until this is called without it: soon,
- * for they may all be asleep. What is fed can be taken at once in any case. */
-void sphttp_call_hush(sphttp_call *call, int quiet);
 
 /* Those that were fed are all. */
 void sphttp_call_end_feed(sphttp_call *call);

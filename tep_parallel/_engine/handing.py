@@ -42,25 +42,35 @@ class Handing(Flow):
         self._ready: deque[int] | None = None if ordered else deque()
         self._late: list[int] = []  # those that are handed out at the end
         self._next = 0  # in input order
+        # Whether texts are taken out of C in input order, many at a time; and those.
+        self._takes = ordered and plan.options.codec is None and not plan.options.watched
+        self._batch: list[str] = []
 
     @property
     def has_ready(self) -> bool:  # type: ignore[override]
         """Whether something can be handed out now."""
         if self._ready is not None:
             return bool(self._ready)
-        return self._next in self._cells or self._next in self._known
+        return bool(self._batch) or self._next in self._cells or self._next in self._known
 
     def hear(self) -> None:
         """Tell of each item that has ended, and fetch the text that it returned."""
+        numbers, cells, ready = self._numbers, self._cells, self._ready
         options = self._plan.options
-        if options.codec is None:
+        watched = options.watched
+        if self._takes:
+            self._take_texts()
+        elif options.codec is None:
             self._call.fill(self._texts)
         for cell in self._call.fresh():
-            number = self._numbers[cell]
+            number = numbers[cell]
+            if number < 0:
+                continue  # it is in the batch
+            cells[number] = cell
             self._running -= 1
-            self._cells[number] = cell
-            self._note(number)
-            if options.watched:
+            if ready is not None:
+                ready.append(number)
+            if watched:
                 self.watch.finish(partial(self._keep, number))
 
     def _stop_pulling(self) -> None:
@@ -92,27 +102,48 @@ class Handing(Flow):
         self._items[cell] = self._texts[cell] = None
         self._call.release(cell)
 
-    def hand_out(self) -> Iterator[Any]:
+    def hand_out(self) -> Iterator[list[Any]]:
         """What can be handed out now."""
         if self._ready is None:
             return self._in_order()
         return self._as_completed(self._ready)
 
-    def _as_completed(self, ready: deque[int]) -> Iterator[Outcome[Any]]:
+    def _as_completed(self, ready: deque[int]) -> Iterator[list[Outcome[Any]]]:
         while ready and not self._call.aborted:
             number = ready.popleft()
             outcome = self._take(number)
             if outcome.ok or not self._call.stopping:
                 self._left -= 1
-                yield outcome
+                yield [outcome]
             else:  # a setup that failed has failed an item, too: then no more than that is said
                 self._known[number] = outcome
                 self._late.append(number)
 
-    def _in_order(self) -> Iterator[Any]:
+    def _take_texts(self) -> None:
+        """Take the results from the next in input order on, up to the first that is no text."""
+        number = self._next
+        if number < 0 or self._call.aborted:
+            return
+        batch = self._call.take(number, self._items, self._numbers)
+        heard = 0
+        if self._cells:
+            for taken in range(number, number + len(batch)):
+                heard += self._cells.pop(taken, None) is not None
+        self._running -= len(batch) - heard
+        self._left -= len(batch)
+        self._next = number + len(batch)
+        self._batch += batch
+
+    def _in_order(self) -> Iterator[list[Any]]:
         """Results up to the first failure. That is raised at the end."""
-        finder, cells, texts = self._finder, self._cells, self._texts
-        while not self._call.aborted:
+        finder, cells = self._finder, self._cells
+        while not self._call.aborted or self._batch:
+            if self._takes and not self._batch:
+                self._take_texts()
+            if self._batch:
+                batch, self._batch = self._batch, []
+                yield batch
+                continue
             number = self._next
             value: Any
             error: BaseException | None
@@ -121,14 +152,6 @@ class Handing(Flow):
                 value, error = outcome.result, outcome.error
             elif number in cells:
                 cell = cells[number]
-                value = texts[cell]
-                if value is not None:
-                    del cells[number]
-                    self._free(cell)
-                    self._next = number + 1
-                    self._left -= 1
-                    yield value
-                    continue
                 result = finder.result(cell)
                 value, error = fetched = finder.value(cell, result)
                 if error is None and not finder.break_values:
@@ -147,10 +170,13 @@ class Handing(Flow):
             self._known.pop(number, None)
             self._next += 1
             self._left -= 1
-            yield value
+            yield [value]
 
-    def conclude(self) -> Iterator[Any]:
+    def conclude(self) -> Iterator[list[Any]]:
         """Hand out what is left, and raise what concerns the call as a whole."""
+        if self._batch:
+            batch, self._batch = self._batch, []
+            yield batch
         unended = self._settle()
         order = sorted({*self._cells, *self._known})
         if self._ready is not None:
@@ -167,12 +193,12 @@ class Handing(Flow):
         if self._ready is None:
             breaks = self._finder.break_values
             while outcomes and outcomes[0].ok and outcomes[0].index not in breaks:
-                yield outcomes.popleft().result
+                yield [outcomes.popleft().result]
         else:
             while outcomes:
                 outcome = outcomes.popleft()
                 if self._is_told(outcome, unended, failed=error is not None):
-                    yield outcome
+                    yield [outcome]
         try:
             if error is not None:
                 raise error
