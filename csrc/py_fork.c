@@ -67,8 +67,7 @@ take_exception(void)
 
 /* --- Signals -------------------------------------------------------------------- */
 
-/* signal.set_wakeup_fd. */
-static PyObject *set_wakeup_fd;
+static PyObject *set_wakeup_fd; /* of the module signal */
 
 /* Call signal.set_wakeup_fd: from C, so that no signal handler can raise before its
  * result is kept. Returns the descriptor that was set before. -2: nothing was changed,
@@ -78,10 +77,9 @@ exchange_wakeup(int fd, bool warn)
 {
     PyObject *given = Py_BuildValue("(i)", fd);
     PyObject *how = Py_BuildValue("{s:i}", "warn_on_full_buffer", (int)warn);
-    PyObject *found = NULL;
-    if (given != NULL && how != NULL) {
-        found = PyObject_Call(set_wakeup_fd, given, how);
-    }
+    PyObject *found = given == NULL || how == NULL
+                          ? NULL
+                          : PyObject_Call(set_wakeup_fd, given, how);
     int before = found != NULL ? (int)PyLong_AsLong(found) : -2;
     PyErr_Clear();
     Py_XDECREF(found);
@@ -90,8 +88,7 @@ exchange_wakeup(int fd, bool warn)
     return before;
 }
 
-/* Code of the host's has run since, and may have chosen another. Was there none of the
- * call's meanwhile? */
+/* Code of the host's may have chosen another since. Did the host have its own? */
 static bool
 watch_on(struct sphttp_call *call)
 {
@@ -111,9 +108,7 @@ hand_back(struct sphttp_call *call)
 {
     int next = held_still(&call->host->forward) ? call->host->forward.fd : -1;
     int found = exchange_wakeup(next, true);
-    if (found == -2) {
-        found = exchange_wakeup(-1, true); /* it may block now */
-    }
+    found = found != -2 ? found : exchange_wakeup(-1, true); /* it may block now */
     if (found != -2 && found != call->host->watching) {
         (void)exchange_wakeup(found, true);
     }
