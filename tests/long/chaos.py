@@ -218,10 +218,12 @@ def in_order(fan_out: Parallel[str], first: int, count: int) -> None:
                 first += 1
             assert first == end, (first, end)
         except (Planned, DeadWorkerError, OSError) as error:
-            item = getattr(error, "item", None)
-            check_quick(Outcome(0, first, error=error))
-            assert item in (None, first), (first, error)
-            first += 1
+            # Those before it may not have been begun: it has stopped the call.
+            item = error.args[0] if isinstance(error, Planned) else getattr(error, "item", None)
+            item = item if isinstance(item, int) else first
+            assert first <= item < end, (first, error)
+            check_quick(Outcome(0, item, error=error))
+            first = item + 1
 
 
 def some_stream(chance: random.Random) -> None:
