@@ -31,13 +31,12 @@ def source() -> Iterator[int]:
 
 
 def work(item: int) -> str:
-    if item in (0, 1):
+    if item in (5, 6):  # some have been handed out
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         below = subprocess.Popen(["setsid", "sleep", "60"])
         for pid in (os.getpid(), below.pid):
             (MARKS / str(pid)).touch()
-        while item == 1 or sys.argv[3] == "as_completed" or len(os.listdir(MARKS)) < 4:
-            time.sleep(0.01)
+        time.sleep(60)
     return f"{item}"
 
 
