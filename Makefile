@@ -61,6 +61,7 @@ lint: $(VENV)/lint ## Format, style and types; C with every warning an error
 bench: build/bench/installed ## Side by side with os.fork, the peers and sha256sum: docs/figures.txt and the plots
 	{ build/bench/bin/python -W ignore benchmarks/one_child_an_item.py && \
 	  build/bench/bin/python -W ignore benchmarks/pools.py --plot docs/pools && \
+	  build/bench/bin/python -W ignore benchmarks/streams.py && \
 	  build/bench/bin/python -W ignore benchmarks/digests.py --plot docs/digests; } > docs/figures.txt
 	cat docs/figures.txt
 

@@ -46,6 +46,16 @@ def children() -> list[int]:
     return found
 
 
+def below(pid: int) -> list[int]:
+    """The processes below `pid`, as far as they can be seen."""
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                found += [int(child), *below(int(child))]
+    return found
+
+
 def descriptors() -> dict[str, str]:
     """This process's open descriptors, and what they are."""
     found = {}

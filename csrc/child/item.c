@@ -16,12 +16,13 @@ look_anew(struct sphttp_call *call)
         return -EBADF; /* the worker has closed it */
     }
     size_t size = (size_t)st.st_size;
+    if (child->items != NULL) { /* first: there may be no room for both */
+        (void)munmap((void *)(uintptr_t)child->items, child->items_size);
+        child->items = NULL;
+    }
     void *at = mmap(NULL, size, PROT_READ, MAP_SHARED, call->items.fd, 0);
     if (at == MAP_FAILED) {
         return -errno;
-    }
-    if (child->items != NULL) {
-        (void)munmap((void *)(uintptr_t)child->items, child->items_size);
     }
     child->items = at;
     child->items_size = size;

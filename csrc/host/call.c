@@ -165,19 +165,24 @@ nursery_lost(struct sphttp_call *call)
     end_nursery(call);
     await_orphans(call);
     int err = files_take_over(call);
-    call->host->nurseries_lost++;
     int64_t first = page_first_free(call);
     bool left = first >= 0 || call->ledger->total == UINT64_MAX;
     for (uint32_t i = 0; i < call->plan.count; i++) {
         page_settle(call, i, false);
     }
+    /* The host may be what the next one waits for: it hears of those that are
+     * lost, and lets others start. */
+    news_drain(call, SPHTTP_FORK_AGAIN);
+    /* A call that feeds may be endless. What one of its nurseries has brought forward
+     * is worth another. */
+    uint64_t ended = news_ended(call->host);
+    bool in_vain = !call->plan.fed || ended == call->host->ended_before;
+    call->host->nurseries_lost = in_vain ? call->host->nurseries_lost + 1 : 1;
+    call->host->ended_before = ended;
     if (!left || page_stopped(call) != 0 ||
         call->host->nurseries_lost == NURSERIES_MOST) {
         return event_of(0);
     }
-    /* The host may be what the next one waits for: it hears of those that are
-     * lost, and lets others start. */
-    news_drain(call, SPHTTP_FORK_AGAIN);
     news_tell_again(call);
     /* What was set aside for them is free again. */
     page_begin_anew(call, first >= 0 ? page_number(call, (uint32_t)first)

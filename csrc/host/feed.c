@@ -110,15 +110,17 @@ grow(struct sphttp_call *call, uint64_t end)
     if (size < end) {
         size = (end + FIRST_SIZE - 1) / FIRST_SIZE * FIRST_SIZE;
     }
-    int err = pool_back(call->items.fd, feed->size, size);
-    if (err != 0) {
-        return err;
-    }
+    /* First mapped: of what is too large for that, no child must map the rest. */
     void *at = mremap(feed->at, feed->size, size, MREMAP_MAYMOVE);
     if (at == MAP_FAILED) {
         return -errno;
     }
     feed->at = at;
+    int err = pool_back(call->items.fd, feed->size, size);
+    if (err != 0) {
+        (void)mremap(at, size, feed->size, 0);
+        return err;
+    }
     feed->size = size;
     return 0;
 }

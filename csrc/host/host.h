@@ -32,7 +32,8 @@ struct host {
     int host_end;      /* of the socket; or -1 */
     bool ended;
     int64_t dismissed_ns; /* when the nursery was told to end; or 0 */
-    uint32_t nurseries_lost;
+    uint32_t nurseries_lost; /* fed: one after the other, in vain */
+    uint64_t ended_before;   /* items, when the last one was lost */
     struct sphttp_call *next_open; /* every open call: forks.c */
     bool stops; /* with the host, at a terminal's Ctrl-Z */
 

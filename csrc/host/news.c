@@ -166,6 +166,12 @@ news_drain(struct sphttp_call *call, int kind)
     order(call, host->fresh + first, host->fresh_to - first);
 }
 
+uint64_t
+news_ended(const struct host *host)
+{
+    return host->begun_to - host->begun_count;
+}
+
 int64_t
 sphttp_call_next(sphttp_call *call)
 {

@@ -6,6 +6,8 @@
 
 #include "shared/call.h"
 
+struct host;
+
 /* Make what it takes to tell. 0 or -errno; closing twice is once. */
 int news_open(struct sphttp_call *call);
 void news_close(struct sphttp_call *call);
@@ -18,5 +20,8 @@ int news_descriptor(struct sphttp_call *call);
  * and of which all is known; at SPHTTP_FORK_AGAIN nobody knows more of them; at
  * SPHTTP_ENDED it is every item. */
 void news_drain(struct sphttp_call *call, int kind);
+
+/* How many it has noted so far. */
+uint64_t news_ended(const struct host *host);
 
 #endif

@@ -59,12 +59,6 @@ runs_ask(struct sphttp_call *call)
     if (!call->plan.fed) {
         return;
     }
-    for (uint32_t i = 0; i < runs_orphans(&call->plan); i++) {
-        if (call->ledger->orphans[i] != 0) {
-            uint64_t name = atomic_exchange(&call->ledger->orphans[i], 0);
-            (void)know(call, name & ~(uint64_t)RUN_ALONE);
-        }
-    }
     for (size_t i = 0; i < runs->count; i++) {
         runs->list[i].idle = true;
     }
@@ -73,6 +67,14 @@ runs_ask(struct sphttp_call *call)
         struct run *run = name != 0 ? know(call, name) : NULL;
         if (run != NULL) {
             run->idle = false;
+        }
+    }
+    /* Last: an orphan is noted before its hand is cleared. So a run that no hand claimed
+     * is noted by now, and cannot be heard of again when it is another's. */
+    for (uint32_t i = 0; i < runs_orphans(&call->plan); i++) {
+        if (call->ledger->orphans[i] != 0) {
+            uint64_t name = atomic_exchange(&call->ledger->orphans[i], 0);
+            (void)know(call, name & ~(uint64_t)RUN_ALONE);
         }
     }
 }

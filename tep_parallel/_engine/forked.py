@@ -69,10 +69,12 @@ def steps_of(call: Call, flow: Flow) -> Steps:
 
 
 def _under_way(call: Call, flow: Flow) -> Steps:
-    kind = NEWS
+    kind: int | None = NEWS
     try:
         flow.begin()
-        while kind == NEWS:
+        # None: nobody has waited, since a signal handler raised in between. A caller that goes
+        # on all the same must not take that for the end.
+        while kind is None or kind == NEWS:
             yield from flow.hand_out()
             flow.start()
             if flow.is_idle:

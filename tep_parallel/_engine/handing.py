@@ -214,8 +214,13 @@ class Handing(Flow):
                 raise error
         finally:
             del error  # otherwise the error keeps this frame, and this frame the error
-        if self._ready is None and not self._finder.break_values:
+        if self._finder.break_values:
+            return
+        if self._ready is None:
             _raise_first(outcomes, unended)
+        if not self._exhausted:
+            msg = f"no more than {self._pulled} items were pulled: the nursery was killed"
+            raise DeadWorkerError(msg)
 
     def _settle(self) -> set[int]:
         """After the end: the numbers of those that were not begun or not ended. All that were not

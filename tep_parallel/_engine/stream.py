@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from _thread import allocate_lock
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -34,7 +33,9 @@ class Stream(Generic[T_co]):
         advance: Callable[[Any, Any], Sequence[Any]],
         end: Callable[[Any, Any], None],
     ) -> None:
-        self._turn = allocate_lock()
+        # Whose turn it is, if it is somebody's. Not a lock: a signal handler may raise when one
+        # has just been taken.
+        self._turn: dict[int, object] = {}
         self._owner = os.getpid()
         # The call's handle ends the call when the collector takes it; see Call. It needs no
         # method here, which might come after it.
@@ -51,8 +52,9 @@ class Stream(Generic[T_co]):
     def __next__(self) -> T_co:
         for value in self._batch:
             return value  # type: ignore[no-any-return]
-        self._take_turn()
+        token = object()
         try:
+            self._take_turn(token)
             batch = iter(self._advance(self._call, self._steps))
             value = next(batch)
             self._batch = batch
@@ -63,7 +65,9 @@ class Stream(Generic[T_co]):
             msg = "a function of the caller's raised StopIteration"
             raise RuntimeError(msg) from end.value
         finally:
-            self._turn.release()
+            # No call here, behind which a signal handler could raise: nobody else would do it.
+            if 0 in self._turn and self._turn[0] is token:
+                del self._turn[0]
 
     def close(self) -> None:
         """End the iteration, and kill and reap what still runs. A second call does nothing.
@@ -74,14 +78,17 @@ class Stream(Generic[T_co]):
         """
         if os.getpid() != self._owner:
             return
-        self._take_turn()
+        token = object()
         try:
+            self._take_turn(token)
             self._batch = iter(())
             self._end(self._call, self._steps)
         finally:
-            self._turn.release()
+            # No call here, behind which a signal handler could raise: nobody else would do it.
+            if 0 in self._turn and self._turn[0] is token:
+                del self._turn[0]
 
-    def _take_turn(self) -> None:
-        if not self._turn.acquire(blocking=False):
+    def _take_turn(self, token: object) -> None:
+        if self._turn.setdefault(0, token) is not token:
             msg = "the iterator is already being advanced"
             raise ValueError(msg)

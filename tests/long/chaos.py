@@ -2,7 +2,7 @@
 
     python tests/long/chaos.py [--seconds 600] [--seed N]
 
-Host processes make calls and check each: every result is right, or its error is one that
+Host processes make calls and check each, also iterating ones of up to 100,000 items: every result is right, or its error is one that
 what is done here can cause. Meanwhile this process torments them: it kills children,
 nurseries and hosts, stops and continues processes, floods them with signals, fills the disk
 and takes descriptors away. In the end no process and no scratch directory is left. A failing
@@ -25,12 +25,14 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from tep_parallel import (
+    AbortedError,
     Break,
     DeadlineError,
     DeadWorkerError,
@@ -145,6 +147,123 @@ def one_call(chance: random.Random) -> None:
             assert Parallel(give, in_processes=2).map_processes(range(50)) == "given"
 
 
+def quick(item: int) -> str:
+    """An item of a long call: most do next to nothing."""
+    kind = item % 1009
+    if kind == 3:
+        raise Planned(item)
+    if kind == 5:
+        os._exit(7)
+    if kind == 7:
+        time.sleep(0.01)
+    return expected(item)
+
+
+def check_quick(outcome: Outcome[str]) -> None:
+    """Is it right, or its error true?"""
+    item, error = outcome.item, outcome.error
+    assert isinstance(item, int)
+    if error is None:
+        assert item % 1009 not in (3, 5), outcome
+        assert outcome.result == expected(item), outcome
+    elif isinstance(error, Planned):
+        assert (item % 1009, error.args) == (3, (item,)), outcome
+    elif isinstance(error, DeadWorkerError):
+        left = error.exit_code == 7 and item % 1009 == 5
+        nobody_saw = error.exit_code is None and error.signal is None
+        assert left or nobody_saw or error.signal == signal.SIGKILL, (outcome, error)
+    else:
+        assert isinstance(error, OSError), (outcome, error)
+        assert error.errno in SHORTAGES, (outcome, error)
+
+
+def shape_of_stream(chance: random.Random) -> tuple[dict[str, Any], int]:
+    """Options of an iterating call, and how many items it has."""
+    if chance.random() < 0.3:
+        return {"window": chance.choice([1, 4, 32])}, chance.choice([0, 3, 100])
+    options: dict[str, Any] = {"in_processes": chance.randint(1, 4)}
+    count = chance.choice([1, 10, 1000, 10_000, 100_000])
+    if chance.random() < 0.3:
+        options["max_items_per_child"] = chance.choice([1, 7, 500])
+        count = min(count, 200 * options["max_items_per_child"])
+    if chance.random() < 0.3:
+        options["window"] = chance.choice([1, 5, 300])
+        count = min(count, 10_000)
+    return options, count
+
+
+def as_they_end(fan_out: Parallel[str], first: int, count: int) -> None:
+    """Every item comes once, whatever becomes of it."""
+    seen = set[int]()
+    try:
+        for outcome in fan_out.as_completed(iter(range(first, first + count))):
+            assert outcome.index == outcome.item - first, outcome
+            assert outcome.index not in seen, outcome
+            seen.add(outcome.index)
+            check_quick(outcome)
+    except DeadWorkerError as error:  # two nurseries, as soon as they were there
+        assert error.index is None, error
+        assert len(seen) < count, error
+        count = len(seen)
+    assert seen == set(range(count)), (len(seen), count)
+
+
+def in_order(fan_out: Parallel[str], first: int, count: int) -> None:
+    """Results come in input order, up to the first failure; from behind that, once more."""
+    end = first + count
+    while first < end:
+        try:
+            for result in fan_out.imap_processes(iter(range(first, end))):
+                assert result == expected(first), (first, result)
+                first += 1
+            assert first == end, (first, end)
+        except (Planned, DeadWorkerError, OSError) as error:
+            # Those before it may not have been begun: it has stopped the call.
+            item = error.args[0] if isinstance(error, Planned) else getattr(error, "item", None)
+            item = item if isinstance(item, int) else first
+            assert first <= item < end, (first, error)
+            check_quick(Outcome(0, item, error=error))
+            first = item + 1
+
+
+def some_stream(chance: random.Random) -> None:
+    """Make an iterating call of some shape; see it through, leave it, or abort it."""
+    options, count = shape_of_stream(chance)
+    fan_out = Parallel(quick, **options)
+    first = chance.randrange(10_000)
+    how = chance.random()
+    if how < 0.5:
+        as_they_end(fan_out, first, count)
+    elif how < 0.7:
+        in_order(fan_out, first, count)
+    elif how < 0.85:
+        stream = fan_out.as_completed(iter(range(first, first + count)))
+        for outcome in stream:
+            check_quick(outcome)
+            if chance.random() < 0.01:
+                break
+        stream.close()
+    else:
+        timer = threading.Timer(chance.random() * 0.1, fan_out.abort)
+        timer.start()
+        try:
+            as_they_end(fan_out, first, count)
+        except AbortedError as error:
+            for outcome in error.outcomes:
+                check_quick(outcome)
+        finally:
+            timer.cancel()
+            timer.join()
+
+
+def a_stream(chance: random.Random) -> None:
+    """The same; the system may have nothing left for it."""
+    try:
+        some_stream(chance)
+    except OSError as error:
+        assert error.errno in SHORTAGES, error
+
+
 def some_digests(chance: random.Random) -> None:
     """Of files that stay as they are, by children that never run Python."""
     paths = [chance.choice(FILES) for _ in range(chance.choice([1, 3, 40, 300]))]
@@ -188,8 +307,11 @@ def host(seed: int) -> None:
     print("ready", flush=True)
     for number in range(CALLS):
         try:
-            if chance.random() < 0.25:
+            kind = chance.random()
+            if kind < 0.2:
                 some_digests(chance)
+            elif kind < 0.4:
+                a_stream(chance)
             else:
                 one_call(chance)
         except AssertionError as error:
