@@ -164,7 +164,8 @@ page_wake(struct page *page)
 void
 page_raise_watermark(struct page *page, uint64_t watermark)
 {
-    uint64_t before = atomic_exchange(&page->watermark, watermark);
+    uint64_t before = page->watermark;
+    atomic_store_explicit(&page->watermark, watermark, memory_order_release);
     (void)atomic_fetch_add(&page->turn, 1);
     if (page->sleepers != 0) { /* not one more: who is woken in vain sleeps again */
         wake(page, watermark - before < INT_MAX ? (int)(watermark - before)

@@ -27,6 +27,13 @@ ring_ledger_size(const struct plan *plan)
     return plan->fed ? sizeof(uint64_t) * ((size_t)plan->count + 1) : 0;
 }
 
+/* Store it behind all that has been stored; what follows need not wait. */
+static void
+put(_Atomic uint64_t *to, uint64_t value)
+{
+    atomic_store_explicit(to, value, memory_order_release);
+}
+
 void
 ring_open(struct sphttp_call *call, char *page, char *ledger)
 {
@@ -49,17 +56,17 @@ ring_feed(struct sphttp_call *call, uint32_t cell, uint64_t number,
     call->order[number & call->plan.ring] = cell;
     /* First the number: the nursery believes no word of another. From its state
      * on the item may be taken; the watermark is what makes children look. */
-    call->ledger->number[cell] = number;
-    call->state[cell] = item_free(number);
-    call->ledger->watermark = number + 1;
+    put(&call->ledger->number[cell], number);
+    put(&call->state[cell], item_free(number));
+    put(&call->ledger->watermark, number + 1);
     page_raise_watermark(call->page, number + 1);
 }
 
 void
 ring_release(struct sphttp_call *call, uint32_t cell)
 {
-    call->ledger->number[cell] = UINT64_MAX;
-    call->state[cell] = ITEM_LOST; /* it is settled */
+    put(&call->ledger->number[cell], UINT64_MAX);
+    put(&call->state[cell], ITEM_LOST); /* it is settled */
 }
 
 int64_t

@@ -905,29 +905,52 @@ what_is_beyond_the_watermark_is_not_looked_at(void)
     end(call);
 }
 
-/* The bell is rung for the first one only, and for the first after each look. */
+/* A bell that was rung has one byte for each time. */
+static ssize_t
+rings(const sphttp_call *call)
+{
+    char bytes[9];
+    return read(call->host->heard, bytes, sizeof(bytes));
+}
+
+/* And who ends one while the host is awake does not ring at all. */
 static void
-who_ends_an_item_rings_once_a_look(void)
+who_ends_an_item_rings_once_for_a_host_that_sleeps(void)
 {
     sphttp_call *call =
         open_call(3, 1, SPHTTP_POOL | SPHTTP_TELL | SPHTTP_DISCARD);
-    char rings[9];
     call->page->next = 3;
-    CHECK(!sphttp_call_ready(call));
+    CHECK(!sphttp_call_ready(call) && page_listen(call, HOST_SLEEPS));
     for (uint32_t i = 0; i < 3; i++) {
         call->state[i] = ITEM_DISCARDED;
         CHECK(news_tell(call) && sphttp_call_ready(call));
     }
-    CHECK(read(call->host->heard, rings, sizeof(rings)) == 1);
+    CHECK(rings(call) == 1);
     news_drain(call, SPHTTP_NEWS);
     for (int64_t i = 0; i < 3; i++) {
         CHECK(sphttp_call_ready(call) && sphttp_call_next(call) == i);
     }
     CHECK(!sphttp_call_ready(call));
-    CHECK(news_tell(call) && sphttp_call_ready(call));
-    CHECK(read(call->host->heard, rings, sizeof(rings)) == 1);
+    CHECK(news_tell(call) && sphttp_call_ready(call) && rings(call) < 0);
+    CHECK(!page_listen(call, HOST_SLEEPS)); /* it had better look */
     news_tell_again(call);
-    CHECK(read(call->host->heard, rings, sizeof(rings)) == 1);
+    CHECK(rings(call) == 1);
+    end(call);
+}
+
+static void
+a_host_that_naps_is_woken_for_many_or_by_who_has_nothing_to_do(void)
+{
+    sphttp_call *call =
+        open_call(8, 1, SPHTTP_POOL | SPHTTP_TELL | SPHTTP_DISCARD);
+    CHECK(page_listen(call, HOST_NAPS));
+    for (int i = 0; i < 4; i++) {
+        CHECK(rings(call) < 0 && news_tell(call));
+    }
+    CHECK(rings(call) == 1 && news_tell_idle(call) && rings(call) < 0);
+    (void)page_listen(call, HOST_NAPS);
+    CHECK(news_tell(call) && rings(call) < 0);
+    CHECK(news_tell_idle(call) && rings(call) == 1);
     end(call);
 }
 
@@ -1344,7 +1367,8 @@ main(void)
         TEST(items_are_told_of_in_the_order_in_which_they_ended),
         TEST(one_that_runs_for_long_among_quick_ones_is_told_of_at_last),
         TEST(what_is_beyond_the_watermark_is_not_looked_at),
-        TEST(who_ends_an_item_rings_once_a_look),
+        TEST(who_ends_an_item_rings_once_for_a_host_that_sleeps),
+        TEST(a_host_that_naps_is_woken_for_many_or_by_who_has_nothing_to_do),
         TEST(an_item_that_was_lost_is_told_of_with_its_report),
         TEST(an_item_of_a_child_that_died_before_it_could_tell_is_told_of),
         TEST(a_late_item_that_was_committed_costs_no_other),
