@@ -196,12 +196,14 @@ py_child_raised(uintptr_t box)
 
 /* --- A call --------------------------------------------------------------------- */
 
-int
+sphttp_call *
 py_call_open(uint32_t count, uint32_t alive, int how, const char *root,
-             sphttp_call **call)
+             int *error)
 {
-    return may_fork() ? sphttp_call_open(count, alive, how, root, call)
-                      : SPHTTP_NOT_MAIN;
+    sphttp_call *call = NULL;
+    *error = may_fork() ? sphttp_call_open(count, alive, how, root, &call)
+                        : SPHTTP_NOT_MAIN;
+    return call;
 }
 
 static sphttp_event

@@ -104,9 +104,9 @@ int sphttp_call_open(uint32_t count, uint32_t alive, int how,
                      const char *root, sphttp_call **call);
 
 /* sphttp_call_open, where this is the main interpreter; else
- * SPHTTP_NOT_MAIN. */
-int py_call_open(uint32_t count, uint32_t alive, int how, const char *root,
-                 sphttp_call **call);
+ * SPHTTP_NOT_MAIN. The call, or NULL, and why in `*error`. */
+sphttp_call *py_call_open(uint32_t count, uint32_t alive, int how,
+                          const char *root, int *error);
 
 /* Before the fork. An item may run `timeout_ns`, the call `deadline_ns` from
  * now, 0: for ever; and an item whose child died is tried `retries` times

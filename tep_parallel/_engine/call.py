@@ -61,13 +61,16 @@ class Call(UnderWay):
     """
 
     def __init__(self, count: int, *, alive: int, how: int, root: str, running: Running) -> None:
-        box = ffi.new("sphttp_call **")
-        code = lib.py_call_open(count, alive, how, os.fsencode(root), box)
-        if code != 0:
-            fail(code, f"preparing a call of {count} items below {root!r}")
+        error = ffi.new("int *")
+        given = [count], [alive], [how], [os.fsencode(root)], [error]
         # The handle alone closes a call whose block was never left properly: a signal handler
         # may raise in __exit__. A second owner, with __del__, could come after it in a cycle.
-        super().__init__(ffi.gc(box[0], lib.py_call_free))
+        # One step for the interpreter: a handler that raised between the two calls would leave a
+        # call that nobody closes.
+        (handle,) = map(ffi.gc, map(lib.py_call_open, *given), [lib.py_call_free])
+        if error[0] != 0:
+            fail(error[0], f"preparing a call of {count} items below {root!r}")
+        super().__init__(handle)
         self.event = ffi.new("sphttp_event *")  # the last one, for a child to look at
         self.serve: Callable[[], NoReturn] = _leave  # what a child does, from its fork to its end
         self._root = root
