@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from tep_parallel._engine.call import Call
-from tep_parallel._engine.ended import first_of
+from tep_parallel._engine.ended import raise_first
 from tep_parallel._engine.flow import Flow
 from tep_parallel._engine.found import ValueOrError
 from tep_parallel._engine.plan import Plan
@@ -110,10 +110,18 @@ class Handing(Flow):
         return self._as_completed(self._ready)
 
     def _as_completed(self, ready: deque[int]) -> Iterator[list[Outcome[Any]]]:
+        finder, cut = self._finder, self._call.stopping
         while ready and not self._call.aborted:
             number = ready.popleft()
+            if (
+                cut
+                and number in self._cells
+                and finder.is_unended(finder.result(self._cells[number]))
+            ):
+                self._late.append(number)  # it stays in its cell: _settle counts it
+                continue
             outcome = self._take(number)
-            if outcome.ok or not self._call.stopping:
+            if outcome.ok or not cut:
                 self._left -= 1
                 yield [outcome]
             else:  # a setup that failed has failed an item, too: then no more than that is said
@@ -171,7 +179,7 @@ class Handing(Flow):
                 self._next = -1  # nothing more is handed out
                 self._stop_pulling()
                 if self._plan.on_error == "kill" and error is not None and not self._is_cut():
-                    _raise_first(deque([self._known.pop(number)]), set())
+                    raise_first(deque([self._known.pop(number)]), set())
                 return
             self._known.pop(number, None)
             self._next += 1
@@ -217,7 +225,7 @@ class Handing(Flow):
         if self._finder.break_values:
             return
         if self._ready is None:
-            _raise_first(outcomes, unended)
+            raise_first(outcomes, unended)
         if not self._exhausted:
             msg = f"no more than {self._pulled} items were pulled: the nursery was killed"
             raise DeadWorkerError(msg)
@@ -242,12 +250,3 @@ class Handing(Flow):
             return outcome.attempts > 0
         lost = outcome.index in unended or isinstance(outcome.error, DeadWorkerError)
         return not failed or not lost
-
-
-def _raise_first(outcomes: deque[Outcome[Any]], unended: set[int]) -> None:
-    """Raise the first failure by input order. One that has not ended is none if another failed."""
-    failures = [(one.index, one.item, one.error) for one in outcomes if one.error is not None]
-    outcomes.clear()  # an error that is raised must not be within the reach of its frames
-    failures = [one for one in failures if one[0] not in unended] or failures
-    if failures:
-        raise first_of(failures)
