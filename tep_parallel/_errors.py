@@ -176,6 +176,11 @@ def not_begun(index: int, item: object, *, stopped: bool) -> DeadWorkerError:
     return DeadWorkerError(message, index=index, item=item)
 
 
+def nursery_gone(pulled: int) -> DeadWorkerError:
+    """The error of an iterating call whose nurseries were killed before they began anything."""
+    return DeadWorkerError(f"no more than {pulled} items were pulled: the nursery was killed")
+
+
 def dead_in_setup(pid: int | None, wait_status: int, *, by: str = "setup") -> DeadWorkerError:
     """The error of a call whose worker ended a child in `by`, with `wait_status`."""
     return _dead(f"{by} ended its child", pid, wait_status)

@@ -12,7 +12,7 @@ from tep_parallel._engine.ended import raise_first
 from tep_parallel._engine.flow import Flow
 from tep_parallel._engine.found import ValueOrError
 from tep_parallel._engine.plan import Plan
-from tep_parallel._errors import DeadWorkerError
+from tep_parallel._errors import DeadWorkerError, nursery_gone
 from tep_parallel._outcome import Outcome
 
 
@@ -113,11 +113,8 @@ class Handing(Flow):
         finder, cut = self._finder, self._call.stopping
         while ready and not self._call.aborted:
             number = ready.popleft()
-            if (
-                cut
-                and number in self._cells
-                and finder.is_unended(finder.result(self._cells[number]))
-            ):
+            cell = self._cells.get(number) if cut else None
+            if cell is not None and finder.is_unended(finder.result(cell)):
                 self._late.append(number)  # it stays in its cell: _settle counts it
                 continue
             outcome = self._take(number)
@@ -227,8 +224,7 @@ class Handing(Flow):
         if self._ready is None:
             raise_first(outcomes, unended)
         if not self._exhausted:
-            msg = f"no more than {self._pulled} items were pulled: the nursery was killed"
-            raise DeadWorkerError(msg)
+            raise nursery_gone(self._pulled)
 
     def _settle(self) -> set[int]:
         """After the end: the numbers of those that were not begun or not ended. All that were not

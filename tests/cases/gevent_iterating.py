@@ -4,6 +4,7 @@ from gevent import monkey
 
 monkey.patch_all()
 
+import itertools  # noqa: E402
 import time  # noqa: E402
 from collections.abc import Iterator  # noqa: E402
 from typing import Any  # noqa: E402
@@ -53,7 +54,7 @@ for options in ({"in_processes": 2}, {"in_processes": 2, "isolation": True}, {"w
     ticks.clear()
     jobs = [gevent.spawn(iterate, fan_out, number % 2 == 0) for number in range(4)]
     gevent.joinall(jobs, raise_error=True)
-    gaps = [after - before for before, after in zip(ticks, ticks[1:], strict=False)]
+    gaps = [after - before for before, after in itertools.pairwise(ticks)]
     assert len(ticks) > 5, ticks
     assert max(gaps) < 1, max(gaps)
     assert children() == []
