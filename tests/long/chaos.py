@@ -3,9 +3,10 @@
     python tests/long/chaos.py [--seconds 600] [--seed N]
 
 Host processes make calls and check each, also iterating ones of up to 100,000 items: every
-result is right, or its error is one that what is done here can cause. Meanwhile this process torments them: it kills children,
-nurseries and hosts, stops and continues processes, floods them with signals, fills the disk
-and takes descriptors away. In the end no process and no scratch directory is left. A failing
+result is right, or its error is one that what is done here can cause. Meanwhile this process
+torments them: it kills children, nurseries and hosts, stops and continues processes, floods
+them with signals, fills the disk and takes descriptors away. In the end no process and no
+scratch directory is left. A failing
 host is named with its seed, and `--seed` makes its calls again.
 """
 
