@@ -43,7 +43,7 @@ class Fed(Handing):
     def start(self) -> None:
         """Pull items and feed them, while there is room and nothing else to do."""
         call = self._call
-        if call.stopping:
+        if call.stopping and not call.aborted:
             self._stop_pulling()
             self._end_feed()
         while not (self._over or self.has_ready or call.ready or call.aborted):
