@@ -83,17 +83,49 @@ exchange_wakeup(int fd, bool warn)
     if (given != NULL && how != NULL) {
         found = PyObject_Call(set_wakeup_fd, given, how);
     }
-    int before = -2;
-    if (found != NULL) {
-        before = (int)PyLong_AsLong(found);
-    }
-    else {
-        PyErr_Clear();
-    }
+    int before = found != NULL ? (int)PyLong_AsLong(found) : -2;
+    PyErr_Clear();
     Py_XDECREF(found);
     Py_XDECREF(how);
     Py_XDECREF(given);
     return before;
+}
+
+/* Code of the host's has run since, and may have chosen another. */
+static void
+watch_on(struct sphttp_call *call)
+{
+    int ours = call->host->watching;
+    int found = call->host->wake[1] >= 0 ? exchange_wakeup(ours, false) : -2;
+    if (found != -2 && found != ours) {
+        (void)held_set(&call->host->forward, found);
+    }
+}
+
+/* Set the host's own again, or the one that it has chosen since. As exchange_wakeup. */
+static int
+hand_back(struct sphttp_call *call)
+{
+    int next = held_still(&call->host->forward) ? call->host->forward.fd : -1;
+    int found = exchange_wakeup(next, true);
+    if (found == -2) {
+        found = exchange_wakeup(-1, true); /* it may block now */
+    }
+    if (found != -2 && found != call->host->watching) {
+        (void)exchange_wakeup(found, true);
+    }
+    return found;
+}
+
+/* The host of a fed call goes on in a loop of its own between two steps. */
+static void
+rest(struct sphttp_call *call)
+{
+    if (call->plan.fed && call->host->watching >= 0) {
+        (void)hand_back(call);
+        (void)forward_signals(call);
+        call->host->rested = true;
+    }
 }
 
 int
@@ -118,39 +150,20 @@ py_call_watch(sphttp_call *call)
     }
     call->host->watching = call->host->wake[1];
     (void)held_set(&call->host->forward, found);
+    rest(call);
     return 0;
-}
-
-/* Code of the host's has run since, and may have chosen another. */
-static void
-watch_on(struct sphttp_call *call)
-{
-    int ours = call->host->watching;
-    int found = call->host->wake[1] >= 0 ? exchange_wakeup(ours, false) : -2;
-    if (found != -2 && found != ours) {
-        (void)held_set(&call->host->forward, found);
-    }
 }
 
 static void
 unwatch(struct sphttp_call *call)
 {
-    int ours = call->host->watching;
-    if (ours < 0) {
+    if (call->host->watching < 0) {
         return;
     }
-    int next = held_still(&call->host->forward) ? call->host->forward.fd : -1;
-    int found = exchange_wakeup(next, true);
-    if (found == -2) {
-        found = exchange_wakeup(-1, true); /* it may block now */
-    }
-    if (found == -2) {
+    if (hand_back(call) == -2) {
         /* This is another thread, which happened to drop the last reference. To
          * leave it open is better than that signals are written to another file. */
         call->host->wake[0] = call->host->wake[1] = -1;
-    }
-    else if (found != ours) {
-        (void)exchange_wakeup(found, true); /* the host has chosen another */
     }
     call->host->watching = -1;
     wake_close(call);
@@ -258,6 +271,11 @@ int
 py_call_run(sphttp_call *call, sphttp_event *event)
 {
     watch_on(call);
+    if (call->host->rested) {
+        /* A signal that came in the last moment before that: Python looks once more. */
+        call->host->rested = false;
+        return event->kind = SPHTTP_SIGNALS;
+    }
     do {
         if (call_is_to_fork(call)) {
             *event = start(call);
@@ -269,6 +287,9 @@ py_call_run(sphttp_call *call, sphttp_event *event)
         *event = call_finish(call);
         PyEval_RestoreThread(thread);
     } while (event->kind == SPHTTP_FORK_AGAIN);
+    if (event->kind != SPHTTP_CHILD && event->kind != SPHTTP_SIGNALS) {
+        rest(call);
+    }
     return event->kind;
 }
 

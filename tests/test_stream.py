@@ -402,7 +402,7 @@ def pids(tmp_path: Path) -> list[int]:
 @pytest.mark.parametrize("how", ["close", "collector", "loop", "cycle"])
 def test_an_iterator_that_is_left_kills_what_runs(shape: Shape, how: str, tmp_path: Path) -> None:
     def begun() -> Stream[Any]:
-        stream = Parallel(sleep_at(tmp_path), **shape).as_completed(["quick", "slow"])
+        stream = Parallel(sleep_at(tmp_path), **shape).as_completed(["slow", "quick"])
         assert next(stream).result == "quick"
         until(lambda: pids(tmp_path))
         return stream
@@ -425,7 +425,7 @@ def test_an_iterator_that_is_left_kills_what_runs(shape: Shape, how: str, tmp_pa
         gc.collect()
     else:
         with pytest.raises(KeyError):
-            for _ in Parallel(sleep_at(tmp_path), **shape).as_completed(["quick", "slow"]):
+            for _ in Parallel(sleep_at(tmp_path), **shape).as_completed(["slow", "quick"]):
                 until(lambda: pids(tmp_path))
                 raise KeyError
     assert children() == []
@@ -483,6 +483,33 @@ def test_an_iterator_that_calls_itself_is_refused(shape: Shape) -> None:
     stream = Parallel(upper, **shape).imap_processes(source())
     with pytest.raises(ValueError, match="already being advanced"):
         next(stream)
+
+
+def test_the_host_has_its_own_wakeup_descriptor_between_two_steps() -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    former = signal.set_wakeup_fd(writer)
+    handler = signal.signal(signal.SIGALRM, lambda *_: None)
+    try:
+        with contextlib.closing(
+            Parallel(upper, in_processes=2).imap_processes(texts(99))
+        ) as stream:
+            assert next(stream) == "0"
+            assert signal.set_wakeup_fd(writer) == writer
+            signal.raise_signal(signal.SIGALRM)
+            assert os.read(reader, 9) == bytes([signal.SIGALRM])
+            assert len(list(stream)) == 98
+            assert signal.set_wakeup_fd(writer) == writer
+        slow = Parallel(lambda _: time.sleep(0.3) or "", in_processes=1).imap_processes(["a"])
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        assert next(slow) == ""
+        assert os.read(reader, 9) == bytes([signal.SIGALRM])
+        slow.close()
+    finally:
+        signal.set_wakeup_fd(former)
+        signal.signal(signal.SIGALRM, handler)
+        os.close(reader)
+        os.close(writer)
 
 
 # --- abort -----------------------------------------------------------------------------------
@@ -591,7 +618,7 @@ def test_an_aborted_iterator_raises_at_its_next_step(shape: Shape) -> None:
 @forked
 def test_a_timeout_holds_while_nobody_steps(shape: Shape, tmp_path: Path) -> None:
     parallel = Parallel(sleep_at(tmp_path), timeout=0.5, **shape)
-    stream = parallel.as_completed(["quick", "slow"])
+    stream = parallel.as_completed(["slow", "quick"])
     assert next(stream).result == "quick"
     until(lambda: pids(tmp_path))
     began = time.monotonic()
@@ -607,11 +634,10 @@ def test_a_deadline_begins_at_the_call_and_holds_while_nobody_steps(
     shape: Shape, tmp_path: Path
 ) -> None:
     began = time.monotonic()
-    stream = Parallel(sleep_at(tmp_path), deadline=0.6, **shape).imap_processes(
-        ["quick", "slow", "quick"]
-    )
+    parallel = Parallel(sleep_at(tmp_path), deadline=0.6, **shape)
+    stream = parallel.as_completed(["slow", "quick"])
     time.sleep(0.2)
-    assert next(stream) == "quick"
+    assert next(stream).result == "quick"
     until(lambda: pids(tmp_path))
     until(lambda: not any(map(alive, pids(tmp_path))))
     assert time.monotonic() - began < 1

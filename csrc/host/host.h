@@ -40,6 +40,7 @@ struct host {
     int wake[2];  /* a pipe: Python's wake-up descriptor during the call */
     int watching; /* the number by which Python knows it; -1: it does not */
     struct held forward; /* the host's own: it gets what arrives in the pipe */
+    bool rested; /* the host has had its own since, for code of its own */
     bool in_loop;        /* the thread is a loop's, which waits for the call */
     int64_t turn_end;    /* Python is to have a look then */
     uint64_t turn_work;  /* since the clock was last read */

@@ -27,6 +27,7 @@ slot: Callable[[Any], int] = lib.sphttp_child_slot
 leave: Callable[[int], NoReturn] = lib.sphttp_exit
 
 NEWS: int = lib.SPHTTP_NEWS
+_FAREWELL = 3.0  # seconds that a nursery has for its end
 ABORTED = -1  # beside enum sphttp_event_kind
 _CHILD = lib.SPHTTP_CHILD
 _STARTED = lib.SPHTTP_STARTED
@@ -71,7 +72,7 @@ class Call(UnderWay):
         self.serve: Callable[[], NoReturn] = _leave  # what a child does, from its fork to its end
         self._root = root
         self._begun = False
-        self._wait_read: Callable[[int], None] | None = None
+        self._wait_read: Callable[..., None] | None = None
         self.aborted = False
         self._running = running
         running.enter(self)
@@ -143,6 +144,11 @@ class Call(UnderWay):
         """Wait for what the call's steps wait for, and return the answer."""
         if word is WORD:
             return self.run()
+        if self._wait_read is not None:
+            lib.sphttp_call_dismiss(self.handle)
+            descriptor: int = lib.sphttp_call_ending(self.handle)
+            if descriptor >= 0:
+                self._wait_read(descriptor, _FAREWELL)
         self.close()
         return 0
 
@@ -199,7 +205,7 @@ class Call(UnderWay):
             doing += f" below {self._root!r} (scratch_root= can name another directory)"
         fail(-error, doing)
 
-    def _wait(self, wait_read: Callable[[int], None]) -> None:
+    def _wait(self, wait_read: Callable[..., None]) -> None:
         descriptor = self._descriptor()
         if descriptor >= 0:
             wait_read(descriptor)
@@ -210,7 +216,7 @@ def _leave() -> NoReturn:
     leave(1)
 
 
-def _gevents_waiter() -> Callable[[int], None] | None:
+def _gevents_waiter() -> Callable[..., None] | None:
     """How to wait for a descriptor with gevent; None if gevent has not patched the host."""
     monkey = sys.modules.get("gevent.monkey")
     if monkey is None or not monkey.is_module_patched("select"):

@@ -134,7 +134,7 @@ class Eager(Flow):
     def start(self) -> None:
         """Call on_start for as many items as there are free children, and let them start."""
         items = self._plan.items
-        while self._held and self._free > 0 and not self._call.has_news:
+        while self._held and self._free > 0 and not self._call.ready:
             self._held = not self._call.stopping and self._started < len(items)
             if self._held:
                 self.watch.start(self._started, items[self._started])

@@ -5,6 +5,7 @@ This module is imported only if the host has imported gevent.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 from collections.abc import Callable
@@ -22,6 +23,10 @@ from greenlet import getcurrent, gettrace, greenlet, settrace
 Trace = Callable[[str, Any], object]
 
 
+class _LateError(Exception):
+    """What was waited for has not come in time."""
+
+
 class Waiter:
     """A function that waits for a descriptor while other greenlets run; made before the fork.
 
@@ -34,9 +39,11 @@ class Waiter:
         self._refuse = _refusal(os.getpid(), self._before)
         settrace(self._refuse)
 
-    def __call__(self, descriptor: int) -> None:
+    def __call__(self, descriptor: int, seconds: float | None = None) -> None:
+        """Wait until it can be read, but for at most so many seconds."""
         self._allow()
-        wait_read(descriptor)
+        with contextlib.suppress(_LateError):
+            wait_read(descriptor, timeout=seconds, timeout_exc=_LateError())
 
     def __del__(self) -> None:
         self._allow()  # nobody waited: no child could be forked

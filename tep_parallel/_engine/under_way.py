@@ -31,18 +31,6 @@ class UnderWay(Results):
         """Whether items have ended of which nobody has heard. It costs no system call."""
         return bool(lib.sphttp_call_ready(self.handle))
 
-    @property
-    def has_news(self) -> bool:
-        """Whether run would return at once."""
-        from select import POLLIN, poll
-
-        descriptor = self._descriptor()
-        if descriptor < 0:
-            return True  # the nursery is gone: run knows what to do
-        poller = poll()
-        poller.register(descriptor, POLLIN)
-        return bool(poller.poll(0))
-
     def fresh(self) -> Iterator[int]:
         """The items that have ended since the last call of this, in the order of their ends."""
         while (index := lib.sphttp_call_next(self.handle)) >= 0:
