@@ -121,7 +121,7 @@ hand_back(struct sphttp_call *call)
 static void
 rest(struct sphttp_call *call)
 {
-    if (call->plan.fed && call->host->watching >= 0) {
+    if (call->plan.fed && call->host->watching >= 0 && !call->host->rested) {
         (void)hand_back(call);
         (void)forward_signals(call);
         call->host->rested = true;
@@ -270,8 +270,11 @@ py_call_start(sphttp_call *call, sphttp_event *event)
 int
 py_call_run(sphttp_call *call, sphttp_event *event)
 {
-    watch_on(call);
-    if (call->host->rested) {
+    if (!call->host->rested) {
+        watch_on(call);
+    }
+    else if (!sphttp_call_ready(call)) {
+        watch_on(call);
         /* A signal that came in the last moment before that: Python looks once more. */
         call->host->rested = false;
         return event->kind = SPHTTP_SIGNALS;
@@ -331,9 +334,14 @@ enum { ONE_TEXT = 1 << 10 }; /* of work, in bytes that could be decoded meanwhil
 int64_t
 py_call_texts(sphttp_call *call, uintptr_t list)
 {
+    struct host *host = call->host;
+    bool fed = call->plan.fed;
+    uint32_t end = fed ? host->fresh_to : call->plan.count;
+    host->texts = fed ? host->fresh_from : host->texts;
     turn_begin(call);
-    while (call->host->texts < call->plan.count) {
-        uint32_t i = call->host->texts++;
+    while (host->texts < end) {
+        uint32_t i = host->texts++;
+        i = fed ? host->fresh[i].index : i;
         sphttp_result result;
         sphttp_call_result(call, i, &result);
         PyObject *text = NULL;
@@ -351,13 +359,13 @@ py_call_texts(sphttp_call *call, uintptr_t list)
         else {
             /* Whoever asks for this one by itself meets the error again. */
             PyErr_Clear();
-            call->host->texts_left += result.fate != SPHTTP_DISCARDED;
+            host->texts_left += result.fate != SPHTTP_DISCARDED;
         }
-        if (turn_over(call, ONE_TEXT + result.size)) {
+        if (!fed && turn_over(call, ONE_TEXT + result.size)) {
             return -1;
         }
     }
-    return call->host->texts_left;
+    return host->texts_left;
 }
 
 int64_t

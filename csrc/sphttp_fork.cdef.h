@@ -126,6 +126,10 @@ void sphttp_call_quota(sphttp_call *call, uint32_t quota);
  * no room for it. After an error nothing was fed. */
 int py_call_feed(sphttp_call *call, uintptr_t item);
 
+/* With `quiet`: wake no children for what is fed, until this is called without it: soon,
+ * for they may all be asleep. What is fed can be taken at once in any case. */
+void sphttp_call_hush(sphttp_call *call, int quiet);
+
 /* Those that were fed are all. */
 void sphttp_call_end_feed(sphttp_call *call);
 
@@ -203,7 +207,7 @@ void sphttp_call_result(sphttp_call *call, uint32_t index,
                         sphttp_result *result);
 
 /* Put the text of each item that returned one into `list`, the id() of a list
- * of `count`. How many items are left that have another fate, or a text that
+ * of `count`; in a fed call, of each that sphttp_call_next will tell of. How many items are left that have another fate, or a text that
  * is none; -1: call it again, when Python has had a look at its signals. */
 int64_t py_call_texts(sphttp_call *call, uintptr_t list);
 

@@ -137,11 +137,23 @@ page_wake(struct page *page)
 void
 page_raise_watermark(struct page *page, uint64_t watermark)
 {
-    uint64_t before = atomic_exchange(&page->watermark, watermark);
+    uint64_t before = page->watermark;
+    page_set_watermark(page, watermark);
+    page_wake_some(page, watermark - before);
+}
+
+void
+page_set_watermark(struct page *page, uint64_t watermark)
+{
+    page->watermark = watermark;
     (void)atomic_fetch_add(&page->turn, 1);
+}
+
+void
+page_wake_some(struct page *page, uint64_t most)
+{
     if (page->sleepers != 0) { /* not one more: who is woken in vain sleeps again */
-        wake(page, watermark - before < INT_MAX ? (int)(watermark - before)
-                                                : INT_MAX);
+        wake(page, most < INT_MAX ? (int)most : INT_MAX);
     }
 }
 

@@ -188,6 +188,10 @@ void page_keep_ledger(const struct sphttp_call *call);
  * that lets begin one. */
 void page_raise_watermark(struct page *page, uint64_t watermark);
 
+/* The two halves of that. */
+void page_set_watermark(struct page *page, uint64_t watermark);
+void page_wake_some(struct page *page, uint64_t most);
+
 /* So many items there will be: wake all who may wait for more. */
 void page_set_total(struct page *page, uint64_t total);
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator
+from time import monotonic
 from typing import Any
 
 from tep_parallel._engine.call import Call
@@ -11,10 +12,13 @@ from tep_parallel._engine.handing import Handing
 from tep_parallel._engine.handlers import raised_by_handler
 from tep_parallel._engine.plan import Plan
 from tep_parallel._engine.travel import raised
+from tep_parallel._engine.under_way import feed_of, hush, ready_of
 from tep_parallel._errors import not_begun
 from tep_parallel._outcome import Outcome
 
 _PROTOCOL = 5  # of pickle
+_MOMENT = 100e-6  # seconds
+_QUICKLY = 10e-6  # seconds that an item takes which a source does not wait for
 
 
 class Fed(Handing):
@@ -32,6 +36,7 @@ class Fed(Handing):
         # How many items may be in the call at once.
         self._most = self._window if plan.options.on_start is None else call.hands
         self._forked = False
+        self._quick = False  # the source gave the last items without a wait
         # What was pulled and could not be fed yet: number, item, and what is fed of it.
         self._waiting: tuple[int, object, str | bytes] | None = None
 
@@ -46,6 +51,9 @@ class Fed(Handing):
         if call.stopping and not call.aborted:
             self._stop_pulling()
             self._end_feed()
+        usual = self._forked and self._waiting is None and not self._plan.options.watched
+        if usual and not self.has_ready:
+            self._feed_texts()
         while not (self._over or self.has_ready or call.ready or call.aborted):
             if self._waiting is None:
                 if self._left == self._window or self._running == self._most:
@@ -53,6 +61,43 @@ class Fed(Handing):
                 self._pull()
             elif not self._feed(*self._waiting):
                 return
+
+    def _feed_texts(self) -> None:
+        """The same for text of which nobody is told.
+
+        A source that has been quick so far may go on for a moment while there are results: they
+        come in greater numbers then. If it blocks now, they wait for one item of its, as ever.
+        """
+        call, handle, window = self._call, self._call.handle, self._window
+        numbers, items = self._numbers, self._items
+        first, began = self._pulled, monotonic()
+        until = began + _MOMENT if self._quick else began
+        try:
+            while (
+                self._source is not None
+                and self._left < window
+                and not (ready_of(handle) and monotonic() >= until)
+                and not call.aborted
+            ):
+                item = next(self._source)
+                number = self._pulled
+                self._pulled = number + 1
+                self._left += 1
+                cell = feed_of(handle, id(item)) if type(item) is str else -1
+                if cell < 0:
+                    self._admit(number, item)
+                    return
+                numbers[cell] = number
+                items[cell] = item
+                self._running += 1
+                hush(handle, self._quick)  # from the second item on
+        except StopIteration:
+            self._exhausted = True
+            self._stop_pulling()
+        finally:
+            hush(handle, 0)
+        if self._pulled > first:
+            self._quick = monotonic() - began < _QUICKLY * (self._pulled - first)
 
     def _pull(self) -> None:
         assert self._source is not None
@@ -66,6 +111,10 @@ class Fed(Handing):
         self._pulled += 1
         self._left += 1
         self.watch.start(number, item)
+        self._admit(number, item)
+
+    def _admit(self, number: int, item: object) -> None:
+        """Make of an item what can be fed."""
         try:
             data = item if type(item) is str else pickle.dumps(item, _PROTOCOL)
         except BaseException as error:  # the item's failure, or what a signal handler raised

@@ -56,8 +56,8 @@ class Flow:
         """Let items start, as many as may start now."""
         raise NotImplementedError
 
-    def ended(self, cell: int) -> None:
-        """An item has ended."""
+    def hear(self) -> None:
+        """Hear of the items that have ended."""
         raise NotImplementedError
 
     def hand_out(self) -> Iterable[Any]:
@@ -142,10 +142,12 @@ class Eager(Flow):
                 self._free -= 1
                 self._call.allow(self._started)
 
-    def ended(self, cell: int) -> None:
-        """An item has ended."""
-        self.watch.finish(partial(self._outcome_of, cell))
-        self._free += 1
+    def hear(self) -> None:
+        """Tell of each item that has ended."""
+        for index in self._call.fresh():
+            self.watch.finish(partial(self._outcome_of, index))
+            self._free += 1
+        self.watch.read(self._call.bytes_read)
 
     def _outcome_of(self, index: int) -> Outcome[Any]:
         outcome = self._finder.outcome(index)

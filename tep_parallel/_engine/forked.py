@@ -16,9 +16,9 @@ from tep_parallel._engine.native import lib
 from tep_parallel._engine.plan import Plan
 from tep_parallel._worker import setup_and_teardown_of
 
-# The steps of a call. They yield a Wait, and are sent the answer; or they yield what they hand
-# out. They return None, or the StopIteration that a function of the caller's raised: a generator
-# may not raise that.
+# The steps of a call. They yield a Wait, and are sent the answer; or they yield a list of what
+# they hand out. They return None, or the StopIteration that a function of the caller's raised:
+# a generator may not raise that.
 Steps = Generator[Any, int, StopIteration | None]
 
 _MOST_ALIVE = 512  # children, where the caller names no number
@@ -80,9 +80,7 @@ def _under_way(call: Call, flow: Flow) -> Steps:
             if flow.has_ready and not call.aborted:
                 continue
             kind = yield WORD
-            for index in call.fresh():
-                flow.ended(index)
-            flow.watch.read(call.bytes_read)
+            flow.hear()
         flow.aborted = kind == ABORTED
     except StopIteration as error:
         return error

@@ -11,6 +11,7 @@ from tep_parallel._engine.call import Call
 from tep_parallel._engine.ended import first_of
 from tep_parallel._engine.flow import Flow
 from tep_parallel._engine.plan import Plan
+from tep_parallel._engine.under_way import release
 from tep_parallel._errors import DeadWorkerError
 from tep_parallel._outcome import Outcome
 
@@ -29,6 +30,7 @@ class Handing(Flow):
         assert plan.numbers is not None
         self._numbers = plan.numbers
         self._items = plan.items
+        self._texts: list[str | None] = [None] * len(plan.items)  # what they returned, by cell
         self._pulled = 0
         self._left = 0  # pulled, and not handed out
         self._running = 0  # fed, and not ended
@@ -49,13 +51,21 @@ class Handing(Flow):
             return bool(self._ready)
         return self._next in self._cells or self._next in self._known
 
-    def ended(self, cell: int) -> None:
-        """An item has ended."""
-        number = self._numbers[cell]
-        self._running -= 1
-        self._cells[number] = cell
-        self._note(number)
-        self.watch.finish(partial(self._keep, number))
+    def hear(self) -> None:
+        """Tell of each item that has ended, and fetch the text that it returned."""
+        numbers, cells, ready = self._numbers, self._cells, self._ready
+        options = self._plan.options
+        watched = options.watched
+        if options.codec is None:
+            self._call.fill(self._texts)
+        for cell in self._call.fresh():
+            number = numbers[cell]
+            cells[number] = cell
+            self._running -= 1
+            if ready is not None:
+                ready.append(number)
+            if watched:
+                self.watch.finish(partial(self._keep, number))
 
     def _stop_pulling(self) -> None:
         """Pull no more items."""
@@ -77,41 +87,63 @@ class Handing(Flow):
         if number in self._known:
             return self._known.pop(number)
         cell = self._cells.pop(number)
-        outcome = self._finder.outcome(cell)
+        outcome = self._finder.outcome(cell, (self._texts[cell], None))
         self._free(cell)
         return outcome
 
     def _free(self, cell: int) -> None:
         self._numbers[cell] = -1
-        self._items[cell] = None
+        self._items[cell] = self._texts[cell] = None
         self._call.release(cell)
 
-    def hand_out(self) -> Iterator[Any]:
+    def hand_out(self) -> Iterator[list[Any]]:
         """What can be handed out now."""
         if self._ready is None:
             return self._in_order()
         return self._as_completed(self._ready)
 
-    def _as_completed(self, ready: deque[int]) -> Iterator[Outcome[Any]]:
+    def _as_completed(self, ready: deque[int]) -> Iterator[list[Outcome[Any]]]:
         while ready and not self._call.aborted:
             number = ready.popleft()
             outcome = self._take(number)
             if outcome.ok or not self._call.stopping:
                 self._left -= 1
-                yield outcome
+                yield [outcome]
             else:  # a setup that failed has failed an item, too: then no more than that is said
                 self._known[number] = outcome
                 self._late.append(number)
 
-    def _in_order(self) -> Iterator[Any]:
+    def _texts_in_order(self) -> list[Any]:
+        """Results up to the first that is no text."""
+        cells, texts, numbers, items = self._cells, self._texts, self._numbers, self._items
+        handle, number = self._call.handle, self._next
+        batch: list[Any] = []
+        while (cell := cells.get(number)) is not None and texts[cell] is not None:
+            del cells[number]
+            batch.append(texts[cell])
+            numbers[cell] = -1
+            items[cell] = texts[cell] = None
+            release(handle, cell)
+            number += 1
+        self._next = number
+        self._left -= len(batch)
+        return batch
+
+    def _in_order(self) -> Iterator[list[Any]]:
         """Results up to the first failure. That is raised at the end."""
         finder, cells = self._finder, self._cells
         while not self._call.aborted:
             number = self._next
+            value: Any
+            error: BaseException | None
             if number in self._known:
                 outcome = self._known[number]
                 value, error = outcome.result, outcome.error
             elif number in cells:
+                batch = self._texts_in_order()
+                if batch:
+                    yield batch
+                    continue
                 cell = cells[number]
                 result = finder.result(cell)
                 value, error = fetched = finder.value(cell, result)
@@ -131,9 +163,9 @@ class Handing(Flow):
             self._known.pop(number, None)
             self._next += 1
             self._left -= 1
-            yield value
+            yield [value]
 
-    def conclude(self) -> Iterator[Any]:
+    def conclude(self) -> Iterator[list[Any]]:
         """Hand out what is left, and raise what concerns the call as a whole."""
         unended = self._settle()
         order = sorted({*self._cells, *self._known})
@@ -151,12 +183,12 @@ class Handing(Flow):
         if self._ready is None:
             breaks = self._finder.break_values
             while outcomes and outcomes[0].ok and outcomes[0].index not in breaks:
-                yield outcomes.popleft().result
+                yield [outcomes.popleft().result]
         else:
             while outcomes:
                 outcome = outcomes.popleft()
                 if self._is_told(outcome, unended, failed=error is not None):
-                    yield outcome
+                    yield [outcome]
         try:
             if error is not None:
                 raise error

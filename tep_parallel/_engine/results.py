@@ -38,7 +38,8 @@ class Results:
 
     def fill(self, texts: list[Any]) -> int:
         """Put the text of each item that returned one in its place. Returns how many other
-        items there are whose result was not discarded."""
+        items there are whose result was not discarded. In a fed call: of each item that `fresh`
+        will tell of."""
         left = -1
         while left < 0:  # Python has run the handlers on the way here
             left = lib.py_call_texts(self.handle, id(texts))

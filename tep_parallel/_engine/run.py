@@ -62,7 +62,7 @@ def _run_here(plan: Plan) -> Ended:
     known: dict[int, Outcome[Any]] = {}
     here = Here(plan, plan.items)
     try:
-        drain(here, here.steps(), lambda outcome: known.setdefault(outcome.index, outcome))
+        drain(here, here.steps(), lambda found: known.update({one.index: one for one in found}))
     except AbortedError as error:
         error.outcomes += known.values()
         raise

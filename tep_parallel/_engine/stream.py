@@ -7,7 +7,7 @@ from _thread import allocate_lock
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from typing_extensions import Self
 
@@ -24,14 +24,14 @@ class Stream(Generic[T_co]):
     Only one thread may advance it at a time.
     """
 
-    __slots__ = ("__weakref__", "_advance", "_call", "_end", "_owner", "_steps", "_turn")
+    __slots__ = ("__weakref__", "_advance", "_batch", "_call", "_end", "_owner", "_steps", "_turn")
 
     def __init__(
         self,
         call: Any,
         steps: Any,
         *,
-        advance: Callable[[Any, Any], Any],
+        advance: Callable[[Any, Any], Sequence[Any]],
         end: Callable[[Any, Any], None],
     ) -> None:
         self._turn = allocate_lock()
@@ -40,6 +40,7 @@ class Stream(Generic[T_co]):
         # method here, which might come after it.
         self._call = call
         self._steps = steps
+        self._batch: Iterator[Any] = iter(())  # what is next
         # Of drive.py, which this module does not import: importing this package must stay cheap.
         self._advance = advance
         self._end = end
@@ -48,9 +49,14 @@ class Stream(Generic[T_co]):
         return self
 
     def __next__(self) -> T_co:
+        for value in self._batch:
+            return value  # type: ignore[no-any-return]
         self._take_turn()
         try:
-            return self._advance(self._call, self._steps)  # type: ignore[no-any-return]
+            batch = iter(self._advance(self._call, self._steps))
+            value = next(batch)
+            self._batch = batch
+            return value  # type: ignore[no-any-return]
         except StopIteration as end:
             if end.value is None:
                 raise
@@ -70,6 +76,7 @@ class Stream(Generic[T_co]):
             return
         self._take_turn()
         try:
+            self._batch = iter(())
             self._end(self._call, self._steps)
         finally:
             self._turn.release()

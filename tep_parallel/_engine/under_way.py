@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator
+from functools import partial
 
 from tep_parallel._engine.native import fail, lib
 from tep_parallel._engine.results import Results
+
+_next = lib.sphttp_call_next
+ready_of = lib.sphttp_call_ready
+feed_of = lib.py_call_feed
+release = lib.sphttp_call_release
+hush = lib.sphttp_call_hush
 
 
 class UnderWay(Results):
@@ -29,12 +36,11 @@ class UnderWay(Results):
     @property
     def ready(self) -> bool:
         """Whether items have ended of which nobody has heard. It costs no system call."""
-        return bool(lib.sphttp_call_ready(self.handle))
+        return bool(ready_of(self.handle))
 
     def fresh(self) -> Iterator[int]:
         """The items that have ended since the last call of this, in the order of their ends."""
-        while (index := lib.sphttp_call_next(self.handle)) >= 0:
-            yield index
+        return iter(partial(_next, self.handle), -1)
 
     @property
     def stopping(self) -> bool:
@@ -62,7 +68,7 @@ class UnderWay(Results):
         Raises:
             OSError: No memory, or the item is too large.
         """
-        cell: int = lib.py_call_feed(self.handle, id(data))
+        cell: int = feed_of(self.handle, id(data))
         if cell < 0 and cell != -errno.EAGAIN:
             fail(cell, "feeding an item")
         return cell
@@ -73,4 +79,4 @@ class UnderWay(Results):
 
     def release(self, cell: int) -> None:
         """The result in `cell` has been fetched: another item may have it."""
-        lib.sphttp_call_release(self.handle, cell)
+        release(self.handle, cell)
