@@ -12,6 +12,7 @@
 #include "host/call.h"
 #include "host/farewell.h"
 #include "host/host.h"
+#include "host/open.h"
 #include "host/result.h"
 #include "host/wake.h"
 
@@ -68,8 +69,7 @@ take_exception(void)
 
 /* --- Signals -------------------------------------------------------------------- */
 
-/* signal.set_wakeup_fd. */
-static PyObject *set_wakeup_fd;
+static PyObject *set_wakeup_fd; /* of the module signal */
 
 /* Call signal.set_wakeup_fd: from C, so that no signal handler can raise before its
  * result is kept. Returns the descriptor that was set before. -2: nothing was changed,
@@ -79,10 +79,9 @@ exchange_wakeup(int fd, bool warn)
 {
     PyObject *given = Py_BuildValue("(i)", fd);
     PyObject *how = Py_BuildValue("{s:i}", "warn_on_full_buffer", (int)warn);
-    PyObject *found = NULL;
-    if (given != NULL && how != NULL) {
-        found = PyObject_Call(set_wakeup_fd, given, how);
-    }
+    PyObject *found = given == NULL || how == NULL
+                          ? NULL
+                          : PyObject_Call(set_wakeup_fd, given, how);
     int before = found != NULL ? (int)PyLong_AsLong(found) : -2;
     PyErr_Clear();
     Py_XDECREF(found);
@@ -91,15 +90,18 @@ exchange_wakeup(int fd, bool warn)
     return before;
 }
 
-/* Code of the host's has run since, and may have chosen another. */
-static void
+/* Code of the host's may have chosen another since. Did the host have its own? */
+static bool
 watch_on(struct sphttp_call *call)
 {
+    bool rested = call->host->rested;
     int ours = call->host->watching;
     int found = call->host->wake[1] >= 0 ? exchange_wakeup(ours, false) : -2;
     if (found != -2 && found != ours) {
         (void)held_set(&call->host->forward, found);
     }
+    call->host->rested = false;
+    return rested;
 }
 
 /* Set the host's own again, or the one that it has chosen since. As exchange_wakeup. */
@@ -108,9 +110,7 @@ hand_back(struct sphttp_call *call)
 {
     int next = held_still(&call->host->forward) ? call->host->forward.fd : -1;
     int found = exchange_wakeup(next, true);
-    if (found == -2) {
-        found = exchange_wakeup(-1, true); /* it may block now */
-    }
+    found = found != -2 ? found : exchange_wakeup(-1, true); /* it may block now */
     if (found != -2 && found != call->host->watching) {
         (void)exchange_wakeup(found, true);
     }
@@ -270,14 +270,9 @@ py_call_start(sphttp_call *call, sphttp_event *event)
 int
 py_call_run(sphttp_call *call, sphttp_event *event)
 {
-    if (!call->host->rested) {
-        watch_on(call);
-    }
-    else if (!sphttp_call_ready(call)) {
-        watch_on(call);
-        /* A signal that came in the last moment before that: Python looks once more. */
-        call->host->rested = false;
-        return event->kind = SPHTTP_SIGNALS;
+    bool heard = call->host->rested && sphttp_call_ready(call) != 0;
+    if (!heard && watch_on(call)) {
+        return event->kind = SPHTTP_SIGNALS; /* that came in the last moment before */
     }
     do {
         if (call_is_to_fork(call)) {
@@ -335,13 +330,12 @@ int64_t
 py_call_texts(sphttp_call *call, uintptr_t list)
 {
     struct host *host = call->host;
-    bool fed = call->plan.fed;
-    uint32_t end = fed ? host->fresh_to : call->plan.count;
-    host->texts = fed ? host->fresh_from : host->texts;
+    struct fresh *fresh = call->plan.fed ? host->fresh : NULL;
+    uint32_t end = fresh != NULL ? host->fresh_to : call->plan.count;
+    host->texts = fresh != NULL ? host->fresh_from : host->texts;
     turn_begin(call);
-    while (host->texts < end) {
-        uint32_t i = host->texts++;
-        i = fed ? host->fresh[i].index : i;
+    for (; host->texts < end; host->texts++) {
+        uint32_t i = fresh != NULL ? fresh[host->texts].index : host->texts;
         sphttp_result result;
         sphttp_call_result(call, i, &result);
         PyObject *text = NULL;
@@ -361,7 +355,8 @@ py_call_texts(sphttp_call *call, uintptr_t list)
             PyErr_Clear();
             host->texts_left += result.fate != SPHTTP_DISCARDED;
         }
-        if (!fed && turn_over(call, ONE_TEXT + result.size)) {
+        if (fresh == NULL && turn_over(call, ONE_TEXT + result.size)) {
+            host->texts++;
             return -1;
         }
     }
@@ -499,8 +494,7 @@ py_hmac_sha256_file_hex(sphttp_file **file, const char *key, size_t key_size,
                         const char *path, char *hex)
 {
     PyThreadState *thread = PyEval_SaveThread();
-    int err = file_go_on(file, key, key_size, path,
-                         SIGNALS_EVERY, hex);
+    int err = file_go_on(file, key, key_size, path, SIGNALS_EVERY, hex);
     PyEval_RestoreThread(thread);
     return err;
 }

@@ -5,6 +5,8 @@
 
 #include <unistd.h>
 
+#include "shared/news.h"
+
 /* At RUN_LENGTH so many quick items are set aside at once. Children that took them
  * in turn would wait for each other's cache lines, and would each copy every page
  * that has items on it: a page has some 70 short strings. */
@@ -52,20 +54,27 @@ left_to_others(const struct sphttp_call *call)
     return index;
 }
 
-/* Nobody has anything for this hand: sleep until somebody may. False:
+/* Nobody has anything for this hand: sleep until somebody may, or nap. False:
  * call->child.await_turn gave up. */
 static bool
-sleep_for_more(struct sphttp_call *call, uint32_t turn)
+sleep_for_more(struct sphttp_call *call, bool nap, uint32_t turn,
+               uint32_t beat)
 {
     struct hand *hand = &call->hands[call->child.hand];
     hand->item = 0;
-    /* The nursery knows the true watermark, should somebody have scribbled. Where
-     * children sleep all the time it has a look now and then. */
-    if (!call->plan.fed) {
-        (void)kill(getppid(), SIGCHLD);
+    (void)news_tell_idle(call);
+    if (nap) {
+        page_nap(call->page, beat);
     }
-    if (!call->child.await_turn(call->page, turn)) {
-        return false;
+    else {
+        /* The nursery knows the true watermark, should somebody have scribbled. Where
+         * children sleep all the time it has a look now and then. */
+        if (!call->plan.fed) {
+            (void)kill(getppid(), SIGCHLD);
+        }
+        if (!call->child.await_turn(call->page, turn)) {
+            return false;
+        }
     }
     if (hand->since_ns != 0) { /* else before its setup */
         hand->since_ns = now_ns();
@@ -78,8 +87,10 @@ hand_take(struct sphttp_call *call, int how)
 {
     struct page *page = call->page;
     bool fed = call->plan.fed;
+    bool nap = fed && (how & TAKE_QUICK) != 0;
     while (!page->stop && call->child.left > 0) {
         uint32_t turn = page->turn; /* before all that it is raised for */
+        uint32_t beat = page->beat;
         uint64_t from, next = page->next;
         uint64_t total = fed ? (uint64_t)page->total : call->plan.count;
         uint64_t watermark = call->plan.hold ? page->watermark : total;
@@ -94,6 +105,9 @@ hand_take(struct sphttp_call *call, int how)
         else {
             bool quick = (how & TAKE_QUICK) != 0;
             uint64_t end = quick ? (next | (RUN_LENGTH - 1)) + 1 : next + 1;
+            if (fed && quick) { /* there are few at a time: leave others theirs */
+                end = next + 1 + (watermark - next) / call->plan.alive / 2;
+            }
             end = end < watermark ? end : watermark;
             end = end < total ? end : total;
             end = end - next < call->child.left ? end
@@ -112,8 +126,11 @@ hand_take(struct sphttp_call *call, int how)
         else if (next >= total || (how & TAKE_NOW) != 0) {
             break;
         }
-        else if (!sleep_for_more(call, turn)) {
+        else if (!sleep_for_more(call, nap, turn, beat)) {
             return SPHTTP_RAISED_IDLE;
+        }
+        else {
+            nap = false; /* once */
         }
     }
     call->hands[call->child.hand].item = 0;

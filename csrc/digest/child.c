@@ -281,7 +281,7 @@ finish_item(struct digester *child, struct lane *lane, int err)
 static void
 tell_bytes(const struct digester *child, struct lane *lane)
 {
-    const struct sphttp_call *call = child->call;
+    struct sphttp_call *call = child->call;
     if (call->plan.tell && lane->file.total > lane->counted) {
         uint64_t bytes = lane->file.total - lane->counted;
         lane->counted = lane->file.total;

@@ -22,8 +22,7 @@ sphttp_event call_finish(struct sphttp_call *call);
 /* `err`, 0 or -errno, as an event. */
 sphttp_event event_of(int err);
 
-/* See py_call_close and py_call_free in sphttp_fork.cdef.h. */
+/* See py_call_close in sphttp_fork.cdef.h. */
 void call_close(struct sphttp_call *call);
-void call_free(struct sphttp_call *call);
 
 #endif

@@ -193,6 +193,15 @@ feed_cell(const struct sphttp_call *call, uint64_t number)
                           : (uint32_t)number;
 }
 
+void
+feed_beat(struct sphttp_call *call)
+{
+    if (call->host->unbeaten > 0) {
+        call->host->unbeaten = 0;
+        page_beat(call->page);
+    }
+}
+
 int64_t
 feed_put(struct sphttp_call *call, const void *item, size_t size,
          bool pickled)
@@ -219,6 +228,9 @@ feed_put(struct sphttp_call *call, const void *item, size_t size,
     feed->unheard++;
     sphttp_call_hush(call, feed->quiet);
     socket_look(call);
+    if (++call->host->unbeaten >= call->plan.count / 4) {
+        feed_beat(call);
+    }
     return cell;
 }
 

@@ -43,6 +43,9 @@ void feed_close(struct sphttp_call *call);
 /* In a fork of the host, which does not have the items' memory. */
 void feed_unshare(struct feed *feed);
 
+/* The host is about to wait: let those who nap begin what was fed. */
+void feed_beat(struct sphttp_call *call);
+
 /* Feed the next item. Its cell; see py_call_feed for the errors. */
 int64_t feed_put(struct sphttp_call *call, const void *item, size_t size,
                  bool pickled);

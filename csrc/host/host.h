@@ -48,6 +48,8 @@ struct host {
     /* Items that have ended: news.c. */
     int heard;       /* tell: the bell's other end; or -1 */
     int both;        /* tell: an epoll of socket and bell; or -1 */
+    int64_t heard_ns;  /* tell: when it last heard of some; and... */
+    bool lively;       /* ...whether that was soon after the time before */
     uint64_t begun_to; /* tell: of the items below it that have begun... */
     struct fresh *begun; /* ...these had not ended when it last looked */
     uint32_t begun_count;
@@ -73,6 +75,7 @@ struct host {
     struct extents written;    /* in that memory, as far as is known */
     struct runs runs;          /* fed: of that memory */
 
+    uint32_t unbeaten; /* fed: items since those who nap were last woken */
     struct feed feed; /* fed: what it takes to feed it */
 };
 

@@ -71,6 +71,7 @@ struct child {
     bool stripped;     /* a pool's worker has closed what it needs: no further item
                         * for it, but for another that takes its place */
     uint32_t slot;     /* its place among those alive */
+    uint32_t untold;   /* items that it has ended since it last woke the host */
     uint32_t hand;     /* of its own, the one that it uses */
     struct held pulse; /* it ends when the nursery does */
     uint64_t number;   /* what words say of the item that it has */

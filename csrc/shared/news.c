@@ -1,8 +1,8 @@
 /* How a host that wants to know hears of items that have ended. Who ends one sets a
- * word in the page. If that was not set, it also rings: it writes to a pipe. The host
- * clears the word before it looks, so whoever ends an item behind its back rings
- * again. A child may be killed between the two steps, so the nursery rings
- * whenever one has ended. What the host looks at is in host/news.c. */
+ * word in the page, which the host clears before it looks. If the host listens, it also
+ * rings: it writes to a pipe. The host says that it listens, and looks at the word once
+ * more before it sleeps. A child may be killed between the two steps, so the nursery
+ * rings whenever one has ended. What the host looks at is in host/news.c. */
 #include "shared/news.h"
 
 #include <unistd.h>
@@ -18,12 +18,37 @@ ring(const struct sphttp_call *call)
     return true;
 }
 
-bool
-news_tell(const struct sphttp_call *call)
+/* Wake the host, unless somebody else has. False: as above. */
+static bool
+wake_host(struct sphttp_call *call)
 {
+    call->child.untold = 0;
+    return atomic_exchange(&call->page->listens, HOST_AWAKE) == HOST_AWAKE ||
+           ring(call);
+}
+
+bool
+news_tell(struct sphttp_call *call)
+{
+    if (!call->plan.tell) {
+        return true;
+    }
     /* Read first: children that write to one place wait for each other. */
-    return !call->plan.tell || call->page->rung != 0 ||
-           atomic_exchange(&call->page->rung, 1) != 0 || ring(call);
+    if (call->page->rung == 0) {
+        call->page->rung = 1;
+    }
+    call->child.untold++;
+    uint32_t listens = call->page->listens;
+    bool many = call->child.untold >= call->plan.count / call->plan.alive / 2;
+    return listens == HOST_AWAKE || (listens == HOST_NAPS && !many) ||
+           wake_host(call);
+}
+
+bool
+news_tell_idle(struct sphttp_call *call)
+{
+    return !call->plan.tell || call->page->rung == 0 ||
+           call->page->listens == HOST_AWAKE || wake_host(call);
 }
 
 void

@@ -8,7 +8,10 @@
 
 /* An item has ended: let the host look, if it wants to know. False: it does not hear,
  * until the nursery tells it that this child has ended. */
-bool news_tell(const struct sphttp_call *call);
+bool news_tell(struct sphttp_call *call);
+
+/* This child is about to sleep, for there is no item for it. As above. */
+bool news_tell_idle(struct sphttp_call *call);
 
 /* The same, where somebody may have died between the word and the bell. */
 void news_tell_again(const struct sphttp_call *call);

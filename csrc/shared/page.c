@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 enum { MOST_ERRNO = 4095 }; /* Linux has no larger ones */
+#define NAP_NS (SECOND / 10000)
 
 /* --- Layout ------------------------------------------------------------------- */
 
@@ -100,9 +101,11 @@ sleep_till(struct page *page, uint32_t turn, const struct timespec *most)
     (void)atomic_fetch_add(&page->sleepers, 1);
     long result = syscall(SYS_futex, &page->turn, FUTEX_WAIT, turn, most, NULL,
                           0);
-    int err = errno;
-    (void)atomic_fetch_sub(&page->sleepers, 1);
-    errno = err;
+    if (result != 0) { /* else whoever woke it has seen to the count */
+        int err = errno;
+        (void)atomic_fetch_sub(&page->sleepers, 1);
+        errno = err;
+    }
     return result;
 }
 
@@ -121,10 +124,34 @@ page_await_turn(struct page *page, uint32_t turn)
     return true;
 }
 
+void
+page_nap(struct page *page, uint32_t beat)
+{
+    struct timespec most = {0, NAP_NS};
+    (void)atomic_fetch_add(&page->nappers, 1);
+    (void)syscall(SYS_futex, &page->beat, FUTEX_WAIT, beat, &most, NULL, 0);
+    (void)atomic_fetch_sub(&page->nappers, 1);
+}
+
+void
+page_beat(struct page *page)
+{
+    (void)atomic_fetch_add(&page->beat, 1);
+    if (page->nappers != 0) {
+        (void)syscall(SYS_futex, &page->beat, FUTEX_WAKE, INT_MAX, NULL, NULL,
+                      0);
+    }
+}
+
+/* Nobody is woken twice: the count tells at once that they no longer sleep. */
 static void
 wake(struct page *page, int most)
 {
-    (void)syscall(SYS_futex, &page->turn, FUTEX_WAKE, most, NULL, NULL, 0);
+    long woken = syscall(SYS_futex, &page->turn, FUTEX_WAKE, most, NULL, NULL,
+                         0);
+    if (woken > 0) {
+        (void)atomic_fetch_sub(&page->sleepers, (uint32_t)woken);
+    }
 }
 
 void
@@ -431,6 +458,19 @@ page_set_aside(const struct sphttp_call *call, uint32_t hand, uint64_t *from)
         }
     }
     return -1;
+}
+
+bool
+page_listen(const struct sphttp_call *call, uint32_t how)
+{
+    call->page->listens = how;
+    return call->page->rung == 0;
+}
+
+bool
+page_idle(const struct sphttp_call *call)
+{
+    return call->page->sleepers != 0;
 }
 
 bool

@@ -91,10 +91,13 @@ struct page {
     _Atomic uint32_t stop;      /* 0, STOP_NEW or STOP_ALL */
     _Atomic uint32_t turn;      /* +1 at whatever a sleeping child waits for */
     _Atomic uint32_t sleepers;  /* so many sleep; who is killed then stays counted */
+    _Atomic uint32_t beat;      /* +1 when there is enough to do for those who nap... */
+    _Atomic uint32_t nappers;   /* ...so many */
     _Atomic uint64_t watermark; /* of a held call: items from here on must wait */
     _Atomic uint64_t total;     /* so many items there will be */
     _Alignas(64) _Atomic uint64_t next; /* pool: items from here on are nobody's */
     _Atomic uint32_t rung;      /* items have ended since the host looked */
+    _Atomic uint32_t listens;   /* HOST_AWAKE, HOST_SLEEPS or HOST_NAPS */
     _Atomic uint32_t surveyed;  /* files: those from here on may be large */
     _Atomic uint32_t large;     /* so many are */
     _Atomic uint64_t used;      /* pool: bytes of its memory handed out */
@@ -205,6 +208,14 @@ bool page_sleep(struct page *page, uint32_t turn, int64_t most_ns);
 /* The same for as long as it takes. Always true. */
 bool page_await_turn(struct page *page, uint32_t turn);
 
+/* A child whose items are quick does not sleep at once: it naps until `beat` is another
+ * than that of the page, or it is late. To be woken for each item would cost more than
+ * the items. */
+void page_nap(struct page *page, uint32_t beat);
+
+/* There is enough to do: wake those who nap. */
+void page_beat(struct page *page);
+
 /* Write the stop word: begin no new item; at STOP_ALL, let the nursery kill
  * what runs. A child does so when its item failed, or gave a Break or a Kill;
  * the nursery when a child has died, at the deadline, and when it cannot go
@@ -284,6 +295,19 @@ int page_leaving(const struct sphttp_call *call, uint32_t hand, int64_t born,
 enum { RUN_LENGTH = 64 };
 int64_t page_set_aside(const struct sphttp_call *call, uint32_t hand,
                        uint64_t *from);
+
+/* What a host does that wants to hear of items that have ended. */
+enum {
+    HOST_AWAKE = 0,  /* it will look before it sleeps */
+    HOST_SLEEPS = 1, /* it is to be woken when one ends... */
+    HOST_NAPS = 2    /* ...or when several have, and there are no more to begin */
+};
+
+/* From now on it does that. False: items have ended since it last looked. */
+bool page_listen(const struct sphttp_call *call, uint32_t how);
+
+/* Does a child sleep, since there is no item for it? */
+bool page_idle(const struct sphttp_call *call);
 
 /* Have items ended since the host has last looked? And say so, or that it looks. */
 bool page_rung(const struct sphttp_call *call);

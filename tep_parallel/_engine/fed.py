@@ -52,8 +52,8 @@ class Fed(Handing):
             self._stop_pulling()
             self._end_feed()
         usual = self._forked and self._waiting is None and not self._plan.options.watched
-        if usual and not self.has_ready:
-            self._feed_texts()
+        if usual and self._source is not None and not self.has_ready:
+            self._feed_texts(self._source)
         while not (self._over or self.has_ready or call.ready or call.aborted):
             if self._waiting is None:
                 if self._left == self._window or self._running == self._most:
@@ -62,42 +62,47 @@ class Fed(Handing):
             elif not self._feed(*self._waiting):
                 return
 
-    def _feed_texts(self) -> None:
+    def _feed_texts(self, source: Iterator[Any]) -> None:
         """The same for text of which nobody is told.
 
         A source that has been quick so far may go on for a moment while there are results: they
         come in greater numbers then. If it blocks now, they wait for one item of its, as ever.
         """
-        call, handle, window = self._call, self._call.handle, self._window
+        call, handle = self._call, self._call.handle
         numbers, items = self._numbers, self._items
-        first, began = self._pulled, monotonic()
+        number = first = self._pulled
+        end = number + self._window - self._left
+        began = monotonic()
         until = began + _MOMENT if self._quick else began
+        cell, hushed, exhausted = 0, not self._quick, False
         try:
             while (
-                self._source is not None
-                and self._left < window
-                and not (ready_of(handle) and monotonic() >= until)
-                and not call.aborted
+                number < end and (monotonic() < until or not ready_of(handle)) and not call.aborted
             ):
-                item = next(self._source)
-                number = self._pulled
-                self._pulled = number + 1
-                self._left += 1
+                item = next(source)
+                number += 1
                 cell = feed_of(handle, id(item)) if type(item) is str else -1
                 if cell < 0:
-                    self._admit(number, item)
-                    return
-                numbers[cell] = number
+                    break
+                numbers[cell] = number - 1
                 items[cell] = item
-                self._running += 1
-                hush(handle, self._quick)  # from the second item on
+                if not hushed:
+                    hushed = True
+                    hush(handle, 1)  # from the second item on
         except StopIteration:
-            self._exhausted = True
-            self._stop_pulling()
+            exhausted = True
         finally:
             hush(handle, 0)
-        if self._pulled > first:
-            self._quick = monotonic() - began < _QUICKLY * (self._pulled - first)
+            self._pulled = number
+            self._left += number - first
+            self._running += number - first - (cell < 0)
+        if cell < 0:
+            self._admit(number - 1, item)
+        elif exhausted:
+            self._exhausted = True
+            self._stop_pulling()
+        elif number > first:
+            self._quick = monotonic() - began < _QUICKLY * (number - first)
 
     def _pull(self) -> None:
         assert self._source is not None

@@ -8,6 +8,7 @@
 #include "host/call.h"
 #include "host/host.h"
 #include "host/news.h"
+#include "host/open.h"
 #include "host/pool.h"
 #include "shared/store.h"
 

@@ -5,6 +5,7 @@
 #include "host/call.h"
 #include "host/host.h"
 #include "host/news.h"
+#include "host/open.h"
 #include "nursery/hands.h"
 #include "nursery/limits.h"
 #include "nursery/nursery.h"

@@ -6,6 +6,7 @@
 #include "host/call.h"
 #include "host/host.h"
 #include "host/news.h"
+#include "host/open.h"
 #include "host/store.h"
 #include "nursery/hands.h"
 #include "nursery/limits.h"

@@ -8,6 +8,7 @@
 #include "digest/child.h"
 #include "digest/file.h"
 #include "host/call.h"
+#include "host/open.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,6 +3,7 @@
 #include "base/cdef.h"
 #include "host/call.h"
 #include "host/host.h"
+#include "host/open.h"
 #include "host/pool.h"
 #include "shared/pool.h"
 #include "shared/store.h"

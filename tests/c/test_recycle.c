@@ -4,6 +4,7 @@
 #include "child/item.h"
 #include "host/call.h"
 #include "host/host.h"
+#include "host/open.h"
 #include "shared/pool.h"
 #include "shared/runs.h"
 

@@ -1,0 +1,10 @@
+/* Freeing a call. How one is opened is in sphttp_fork.cdef.h. */
+#ifndef TEP_HOST_OPEN_H
+#define TEP_HOST_OPEN_H
+
+#include "shared/call.h"
+
+/* See py_call_free in sphttp_fork.cdef.h. */
+void call_free(struct sphttp_call *call);
+
+#endif
