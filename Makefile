@@ -36,7 +36,7 @@ fuzz: $(FUZZ:%=build/%) ## libFuzzer on records and digests, with clang; SECONDS
 build/fuzz_%: tests/c/fuzz_%.c $(wildcard csrc/* csrc/*/*)
 	mkdir -p build
 	clang -std=c11 -D_GNU_SOURCE -DWITH_LIBFUZZER -g -O1 -fsanitize=fuzzer,address,undefined -Icsrc \
-		$(filter-out csrc/py_fork.c,$(wildcard csrc/*.c csrc/*/*.c)) $< -lcrypto -o $@
+		$(filter-out csrc/py_%.c,$(wildcard csrc/*.c csrc/*/*.c)) $< -lcrypto -o $@
 
 test-arm: ## Run the C tests of digests for ARM, in QEMU
 	.ci/test-arm

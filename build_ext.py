@@ -18,7 +18,7 @@ NEEDED = (
 
 # cffi gives the GIL up round every call, and in a host with busy threads it then takes
 # 5 ms for each of them to get it back: a short call must not pay that, and fork must not
-# happen without the GIL at all. So cffi's wrappers keep it; the functions of py_fork.c
+# happen without the GIL at all. So cffi's wrappers keep it; the functions named py_
 # give it up themselves, where they sleep or compute for long. Nor does anybody here read
 # ffi.errno, and to keep it costs every child two pages.
 PREAMBLE = """

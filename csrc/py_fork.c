@@ -1,7 +1,6 @@
-/* The one file that knows Python.h: the GIL, and the interpreter's at-fork
- * hooks round fork. Every function here is entered with the GIL held: see
+/* The GIL, and the interpreter's at-fork hooks round fork. Every function here is entered with the GIL held: see
  * build_ext.py. Source of the order: os_fork_impl in CPython's posixmodule.c. */
-#include <Python.h>
+#include "py_fork.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -52,8 +51,7 @@ py_fork(void)
     return pid > 0 ? pid : err;
 }
 
-/* The exception that is raised, which then is no more, as an object. */
-static PyObject *
+PyObject *
 take_exception(void)
 {
     PyObject *type, *error, *frames;
@@ -206,35 +204,6 @@ py_call_open(uint32_t count, uint32_t alive, int how, const char *root,
                       : SPHTTP_NOT_MAIN;
 }
 
-int
-py_call_feed(sphttp_call *call, uintptr_t item)
-{
-    PyObject *given = (PyObject *)item, *bytes = NULL;
-    bool pickled = PyBytes_Check(given);
-    const char *at = NULL;
-    Py_ssize_t size = 0;
-    if (!pickled) {
-        at = PyUnicode_AsUTF8AndSize(given, &size);
-    }
-    if (at == NULL) { /* or it has lone surrogates */
-        PyErr_Clear();
-        bytes = pickled ? Py_NewRef(given)
-                        : PyUnicode_AsEncodedString(given, "utf-8",
-                                                    "surrogatepass");
-        char *found = NULL;
-        if (bytes == NULL ||
-            PyBytes_AsStringAndSize(bytes, &found, &size) != 0) {
-            PyErr_Clear();
-            Py_XDECREF(bytes);
-            return -ENOMEM;
-        }
-        at = found;
-    }
-    int64_t cell = feed_put(call, at, (size_t)size, pickled);
-    Py_XDECREF(bytes);
-    return (int)cell;
-}
-
 static sphttp_event
 start(struct sphttp_call *call)
 {
@@ -320,156 +289,6 @@ py_call_free(sphttp_call *call)
         py_call_close(call);
         call_free(call);
     }
-}
-
-/* --- Results --------------------------------------------------------------------- */
-
-enum { ONE_TEXT = 1 << 10 }; /* of work, in bytes that could be decoded meanwhile */
-
-int64_t
-py_call_texts(sphttp_call *call, uintptr_t list)
-{
-    struct host *host = call->host;
-    struct fresh *fresh = call->plan.fed ? host->fresh : NULL;
-    uint32_t end = fresh != NULL ? host->fresh_to : call->plan.count;
-    host->texts = fresh != NULL ? host->fresh_from : host->texts;
-    turn_begin(call);
-    for (; host->texts < end; host->texts++) {
-        uint32_t i = fresh != NULL ? fresh[host->texts].index : host->texts;
-        sphttp_result result;
-        sphttp_call_result(call, i, &result);
-        PyObject *text = NULL;
-        if (result.fate == SPHTTP_RETURNED) {
-            text = PyUnicode_DecodeUTF8(result.payload,
-                                        (Py_ssize_t)result.size,
-                                        "surrogatepass");
-        }
-        if (text != NULL &&
-            PyList_SetItem((PyObject *)list, (Py_ssize_t)i, text) == 0) {
-            if (payload_of(call, i)->record != NULL) {
-                sphttp_call_drop(call, i);
-            }
-        }
-        else {
-            /* Whoever asks for this one by itself meets the error again. */
-            PyErr_Clear();
-            host->texts_left += result.fate != SPHTTP_DISCARDED;
-        }
-        if (fresh == NULL && turn_over(call, ONE_TEXT + result.size)) {
-            host->texts++;
-            return -1;
-        }
-    }
-    return host->texts_left;
-}
-
-int64_t
-py_child_commit_text(sphttp_call *call, uint32_t index, uintptr_t text)
-{
-    Py_ssize_t size;
-    const char *utf8 = PyUnicode_AsUTF8AndSize((PyObject *)text, &size);
-    if (utf8 == NULL) {
-        PyErr_Clear();
-        return SPHTTP_NO_UTF8;
-    }
-    return sphttp_child_commit(call, index, SPHTTP_RETURNED, utf8,
-                               (size_t)size);
-}
-
-/* What the interpreter does between two functions of Python, for functions that
- * are none: handle signals, and now and then let other threads run. False: a
- * handler has raised. */
-static bool
-pause_between_items(unsigned int done)
-{
-    if (done % 64 == 63) {
-        PyEval_RestoreThread(PyEval_SaveThread());
-    }
-    return PyErr_CheckSignals() == 0;
-}
-
-/* What was fed into this cell, as a str, or with `*pickled` as bytes. NULL: an
- * exception is raised. */
-static PyObject *
-fed_item(struct sphttp_call *call, uint32_t cell, int *pickled)
-{
-    const char *at;
-    size_t size;
-    *pickled = item_find(call, cell, &at, &size);
-    if (*pickled < 0) {
-        errno = -*pickled;
-        return PyErr_SetFromErrno(PyExc_OSError);
-    }
-    Py_ssize_t length = (Py_ssize_t)size;
-    return *pickled ? PyBytes_FromStringAndSize(at, length)
-                    : PyUnicode_DecodeUTF8(at, length, "surrogatepass");
-}
-
-int
-py_child_item(sphttp_call *call, uint32_t cell, uintptr_t box)
-{
-    int pickled;
-    PyObject *item = fed_item(call, cell, &pickled);
-    if (item == NULL) {
-        PyErr_Clear();
-        return pickled < 0 ? pickled : -ENOMEM;
-    }
-    (void)PyList_SetItem((PyObject *)box, 0, item);
-    return pickled;
-}
-
-/* Item `index`, for its child to process. NULL: an exception is raised. */
-static PyObject *
-item_of(struct sphttp_call *call, uint32_t index, uintptr_t items,
-        uintptr_t loads)
-{
-    if (loads == 0) {
-        PyObject *item = PyList_GetItem((PyObject *)items, (Py_ssize_t)index);
-        Py_XINCREF(item);
-        return item;
-    }
-    int pickled;
-    PyObject *item = fed_item(call, index, &pickled);
-    if (item != NULL && pickled) {
-        PyObject *bytes = item;
-        item = PyObject_CallFunctionObjArgs((PyObject *)loads, bytes, NULL);
-        Py_DECREF(bytes);
-    }
-    return item;
-}
-
-int64_t
-py_child_work(sphttp_call *call, uint32_t index, uintptr_t process,
-              uintptr_t items, uintptr_t loads, int discard, uintptr_t box)
-{
-    int64_t next = index;
-    for (unsigned int done = 0; next >= 0; done++) {
-        PyObject *item = item_of(call, (uint32_t)next, items, loads);
-        PyObject *result = NULL;
-        if (item != NULL && pause_between_items(done)) {
-            result = PyObject_CallFunctionObjArgs((PyObject *)process, item,
-                                                  NULL);
-        }
-        Py_XDECREF(item);
-        int64_t after = SPHTTP_NO_UTF8;
-        if (result != NULL && discard) {
-            after = sphttp_child_commit(call, (uint32_t)next,
-                                        SPHTTP_DISCARDED, "", 0);
-        }
-        else if (result != NULL && PyUnicode_Check(result)) {
-            after = py_child_commit_text(call, (uint32_t)next,
-                                         (uintptr_t)result);
-        }
-        if (after == SPHTTP_NO_UTF8) {
-            Py_ssize_t place = result != NULL ? 0 : 1;
-            (void)PyList_SetItem((PyObject *)box, place,
-                                 result != NULL ? result : take_exception());
-            return next;
-        }
-        Py_DECREF(result);
-        next = after;
-    }
-    return next;
 }
 
 /* --- HMAC ------------------------------------------------------------------------ */

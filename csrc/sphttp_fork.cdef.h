@@ -126,9 +126,21 @@ void sphttp_call_quota(sphttp_call *call, uint32_t quota);
  * no room for it. After an error nothing was fed. */
 int py_call_feed(sphttp_call *call, uintptr_t item);
 
-/* With `quiet`: wake no children for what is fed, until this is called without it: soon,
- * for they may all be asleep. What is fed can be taken at once in any case. */
-void sphttp_call_hush(sphttp_call *call, int quiet);
+/* Why py_call_pull came back. */
+enum sphttp_pulled {
+    SPHTTP_ENOUGH = 0,    /* no more may be fed, or an item has ended */
+    SPHTTP_EXHAUSTED = 1, /* there are no more items */
+    SPHTTP_UNFED = 2,     /* the next item is in the box: no str, or py_call_feed fails */
+    SPHTTP_PULL_RAISED = 3 /* so is what the iterator, or a signal handler, has raised */
+};
+
+/* Pull items, `most` at most, out of an iterator, and feed those that are a str, until
+ * an item has ended, and a moment longer. Each, and its number, of which `number` is the first, is put into
+ * two lists at its cell. All objects by their id(); `box` is a list of two. How many
+ * were fed, times 4, and why it came back. */
+int64_t py_call_pull(sphttp_call *call, uintptr_t source, uint64_t number,
+                     uint32_t most, uintptr_t items, uintptr_t numbers,
+                     uintptr_t box);
 
 /* Those that were fed are all. */
 void sphttp_call_end_feed(sphttp_call *call);
@@ -205,6 +217,13 @@ const char *sphttp_call_doing(const sphttp_call *call);
  * what sphttp_child_fail has left, if anything. */
 void sphttp_call_result(sphttp_call *call, uint32_t index,
                         sphttp_result *result);
+
+/* In a fed call of which all items have been fed by now: append to `list` the texts of
+ * the items from `number` on that have ended and returned one, up to the first that has
+ * not. Their cells are released, and say None and -1 in the two lists of py_call_pull.
+ * How many. */
+uint32_t py_call_take(sphttp_call *call, uint64_t number, uintptr_t list,
+                      uintptr_t items, uintptr_t numbers);
 
 /* Put the text of each item that returned one into `list`, the id() of a list
  * of `count`; in a fed call, of each that sphttp_call_next will tell of. How many items are left that have another fate, or a text that

@@ -26,7 +26,7 @@ compiles = pytest.mark.skipif(
 def order_of_the_wings() -> list[str]:
     """The first may use all that follow, and so on."""
     text = (ROOT / "CONTRIBUTING.md").read_text()
-    line = re.search(r"^C: `(py_fork → .*)`$", text, re.MULTILINE)
+    line = re.search(r"^C: `(py_items → .*)`$", text, re.MULTILINE)
     assert line is not None
     return line[1].split(" → ")
 

@@ -87,11 +87,10 @@ sleep_till_word(struct sphttp_call *call, struct pollfd fds[3], bool *told)
     }
     feed_beat(call);
     int n = 0;
-    if (host->lively && !page_idle(call)) {
-        (void)page_listen(call, HOST_NAPS);
-        if (!page_idle(call)) { /* who sleeps by now may not have seen that */
-            n = sleep_for(fds, NAP_NS);
-        }
+    if (host->lively) {
+        /* Who is idle by now may not have seen that. */
+        bool none = page_listen(call, HOST_NAPS);
+        n = none || !page_idle(call) ? sleep_for(fds, NAP_NS) : 0;
     }
     if (n == 0) {
         *told = !page_listen(call, HOST_SLEEPS); /* the bell may lag behind */

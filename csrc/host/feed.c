@@ -225,24 +225,11 @@ feed_put(struct sphttp_call *call, const void *item, size_t size,
     call->ledger->report[cell] = (struct report){0};
     ring_feed(call, cell, feed->number++, found.at,
               size | (pickled ? ITEM_PICKLED : 0));
-    feed->unheard++;
-    sphttp_call_hush(call, feed->quiet);
     socket_look(call);
     if (++call->host->unbeaten >= call->plan.count / 4) {
         feed_beat(call);
     }
     return cell;
-}
-
-void
-sphttp_call_hush(sphttp_call *call, int quiet)
-{
-    struct feed *feed = &call->host->feed;
-    feed->quiet = quiet != 0;
-    if (!feed->quiet) {
-        page_wake_some(call->page, feed->unheard);
-        feed->unheard = 0;
-    }
 }
 
 void

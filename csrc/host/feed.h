@@ -27,8 +27,6 @@ struct feed {
     uint64_t size;   /* bytes, mapped and backed... */
     uint64_t used;   /* ...of which so many have been used */
     uint64_t number; /* the next item's */
-    bool quiet;      /* nobody is woken for what is fed now... */
-    uint64_t unheard; /* ...which are so many by now */
     struct fed *fed; /* one a cell */
     uint32_t *cells; /* those that are free, so many: */
     uint32_t cells_free;

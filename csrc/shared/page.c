@@ -164,23 +164,11 @@ page_wake(struct page *page)
 void
 page_raise_watermark(struct page *page, uint64_t watermark)
 {
-    uint64_t before = page->watermark;
-    page_set_watermark(page, watermark);
-    page_wake_some(page, watermark - before);
-}
-
-void
-page_set_watermark(struct page *page, uint64_t watermark)
-{
-    page->watermark = watermark;
+    uint64_t before = atomic_exchange(&page->watermark, watermark);
     (void)atomic_fetch_add(&page->turn, 1);
-}
-
-void
-page_wake_some(struct page *page, uint64_t most)
-{
     if (page->sleepers != 0) { /* not one more: who is woken in vain sleeps again */
-        wake(page, most < INT_MAX ? (int)most : INT_MAX);
+        wake(page, watermark - before < INT_MAX ? (int)(watermark - before)
+                                                : INT_MAX);
     }
 }
 
@@ -470,7 +458,7 @@ page_listen(const struct sphttp_call *call, uint32_t how)
 bool
 page_idle(const struct sphttp_call *call)
 {
-    return call->page->sleepers != 0;
+    return call->page->sleepers != 0 || call->page->nappers != 0;
 }
 
 bool

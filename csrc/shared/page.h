@@ -191,10 +191,6 @@ void page_keep_ledger(const struct sphttp_call *call);
  * that lets begin one. */
 void page_raise_watermark(struct page *page, uint64_t watermark);
 
-/* The two halves of that. */
-void page_set_watermark(struct page *page, uint64_t watermark);
-void page_wake_some(struct page *page, uint64_t most);
-
 /* So many items there will be: wake all who may wait for more. */
 void page_set_total(struct page *page, uint64_t total);
 
@@ -306,7 +302,7 @@ enum {
 /* From now on it does that. False: items have ended since it last looked. */
 bool page_listen(const struct sphttp_call *call, uint32_t how);
 
-/* Does a child sleep, since there is no item for it? */
+/* Does a child sleep or nap, since there is no item for it? */
 bool page_idle(const struct sphttp_call *call);
 
 /* Have items ended since the host has last looked? And say so, or that it looks. */

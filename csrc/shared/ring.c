@@ -52,7 +52,7 @@ ring_feed(struct sphttp_call *call, uint32_t cell, uint64_t number,
     call->ledger->number[cell] = number;
     call->state[cell] = item_free(number);
     call->ledger->watermark = number + 1;
-    page_set_watermark(call->page, number + 1);
+    page_raise_watermark(call->page, number + 1);
 }
 
 void

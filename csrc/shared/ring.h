@@ -15,7 +15,7 @@ size_t ring_ledger_size(const struct plan *plan);
 void ring_open(struct sphttp_call *call, char *page, char *ledger);
 
 /* In the host: put item `number`, which lies at that place, into a cell that holds
- * none; and let it be taken. Nobody is woken. */
+ * none; and let it be taken. */
 void ring_feed(struct sphttp_call *call, uint32_t cell, uint64_t number,
                uint64_t at, uint64_t size);
 

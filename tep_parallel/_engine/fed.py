@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator
-from time import monotonic
 from typing import Any
 
 from tep_parallel._engine.call import Call
@@ -12,13 +11,11 @@ from tep_parallel._engine.handing import Handing
 from tep_parallel._engine.handlers import raised_by_handler
 from tep_parallel._engine.plan import Plan
 from tep_parallel._engine.travel import raised
-from tep_parallel._engine.under_way import feed_of, hush, ready_of
+from tep_parallel._engine.under_way import EXHAUSTED, PULL_RAISED, UNFED
 from tep_parallel._errors import not_begun
 from tep_parallel._outcome import Outcome
 
 _PROTOCOL = 5  # of pickle
-_MOMENT = 100e-6  # seconds
-_QUICKLY = 10e-6  # seconds that an item takes which a source does not wait for
 
 
 class Fed(Handing):
@@ -36,7 +33,6 @@ class Fed(Handing):
         # How many items may be in the call at once.
         self._most = self._window if plan.options.on_start is None else call.hands
         self._forked = False
-        self._quick = False  # the source gave the last items without a wait
         # What was pulled and could not be fed yet: number, item, and what is fed of it.
         self._waiting: tuple[int, object, str | bytes] | None = None
 
@@ -52,8 +48,8 @@ class Fed(Handing):
             self._stop_pulling()
             self._end_feed()
         usual = self._forked and self._waiting is None and not self._plan.options.watched
-        if usual and self._source is not None and not self.has_ready:
-            self._feed_texts(self._source)
+        if usual and self._source is not None and not self.has_ready and not call.aborted:
+            self._feed_texts()
         while not (self._over or self.has_ready or call.ready or call.aborted):
             if self._waiting is None:
                 if self._left == self._window or self._running == self._most:
@@ -62,47 +58,29 @@ class Fed(Handing):
             elif not self._feed(*self._waiting):
                 return
 
-    def _feed_texts(self, source: Iterator[Any]) -> None:
-        """The same for text of which nobody is told.
-
-        A source that has been quick so far may go on for a moment while there are results: they
-        come in greater numbers then. If it blocks now, they wait for one item of its, as ever.
-        """
-        call, handle = self._call, self._call.handle
-        numbers, items = self._numbers, self._items
-        number = first = self._pulled
-        end = number + self._window - self._left
-        began = monotonic()
-        until = began + _MOMENT if self._quick else began
-        cell, hushed, exhausted = 0, not self._quick, False
-        try:
-            while (
-                number < end and (monotonic() < until or not ready_of(handle)) and not call.aborted
-            ):
-                item = next(source)
-                number += 1
-                cell = feed_of(handle, id(item)) if type(item) is str else -1
-                if cell < 0:
-                    break
-                numbers[cell] = number - 1
-                items[cell] = item
-                if not hushed:
-                    hushed = True
-                    hush(handle, 1)  # from the second item on
-        except StopIteration:
-            exhausted = True
-        finally:
-            hush(handle, 0)
-            self._pulled = number
-            self._left += number - first
-            self._running += number - first - (cell < 0)
-        if cell < 0:
-            self._admit(number - 1, item)
-        elif exhausted:
+    def _feed_texts(self) -> None:
+        """The same for text of which nobody is told: many items at a time, in C."""
+        most = self._window - self._left
+        box: list[Any] = [None, None]
+        pulled = self._call.pull(self._source, self._pulled, most, self._items, self._numbers, box)
+        fed, why = pulled >> 2, pulled & 3
+        self._pulled += fed
+        self._left += fed
+        self._running += fed
+        item, error = box
+        box.clear()
+        if why == EXHAUSTED:
             self._exhausted = True
             self._stop_pulling()
-        elif number > first:
-            self._quick = monotonic() - began < _QUICKLY * (number - first)
+        elif why == UNFED:
+            self._pulled += 1
+            self._left += 1
+            self._admit(self._pulled - 1, item)
+        elif why == PULL_RAISED:
+            try:
+                raise error
+            finally:
+                del error  # otherwise it keeps this frame, and this frame it
 
     def _pull(self) -> None:
         assert self._source is not None

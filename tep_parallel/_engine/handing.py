@@ -11,7 +11,6 @@ from tep_parallel._engine.call import Call
 from tep_parallel._engine.ended import first_of
 from tep_parallel._engine.flow import Flow
 from tep_parallel._engine.plan import Plan
-from tep_parallel._engine.under_way import release
 from tep_parallel._errors import DeadWorkerError
 from tep_parallel._outcome import Outcome
 
@@ -43,23 +42,30 @@ class Handing(Flow):
         self._ready: deque[int] | None = None if ordered else deque()
         self._late: list[int] = []  # those that are handed out at the end
         self._next = 0  # in input order
+        # Whether texts are taken out of C in input order, many at a time; and those.
+        self._takes = ordered and plan.options.codec is None and not plan.options.watched
+        self._batch: list[str] = []
 
     @property
     def has_ready(self) -> bool:  # type: ignore[override]
         """Whether something can be handed out now."""
         if self._ready is not None:
             return bool(self._ready)
-        return self._next in self._cells or self._next in self._known
+        return bool(self._batch) or self._next in self._cells or self._next in self._known
 
     def hear(self) -> None:
         """Tell of each item that has ended, and fetch the text that it returned."""
         numbers, cells, ready = self._numbers, self._cells, self._ready
         options = self._plan.options
         watched = options.watched
-        if options.codec is None:
+        if self._takes:
+            self._take_texts()
+        elif options.codec is None:
             self._call.fill(self._texts)
         for cell in self._call.fresh():
             number = numbers[cell]
+            if number < 0:
+                continue  # it is in the batch
             cells[number] = cell
             self._running -= 1
             if ready is not None:
@@ -113,26 +119,31 @@ class Handing(Flow):
                 self._known[number] = outcome
                 self._late.append(number)
 
-    def _texts_in_order(self) -> list[Any]:
-        """Results up to the first that is no text."""
-        cells, texts, numbers, items = self._cells, self._texts, self._numbers, self._items
-        handle, number = self._call.handle, self._next
-        batch: list[Any] = []
-        while (cell := cells.get(number)) is not None and texts[cell] is not None:
-            del cells[number]
-            batch.append(texts[cell])
-            numbers[cell] = -1
-            items[cell] = texts[cell] = None
-            release(handle, cell)
-            number += 1
-        self._next = number
+    def _take_texts(self) -> None:
+        """Take the results from the next in input order on, up to the first that is no text."""
+        number = self._next
+        if number < 0 or self._call.aborted:
+            return
+        batch = self._call.take(number, self._items, self._numbers)
+        heard = 0
+        if self._cells:
+            for taken in range(number, number + len(batch)):
+                heard += self._cells.pop(taken, None) is not None
+        self._running -= len(batch) - heard
         self._left -= len(batch)
-        return batch
+        self._next = number + len(batch)
+        self._batch += batch
 
     def _in_order(self) -> Iterator[list[Any]]:
         """Results up to the first failure. That is raised at the end."""
         finder, cells = self._finder, self._cells
-        while not self._call.aborted:
+        while not self._call.aborted or self._batch:
+            if self._takes and not self._batch:
+                self._take_texts()
+            if self._batch:
+                batch, self._batch = self._batch, []
+                yield batch
+                continue
             number = self._next
             value: Any
             error: BaseException | None
@@ -140,10 +151,6 @@ class Handing(Flow):
                 outcome = self._known[number]
                 value, error = outcome.result, outcome.error
             elif number in cells:
-                batch = self._texts_in_order()
-                if batch:
-                    yield batch
-                    continue
                 cell = cells[number]
                 result = finder.result(cell)
                 value, error = fetched = finder.value(cell, result)
@@ -167,6 +174,9 @@ class Handing(Flow):
 
     def conclude(self) -> Iterator[list[Any]]:
         """Hand out what is left, and raise what concerns the call as a whole."""
+        if self._batch:
+            batch, self._batch = self._batch, []
+            yield batch
         unended = self._settle()
         order = sorted({*self._cells, *self._known})
         if self._ready is not None:

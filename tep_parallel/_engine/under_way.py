@@ -10,10 +10,12 @@ from tep_parallel._engine.native import fail, lib
 from tep_parallel._engine.results import Results
 
 _next = lib.sphttp_call_next
-ready_of = lib.sphttp_call_ready
-feed_of = lib.py_call_feed
-release = lib.sphttp_call_release
-hush = lib.sphttp_call_hush
+_ready = lib.sphttp_call_ready
+_pull = lib.py_call_pull
+_take = lib.py_call_take
+EXHAUSTED: int = lib.SPHTTP_EXHAUSTED
+UNFED: int = lib.SPHTTP_UNFED
+PULL_RAISED: int = lib.SPHTTP_PULL_RAISED
 
 
 class UnderWay(Results):
@@ -36,7 +38,7 @@ class UnderWay(Results):
     @property
     def ready(self) -> bool:
         """Whether items have ended of which nobody has heard. It costs no system call."""
-        return bool(ready_of(self.handle))
+        return bool(_ready(self.handle))
 
     def fresh(self) -> Iterator[int]:
         """The items that have ended since the last call of this, in the order of their ends."""
@@ -68,10 +70,31 @@ class UnderWay(Results):
         Raises:
             OSError: No memory, or the item is too large.
         """
-        cell: int = feed_of(self.handle, id(data))
+        cell: int = lib.py_call_feed(self.handle, id(data))
         if cell < 0 and cell != -errno.EAGAIN:
             fail(cell, "feeding an item")
         return cell
+
+    def pull(
+        self,
+        source: Iterator[Any] | None,
+        number: int,
+        most: int,
+        items: list[Any],
+        numbers: list[int],
+        box: list[Any],
+    ) -> int:
+        """Pull items, and feed those that are text; see py_call_pull."""
+        pulled: int = _pull(
+            self.handle, id(source), number, most, id(items), id(numbers), id(box)
+        )
+        return pulled
+
+    def take(self, number: int, items: list[Any], numbers: list[int]) -> list[str]:
+        """The texts of the items from `number` on that have ended; see py_call_take."""
+        texts: list[str] = []
+        _take(self.handle, number, id(texts), id(items), id(numbers))
+        return texts
 
     def end_feed(self) -> None:
         """That was the last item."""
@@ -79,4 +102,4 @@ class UnderWay(Results):
 
     def release(self, cell: int) -> None:
         """The result in `cell` has been fetched: another item may have it."""
-        release(self.handle, cell)
+        lib.sphttp_call_release(self.handle, cell)

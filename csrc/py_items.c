@@ -1,0 +1,274 @@
+/* Items and results as Python's objects: what goes into a call, what a child does with
+ * it, and what comes out. Every function here is entered with the GIL held. */
+#include "py_fork.h"
+
+#include <errno.h>
+
+#include "base/cdef.h"
+#include "child/item.h"
+#include "host/feed.h"
+#include "host/host.h"
+#include "host/news.h"
+#include "host/result.h"
+#include "host/wake.h"
+
+/* What the interpreter does between two functions of Python, for functions that
+ * are none: handle signals, and now and then let other threads run. False: a
+ * handler has raised. */
+static bool
+pause_between_items(unsigned int done)
+{
+    if (done % 64 == 63) {
+        PyEval_RestoreThread(PyEval_SaveThread());
+    }
+    return PyErr_CheckSignals() == 0;
+}
+
+/* --- Items that are fed ------------------------------------------------------------- */
+
+int
+py_call_feed(sphttp_call *call, uintptr_t item)
+{
+    PyObject *given = (PyObject *)item, *bytes = NULL;
+    bool pickled = PyBytes_Check(given);
+    const char *at = NULL;
+    Py_ssize_t size = 0;
+    if (!pickled) {
+        at = PyUnicode_AsUTF8AndSize(given, &size);
+    }
+    if (at == NULL) { /* or it has lone surrogates */
+        PyErr_Clear();
+        bytes = pickled ? Py_NewRef(given)
+                        : PyUnicode_AsEncodedString(given, "utf-8",
+                                                    "surrogatepass");
+        char *found = NULL;
+        if (bytes == NULL ||
+            PyBytes_AsStringAndSize(bytes, &found, &size) != 0) {
+            PyErr_Clear();
+            Py_XDECREF(bytes);
+            return -ENOMEM;
+        }
+        at = found;
+    }
+    int64_t cell = feed_put(call, at, (size_t)size, pickled);
+    Py_XDECREF(bytes);
+    return (int)cell;
+}
+
+/* Note in the lists which item is in a cell. False: an exception is raised. */
+static bool
+note_item(uint32_t cell, PyObject *item, uint64_t number, uintptr_t items,
+          uintptr_t numbers)
+{
+    PyObject *said = PyLong_FromUnsignedLongLong(number);
+    return said != NULL &&
+           PyList_SetItem((PyObject *)items, cell, Py_NewRef(item)) == 0 &&
+           PyList_SetItem((PyObject *)numbers, cell, said) == 0;
+}
+
+/* A quick source is asked for so long while there are results: more come at once then.
+ * If it blocks, they wait for one of its items, as ever. */
+#define MOMENT_NS (SECOND / 10000)
+
+int64_t
+py_call_pull(sphttp_call *call, uintptr_t source, uint64_t number,
+             uint32_t most, uintptr_t items, uintptr_t numbers,
+             uintptr_t box)
+{
+    int64_t fed = 0, until = now_ns() + MOMENT_NS;
+    while (fed < most && (!sphttp_call_ready(call) || now_ns() < until) &&
+           page_stopped(call) == 0 && pause_between_items((unsigned int)fed)) {
+        PyObject *item = PyIter_Next((PyObject *)source);
+        if (item == NULL && PyErr_Occurred() == NULL) {
+            return fed << 2 | SPHTTP_EXHAUSTED;
+        }
+        int cell = -EAGAIN;
+        if (item != NULL && PyUnicode_CheckExact(item)) {
+            cell = py_call_feed(call, (uintptr_t)item);
+        }
+        if (item != NULL && cell < 0) {
+            (void)PyList_SetItem((PyObject *)box, 0, item);
+            return fed << 2 | SPHTTP_UNFED;
+        }
+        bool noted = item != NULL &&
+                     note_item((uint32_t)cell, item, number + (uint64_t)fed,
+                               items, numbers);
+        Py_XDECREF(item);
+        if (!noted) {
+            break;
+        }
+        fed++;
+    }
+    if (PyErr_Occurred() == NULL) {
+        return fed << 2;
+    }
+    (void)PyList_SetItem((PyObject *)box, 1, take_exception());
+    return fed << 2 | SPHTTP_PULL_RAISED;
+}
+
+/* --- Results ----------------------------------------------------------------------- */
+
+enum { ONE_TEXT = 1 << 10 }; /* of work, in bytes that could be decoded meanwhile */
+
+int64_t
+py_call_texts(sphttp_call *call, uintptr_t list)
+{
+    struct host *host = call->host;
+    struct fresh *fresh = call->plan.fed ? host->fresh : NULL;
+    uint32_t end = fresh != NULL ? host->fresh_to : call->plan.count;
+    host->texts = fresh != NULL ? host->fresh_from : host->texts;
+    turn_begin(call);
+    for (; host->texts < end; host->texts++) {
+        uint32_t i = fresh != NULL ? fresh[host->texts].index : host->texts;
+        sphttp_result result;
+        sphttp_call_result(call, i, &result);
+        PyObject *text = NULL;
+        if (result.fate == SPHTTP_RETURNED) {
+            text = PyUnicode_DecodeUTF8(result.payload,
+                                        (Py_ssize_t)result.size,
+                                        "surrogatepass");
+        }
+        if (text != NULL &&
+            PyList_SetItem((PyObject *)list, (Py_ssize_t)i, text) == 0) {
+            if (payload_of(call, i)->record != NULL) {
+                sphttp_call_drop(call, i);
+            }
+        }
+        else {
+            /* Whoever asks for this one by itself meets the error again. */
+            PyErr_Clear();
+            host->texts_left += result.fate != SPHTTP_DISCARDED;
+        }
+        if (fresh == NULL && turn_over(call, ONE_TEXT + result.size)) {
+            host->texts++;
+            return -1;
+        }
+    }
+    return host->texts_left;
+}
+
+uint32_t
+py_call_take(sphttp_call *call, uint64_t number, uintptr_t list,
+             uintptr_t items, uintptr_t numbers)
+{
+    uint32_t taken = 0;
+    for (;; taken++, number++) {
+        uint32_t cell = feed_cell(call, number);
+        const struct payload *payload = payload_of(call, cell);
+        if (page_number(call, cell) != number ||
+            payload->fate != SPHTTP_RETURNED) {
+            return taken;
+        }
+        PyObject *text = PyUnicode_DecodeUTF8(
+            payload->text, (Py_ssize_t)payload->size, "surrogatepass");
+        if (text == NULL || PyList_Append((PyObject *)list, text) != 0) {
+            PyErr_Clear(); /* whoever asks for it by itself meets that again */
+            Py_XDECREF(text);
+            return taken;
+        }
+        Py_DECREF(text);
+        (void)PyList_SetItem((PyObject *)items, cell, Py_NewRef(Py_None));
+        (void)PyList_SetItem((PyObject *)numbers, cell, PyLong_FromLong(-1));
+        sphttp_call_release(call, cell);
+    }
+}
+
+/* --- A child's items ---------------------------------------------------------------- */
+
+int64_t
+py_child_commit_text(sphttp_call *call, uint32_t index, uintptr_t text)
+{
+    Py_ssize_t size;
+    const char *utf8 = PyUnicode_AsUTF8AndSize((PyObject *)text, &size);
+    if (utf8 == NULL) {
+        PyErr_Clear();
+        return SPHTTP_NO_UTF8;
+    }
+    return sphttp_child_commit(call, index, SPHTTP_RETURNED, utf8,
+                               (size_t)size);
+}
+
+/* What was fed into this cell, as a str, or with `*pickled` as bytes. NULL: an
+ * exception is raised. */
+static PyObject *
+fed_item(struct sphttp_call *call, uint32_t cell, int *pickled)
+{
+    const char *at;
+    size_t size;
+    *pickled = item_find(call, cell, &at, &size);
+    if (*pickled < 0) {
+        errno = -*pickled;
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    Py_ssize_t length = (Py_ssize_t)size;
+    return *pickled ? PyBytes_FromStringAndSize(at, length)
+                    : PyUnicode_DecodeUTF8(at, length, "surrogatepass");
+}
+
+int
+py_child_item(sphttp_call *call, uint32_t cell, uintptr_t box)
+{
+    int pickled;
+    PyObject *item = fed_item(call, cell, &pickled);
+    if (item == NULL) {
+        PyErr_Clear();
+        return pickled < 0 ? pickled : -ENOMEM;
+    }
+    (void)PyList_SetItem((PyObject *)box, 0, item);
+    return pickled;
+}
+
+/* Item `index`, for its child to process. NULL: an exception is raised. */
+static PyObject *
+item_of(struct sphttp_call *call, uint32_t index, uintptr_t items,
+        uintptr_t loads)
+{
+    if (loads == 0) {
+        PyObject *item = PyList_GetItem((PyObject *)items, (Py_ssize_t)index);
+        Py_XINCREF(item);
+        return item;
+    }
+    int pickled;
+    PyObject *item = fed_item(call, index, &pickled);
+    if (item != NULL && pickled) {
+        PyObject *bytes = item;
+        item = PyObject_CallFunctionObjArgs((PyObject *)loads, bytes, NULL);
+        Py_DECREF(bytes);
+    }
+    return item;
+}
+
+int64_t
+py_child_work(sphttp_call *call, uint32_t index, uintptr_t process,
+              uintptr_t items, uintptr_t loads, int discard, uintptr_t box)
+{
+    int64_t next = index;
+    for (unsigned int done = 0; next >= 0; done++) {
+        PyObject *item = item_of(call, (uint32_t)next, items, loads);
+        PyObject *result = NULL;
+        if (item != NULL && pause_between_items(done)) {
+            result = PyObject_CallFunctionObjArgs((PyObject *)process, item,
+                                                  NULL);
+        }
+        Py_XDECREF(item);
+        int64_t after = SPHTTP_NO_UTF8;
+        if (result != NULL && discard) {
+            after = sphttp_child_commit(call, (uint32_t)next,
+                                        SPHTTP_DISCARDED, "", 0);
+        }
+        else if (result != NULL && PyUnicode_Check(result)) {
+            after = py_child_commit_text(call, (uint32_t)next,
+                                         (uintptr_t)result);
+        }
+        if (after == SPHTTP_NO_UTF8) {
+            Py_ssize_t place = result != NULL ? 0 : 1;
+            (void)PyList_SetItem((PyObject *)box, place,
+                                 result != NULL ? result : take_exception());
+            return next;
+        }
+        Py_DECREF(result);
+        next = after;
+    }
+    return next;
+}
+
