@@ -272,6 +272,39 @@ def test_what_cannot_be_pickled_is_an_error_of_its_own(shape: Shape) -> None:
     assert [one.ok for one in everything] == [False] * 3
 
 
+@forked
+def test_what_comes_behind_an_item_that_cannot_be_pickled_keeps_its_place(shape: Shape) -> None:
+    def items(*bad: int) -> Iterator[Any]:
+        for number in range(60):
+            yield (lambda: None) if number in bad else str(number)
+
+    given, error = until_raised(Parallel(upper, **shape).imap_processes(items(20, 40)))
+    assert given == list(texts(20))
+    assert isinstance(error, pickle.PicklingError | AttributeError)
+    found = {one.index: one.result for one in Parallel(upper, **shape).as_completed(items(20, 40))}
+    assert found == {n: None if n in (20, 40) else str(n) for n in range(60)}
+
+
+@forked
+def test_with_kill_what_cannot_be_pickled_kills_what_runs(shape: Shape) -> None:
+    def items() -> Iterator[Any]:
+        yield lambda: None
+        yield "slow"
+
+    parallel = Parallel(lambda _: time.sleep(60) or "", on_error="kill", **shape)
+    given, error = until_raised(parallel.imap_processes(items()))
+    assert (given, children()) == ([], [])
+    assert isinstance(error, pickle.PicklingError | AttributeError)
+
+
+@every
+def test_results_come_with_progress_alone(shape: Shape) -> None:
+    progress = Counter()
+    parallel = Parallel(upper, progress=progress, **shape)
+    assert list(parallel.imap_processes(texts(50))) == list(texts(50))
+    assert progress.done == 50
+
+
 class Unloadable:
     def __reduce__(self) -> tuple[Any, ...]:
         return (refuse, ())

@@ -133,6 +133,7 @@ class Fed(Handing):
 
     def _fail(self, number: int, item: object, error: BaseException) -> None:
         """An item cannot be fed, and that is its failure."""
+        self._takes = False  # C counts only what is fed
         failure = raised.of_this_process(error, index=number, item=item)
         outcome: Outcome[Any] = Outcome(number, item, error=failure)
         self._known[number] = outcome

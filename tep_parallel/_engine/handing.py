@@ -10,6 +10,7 @@ from typing import Any
 from tep_parallel._engine.call import Call
 from tep_parallel._engine.ended import first_of
 from tep_parallel._engine.flow import Flow
+from tep_parallel._engine.found import ValueOrError
 from tep_parallel._engine.plan import Plan
 from tep_parallel._errors import DeadWorkerError
 from tep_parallel._outcome import Outcome
@@ -153,7 +154,10 @@ class Handing(Flow):
             elif number in cells:
                 cell = cells[number]
                 result = finder.result(cell)
-                value, error = fetched = finder.value(cell, result)
+                fetched: ValueOrError = (self._texts[cell], None)
+                if fetched[0] is None:
+                    fetched = finder.value(cell, result)
+                value, error = fetched
                 if error is None and not finder.break_values:
                     del cells[number]
                     self._free(cell)
@@ -166,11 +170,17 @@ class Handing(Flow):
             if error is not None or number in finder.break_values:
                 self._next = -1  # nothing more is handed out
                 self._stop_pulling()
+                if self._plan.on_error == "kill" and error is not None and not self._is_cut():
+                    _raise_first(deque([self._known.pop(number)]), set())
                 return
             self._known.pop(number, None)
             self._next += 1
             self._left -= 1
             yield [value]
+
+    def _is_cut(self) -> bool:
+        """Whether C knows of a failure or of a Break, and sees to what runs."""
+        return self._call.stopping or bool(self._finder.break_values)
 
     def conclude(self) -> Iterator[list[Any]]:
         """Hand out what is left, and raise what concerns the call as a whole."""

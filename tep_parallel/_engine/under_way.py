@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 from tep_parallel._engine.native import fail, lib
 from tep_parallel._engine.results import Results
@@ -85,9 +86,7 @@ class UnderWay(Results):
         box: list[Any],
     ) -> int:
         """Pull items, and feed those that are text; see py_call_pull."""
-        pulled: int = _pull(
-            self.handle, id(source), number, most, id(items), id(numbers), id(box)
-        )
+        pulled: int = _pull(self.handle, id(source), number, most, id(items), id(numbers), id(box))
         return pulled
 
     def take(self, number: int, items: list[Any], numbers: list[int]) -> list[str]:
