@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from tep_parallel._errors import Failure, shown
 
 if TYPE_CHECKING:
+    from collections import deque
+
     from tep_parallel._engine.found import Finder
     from tep_parallel._outcome import Outcome
 
@@ -125,3 +127,12 @@ def first_of(failures: list[Failure]) -> BaseException:
     add_note(error, f"tep_parallel: item {index} ({shown(item)}); {more}")
     add_others(error, others)
     return error
+
+
+def raise_first(outcomes: deque[Outcome[Any]], unended: set[int]) -> None:
+    """Raise the first failure by input order. One that has not ended is none if another failed."""
+    failures = [(one.index, one.item, one.error) for one in outcomes if one.error is not None]
+    outcomes.clear()  # an error that is raised must not be within the reach of its frames
+    failures = [one for one in failures if one[0] not in unended] or failures
+    if failures:
+        raise first_of(failures)

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from tep_parallel._engine.call import Call
-from tep_parallel._engine.ended import first_of
+from tep_parallel._engine.ended import raise_first
 from tep_parallel._engine.flow import Flow
 from tep_parallel._engine.found import ValueOrError
 from tep_parallel._engine.plan import Plan
@@ -217,7 +217,7 @@ class Handing(Flow):
         if self._finder.break_values:
             return
         if self._ready is None:
-            _raise_first(outcomes, unended)
+            raise_first(outcomes, unended)
         if not self._exhausted:
             msg = f"no more than {self._pulled} items were pulled: the nursery was killed"
             raise DeadWorkerError(msg)
@@ -242,12 +242,3 @@ class Handing(Flow):
             return outcome.attempts > 0
         lost = outcome.index in unended or isinstance(outcome.error, DeadWorkerError)
         return not failed or not lost
-
-
-def _raise_first(outcomes: deque[Outcome[Any]], unended: set[int]) -> None:
-    """Raise the first failure by input order. One that has not ended is none if another failed."""
-    failures = [(one.index, one.item, one.error) for one in outcomes if one.error is not None]
-    outcomes.clear()  # an error that is raised must not be within the reach of its frames
-    failures = [one for one in failures if one[0] not in unended] or failures
-    if failures:
-        raise first_of(failures)
