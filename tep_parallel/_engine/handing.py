@@ -171,7 +171,7 @@ class Handing(Flow):
                 self._next = -1  # nothing more is handed out
                 self._stop_pulling()
                 if self._plan.on_error == "kill" and error is not None and not self._is_cut():
-                    _raise_first(deque([self._known.pop(number)]), set())
+                    raise_first(deque([self._known.pop(number)]), set())
                 return
             self._known.pop(number, None)
             self._next += 1

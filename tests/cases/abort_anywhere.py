@@ -1,6 +1,6 @@
 """abort from another thread, at every step of an iterator; children that are deaf, and hang in C.
 
-    abort_anywhere.py MARKS SHAPE FACE
+abort_anywhere.py MARKS SHAPE FACE
 """
 
 from __future__ import annotations

@@ -86,8 +86,10 @@ over.set()
 looking.join()
 stream.close()
 assert LONG < long_ended < SECONDS, long_ended
-sizes = {("host" if pid == os.getpid() else "shared" if pid == 0 else f"below {pid}"): size
-         for pid, size in grown.items()}
+sizes = {
+    ("host" if pid == os.getpid() else "shared" if pid == 0 else f"below {pid}"): size
+    for pid, size in grown.items()
+}
 print(f"{count} items;", ", ".join(f"{name} {size:.1f}" for name, size in sizes.items()))
 assert len(grown) == 5, grown  # the host, the nursery, two children, what they share
 assert max(grown.values()) < 10, grown

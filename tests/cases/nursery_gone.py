@@ -1,6 +1,6 @@
 """The nursery of an iterator is killed, again and again: no item is lost but those in hand.
 
-    nursery_gone.py pool|fresh|quota
+nursery_gone.py pool|fresh|quota
 """
 
 import os
@@ -33,7 +33,11 @@ def source() -> Iterator[int]:
 before = descriptors()
 outcomes = list(Parallel(str, **SHAPES[sys.argv[1]]).as_completed(source()))
 found = sorted(one.index for one in outcomes)
-assert found == list(range(count)), (len(found), set(range(count)) ^ set(found), [n for n in found if found.count(n)>1])
+assert found == list(range(count)), (
+    len(found),
+    set(range(count)) ^ set(found),
+    [n for n in found if found.count(n) > 1],
+)
 lost = [one for one in outcomes if not one.ok]
 assert all(isinstance(one.error, DeadWorkerError) for one in lost), lost
 assert all(one.result == str(one.item) for one in outcomes if one.ok)

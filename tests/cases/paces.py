@@ -1,6 +1,6 @@
 """A consumer that is slower than the children, or faster: neither side works while it waits.
 
-    paces.py slow|fast imap_processes|as_completed
+paces.py slow|fast imap_processes|as_completed
 """
 
 import os
