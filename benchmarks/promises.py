@@ -7,6 +7,7 @@ Each cell is a fresh host process, two children where there is a pool, and 8 s t
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import signal
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
@@ -25,6 +26,7 @@ from tep_parallel import DeadWorkerError, Parallel
 
 SOON = 2.0  # seconds; what takes longer was not done at once
 ITEMS = list(range(8))
+MANY = 100_000  # items; who has pulled so many has pulled them all
 
 Fan = Callable[[Callable[[int], Any]], list[Any]]
 
@@ -126,7 +128,7 @@ def an_exception_that_does_not_unpickle(fan: Fan) -> str:
             and str(error) == "key=value"
             and "in fail" in str(error.__cause__)
         ),
-        "its item fails, as itself",
+        "its item fails, with that exception",
     )
 
 
@@ -151,6 +153,33 @@ def the_hosts_handlers(fan: Fan) -> str:
     return "the child dies" if died else str(results)
 
 
+def an_endless_generator(fan: Fan) -> str:
+    """The items come from an endless generator"""
+    pulled = 0
+
+    def endless() -> Iterator[int]:
+        nonlocal pulled
+        for pulled in itertools.count(1):
+            if pulled == MANY:  # before the memory is full
+                print("the call never returns", flush=True)
+                os._exit(0)
+            yield pulled
+
+    context = multiprocessing.get_context("fork")
+    if fan is by_tep_parallel:
+        results: Iterator[Any] = Parallel(whoami, in_processes=2).imap_processes(endless())
+    elif fan is by_pool:
+        results = context.Pool(2).imap(whoami, endless())
+    else:
+        results = ProcessPoolExecutor(2, mp_context=context).map(whoami, endless())
+    for _ in range(10):
+        next(results)
+    before, _ = pulled, time.sleep(0.5)
+    ahead = "a window of items is" if pulled == before else "items without end are"
+    print(f"results come, {ahead} pulled ahead", flush=True)
+    os._exit(0)
+
+
 def _judged(results: list[Any], right: Callable[[Any], bool], well: str) -> str:
     """`well`, where all but item 0 are done, and that one's error is the right one."""
     lost = results[1:] != ["done"] * (len(ITEMS) - 1)
@@ -167,6 +196,7 @@ IN_THE_HOST = [
     a_lambda,
     a_process_an_item,
     the_hosts_handlers,
+    an_endless_generator,
 ]
 
 
@@ -197,7 +227,8 @@ def host_killed(name: str) -> str:
         host.kill()
         host.wait()
         time.sleep(SOON)
-        return "they run on" if trial.lingering(host) else "children and theirs are gone"
+        left = trial.lingering(host)
+        return "the children run on" if left else "the children and all that they started are gone"
     finally:
         trial.sweep(host)
 

@@ -55,8 +55,12 @@ def _class(found: griffe.Class) -> list[str]:
 
 
 def _signature(found: griffe.Class) -> str:
+    """The arguments of its constructor, if its docstring says what they are."""
     init = found.members.get("__init__")
-    return _arguments(init, result=False) if isinstance(init, griffe.Function) else ""
+    parsed = found.docstring.parsed if found.docstring else []
+    kinds = griffe.DocstringSectionKind.parameters, griffe.DocstringSectionKind.attributes
+    told = any(section.kind in kinds for section in parsed)
+    return _arguments(init, result=False) if told and isinstance(init, griffe.Function) else ""
 
 
 def _options() -> list[inspect.Parameter]:

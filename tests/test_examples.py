@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import json
 import os
 import re
 import signal
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import LIMIT, until
+from support import LIMIT, hear_keyboard, plain_environment, until
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 ENVIRONMENT = {**os.environ, "NO_PROXY": "*", "PYTHONUNBUFFERED": "1"}
@@ -95,6 +96,74 @@ def test_templates() -> None:
 
 def test_json_in_and_out() -> None:
     assert example("json_in_out.py") == "order 1: 12.0\norder 2: 0\n"
+
+
+LINE = '203.0.113.7 - ada [28/Nov/2026:09:26:15 +0000] "GET /{} HTTP/1.1" 200 2326\n'
+
+
+def stream() -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, EXAMPLES / "stream.py"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=plain_environment(),
+        preexec_fn=hear_keyboard,
+        start_new_session=True,
+    )
+
+
+def test_stream_gives_each_line_s_result_before_the_next_line_is_there() -> None:
+    program = stream()
+    assert program.stdin is not None
+    assert program.stdout is not None
+    try:
+        for page in ("a", "b", "c"):
+            print(LINE.format(page), end="", file=program.stdin, flush=True)
+            assert json.loads(program.stdout.readline()) == {
+                "host": "203.0.113.7",
+                "time": "28/Nov/2026:09:26:15 +0000",
+                "request": f"GET /{page} HTTP/1.1",
+                "status": "200",
+                "size": "2326",
+            }
+        out, err = program.communicate("half a line", timeout=LIMIT)
+        assert (program.returncode, out) == (0, "")
+        assert err == "'half a line': not in the common log format\n"
+    finally:
+        program.kill()
+        program.communicate()
+
+
+def test_stream_takes_every_line_of_a_pipe_that_ends() -> None:
+    program = stream()
+    try:
+        pages = [str(number) for number in range(5000)]
+        out, err = program.communicate("".join(map(LINE.format, pages)), timeout=LIMIT)
+        assert (program.returncode, err) == (0, "")
+        found = [json.loads(line)["request"].split()[1] for line in out.splitlines()]
+        assert sorted(found) == sorted(f"/{page}" for page in pages)
+    finally:
+        program.kill()
+        program.communicate()
+
+
+def test_stream_follows_a_log_and_ctrl_c_ends_it_quietly() -> None:
+    program = stream()
+    assert program.stdin is not None
+    assert program.stdout is not None
+    try:
+        print(LINE.format("a"), end="", file=program.stdin, flush=True)
+        program.stdout.readline()
+        os.killpg(program.pid, signal.SIGINT)  # as a terminal does
+        program.wait(timeout=LIMIT)
+        assert (program.returncode, program.stdout.read()) == (0, "")
+        assert program.stderr is not None
+        assert program.stderr.read() == ""
+    finally:
+        program.kill()
+        program.communicate()
 
 
 def test_work_that_outlives_the_request(tmp_path: Path) -> None:

@@ -87,6 +87,20 @@ def test_however_the_host_ends_its_children_do(
         until(lambda: list(scratch_root.iterdir()) == [], limit=LIMIT / 2)
 
 
+@pytest.mark.parametrize("where", ["step", "loop"])
+@pytest.mark.parametrize("how", ["exit", "SIGKILL"])
+def test_a_host_that_ends_in_the_middle_of_an_iterator_leaves_nothing(
+    how: str, where: str, tmp_path: Path, scratch_root: Path
+) -> None:
+    with started("host_ends", how, tmp_path, where) as case:
+        until(lambda: len(pids_in(tmp_path)) == 2)
+        if how != "exit":
+            case.send_signal(signal.Signals[how])
+        until(lambda: case.poll() is not None)
+        until(lambda: not any(map(alive, pids_in(tmp_path))), limit=LIMIT / 2)
+    assert list(scratch_root.iterdir()) == []
+
+
 def test_a_stopped_nursery_delays_no_call_that_is_given_up() -> None:
     run_case("stopped_nursery")
 
