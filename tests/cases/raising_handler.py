@@ -1,6 +1,6 @@
 """A signal handler that raises at random moments, while an iterator waits, pulls, hands out.
 
-    raising_handler.py fresh|pool|quota imap_processes|as_completed [SEED]
+raising_handler.py fresh|pool|quota imap_processes|as_completed [SEED]
 """
 
 import itertools
