@@ -200,6 +200,9 @@ int64_t sphttp_call_next(sphttp_call *call);
  * tell of? It asks the kernel for nothing. */
 int sphttp_call_ready(const sphttp_call *call);
 
+/* Let no new item start; what runs may end. */
+void sphttp_call_stop(sphttp_call *call);
+
 /* Will no new item start? */
 int sphttp_call_stopping(const sphttp_call *call);
 

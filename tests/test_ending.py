@@ -24,7 +24,7 @@ def later(path: Path, text: str) -> None:
 
 
 def test_an_abort_from_another_thread_leaves_nothing_alive() -> None:
-    assert run_case("aborted").splitlines() == ["b'' True", "True", "True"]
+    assert sorted(run_case("aborted").splitlines()) == ["['quick']", "b''"]
 
 
 @forked

@@ -225,6 +225,20 @@ def test_a_failure_is_raised_at_its_place(shape: Shape, on_error: Any) -> None:
     assert list(stream) == []
 
 
+def test_with_stop_the_results_before_the_failure_are_all_there() -> None:
+    def process(number: int) -> str:
+        if number == 300:
+            raise ValueError(number)
+        if number == 290:
+            time.sleep(0.05)
+        return str(number)
+
+    for _ in range(10):
+        parallel = Parallel(process, in_processes=2, window=400)
+        given, error = until_raised(parallel.imap_processes(range(10000)))
+        assert (len(given), error.args) == (300, (300,))
+
+
 @forked
 def test_with_finish_all_that_was_pulled_is_run(shape: Shape, tmp_path: Path) -> None:
     def process(item: str) -> str:

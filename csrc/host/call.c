@@ -311,6 +311,13 @@ sphttp_call_descriptor(sphttp_call *call)
     return news_descriptor(call);
 }
 
+void
+sphttp_call_stop(sphttp_call *call)
+{
+    page_stop(call->page, STOP_NEW);
+    socket_look(call);
+}
+
 int
 sphttp_call_stopping(const sphttp_call *call)
 {

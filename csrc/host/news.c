@@ -69,6 +69,9 @@ news_descriptor(struct sphttp_call *call)
 static bool
 has_begun(const struct sphttp_call *call, uint64_t number, uint32_t index)
 {
+    if (call->plan.fed) {
+        return true; /* there are few, and no child's word says which */
+    }
     if (call->plan.pool) {
         return number < page_next(call);
     }

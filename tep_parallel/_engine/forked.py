@@ -102,7 +102,8 @@ def _how(plan: Plan) -> int:
     setup, teardown = setup_and_teardown_of(plan.worker)
     in_c = plan.job is not None
     flags = {
-        lib.SPHTTP_STOP: plan.on_error == "stop",
+        # In input order a failure stops what is behind it, and not the items before it.
+        lib.SPHTTP_STOP: plan.on_error == "stop" and not plan.fed,
         lib.SPHTTP_CUT_SHORT: plan.on_error == "kill",
         lib.SPHTTP_POOL: plan.pool,
         lib.SPHTTP_LANES: in_c and plan.options.timeout is None,

@@ -175,6 +175,8 @@ class Handing(Flow):
             if error is not None or number in finder.break_values:
                 self._next = -1  # nothing more is handed out
                 self._stop_pulling()
+                if self._plan.on_error == "stop":
+                    self._call.stop()
                 if self._plan.on_error == "kill" and error is not None and not self._is_cut():
                     raise_first(deque([self._known.pop(number)]), set())
                 return

@@ -45,6 +45,10 @@ class UnderWay(Results):
         """The items that have ended since the last call of this, in the order of their ends."""
         return iter(partial(_next, self.handle), -1)
 
+    def stop(self) -> None:
+        """Let no more items start; what runs may end."""
+        lib.sphttp_call_stop(self.handle)
+
     @property
     def stopping(self) -> bool:
         """Whether no more items will start."""
