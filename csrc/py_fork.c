@@ -158,7 +158,7 @@ unwatch(struct sphttp_call *call)
     if (call->host->watching < 0) {
         return;
     }
-    if (hand_back(call) == -2) {
+    if (!call->host->rested && hand_back(call) == -2) {
         /* This is another thread, which happened to drop the last reference. To
          * leave it open is better than that signals are written to another file. */
         call->host->wake[0] = call->host->wake[1] = -1;

@@ -179,7 +179,8 @@ class Parallel(GenericOf[T, W_co]):
 
         A failure is raised in place of its item's result, and the iterator is over; `on_error`
         says what happens first. After a Break or Kill, the iterator gives the results before
-        that, as far as their items had begun, and ends. If it raises, is closed, or is not used any more, what runs is killed.
+        that, as far as their items had begun, and ends. If it raises, is closed, or is not
+        used any more, what runs is killed.
 
         Args:
             items: An iterable, or a function that returns an item at each call, and raises

@@ -107,6 +107,7 @@ hand_take(struct sphttp_call *call, int how)
             uint64_t end = quick ? (next | (RUN_LENGTH - 1)) + 1 : next + 1;
             if (fed && quick) { /* there are few at a time: leave others theirs */
                 end = next + 1 + (watermark - next) / call->plan.alive / 2;
+                end = end - next < RUN_LENGTH ? end : next + RUN_LENGTH;
             }
             end = end < watermark ? end : watermark;
             end = end < total ? end : total;

@@ -251,7 +251,9 @@ finish_slot(struct nursery *nursery, uint32_t slot, int status,
         begun = finish_hand(nursery, hand, status, usage) || begun;
         runs_orphan(call, hand);
     }
-    if (begun) {
+    uint64_t fed = call->plan.fed ? (uint64_t)call->ledger->watermark : 0;
+    if (begun || fed != nursery->fed) { /* the host feeds where items end */
+        nursery->fed = fed;
         nursery->fruitless = 0;
     }
     else if (!may_have_served(nursery)) {

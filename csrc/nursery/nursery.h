@@ -52,6 +52,7 @@ struct nursery {
     uint32_t running; /* children */
     uint64_t served;  /* so many may have ended for their quota */
     uint32_t fruitless; /* pool: so many children in turn have done nothing */
+    uint64_t fed;       /* the watermark when one last ended */
     bool starved;     /* no fork succeeds until a child has ended... */
     int64_t again_ns; /* ...or it is this late; */
     int64_t hungry_ns; /* since when there is not even one child; or 0 */

@@ -101,7 +101,8 @@ strays_settle(struct nursery *nursery)
                      (item_committed(word) ||
                       (kind == ITEM_RUN && !runs_nowhere(call, i, word)));
         if (kind == ITEM_FREE || pools || is_somebodys(call, i) ||
-            (call->plan.fed && !is_held(call, i, number))) {
+            (call->plan.fed && /* once more: the host may just have fed it */
+             (!is_held(call, i, number) || page_item(call, i) != word))) {
             continue;
         }
         page_settle(call, i, false);

@@ -253,9 +253,8 @@ open_window(struct sphttp_call *call, size_t size)
         return (int)offset;
     }
     struct hand *hand = &call->hands[call->child.hand];
-    uint64_t before = window->run;
     uint64_t run = call->plan.fed ? run_of((uint64_t)offset, size) : 0;
-    hand->run = run;
+    hand->alone = run; /* until records go there: those that are in the window still may */
     int err = put_zeros(call->memory.fd, size, (uint64_t)offset);
     char *at = MAP_FAILED;
     if (err == 0) {
@@ -263,11 +262,12 @@ open_window(struct sphttp_call *call, size_t size)
                   MAP_SHARED | MAP_POPULATE, call->memory.fd, offset);
         err = at == MAP_FAILED ? -errno : 0;
     }
+    hand->alone = 0;
     if (err != 0) {
-        hand->run = before;
         give_back(call, (uint64_t)offset, size);
         return err;
     }
+    hand->run = run;
     if (window->at != NULL) {
         (void)munmap(window->at + window->room - window->size, window->size);
     }
