@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import deque
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -73,6 +74,7 @@ class Call(UnderWay):
         super().__init__(handle)
         self.event = ffi.new("sphttp_event *")  # the last one, for a child to look at
         self.serve: Callable[[], NoReturn] = _leave  # what a child does, from its fork to its end
+        self.out: deque[Any] = deque()  # what is handed out, and not fetched
         self._root = root
         self._begun = False
         self._wait_read: Callable[..., None] | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 from tep_parallel._engine.call import Call, Wait
@@ -14,19 +13,16 @@ class _ClosedError(BaseException):
     """Thrown into steps that are to end."""
 
 
-def advance(call: Call | Here, steps: Steps) -> Sequence[Any]:
-    """Drive the steps on until they hand something out, and return that, at least one value.
+def advance(call: Call | Here, steps: Steps) -> None:
+    """Drive the steps on until they have handed something out.
 
     Raises:
         StopIteration: They are over; its value is what they returned.
         Exception: What they raised.
     """
-    if isinstance(call, Here):
-        return [next(steps)]  # in no variable: an item's exception may have this frame in reach
     word = next(steps)
     while type(word) is Wait:
         word = _answer(call, steps, word)
-    return word  # type: ignore[no-any-return]
 
 
 def _answer(call: Any, steps: Steps, word: Wait) -> Any:
@@ -38,11 +34,11 @@ def _answer(call: Any, steps: Steps, word: Wait) -> Any:
     return steps.send(answer)
 
 
-def drain(call: Call | Here, steps: Steps, keep: Callable[[Sequence[Any]], object]) -> None:
-    """Drive the steps to their end, and keep all that they hand out. Raises what they raise."""
+def drain(call: Call | Here, steps: Steps) -> None:
+    """Drive the steps to their end. Raises what they raise."""
     try:
         while True:
-            keep(advance(call, steps))
+            advance(call, steps)
     except StopIteration as end:
         raised = end.value
     if raised is not None:

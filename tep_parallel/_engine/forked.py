@@ -7,7 +7,7 @@ waits, each in the way that its callers expect: see drive.py.
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Sequence
 from typing import Any
 
 from tep_parallel._engine.call import ABORTED, END, NEWS, WORD, Call, leave
@@ -16,9 +16,9 @@ from tep_parallel._engine.native import lib
 from tep_parallel._engine.plan import Plan
 from tep_parallel._worker import setup_and_teardown_of
 
-# The steps of a call. They yield a Wait, and are sent the answer; or they yield a list of what
-# they hand out. They return None, or the StopIteration that a function of the caller's raised:
-# a generator may not raise that.
+# The steps of a call. They yield a Wait, and are sent the answer; or they yield None, when they
+# have put what they hand out into `out` of the call. They return None, or the StopIteration that
+# a function of the caller's raised: a generator may not raise that.
 Steps = Generator[Any, int, StopIteration | None]
 
 _MOST_ALIVE = 512  # children, where the caller names no number
@@ -64,7 +64,7 @@ def steps_of(call: Call, flow: Flow) -> Steps:
         raise
     yield from _ending(call)
     if stopped is None:
-        yield from flow.conclude()
+        yield from _handed(call, flow.conclude())
     return stopped
 
 
@@ -75,7 +75,7 @@ def _under_way(call: Call, flow: Flow) -> Steps:
         # None: nobody has waited, since a signal handler raised in between. A caller that goes
         # on all the same must not take that for the end.
         while kind is None or kind == NEWS:
-            yield from flow.hand_out()
+            yield from _handed(call, flow.hand_out())
             flow.start()
             if flow.is_idle:
                 break
@@ -86,6 +86,14 @@ def _under_way(call: Call, flow: Flow) -> Steps:
         flow.aborted = kind == ABORTED
     except StopIteration as error:
         return error
+    return None
+
+
+def _handed(call: Call, batches: Iterable[Sequence[Any]]) -> Steps:
+    """Hand values out. A signal handler may raise behind a yield: then nothing is lost."""
+    for batch in batches:
+        call.out.extend(batch)
+        yield None
     return None
 
 

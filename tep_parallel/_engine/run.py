@@ -59,17 +59,18 @@ def _run_here(plan: Plan) -> Ended:
     from tep_parallel._engine.serial import Here
     from tep_parallel._errors import AbortedError
 
-    known: dict[int, Outcome[Any]] = {}
     here = Here(plan, plan.items)
     try:
-        drain(here, here.steps(), lambda found: known.update({one.index: one for one in found}))
+        drain(here, here.steps())
     except AbortedError as error:
-        error.outcomes += known.values()
+        error.outcomes += here.out
         raise
     except BaseException:
         # What is raised passes this frame, and must not have the outcomes within its reach.
-        known.clear()
+        here.out.clear()
         raise
+    known: dict[int, Outcome[Any]] = {outcome.index: outcome for outcome in here.out}
+    here.out.clear()  # what an item raised has passed frames that refer to it
     return Ended(plan.items[: len(known)], known, here.break_values)
 
 
@@ -80,13 +81,9 @@ def _run_in_children(plan: Plan) -> Ended:
 
     with opened(plan) as call:
         flow = Eager(call, plan)
-        drain(call, steps_of(call, flow), _nothing)
+        drain(call, steps_of(call, flow))
     _warn_of_overstayed(call, plan.options.timeout)
     return flow.result
-
-
-def _nothing(value: object) -> None:
-    """An eager call hands nothing out before its end."""
 
 
 def stream(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -32,12 +33,14 @@ class Here:
 
     Attributes:
         break_values: What Break and Kill gave, by index.
+        out: See Call.
     """
 
     def __init__(self, plan: Plan, items: Iterable[Any]) -> None:
         self.break_values: dict[int, Any] = {}
         self._plan = plan
         self._items = items
+        self.out: deque[Any] = deque()
         self._aborted = False
         plan.running.enter(self)
 
@@ -68,14 +71,16 @@ class Here:
                     outcome = self._watched(watch, index, item)
                     failed, broke = outcome.error is not None, index in self.break_values
                     if not ordered:
-                        yield outcome
+                        self.out.append(outcome)
                     elif outcome.error is not None:
                         failures.append((index, item, outcome.error))
                     elif not broke:
-                        yield outcome.result
+                        self.out.append(outcome.result)
                     # This frame stays in the traceback of what is raised: the two would keep
                     # each other.
                     del outcome
+                    if self.out:
+                        yield None
                     if broke or (failed and (ordered or plan.on_error != "finish")):
                         break
             self._call_once("teardown")

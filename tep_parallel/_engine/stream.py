@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable
 
     from typing_extensions import Self
 
@@ -23,14 +24,14 @@ class Stream(Generic[T_co]):
     Only one thread may advance it at a time.
     """
 
-    __slots__ = ("__weakref__", "_advance", "_batch", "_call", "_end", "_owner", "_steps", "_turn")
+    __slots__ = ("__weakref__", "_advance", "_call", "_end", "_out", "_owner", "_steps", "_turn")
 
     def __init__(
         self,
         call: Any,
         steps: Any,
         *,
-        advance: Callable[[Any, Any], Sequence[Any]],
+        advance: Callable[[Any, Any], None],
         end: Callable[[Any, Any], None],
     ) -> None:
         # Whose turn it is, if it is somebody's. Not a lock: a signal handler may raise when one
@@ -41,7 +42,7 @@ class Stream(Generic[T_co]):
         # method here, which might come after it.
         self._call = call
         self._steps = steps
-        self._batch: Iterator[Any] = iter(())  # what is next
+        self._out = call.out  # what is next
         # Of drive.py, which this module does not import: importing this package must stay cheap.
         self._advance = advance
         self._end = end
@@ -50,15 +51,21 @@ class Stream(Generic[T_co]):
         return self
 
     def __next__(self) -> T_co:
-        for value in self._batch:
-            return value  # type: ignore[no-any-return]
+        while True:
+            try:
+                return self._out.popleft()  # type: ignore[no-any-return]
+            except IndexError:
+                pass
+            self._step()
+
+    def _step(self) -> None:
+        if os.getpid() != self._owner:
+            msg = "the iterator is that of the process that this one was forked from"
+            raise ChildProcessError(errno.ECHILD, msg)
         token = object()
         try:
             self._take_turn(token)
-            batch = iter(self._advance(self._call, self._steps))
-            value = next(batch)
-            self._batch = batch
-            return value  # type: ignore[no-any-return]
+            self._advance(self._call, self._steps)
         except StopIteration as end:
             if end.value is None:
                 raise
@@ -81,7 +88,7 @@ class Stream(Generic[T_co]):
         token = object()
         try:
             self._take_turn(token)
-            self._batch = iter(())
+            self._out.clear()
             self._end(self._call, self._steps)
         finally:
             # No call here, behind which a signal handler could raise: nobody else would do it.
