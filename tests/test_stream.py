@@ -820,3 +820,62 @@ def test_results_of_any_size_come(shape: Shape) -> None:
     items = ["y" * size for size in sizes]
     found = Parallel(lambda item: str(len(item)), window=2, **shape).imap_processes(items)
     assert [int(text) for text in found] == sizes
+
+
+# --- What has once gone wrong ---------------------------------------------------------------
+
+
+def test_what_was_set_aside_for_a_child_that_is_held_up_is_not_forgotten() -> None:
+    def process(item: str) -> str:
+        number = int(item)
+        if number < 2:
+            time.sleep(0.2)
+        elif number % 10 == 0 and number < 900:
+            time.sleep(0.02)
+        return item
+
+    parallel = Parallel(process, in_processes=2, window=1000, deadline=60)
+    with contextlib.closing(parallel.imap_processes(map(str, count()))) as stream:
+        assert list(islice(stream, 5000)) == list(map(str, range(5000)))
+
+
+def test_idle_children_that_are_killed_do_not_end_an_endless_call() -> None:
+    parallel = Parallel(lambda _: str(os.getpid()), in_processes=1, window=1, deadline=60)
+    with contextlib.closing(parallel.imap_processes(map(str, count()))) as stream:
+        for pid in islice(stream, 150):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+            until(lambda pid=pid: not Path(f"/proc/{pid}").exists())
+
+
+def test_an_iterator_that_is_closed_in_another_thread_leaves_no_descriptor() -> None:
+    def descriptors() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    def begin_here_and_close_there() -> None:
+        stream = Parallel(upper, in_processes=2).imap_processes(map(str, range(1000)))
+        next(stream)
+        thread = threading.Thread(target=stream.close)
+        thread.start()
+        thread.join()
+
+    begin_here_and_close_there()
+    before = descriptors()
+    for _ in range(3):
+        begin_here_and_close_there()
+    assert descriptors() == before
+
+
+def test_a_forked_copy_cannot_be_advanced() -> None:
+    with contextlib.closing(Parallel(upper, in_processes=2).imap_processes(texts(9))) as stream:
+        assert next(stream) == "0"
+        rest = list(stream)
+        pid = os.fork()
+        if pid == 0:
+            try:
+                next(stream)
+            except ChildProcessError:
+                os._exit(0)
+            os._exit(1)
+        assert os.waitpid(pid, 0)[1] == 0
+        assert rest == [str(number) for number in range(1, 9)]
