@@ -28,6 +28,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -316,8 +317,8 @@ def host(seed: int) -> None:
                 a_stream(chance)
             else:
                 one_call(chance)
-        except AssertionError as error:
-            sys.exit(f"seed {seed}, call {number}: {error!r} {error.__traceback__}")
+        except AssertionError:
+            sys.exit(f"seed {seed}, call {number}: {traceback.format_exc()}")
         assert set(os.listdir("/proc/self/fd")) == before, (
             f"seed {seed}, call {number}: descriptors"
         )
