@@ -21,7 +21,7 @@ enum { LONG_MESSAGE = 2048 };
 
 /* A child that waits looks for signals so often: one that another thread received,
  * or that came in the last moment before it slept, does not wake it. */
-#define NAP_NS (SECOND / 10)
+#define LOOK_EVERY_NS (SECOND / 10)
 
 /* After so many bytes of a file, some 50 ms, Python may handle its signals. */
 enum { SIGNALS_EVERY = 128 << 20 };
@@ -181,7 +181,7 @@ py_await_turn(struct page *page, uint32_t turn)
             return false;
         }
         PyThreadState *thread = PyEval_SaveThread();
-        woken = page_sleep(page, turn, NAP_NS);
+        woken = page_sleep(page, turn, LOOK_EVERY_NS);
         PyEval_RestoreThread(thread);
     }
     return true;

@@ -21,7 +21,6 @@
 #include "shared/pool.h"
 
 enum { NURSERIES_MOST = 2 };
-#define NAP_NS (SECOND / 10000)   /* that what has ended may wait */
 #define LIVELY_NS (SECOND / 1000) /* from one look to the next */
 
 /* --- Fork and wait ---------------------------------------------------------- */

@@ -69,9 +69,6 @@ news_descriptor(struct sphttp_call *call)
 static bool
 has_begun(const struct sphttp_call *call, uint64_t number, uint32_t index)
 {
-    if (call->plan.fed) {
-        return true; /* there are few, and no child's word says which */
-    }
     if (call->plan.pool) {
         return number < page_next(call);
     }
@@ -164,7 +161,8 @@ news_drain(struct sphttp_call *call, int kind)
             host->fresh_to * sizeof(*host->fresh));
     host->fresh_from = 0;
     uint32_t first = host->fresh_to;
-    note_begun(call, kind == SPHTTP_ENDED);
+    /* Of those that were fed there are few, and no child's word says which have begun. */
+    note_begun(call, kind == SPHTTP_ENDED || call->plan.fed);
     note_ended(call, kind == SPHTTP_NEWS);
     order(call, host->fresh + first, host->fresh_to - first);
 }

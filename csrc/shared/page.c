@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 enum { MOST_ERRNO = 4095 }; /* Linux has no larger ones */
-#define NAP_NS (SECOND / 10000)
 
 /* --- Layout ------------------------------------------------------------------- */
 
@@ -92,6 +91,13 @@ page_keep_ledger(const struct sphttp_call *call)
 
 /* --- Waking and stopping ---------------------------------------------------------- */
 
+static long
+futex(_Atomic uint32_t *word, int how, uint32_t value,
+      const struct timespec *most)
+{
+    return syscall(SYS_futex, word, how, value, most, NULL, 0);
+}
+
 /* Sleep, as one of those that are to be woken. */
 static long
 sleep_till(struct page *page, uint32_t turn, const struct timespec *most)
@@ -99,8 +105,7 @@ sleep_till(struct page *page, uint32_t turn, const struct timespec *most)
     /* First counted, then the kernel compares the turn: who raises it looks at
      * the count afterwards. */
     (void)atomic_fetch_add(&page->sleepers, 1);
-    long result = syscall(SYS_futex, &page->turn, FUTEX_WAIT, turn, most, NULL,
-                          0);
+    long result = futex(&page->turn, FUTEX_WAIT, turn, most);
     if (result != 0) { /* else whoever woke it has seen to the count */
         int err = errno;
         (void)atomic_fetch_sub(&page->sleepers, 1);
@@ -129,7 +134,7 @@ page_nap(struct page *page, uint32_t beat)
 {
     struct timespec most = {0, NAP_NS};
     (void)atomic_fetch_add(&page->nappers, 1);
-    (void)syscall(SYS_futex, &page->beat, FUTEX_WAIT, beat, &most, NULL, 0);
+    (void)futex(&page->beat, FUTEX_WAIT, beat, &most);
     (void)atomic_fetch_sub(&page->nappers, 1);
 }
 
@@ -138,17 +143,15 @@ page_beat(struct page *page)
 {
     (void)atomic_fetch_add(&page->beat, 1);
     if (page->nappers != 0) {
-        (void)syscall(SYS_futex, &page->beat, FUTEX_WAKE, INT_MAX, NULL, NULL,
-                      0);
+        (void)futex(&page->beat, FUTEX_WAKE, INT_MAX, NULL);
     }
 }
 
 /* Nobody is woken twice: the count tells at once that they no longer sleep. */
 static void
-wake(struct page *page, int most)
+wake(struct page *page, uint32_t most)
 {
-    long woken = syscall(SYS_futex, &page->turn, FUTEX_WAKE, most, NULL, NULL,
-                         0);
+    long woken = futex(&page->turn, FUTEX_WAKE, most, NULL);
     if (woken > 0) {
         (void)atomic_fetch_sub(&page->sleepers, (uint32_t)woken);
     }
@@ -168,8 +171,9 @@ page_raise_watermark(struct page *page, uint64_t watermark)
     atomic_store_explicit(&page->watermark, watermark, memory_order_release);
     (void)atomic_fetch_add(&page->turn, 1);
     if (page->sleepers != 0) { /* not one more: who is woken in vain sleeps again */
-        wake(page, watermark - before < INT_MAX ? (int)(watermark - before)
-                                                : INT_MAX);
+        wake(page, watermark - before < INT_MAX
+                       ? (uint32_t)(watermark - before)
+                       : INT_MAX);
     }
 }
 

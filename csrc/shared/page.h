@@ -292,6 +292,9 @@ enum { RUN_LENGTH = 64 };
 int64_t page_set_aside(const struct sphttp_call *call, uint32_t hand,
                        uint64_t *from);
 
+/* Of quick items: so long somebody naps, a host or a child, before it sleeps. */
+#define NAP_NS (SECOND / 10000)
+
 /* What a host does that wants to hear of items that have ended. */
 enum {
     HOST_AWAKE = 0,  /* it will look before it sleeps */
