@@ -1,5 +1,7 @@
 /* The pure C, nursery and all, without Python: built with ASan and UBSan by
  * tests/test_c_core.py. Prints a line for each test that has passed. */
+#include "check.h"
+
 #include "base/cdef.h"
 #include "child/hand.h"
 #include "host/call.h"
@@ -29,14 +31,6 @@
 
 static char root[] = "/tmp/tep_core_XXXXXX";
 static void *former_ledger; /* where a child had it, as a nursery's fork */
-
-#define CHECK(condition)                                                      \
-    do {                                                                      \
-        if (!(condition)) {                                                   \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);   \
-            _exit(1);                                                         \
-        }                                                                     \
-    } while (0)
 
 /* --- What the linker puts in the place of libc's ------------------------------ */
 
@@ -1336,11 +1330,7 @@ hmac_is_that_of_rfc_4231(void)
 int
 main(void)
 {
-    static const struct {
-        const char *name;
-        void (*run)(void);
-    } tests[] = {
-#define TEST(name) {#name, name}
+    static const struct test tests[] = {
         TEST(every_item_has_its_result),
         TEST(no_more_children_than_allowed),
         TEST(a_death_costs_its_item_only),
@@ -1384,11 +1374,7 @@ main(void)
         TEST(hmac_is_that_of_rfc_4231),
     };
     CHECK(mkdtemp(root) != NULL);
-    for (size_t i = 0; i < sizeof(tests) / sizeof(*tests); i++) {
-        tests[i].run();
-        printf("%s\n", tests[i].name);
-        (void)fflush(stdout);
-    }
+    run_tests(tests, sizeof(tests) / sizeof(*tests));
     CHECK(rmdir(root) == 0);
     return 0;
 }

@@ -1,5 +1,7 @@
 /* Fed calls: items that come while children run, in cells that are used anew; and
  * quotas. Built and run as test_core.c is. */
+#include "check.h"
+
 #include "base/cdef.h"
 #include "child/hand.h"
 #include "child/item.h"
@@ -25,14 +27,6 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-#define CHECK(condition)                                                      \
-    do {                                                                      \
-        if (!(condition)) {                                                   \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);   \
-            _exit(1);                                                         \
-        }                                                                     \
-    } while (0)
 
 enum { POOL = SPHTTP_POOL | SPHTTP_LINGER | SPHTTP_FED };
 
@@ -749,11 +743,7 @@ a_ring_that_was_scribbled_on_holds_nobody_up(void)
 int
 main(void)
 {
-    static const struct {
-        const char *name;
-        void (*run)(void);
-    } tests[] = {
-#define TEST(name) {#name, name}
+    static const struct test tests[] = {
         TEST(items_come_and_go_in_cells_that_are_used_anew),
         TEST(what_is_fed_before_the_fork_is_there_and_so_is_an_end),
         TEST(who_sleeps_is_woken_for_one_item),
@@ -779,11 +769,7 @@ main(void)
     facts = mmap(NULL, sizeof(*facts), PROT_READ | PROT_WRITE,
                  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(facts != MAP_FAILED);
-    for (size_t i = 0; i < sizeof(tests) / sizeof(*tests); i++) {
-        tests[i].run();
-        printf("%s\n", tests[i].name);
-        (void)fflush(stdout);
-    }
+    run_tests(tests, sizeof(tests) / sizeof(*tests));
     CHECK(rmdir(root) == 0); /* records were in memory */
     return 0;
 }

@@ -48,6 +48,8 @@ static size_t kernel_count;
         }                                                                     \
     } while (0)
 
+#include "check.h"
+
 /* --- What the linker puts in the place of libc's -------------------------- */
 
 static bool interrupted;        /* the next open is, by a signal */
@@ -825,11 +827,7 @@ find_kernels(void)
 int
 main(int count, char **arguments)
 {
-    static const struct {
-        const char *name;
-        void (*run)(void);
-    } tests[] = {
-#define TEST(name) {#name, name}
+    static const struct test tests[] = {
         TEST(kernels_are_found_by_name),
         TEST(every_kernel_has_the_digests_of_nist),
         TEST(every_length_is_right_in_every_lane),
@@ -864,11 +862,7 @@ main(int count, char **arguments)
     }
     CHECK(mkdtemp(root) != NULL);
     make_files();
-    for (size_t i = 0; i < sizeof(tests) / sizeof(*tests); i++) {
-        tests[i].run();
-        printf("%s\n", tests[i].name);
-        (void)fflush(stdout);
-    }
+    run_tests(tests, sizeof(tests) / sizeof(*tests));
     remove_files();
     CHECK(rmdir(root) == 0);
     return 0;

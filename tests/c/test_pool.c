@@ -1,5 +1,7 @@
 /* The memory of a pool, children and host in one process: what the kernel refuses,
  * what others do in between, what strays leave. Built and run as test_core.c is. */
+#include "check.h"
+
 #include "base/cdef.h"
 #include "host/call.h"
 #include "host/host.h"
@@ -18,14 +20,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#define CHECK(condition)                                                      \
-    do {                                                                      \
-        if (!(condition)) {                                                   \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);   \
-            _exit(1);                                                         \
-        }                                                                     \
-    } while (0)
 
 enum { PAGE = 64 << 10, LARGE = 700000, ITEMS = 2000 };
 
@@ -634,11 +628,7 @@ extents_are_what_has_been_written(void)
 int
 main(void)
 {
-    static const struct {
-        const char *name;
-        void (*run)(void);
-    } tests[] = {
-#define TEST(name) {#name, name}
+    static const struct test tests[] = {
         TEST(records_of_two_children_arrive_while_they_run_and_after),
         TEST(what_cannot_be_backed_costs_its_record_and_no_other),
         TEST(a_small_record_takes_what_little_is_left),
@@ -656,10 +646,6 @@ main(void)
         TEST(what_has_been_walked_over_is_not_walked_over_again),
         TEST(extents_are_what_has_been_written),
     };
-    for (size_t i = 0; i < sizeof(tests) / sizeof(*tests); i++) {
-        tests[i].run();
-        printf("%s\n", tests[i].name);
-        (void)fflush(stdout);
-    }
+    run_tests(tests, sizeof(tests) / sizeof(*tests));
     return 0;
 }

@@ -1,5 +1,7 @@
 /* The memory of a fed call's records is used again: without Python, built with ASan and
  * UBSan by tests/test_c_core.py. Prints a line for each test that has passed. */
+#include "check.h"
+
 #include "base/cdef.h"
 #include "child/item.h"
 #include "host/call.h"
@@ -18,14 +20,6 @@
 #include <unistd.h>
 
 enum { WINDOW = 64, FED = SPHTTP_POOL | SPHTTP_FED };
-
-#define CHECK(condition)                                                      \
-    do {                                                                      \
-        if (!(condition)) {                                                   \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);   \
-            _exit(1);                                                         \
-        }                                                                     \
-    } while (0)
 
 static bool some_die;
 static uint32_t slow = UINT32_MAX; /* the item that takes long */
@@ -252,11 +246,7 @@ a_run_is_free_one_look_after_its_child_has_left_it(void)
 int
 main(void)
 {
-#define TEST(name) {#name, name}
-    static const struct {
-        const char *name;
-        void (*test)(void);
-    } tests[] = {
+    static const struct test tests[] = {
         TEST(names_of_runs_are_read_as_they_were_written),
         TEST(what_a_stray_offers_is_not_taken),
         TEST(a_run_is_free_one_look_after_its_child_has_left_it),
@@ -266,10 +256,6 @@ main(void)
         TEST(what_a_killed_child_had_is_used_again),
         TEST(a_limit_of_file_sizes_is_no_limit_of_all_results),
     };
-    for (size_t i = 0; i < sizeof(tests) / sizeof(*tests); i++) {
-        tests[i].test();
-        printf("%s\n", tests[i].name);
-        (void)fflush(stdout);
-    }
+    run_tests(tests, sizeof(tests) / sizeof(*tests));
     return 0;
 }
