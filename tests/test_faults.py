@@ -180,17 +180,28 @@ def test_without_descriptors_an_inner_call_is_cleaned_up_all_the_same() -> None:
     run_case("nested_few_descriptors")
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="a limit of one's own needs a user of one's own")
-def test_too_few_processes_slow_a_call_down_and_none_is_an_error(scratch_root: Path) -> None:
+def open_to_nobody(scratch_root: Path) -> None:
+    """The case becomes nobody, and pytest's folders are private."""
     scratch_root.chmod(0o777)
     scratch_root.parent.chmod(0o755)
     root = scratch_root.parent
-    while root != root.parent:  # pytest's folders are private; the case becomes nobody
+    while root != root.parent:
         root.chmod(root.stat().st_mode | 0o011)
         root = root.parent
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="a limit of one's own needs a user of one's own")
+def test_too_few_processes_slow_a_call_down_and_none_is_an_error(scratch_root: Path) -> None:
+    open_to_nobody(scratch_root)
     assert run_case("no_processes", 4) == "all\n"
     assert run_case("no_processes", 2).startswith("EAGAIN")
     assert run_case("no_processes", 1).startswith("EAGAIN")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="a limit of one's own needs a user of one's own")
+def test_an_item_that_never_gets_its_next_try_ends_as_it_ended_last(scratch_root: Path) -> None:
+    open_to_nobody(scratch_root)
+    run_case("retry_refused")
 
 
 def test_a_killed_nursery_costs_the_item_in_hand_and_no_other() -> None:

@@ -180,6 +180,7 @@ nursery_lost(struct sphttp_call *call)
     call->host->ended_before = ended;
     if (!left || page_stopped(call) != 0 ||
         call->host->nurseries_lost == NURSERIES_MOST) {
+        page_settle_all(call, false);
         return event_of(0);
     }
     news_tell_again(call);

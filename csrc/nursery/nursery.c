@@ -181,6 +181,13 @@ finish_hand(struct nursery *nursery, uint32_t hand, int status,
     struct report *report = &call->ledger->report[index];
     /* An item is begun so often and no more, unless its word was freed by a stray. */
     bool begun = report->attempts <= (uint64_t)call->plan.retries + 1;
+    /* Also of one that is tried again: it may come to nothing more. */
+    report->pid = call->ledger->living[hand / call->plan.lanes].pid;
+    report->wait_status = status;
+    report->max_rss = (int64_t)usage->ru_maxrss * 1024;
+    report->cpu_ns =
+        (int64_t)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * SECOND +
+        (int64_t)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) * 1000;
     if (lost >= 0 && kind == ITEM_FREE) {
         report->lives++;
         page_set_again(call, hand, (uint32_t)index);
@@ -192,12 +199,6 @@ finish_hand(struct nursery *nursery, uint32_t hand, int status,
         return begun;
     }
     page_settle(call, (uint32_t)index, true);
-    report->pid = call->ledger->living[hand / call->plan.lanes].pid;
-    report->wait_status = status;
-    report->max_rss = (int64_t)usage->ru_maxrss * 1024;
-    report->cpu_ns =
-        (int64_t)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * SECOND +
-        (int64_t)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) * 1000;
     if (!item_committed(page_item(call, (uint32_t)index)) &&
         call->plan.stop_at_failure != 0) {
         page_stop(call->page, call->plan.stop_at_failure);
@@ -332,7 +333,7 @@ static void
 tell_host(struct nursery *nursery)
 {
     nursery->reported = true;
-    strays_settle_all(nursery);
+    page_settle_all(nursery->call, page_stopped(nursery->call) == 0);
     page_set_rung(nursery->call, true); /* the socket wakes it */
     (void)send(nursery->host, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }

@@ -112,13 +112,3 @@ strays_settle(struct nursery *nursery)
     }
     news_tell_again(call);
 }
-
-void
-strays_settle_all(struct nursery *nursery)
-{
-    struct sphttp_call *call = nursery->call;
-    bool stopped = page_stopped(call) != 0;
-    for (uint32_t i = 0; i < call->plan.count; i++) {
-        page_settle(call, i, !stopped);
-    }
-}

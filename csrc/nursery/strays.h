@@ -27,8 +27,4 @@ bool strays_find_forgotten(struct nursery *nursery);
  * wait for that before it lets others start. */
 void strays_settle(struct nursery *nursery);
 
-/* No child is left: what says that it is in hand is in nobody's. And in a call
- * that was not stopped, what says that it is free is not either. */
-void strays_settle_all(struct nursery *nursery);
-
 #endif

@@ -352,6 +352,18 @@ page_settle(struct sphttp_call *call, uint32_t index, bool also_free)
     }
 }
 
+void
+page_settle_all(struct sphttp_call *call, bool also_free)
+{
+    for (uint32_t i = 0; i < call->plan.count; i++) {
+        struct report *report = &call->ledger->report[i];
+        if (report->lives > 0 && (call->state[i] & ITEM_KIND) == ITEM_FREE) {
+            report->ended_ns = now_ns();
+        }
+        page_settle(call, i, also_free || report->attempts > 0);
+    }
+}
+
 /* --- Getters ------------------------------------------------------------------------ */
 
 uint32_t

@@ -256,6 +256,10 @@ int64_t page_find(const struct sphttp_call *call, uint32_t hand);
  * has, or with `also_free` that one may, it is ITEM_LOST; after an abort ITEM_CUT. */
 void page_settle(struct sphttp_call *call, uint32_t index, bool also_free);
 
+/* The same for every item, once no child will be forked any more: what was freed for
+ * another try ends as it ended last. */
+void page_settle_all(struct sphttp_call *call, bool also_free);
+
 /* The getters. */
 
 /* 0, STOP_NEW or STOP_ALL: what a child has said, or the nursery. */

@@ -1097,7 +1097,7 @@ what_is_nobodys_is_told_of(void)
     }
     CHECK(sphttp_call_next(call) == -1);
     CHECK(call->state[0] == item_running(0) && call->state[4] == ITEM_FREE);
-    strays_settle_all(nursery); /* there is no child any more */
+    page_settle_all(call, true); /* there is no child any more */
     CHECK(call->state[0] == ITEM_LOST && call->state[4] == ITEM_LOST);
     call->ledger->living[0].pid = 0;
     end(call);
