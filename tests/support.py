@@ -24,9 +24,26 @@ FORKED: dict[str, dict[str, Any]] = {
     "pool": {"in_processes": 2},
     "isolated": {"in_processes": 2, "isolation": True},
 }
-_SHAPES = {**FORKED, "no fork": {"in_processes": 0}}
-forked = pytest.mark.parametrize("shape", FORKED.values(), ids=FORKED)
-every = pytest.mark.parametrize("shape", _SHAPES.values(), ids=_SHAPES)
+# The same in a block, for the Parallel of kept.py.
+KEPT: dict[str, dict[str, Any]] = {
+    "kept fresh": {"kept": True},
+    "kept pool": {"in_processes": 2, "kept": True},
+}
+_NO_FORK: dict[str, dict[str, Any]] = {"no fork": {"in_processes": 0}}
+
+
+def _shapes(*kinds: dict[str, dict[str, Any]]) -> pytest.MarkDecorator:
+    shapes = {name: shape for kind in kinds for name, shape in kind.items()}
+    return pytest.mark.parametrize("shape", shapes.values(), ids=shapes)
+
+
+forked_outside, every_outside = _shapes(FORKED), _shapes(FORKED, _NO_FORK)
+forked, every = _shapes(FORKED, KEPT), _shapes(FORKED, KEPT, _NO_FORK)
+in_block = _shapes(KEPT)
+# For a test without other shapes: a child an item, outside and in a block.
+in_and_out = _shapes({"outside": {}, "in a block": {"kept": True}})
+# For a scenario: its Parallel works in a block, or does not.
+both = pytest.mark.parametrize("kept", [False, True], ids=["outside", "in a block"])
 
 
 def until(condition: Callable[[], object], limit: float = LIMIT) -> None:
@@ -37,13 +54,20 @@ def until(condition: Callable[[], object], limit: float = LIMIT) -> None:
         time.sleep(0.002)
 
 
-def children() -> list[int]:
-    """The children of this process, zombies included."""
+def children(*, servers: bool = False) -> list[int]:
+    """The children of this process, zombies included; the servers of blocks only if asked for."""
     found: list[int] = []
     for task in Path("/proc/self/task").iterdir():
         with contextlib.suppress(FileNotFoundError):  # the thread has ended
             found += map(int, (task / "children").read_text().split())
-    return found
+    return [pid for pid in found if servers or name_of(pid) != "tep-server"]
+
+
+def name_of(pid: int) -> str:
+    """What the process calls itself; of one that has ended nothing."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    return ""
 
 
 def below(pid: int) -> list[int]:
@@ -130,8 +154,11 @@ def hear_keyboard() -> None:
 
 
 @contextlib.contextmanager
-def started(name: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
-    """A scenario of tests/cases, under way; killed with its group at the end."""
+def started(name: str, *arguments: object, kept: bool = False) -> Iterator[subprocess.Popen[str]]:
+    """A scenario of tests/cases, under way; killed with its group at the end.
+
+    Where it takes its Parallel from kept.py, `kept` has each of them work in a block.
+    """
     case = subprocess.Popen(
         [sys.executable, CASES / f"{name}.py", *map(str, arguments)],
         stdin=subprocess.DEVNULL,
@@ -140,7 +167,7 @@ def started(name: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
         text=True,
         errors="replace",
         start_new_session=True,
-        env=case_environment(),
+        env={**case_environment(), **({"TEP_PARALLEL_KEPT": "1"} if kept else {})},
         preexec_fn=hear_keyboard,
     )
     try:
@@ -151,18 +178,18 @@ def started(name: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
         case.communicate()
 
 
-def run_case(name: str, *arguments: object, limit: float = LIMIT) -> str:
+def run_case(name: str, *arguments: object, limit: float = LIMIT, kept: bool = False) -> str:
     """Run a scenario to its end; what it printed. It must end well, and say no more."""
-    with started(name, *arguments) as case:
+    with started(name, *arguments, kept=kept) as case:
         # To the end of its output: a process left over would hold the pipe.
         out, err = case.communicate(timeout=limit)
         assert (case.returncode, err) == (0, ""), f"{name}: {case.returncode}\n{out}\n{err}"
         return out
 
 
-def run_case_with_stderr(name: str, *arguments: object) -> tuple[str, str]:
+def run_case_with_stderr(name: str, *arguments: object, kept: bool = False) -> tuple[str, str]:
     """Run a scenario to its end; what it printed, and what it said on standard error."""
-    with started(name, *arguments) as case:
+    with started(name, *arguments, kept=kept) as case:
         out, err = case.communicate(timeout=LIMIT)
         assert case.returncode == 0, err
         return out, err

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kept import Parallel
 from support import LIMIT, every, forked, run_case, started
 
 from tep_parallel import (
@@ -24,7 +25,6 @@ from tep_parallel import (
     DeadWorkerError,
     FileDigest,
     ItemTimeoutError,
-    Parallel,
     Sock,
     digest_files,
 )

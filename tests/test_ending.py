@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kept import Parallel
 from support import LIMIT, every, forked, run_case
 
-from tep_parallel import DeadWorkerError, Parallel, ParallelWorker
+from tep_parallel import DeadWorkerError, ParallelWorker
 
 
 def later(path: Path, text: str) -> None:

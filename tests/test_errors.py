@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kept import Parallel
 from support import forked
 
 from tep_parallel import (
     DeadWorkerError,
     FileDigest,
     Outcome,
-    Parallel,
     ParallelError,
     ParallelWorker,
     TamperedResultError,

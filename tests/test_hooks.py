@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kept import Parallel
 from support import (
     FORKED,
     LIMIT,
@@ -23,7 +24,7 @@ from support import (
     until,
 )
 
-from tep_parallel import DeadlineError, DeadWorkerError, Outcome, Parallel, ParallelWorker
+from tep_parallel import DeadlineError, DeadWorkerError, Outcome, ParallelWorker
 
 
 @every

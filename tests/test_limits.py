@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kept import Parallel
 from support import FORKED, LIMIT, alive, every, forked, until
 
 from tep_parallel import (
@@ -25,7 +26,6 @@ from tep_parallel import (
     ItemTimeoutError,
     Kill,
     Outcome,
-    Parallel,
     ParallelError,
     ParallelWorker,
 )

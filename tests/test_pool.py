@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kept import Parallel
 from support import LIMIT, run_case, started, until
 
 from tep_parallel import (
     DeadWorkerError,
-    Parallel,
     ParallelError,
     ParallelWorker,
     processor_count,

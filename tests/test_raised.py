@@ -18,9 +18,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from kept import Parallel
 from support import every, forked
 
-from tep_parallel import DeadlineError, Parallel, ParallelWorker, WorkerError
+from tep_parallel import DeadlineError, ParallelWorker, WorkerError
 
 has_groups = pytest.mark.skipif(sys.version_info < (3, 11), reason="groups came with 3.11")
 

@@ -7,12 +7,17 @@ import os
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kept import Parallel
+from support import in_and_out
 
-from tep_parallel import Parallel, ParallelWorker, Sock
+from tep_parallel import ParallelWorker, Sock
+
+Shape = dict[str, Any]
 
 
 class Doubler(ParallelWorker):
@@ -34,11 +39,13 @@ def pid_of(item: object) -> str:
     return str(os.getpid())
 
 
-def test_results_stand_in_input_order_one_for_each_item() -> None:
-    assert Parallel(Doubler()).map_processes(["1", "2", "3"]) == ["2", "4", "6"]
+@in_and_out
+def test_results_stand_in_input_order_one_for_each_item(shape: Shape) -> None:
+    assert Parallel(Doubler(), **shape).map_processes(["1", "2", "3"]) == ["2", "4", "6"]
 
 
-def test_input_order_is_kept_when_the_first_item_ends_last() -> None:
+@in_and_out
+def test_input_order_is_kept_when_the_first_item_ends_last(shape: Shape) -> None:
     def wait_for_the_second(item: str) -> str:
         if item == "first":
             while Path(marker).stat().st_size == 0:
@@ -49,29 +56,36 @@ def test_input_order_is_kept_when_the_first_item_ends_last() -> None:
 
     marker = os.path.join(os.environ["TMPDIR"], "marker")
     Path(marker).touch()
-    assert Parallel(wait_for_the_second).map_processes(["first", "second"]) == ["first", "second"]
+    assert Parallel(wait_for_the_second, **shape).map_processes(["first", "second"]) == [
+        "first",
+        "second",
+    ]
     Path(marker).unlink()
 
 
-def test_each_process_returns_0_and_discards_the_results() -> None:
-    assert Parallel(Doubler()).each_process(["1", "2", "3"]) == 0
+@in_and_out
+def test_each_process_returns_0_and_discards_the_results(shape: Shape) -> None:
+    assert Parallel(Doubler(), **shape).each_process(["1", "2", "3"]) == 0
 
 
-def test_each_process_returns_once_every_child_has_exited(tmp_path: Path) -> None:
+@in_and_out
+def test_each_process_returns_once_every_child_has_exited(tmp_path: Path, shape: Shape) -> None:
     def late(item: str) -> None:
         time.sleep(0.05)
         (tmp_path / item).touch()
 
-    assert Parallel(late).each_process(["a", "b", "c"]) == 0
+    assert Parallel(late, **shape).each_process(["a", "b", "c"]) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "c"]
 
 
-def test_each_process_neither_checks_nor_sends_what_process_returns() -> None:
-    assert Parallel(Returns(threading.Lock())).each_process([1, 2]) == 0
+@in_and_out
+def test_each_process_neither_checks_nor_sends_what_process_returns(shape: Shape) -> None:
+    assert Parallel(Returns(threading.Lock()), **shape).each_process([1, 2]) == 0
 
 
-def test_every_child_has_a_pid_of_its_own() -> None:
-    pids = Parallel(pid_of).map_processes(range(20))
+@in_and_out
+def test_every_child_has_a_pid_of_its_own(shape: Shape) -> None:
+    pids = Parallel(pid_of, **shape).map_processes(range(20))
     assert len(set(pids)) == 20
     assert str(os.getpid()) not in pids
 
@@ -82,22 +96,27 @@ def test_map_returns_when_every_child_has_exited() -> None:
             os.kill(int(pid), 0)
 
 
-def test_the_worker_is_held_and_the_base_class_returns_an_empty_text() -> None:
+@in_and_out
+def test_the_worker_is_held_and_the_base_class_returns_an_empty_text(shape: Shape) -> None:
     worker = ParallelWorker()
-    parallel = Parallel(worker)
+    parallel = Parallel(worker, **shape)
     assert parallel.worker is worker
     assert worker.process("x") == ""
     assert parallel.map_processes(["a", "b"]) == ["", ""]
 
 
-def test_the_worker_may_be_any_callable_and_is_not_pickled() -> None:
+@in_and_out
+def test_the_worker_may_be_any_callable_and_is_not_pickled(shape: Shape) -> None:
     lock = threading.Lock()  # cannot be pickled
-    assert Parallel(lambda item: f"{item} {lock.locked()}").map_processes([1]) == ["1 False"]
+    assert Parallel(lambda item: f"{item} {lock.locked()}", **shape).map_processes([1]) == [
+        "1 False"
+    ]
 
 
+@in_and_out
 @pytest.mark.parametrize("text", ["", "\0", "a\0b", "\ud800", "\udfff\ud800", "ß€🦊", "\r\n"])
-def test_any_text_comes_back_as_it_is(text: str) -> None:
-    assert Parallel(Returns(text)).map_processes([0]) == [text]
+def test_any_text_comes_back_as_it_is(text: str, shape: Shape) -> None:
+    assert Parallel(Returns(text), **shape).map_processes([0]) == [text]
 
 
 @settings(max_examples=30, deadline=None)
@@ -106,16 +125,18 @@ def test_any_texts_come_back_as_they_are(texts: list[str]) -> None:
     assert Parallel(lambda item: item).map_processes(texts) == texts
 
 
-def test_a_result_of_megabytes_comes_back_whole() -> None:
-    texts = Parallel(lambda item: item * 3_000_000).map_processes(["a", "ß", "🦊"])
+@in_and_out
+def test_a_result_of_megabytes_comes_back_whole(shape: Shape) -> None:
+    texts = Parallel(lambda item: item * 3_000_000, **shape).map_processes(["a", "ß", "🦊"])
     assert texts == ["a" * 3_000_000, "ß" * 3_000_000, "🦊" * 3_000_000]
 
 
-def test_json_in_json_out() -> None:
+@in_and_out
+def test_json_in_json_out(shape: Shape) -> None:
     def worker(item: str) -> str:
         return json.dumps({"sum": sum(json.loads(item))})
 
-    assert Parallel(worker).map_processes(["[1, 2]", "[]"]) == ['{"sum": 3}', '{"sum": 0}']
+    assert Parallel(worker, **shape).map_processes(["[1, 2]", "[]"]) == ['{"sum": 3}', '{"sum": 0}']
 
 
 @pytest.mark.parametrize("items", [[], (), iter([]), range(0)])
@@ -126,9 +147,10 @@ def test_no_items_is_no_fork(items: object, monkeypatch: pytest.MonkeyPatch) -> 
     assert Parallel(Doubler()).outcomes(items) == []  # type: ignore[arg-type]
 
 
+@in_and_out
 @pytest.mark.parametrize("items", [("1", "2"), {"1": 0, "2": 0}, iter(["1", "2"])])
-def test_items_may_be_any_iterable(items: object) -> None:
-    assert Parallel(Doubler()).map_processes(items) == ["2", "4"]  # type: ignore[arg-type]
+def test_items_may_be_any_iterable(items: object, shape: Shape) -> None:
+    assert Parallel(Doubler(), **shape).map_processes(items) == ["2", "4"]  # type: ignore[arg-type]
 
 
 def listing(item: object) -> str:
@@ -209,12 +231,13 @@ def test_calls_from_threads_do_not_trample_each_other() -> None:
         assert found[number] == [str((number * 100 + k) * 2) for k in range(5)]
 
 
-def test_calls_from_processes_do_not_trample_each_other() -> None:
+@in_and_out
+def test_calls_from_processes_do_not_trample_each_other(shape: Shape) -> None:
     def nested(item: int) -> str:
-        inner = Parallel(Doubler()).map_processes([str(item * 10 + k) for k in range(3)])
+        inner = Parallel(Doubler(), **shape).map_processes([str(item * 10 + k) for k in range(3)])
         return " ".join(inner)
 
-    found = Parallel(nested).map_processes(range(6))
+    found = Parallel(nested, **shape).map_processes(range(6))
     assert found == [" ".join(str((i * 10 + k) * 2) for k in range(3)) for i in range(6)]
 
 

@@ -18,9 +18,10 @@ from types import FrameType
 from typing import Any
 
 import pytest
+from kept import Parallel
 from support import LIMIT, children, run_case, until
 
-from tep_parallel import Outcome, Parallel, ParallelWorker
+from tep_parallel import Outcome, ParallelWorker
 
 MB = 1_000_000
 

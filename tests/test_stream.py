@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kept import Parallel
 from support import alive, children, every, forked, until
 
 from tep_parallel import (
@@ -30,7 +31,6 @@ from tep_parallel import (
     ItemTimeoutError,
     Kill,
     Outcome,
-    Parallel,
     ParallelWorker,
     Stream,
     worker_number,

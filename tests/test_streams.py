@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import forked, run_case, run_case_with_stderr, until
+from support import forked_outside, run_case, run_case_with_stderr, until
 
 from tep_parallel import Parallel, ParallelWorker
 
@@ -49,7 +49,7 @@ def test_no_child_waits_for_a_stream_that_a_thread_was_writing_to(how: str) -> N
 
 
 @pytest.mark.usefixtures("busy")
-@forked
+@forked_outside
 def test_a_renewed_stream_keeps_its_settings_and_what_it_was_given(
     shape: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -97,7 +97,7 @@ class Slow:
         self.parts = []
 
 
-@forked
+@forked_outside
 def test_what_a_hook_has_printed_before_the_fork_is_printed_once_by_whatever_prints_it(
     shape: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,7 +109,7 @@ def test_what_a_hook_has_printed_before_the_fork_is_printed_once_by_whatever_pri
     assert sorted(printed) == ["start 0", "start 1", "start 2"]
 
 
-@forked
+@forked_outside
 @pytest.mark.parametrize("threads", [False, True])
 def test_a_flush_that_fails_before_the_fork_is_a_warning_and_no_failure(
     shape: dict[str, Any],
@@ -187,7 +187,7 @@ def test_a_fork_that_is_none_of_ours_finds_its_streams_as_they_were(
     assert path.read_text() == "<2><2><1><1>"
 
 
-@forked
+@forked_outside
 def test_a_bar_waits_for_no_lock_that_a_killed_child_held(shape: dict[str, Any]) -> None:
     out, err = run_case_with_stderr("tqdm_lock", shape.get("in_processes", "-"))
     assert out == "ItemTimeoutError ItemTimeoutError None\n"
@@ -216,7 +216,7 @@ def test_rolling_over_hangs_no_child() -> None:
     assert run_case("rolling") == "[]\n"
 
 
-@forked
+@forked_outside
 def test_an_inner_calls_bar_waits_for_no_thread_that_the_fork_left_behind(
     shape: dict[str, Any],
 ) -> None:
@@ -243,7 +243,7 @@ def test_an_inner_calls_bar_waits_for_no_thread_that_the_fork_left_behind(
         thread.join()
 
 
-@forked
+@forked_outside
 def test_a_thread_that_waits_for_a_reader_of_its_output_holds_no_call_up(
     shape: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import CASES, FORKED, alive, children, forked, run_case, until
+from support import CASES, FORKED, alive, children, forked_outside, run_case, until
 from terminal import CTRL_Z, case, command, terminal
 
 from tep_parallel import DeadlineError, ItemTimeoutError, Parallel
@@ -175,7 +175,7 @@ def stop_oneself(item: str) -> str:
     return item
 
 
-@forked
+@forked_outside
 def test_a_stopped_child_is_waited_for(shape: dict[str, Any]) -> None:
     """Until somebody continues it; here another child."""
 
@@ -196,7 +196,7 @@ def test_a_stopped_child_is_waited_for(shape: dict[str, Any]) -> None:
         Path(mark).unlink()
 
 
-@forked
+@forked_outside
 def test_limits_end_a_stopped_child(shape: dict[str, Any]) -> None:
     with pytest.raises(ItemTimeoutError):
         Parallel(stop_oneself, timeout=0.3, **shape).map_processes(["a"])

@@ -1,0 +1,38 @@
+"""A Parallel that works in a block of its own: what is promised outside holds there too.
+
+`Parallel(worker, kept=True)` enters its block at once; close_blocks() leaves all of them, and so
+does the end of the interpreter. Where the environment has TEP_PARALLEL_KEPT, every Parallel that
+the program's first process makes is such a one.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import warnings
+from typing import Any
+
+import tep_parallel
+
+_PID = os.getpid()
+_EVERY = "TEP_PARALLEL_KEPT" in os.environ
+_blocks = contextlib.ExitStack()
+
+
+class Parallel(tep_parallel.Parallel):  # type: ignore[type-arg]
+    def __init__(self, worker: Any, *, kept: bool = _EVERY, **options: Any) -> None:
+        super().__init__(worker, **options)
+        if kept and os.getpid() == _PID:
+            with warnings.catch_warnings():  # of threads: those of pytest, and of cases
+                warnings.simplefilter("ignore", RuntimeWarning)
+                _blocks.enter_context(self)
+
+
+def close_blocks() -> None:
+    """Leave every block that is open."""
+    if os.getpid() == _PID:
+        _blocks.close()
+
+
+atexit.register(close_blocks)
