@@ -18,13 +18,15 @@ import tep_parallel
 _PID = os.getpid()
 _EVERY = "TEP_PARALLEL_KEPT" in os.environ
 _blocks = contextlib.ExitStack()
+if _EVERY:  # for threads, whose filters of warnings are one
+    warnings.simplefilter("ignore", RuntimeWarning)
 
 
 class Parallel(tep_parallel.Parallel):  # type: ignore[type-arg]
     def __init__(self, worker: Any, *, kept: bool = _EVERY, **options: Any) -> None:
         super().__init__(worker, **options)
         if kept and os.getpid() == _PID:
-            with warnings.catch_warnings():  # of threads: those of pytest, and of cases
+            with warnings.catch_warnings():  # that there are threads: pytest's, a case's
                 warnings.simplefilter("ignore", RuntimeWarning)
                 _blocks.enter_context(self)
 

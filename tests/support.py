@@ -70,14 +70,18 @@ def name_of(pid: int) -> str:
     return ""
 
 
-def below(pid: int) -> list[int]:
-    """The processes below `pid`, as far as they can be seen."""
+def children_of(pid: int) -> list[int]:
+    """The children of another process, as far as they can be seen."""
     found: list[int] = []
     with contextlib.suppress(OSError):
         for task in Path(f"/proc/{pid}/task").iterdir():
-            for child in (task / "children").read_text().split():
-                found += [int(child), *below(int(child))]
+            found += map(int, (task / "children").read_text().split())
     return found
+
+
+def below(pid: int) -> list[int]:
+    """The processes below `pid`, as far as they can be seen."""
+    return [one for child in children_of(pid) for one in (child, *below(child))]
 
 
 def descriptors() -> dict[str, str]:
@@ -103,9 +107,10 @@ def plain_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
 
 
-def case_environment() -> dict[str, str]:
-    """The same for a scenario, which may use this module too."""
-    return {**plain_environment(), "PYTHONPATH": str(CASES.parent)}
+def case_environment(*, kept: bool = False) -> dict[str, str]:
+    """The same for a scenario, which may use this module too, and kept.py."""
+    block = {"TEP_PARALLEL_KEPT": "1"} if kept else {}
+    return {**plain_environment(), "PYTHONPATH": str(CASES.parent), **block}
 
 
 # The command, and the environment in which a shell finds it.
@@ -167,7 +172,7 @@ def started(name: str, *arguments: object, kept: bool = False) -> Iterator[subpr
         text=True,
         errors="replace",
         start_new_session=True,
-        env={**case_environment(), **({"TEP_PARALLEL_KEPT": "1"} if kept else {})},
+        env=case_environment(kept=kept),
         preexec_fn=hear_keyboard,
     )
     try:

@@ -15,7 +15,8 @@ from support import (
     CASES,
     LIMIT,
     alive,
-    plain_environment,
+    both,
+    case_environment,
     run_case,
     run_case_with_stderr,
     started,
@@ -27,11 +28,12 @@ def pids_in(marks: Path) -> list[int]:
     return [int(path.name) for path in marks.iterdir()]
 
 
+@both
 def test_ctrl_c_is_answered_at_once_and_no_child_survives(
-    tmp_path: Path, scratch_root: Path
+    tmp_path: Path, scratch_root: Path, kept: bool
 ) -> None:
     """Not after the 60 seconds that the children sleep."""
-    with started("ctrl_c", tmp_path) as case:
+    with started("ctrl_c", tmp_path, kept=kept) as case:
         until(lambda: len(pids_in(tmp_path)) == 2)
         case.send_signal(signal.SIGINT)
         case.communicate(timeout=LIMIT / 2)  # EOF: a child left over would hold the pipe
@@ -39,12 +41,13 @@ def test_ctrl_c_is_answered_at_once_and_no_child_survives(
     assert list(scratch_root.iterdir()) == []
 
 
+@both
 @pytest.mark.parametrize("shape", ["flat", "nested"])
 def test_a_killed_host_takes_the_whole_tree_with_it(
-    shape: str, tmp_path: Path, scratch_root: Path
+    shape: str, tmp_path: Path, scratch_root: Path, kept: bool
 ) -> None:
     """Children that block every signal; below them a `sleep` and a `setsid sleep`."""
-    with started("stubborn_tree", tmp_path, shape) as case:
+    with started("stubborn_tree", tmp_path, shape, kept=kept) as case:
         until(lambda: len(pids_in(tmp_path)) == 6)
         assert all(map(alive, pids_in(tmp_path)))
         case.kill()
@@ -52,33 +55,36 @@ def test_a_killed_host_takes_the_whole_tree_with_it(
         until(lambda: list(scratch_root.iterdir()) == [], limit=LIMIT / 2)
 
 
+@both
 @pytest.mark.parametrize("shape", ["flat", "pool"])
 @pytest.mark.parametrize("how", ["daemon", "stopped", "running", "many"])
 def test_whatever_a_child_does_to_stay_goes_at_the_deadline(
-    how: str, shape: str, tmp_path: Path, scratch_root: Path
+    how: str, shape: str, tmp_path: Path, scratch_root: Path, kept: bool
 ) -> None:
-    assert run_case("wild", how, tmp_path, "deadline", shape) == "over\n"
+    assert run_case("wild", how, tmp_path, "deadline", shape, kept=kept) == "over\n"
     assert pids_in(tmp_path)
     until(lambda: not any(map(alive, pids_in(tmp_path))))
     assert list(scratch_root.iterdir()) == []
 
 
+@both
 @pytest.mark.parametrize("how", ["daemon", "stopped", "running", "many"])
 def test_whatever_a_child_does_to_stay_goes_with_the_host(
-    how: str, tmp_path: Path, scratch_root: Path
+    how: str, tmp_path: Path, scratch_root: Path, kept: bool
 ) -> None:
-    with started("wild", how, tmp_path) as case:
+    with started("wild", how, tmp_path, kept=kept) as case:
         until(lambda: len(pids_in(tmp_path)) >= {"many": 100}.get(how, 2))
         case.kill()
         until(lambda: not any(map(alive, pids_in(tmp_path))), limit=LIMIT / 2)
         until(lambda: list(scratch_root.iterdir()) == [], limit=LIMIT / 2)
 
 
+@both
 @pytest.mark.parametrize("how", ["exit", "SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGSEGV"])
 def test_however_the_host_ends_its_children_do(
-    how: str, tmp_path: Path, scratch_root: Path
+    how: str, tmp_path: Path, scratch_root: Path, kept: bool
 ) -> None:
-    with started("host_ends", how, tmp_path) as case:
+    with started("host_ends", how, tmp_path, kept=kept) as case:
         until(lambda: len(pids_in(tmp_path)) == 2)
         if how != "exit":
             case.send_signal(signal.Signals[how])
@@ -87,12 +93,13 @@ def test_however_the_host_ends_its_children_do(
         until(lambda: list(scratch_root.iterdir()) == [], limit=LIMIT / 2)
 
 
+@both
 @pytest.mark.parametrize("where", ["step", "loop"])
 @pytest.mark.parametrize("how", ["exit", "SIGKILL"])
 def test_a_host_that_ends_in_the_middle_of_an_iterator_leaves_nothing(
-    how: str, where: str, tmp_path: Path, scratch_root: Path
+    how: str, where: str, tmp_path: Path, scratch_root: Path, kept: bool
 ) -> None:
-    with started("host_ends", how, tmp_path, where) as case:
+    with started("host_ends", how, tmp_path, where, kept=kept) as case:
         until(lambda: len(pids_in(tmp_path)) == 2)
         if how != "exit":
             case.send_signal(signal.Signals[how])
@@ -101,8 +108,9 @@ def test_a_host_that_ends_in_the_middle_of_an_iterator_leaves_nothing(
     assert list(scratch_root.iterdir()) == []
 
 
-def test_a_stopped_nursery_delays_no_call_that_is_given_up() -> None:
-    run_case("stopped_nursery")
+@both
+def test_a_stopped_nursery_delays_no_call_that_is_given_up(kept: bool) -> None:
+    run_case("stopped_nursery", kept=kept)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can mount a small disk")
@@ -117,24 +125,26 @@ def test_a_full_disk_is_the_items_oserror(tmp_path: Path, monkeypatch: pytest.Mo
         subprocess.run(["umount", tmp_path], check=True)
 
 
+@both
 def test_a_process_that_the_host_forked_meanwhile_keeps_no_tree_alive(
-    tmp_path: Path, scratch_root: Path
+    tmp_path: Path, scratch_root: Path, kept: bool
 ) -> None:
     """It holds no end of the socket by which the nursery sees that its host is dead."""
     marks = tmp_path / "marks"
     marks.mkdir()
-    with started("stubborn_tree", marks, "forking") as case:
+    with started("stubborn_tree", marks, "forking", kept=kept) as case:
         until((tmp_path / "forked").exists)
         case.kill()
         until(lambda: not any(map(alive, pids_in(marks))), limit=LIMIT / 2)
         until(lambda: list(scratch_root.iterdir()) == [], limit=LIMIT / 2)
 
 
+@both
 @pytest.mark.parametrize("shape", ["flat", "nested"])
 def test_a_call_given_up_by_a_signal_handler_leaves_nothing(
-    shape: str, tmp_path: Path, scratch_root: Path
+    shape: str, tmp_path: Path, scratch_root: Path, kept: bool
 ) -> None:
-    with started("stubborn_tree", tmp_path, "raise", shape) as case:
+    with started("stubborn_tree", tmp_path, "raise", shape, kept=kept) as case:
         until(lambda: len(pids_in(tmp_path)) == 6)
         case.send_signal(signal.SIGTERM)
         out, err = case.communicate(timeout=LIMIT / 2)
@@ -147,25 +157,30 @@ def test_a_call_given_up_by_a_signal_handler_leaves_nothing(
             assert no_children.split() == ["children:"]
 
 
+@both
 @pytest.mark.parametrize("way", ["ignore", "reap"])
-def test_every_status_is_seen_whatever_the_host_does_with_sigchld(way: str) -> None:
-    run_case("sigchld", way)
+def test_every_status_is_seen_whatever_the_host_does_with_sigchld(way: str, kept: bool) -> None:
+    run_case("sigchld", way, kept=kept)
 
 
-def test_the_hosts_own_children_are_never_waited_for() -> None:
-    run_case("own_children")
+@both
+def test_the_hosts_own_children_are_never_waited_for(kept: bool) -> None:
+    run_case("own_children", kept=kept)
 
 
-def test_no_signal_sent_to_a_fresh_child_reaches_the_host() -> None:
-    run_case("signals_to_children")
+@both
+def test_no_signal_sent_to_a_fresh_child_reaches_the_host(kept: bool) -> None:
+    run_case("signals_to_children", kept=kept)
 
 
-def test_a_signal_in_the_first_moments_of_a_call_is_answered_at_once() -> None:
-    run_case("signals_to_host", 400)
+@both
+def test_a_signal_in_the_first_moments_of_a_call_is_answered_at_once(kept: bool) -> None:
+    run_case("signals_to_host", 400, kept=kept)
 
 
-def test_an_asyncio_host_hears_its_own_signals_and_no_childs() -> None:
-    run_case("asyncio_host")
+@both
+def test_an_asyncio_host_hears_its_own_signals_and_no_childs(kept: bool) -> None:
+    run_case("asyncio_host", kept=kept)
 
 
 def test_300_children_need_no_more_than_64_descriptors() -> None:
@@ -204,12 +219,14 @@ def test_an_item_that_never_gets_its_next_try_ends_as_it_ended_last(scratch_root
     run_case("retry_refused")
 
 
-def test_a_killed_nursery_costs_the_item_in_hand_and_no_other() -> None:
-    run_case("nursery_killed")
+@both
+def test_a_killed_nursery_costs_the_item_in_hand_and_no_other(kept: bool) -> None:
+    run_case("nursery_killed", kept=kept)
 
 
-def test_a_host_that_adopts_orphans_keeps_no_zombie_of_a_killed_nursery() -> None:
-    run_case("adopting_host")
+@both
+def test_a_host_that_adopts_orphans_keeps_no_zombie_of_a_killed_nursery(kept: bool) -> None:
+    run_case("adopting_host", kept=kept)
 
 
 def test_a_killed_nurserys_zombies_are_not_waited_for() -> None:
@@ -220,8 +237,9 @@ def test_a_result_that_cannot_be_written_whole_is_the_items_oserror() -> None:
     run_case("file_size")
 
 
-def test_a_child_never_runs_on_in_the_callers_program() -> None:
-    assert run_case_with_stderr("raising_child") == (
+@both
+def test_a_child_never_runs_on_in_the_callers_program(kept: bool) -> None:
+    assert run_case_with_stderr("raising_child", kept=kept) == (
         "exit DeadWorkerError 1\n"
         "interrupt WorkerError 1\n"
         "odd WorkerError 1\n"
@@ -239,8 +257,9 @@ def test_streams_that_are_none_closed_replaced_or_unbuffered_are_left_alone() ->
     assert run_case("fake_streams") == "well\n"
 
 
+@both
 @pytest.mark.parametrize("host", ["alone", "threads"])
-def test_output_arrives_once_and_standard_input_is_empty(host: str) -> None:
+def test_output_arrives_once_and_standard_input_is_empty(host: str, kept: bool) -> None:
     path = Path(__file__).parent / "cases" / "streams.py"
     case = subprocess.run(
         [sys.executable, path, host],
@@ -249,7 +268,7 @@ def test_output_arrives_once_and_standard_input_is_empty(host: str) -> None:
         text=True,
         timeout=LIMIT,
         check=True,
-        env=plain_environment(),
+        env=case_environment(kept=kept),
     )
     assert sorted(case.stdout.splitlines()) == [
         "child a read ''",
@@ -270,9 +289,12 @@ def test_a_result_is_decoded_with_one_copy() -> None:
     assert int(run_case("gigabyte", size)) < 2.4 * size + 2**26
 
 
-def test_calls_from_threads_of_a_busy_host_neither_hang_nor_go_wrong(tmp_path: Path) -> None:
+@both
+def test_calls_from_threads_of_a_busy_host_neither_hang_nor_go_wrong(
+    tmp_path: Path, kept: bool
+) -> None:
     calls = int(os.environ.get("TEP_PARALLEL_STRESS_CALLS", "2000"))
-    out = run_case("threads", calls, tmp_path / "log", limit=60 + calls)
+    out = run_case("threads", calls, tmp_path / "log", limit=60 + calls, kept=kept)
     marks = Counter(re.findall("<[^<>]*>", out))
     assert max(marks.values()) == 1, marks.most_common(3)
     assert sum(mark.startswith("<child") for mark in marks) == calls // 4 * 4 * 2

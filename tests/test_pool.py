@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kept import Parallel
-from support import LIMIT, run_case, started, until
+from kept import Parallel, close_blocks
+from support import KEPT, LIMIT, run_case, started, until
 
 from tep_parallel import (
     DeadWorkerError,
@@ -23,6 +23,10 @@ from tep_parallel import (
     ParallelWorker,
     processor_count,
     worker_number,
+)
+
+POOLS = pytest.mark.parametrize(
+    "shape", [{"in_processes": 2}, KEPT["kept pool"]], ids=["pool", "kept pool"]
 )
 
 
@@ -76,7 +80,8 @@ def test_there_are_never_more_children_than_items() -> None:
     assert 1 <= max(map(int, counts)) <= 3
 
 
-def test_each_item_is_processed_once(tmp_path: Path) -> None:
+@POOLS
+def test_each_item_is_processed_once(shape: dict[str, Any], tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.touch()
 
@@ -85,22 +90,27 @@ def test_each_item_is_processed_once(tmp_path: Path) -> None:
             file.write(f"{item}\n")
         return ""
 
-    assert Parallel(work, in_processes=3).each_process(range(2000)) == 0
+    fan_out = Parallel(work, **{**shape, "in_processes": 3})
+    assert fan_out.each_process(range(2000)) == 0
     assert sorted(map(int, log.read_text().split())) == list(range(2000))
 
 
-def test_children_that_take_items_at_the_same_time_never_take_the_same() -> None:
+@POOLS
+def test_children_that_take_items_at_the_same_time_never_take_the_same(
+    shape: dict[str, Any],
+) -> None:
     """Each steps in between the other's steps now and then: 100,000 short items."""
-    fan_out = Parallel(str, in_processes=3)
+    fan_out = Parallel(str, **{**shape, "in_processes": 3})
     expected = [str(number) for number in range(5000)]
     for _ in range(20):
         assert fan_out.map_processes(range(5000)) == expected
 
 
-def test_any_text_and_any_length_arrives_whole() -> None:
+@POOLS
+def test_any_text_and_any_length_arrives_whole(shape: dict[str, Any]) -> None:
     texts = ["", "\0", "ä\ud800", "€" * 100_000, "x" * 5_000_000, "y" * 400_000, "\U0001f600"]
     texts += ["z" * length for length in range(3000)]
-    fan_out = Parallel(lambda item: texts[item], in_processes=2)
+    fan_out = Parallel(lambda item: texts[item], **shape)
     assert fan_out.map_processes(range(len(texts))) == texts
 
 
@@ -110,8 +120,9 @@ def test_items_are_inherited_not_sent() -> None:
     assert results == [str(id(item)) for item in items]
 
 
-def test_a_codec_in_a_pool() -> None:
-    fan_out = Parallel(lambda item: {"n": item}, codec=json, in_processes=2)
+@POOLS
+def test_a_codec_in_a_pool(shape: dict[str, Any]) -> None:
+    fan_out = Parallel(lambda item: {"n": item}, codec=json, **shape)
     assert fan_out.map_processes(range(100)) == [{"n": n} for n in range(100)]
 
 
@@ -152,10 +163,11 @@ class Mortal:
         ("sleep", (None, signal.SIGKILL), {"timeout": 2.0}),
     ],
 )
+@POOLS
 def test_an_outcome_of_a_pool_has_the_end_of_a_child_that_died_with_it_in_hand(
-    deed: str, end: tuple[int | None, int | None], limit: dict[str, Any]
+    deed: str, end: tuple[int | None, int | None], limit: dict[str, Any], shape: dict[str, Any]
 ) -> None:
-    outcomes = Parallel(Mortal(deed), in_processes=2, **limit).outcomes(range(20))
+    outcomes = Parallel(Mortal(deed), **shape, **limit).outcomes(range(20))
     assert [outcome.index for outcome in outcomes if not outcome.ok] == [3]
     for outcome in outcomes:
         found = (outcome.exit_code, outcome.signal)
@@ -196,7 +208,8 @@ def test_what_is_cut_short_in_a_pool_has_the_signal(tmp_path: Path) -> None:
     assert (cut.exit_code, cut.signal) == (None, signal.SIGKILL)
 
 
-def test_one_long_item_holds_no_other_back(tmp_path: Path) -> None:
+@POOLS
+def test_one_long_item_holds_no_other_back(shape: dict[str, Any], tmp_path: Path) -> None:
     """Items shared out beforehand would leave half of them behind the long one."""
 
     def work(item: int) -> str:
@@ -206,7 +219,7 @@ def test_one_long_item_holds_no_other_back(tmp_path: Path) -> None:
             (tmp_path / "last").touch()
         return str(os.getpid())
 
-    results = Parallel(work, in_processes=2).map_processes(range(1000))
+    results = Parallel(work, **shape).map_processes(range(1000))
     assert results.count(results[0]) < 100
 
 
@@ -217,8 +230,11 @@ def test_a_million_items_cost_the_host_little_but_their_list() -> None:
 # --- Failures -------------------------------------------------------------------------
 
 
+@POOLS
 @pytest.mark.parametrize("seed", range(3))
-def test_killed_children_cost_the_items_in_hand_and_no_other(seed: int) -> None:
+def test_killed_children_cost_the_items_in_hand_and_no_other(
+    seed: int, shape: dict[str, Any]
+) -> None:
     doomed = set(random.Random(seed).sample(range(1000), 50))
 
     def work(item: int) -> str:
@@ -226,7 +242,7 @@ def test_killed_children_cost_the_items_in_hand_and_no_other(seed: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return f"{item} {os.getpid()}"
 
-    outcomes = Parallel(work, in_processes=2).outcomes(range(1000))
+    outcomes = Parallel(work, **shape).outcomes(range(1000))
     assert {outcome.index for outcome in outcomes if not outcome.ok} == doomed
     seen = set()
     for outcome in outcomes:
@@ -240,7 +256,8 @@ def test_killed_children_cost_the_items_in_hand_and_no_other(seed: int) -> None:
     assert len(seen) <= 2 + 50
 
 
-def test_after_a_failure_no_new_item_is_begun() -> None:
+@POOLS
+def test_after_a_failure_no_new_item_is_begun(shape: dict[str, Any]) -> None:
     def work(item: int) -> str:
         if item == 10:
             raise ValueError(item)
@@ -248,7 +265,7 @@ def test_after_a_failure_no_new_item_is_begun() -> None:
         return ""
 
     with pytest.raises(ValueError) as caught:
-        Parallel(work, in_processes=2).map_processes(range(100_000))
+        Parallel(work, **shape).map_processes(range(100_000))
     (note,) = caught.value.__notes__
     assert note.startswith("tep_parallel: item 10 (10); ")
 
@@ -259,14 +276,17 @@ def test_in_outcomes_every_item_is_processed_all_the_same() -> None:
     assert all(isinstance(outcome.error, ZeroDivisionError) for outcome in outcomes[1::2])
 
 
-def test_a_process_that_the_worker_forks_and_lets_go_on_takes_no_items() -> None:
+@POOLS
+def test_a_process_that_the_worker_forks_and_lets_go_on_takes_no_items(
+    shape: dict[str, Any],
+) -> None:
     def work(item: int) -> str:
         if os.fork() == 0:
             return "from a fork"
         os.wait()
         return str(os.getpid())
 
-    assert "from a fork" not in Parallel(work, in_processes=2).map_processes(range(20))
+    assert "from a fork" not in Parallel(work, **shape).map_processes(range(20))
 
 
 def test_a_pool_in_a_pool() -> None:
@@ -284,7 +304,8 @@ def test_a_killed_host_takes_a_pool_with_it(tmp_path: Path, scratch_root: Path) 
             until(lambda path=path: not Path("/proc", path.name).exists(), 20)  # type: ignore[misc]
 
 
-def test_a_killed_nursery_costs_a_pool_what_was_in_hand() -> None:
+@POOLS
+def test_a_killed_nursery_costs_a_pool_what_was_in_hand(shape: dict[str, Any]) -> None:
     def work(item: int) -> str:
         if item == 100:
             time.sleep(0.05)  # its fellow has something in hand too
@@ -293,7 +314,7 @@ def test_a_killed_nursery_costs_a_pool_what_was_in_hand() -> None:
         time.sleep(0.001)
         return str(item)
 
-    outcomes = Parallel(work, in_processes=2).outcomes(range(300))
+    outcomes = Parallel(work, **shape).outcomes(range(300))
     failed = [outcome for outcome in outcomes if not outcome.ok]
     assert 1 <= len(failed) <= 2
     assert 100 in {outcome.index for outcome in failed}
@@ -345,27 +366,37 @@ SHAPES: list[dict[str, Any]] = [
     {"in_processes": 2, "isolation": True},
     {"in_processes": 0},
 ]
+WITH_KEPT = [*SHAPES, *KEPT.values()]
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+def warm(shape: dict[str, Any]) -> bool:
+    """Whether a child may outlive its call."""
+    return "kept" in shape and "in_processes" in shape
+
+
+@pytest.mark.parametrize("shape", WITH_KEPT)
 def test_setup_and_teardown_run_once_in_each_child(shape: dict[str, Any], tmp_path: Path) -> None:
     log = tmp_path / "log"
     assert Parallel(Hooked(log), **shape).map_processes(range(6)) == list("012345")
+    close_blocks()
     by_pid: dict[str, list[str]] = {}
     for line in log.read_text().splitlines():
         pid, what = line.split()
         by_pid.setdefault(pid, []).append(what)
     for steps in by_pid.values():
         assert (steps[0], steps[-1]) == ("setup", "teardown")
-        assert set(steps[1:-1]) == {"process"}
+        ahead = "kept" in shape and len(steps) == 2  # forked ahead, for a call that never came
+        assert ahead or set(steps[1:-1]) == {"process"}
     assert sum(len(steps) - 2 for steps in by_pid.values()) == 6
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", WITH_KEPT)
 @pytest.mark.parametrize("wrong", ["setup", "teardown"])
 def test_a_hook_that_raises_fails_the_call_with_its_error(
     wrong: str, shape: dict[str, Any], tmp_path: Path
 ) -> None:
+    if warm(shape) and wrong == "teardown":
+        pytest.skip("it comes at the block's end")
     for method in ("map_processes", "each_process", "outcomes"):
         log = tmp_path / method
         with pytest.raises(LookupError, match=wrong) as caught:
@@ -377,13 +408,16 @@ def test_a_hook_that_raises_fails_the_call_with_its_error(
 
 
 @pytest.mark.parametrize("hook", ["setup", "teardown"])
-@pytest.mark.parametrize("shape", [*SHAPES, {"in_processes": 2, "retries": 3}])
+@pytest.mark.parametrize("shape", [*WITH_KEPT, {"in_processes": 2, "retries": 3}])
 @pytest.mark.parametrize(
     ("code", "exit_code"), [(3, 3), (None, 0), (0, 0), (256 + 7, 7), ("in words", 1)]
 )
 def test_a_hook_that_calls_sys_exit_fails_the_call(
     code: Any, exit_code: int, shape: dict[str, Any], hook: str, tmp_path: Path
 ) -> None:
+    if warm(shape) and hook == "teardown":
+        pytest.skip("it comes at the block's end")
+
     class Leaving(ParallelWorker):
         def process(self, item: Any) -> str:
             return str(item)
@@ -405,7 +439,7 @@ def test_a_hook_that_calls_sys_exit_fails_the_call(
         assert error.pid in pids
         if hook == "setup":
             # At most those that had been forked by then; never one an item.
-            assert len(pids) <= (50 if shape == {} else 2)
+            assert len(pids) <= (50 if shape == {} or "kept" in shape else 2)
 
 
 def test_a_setup_that_raises_is_not_tried_again_and_again(tmp_path: Path) -> None:

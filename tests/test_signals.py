@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 from kept import Parallel
-from support import LIMIT, children, run_case, until
+from support import LIMIT, both, children, run_case, until
 
 from tep_parallel import Outcome, ParallelWorker
 
@@ -298,36 +298,43 @@ class Waiting(ParallelWorker):
         return f"{item} {os.getpid()}"
 
 
+@both
 @pytest.mark.parametrize("way", ["to the child", "to a thread of it"])
-def test_a_child_that_waits_for_on_start_handles_its_signals(way: str, tmp_path: Path) -> None:
+def test_a_child_that_waits_for_on_start_handles_its_signals(
+    way: str, tmp_path: Path, kept: bool
+) -> None:
     aside = way == "to a thread of it"
     worker = Waiting(tmp_path, (tmp_path / "handled").touch, aside=aside)
-    outcome = run_and_ring(worker, tmp_path)
+    outcome = run_and_ring(worker, tmp_path, kept=kept)
     assert (tmp_path / "handled").exists()
     assert len({one.pid for one in outcome}) == 1
     assert [one.attempts for one in outcome] == [1, 1, 1]
 
 
-def test_a_child_that_waits_ends_when_its_handler_says_so(tmp_path: Path) -> None:
+@both
+def test_a_child_that_waits_ends_when_its_handler_says_so(tmp_path: Path, kept: bool) -> None:
     def leave() -> None:
         (tmp_path / "handled").touch()
         raise SystemExit(3)
 
-    first, second, third = run_and_ring(Waiting(tmp_path, leave), tmp_path)
+    first, second, third = run_and_ring(Waiting(tmp_path, leave), tmp_path, kept=kept)
     assert first.pid != second.pid == third.pid
     assert second.result == f"1 {second.pid}"
 
 
-def test_what_a_handler_raises_in_a_child_that_waits_fails_the_call(tmp_path: Path) -> None:
+@both
+def test_what_a_handler_raises_in_a_child_that_waits_fails_the_call(
+    tmp_path: Path, kept: bool
+) -> None:
     def fail() -> None:
         (tmp_path / "handled").touch()
         raise Rung("by the child's handler")
 
     with pytest.raises(Rung, match="by the child's handler"):
-        run_and_ring(Waiting(tmp_path, fail), tmp_path)
+        run_and_ring(Waiting(tmp_path, fail), tmp_path, kept=kept)
 
 
-def run_and_ring(worker: Waiting, place: Path) -> list[Outcome[str]]:
+def run_and_ring(worker: Waiting, place: Path, *, kept: bool) -> list[Outcome[str]]:
     """Process three items; before the second may start, the child gets a signal, and the third
     is let start when it has been handled."""
     pids: list[int] = []
@@ -345,7 +352,8 @@ def run_and_ring(worker: Waiting, place: Path) -> list[Outcome[str]]:
         assert outcome.pid is not None
         pids.append(outcome.pid)
 
-    return Parallel(worker, in_processes=1, on_start=start, on_finish=finish).outcomes(range(3))
+    hooks: dict[str, Any] = {"on_start": start, "on_finish": finish}
+    return Parallel(worker, in_processes=1, kept=kept, **hooks).outcomes(range(3))
 
 
 def asleep(pid: int) -> None:

@@ -6,7 +6,9 @@ import os
 import signal
 import threading
 
-from tep_parallel import DeadWorkerError, Parallel
+from kept import Parallel
+
+from tep_parallel import DeadWorkerError
 
 heard: list[int] = []
 
@@ -20,7 +22,7 @@ def work(item: int) -> str:
 
 
 def check() -> None:
-    outcomes = Parallel(work).outcomes(range(4))
+    outcomes = parallel.outcomes(range(4))
     assert [outcome.result for outcome in outcomes] == ["0", None, "2", "3"]
     error = outcomes[1].error
     assert isinstance(error, DeadWorkerError)
@@ -49,4 +51,5 @@ async def main() -> None:
 
 
 host = os.getpid()
+parallel = Parallel(work)
 asyncio.run(main())

@@ -8,7 +8,9 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from tep_parallel import Parallel, Stream
+from kept import Parallel
+
+from tep_parallel import Stream
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "pool": {"in_processes": 2},

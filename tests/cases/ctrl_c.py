@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from tep_parallel import Parallel
+from kept import Parallel
 
 
 def sleep_long(item: str) -> str:

@@ -10,9 +10,10 @@ from collections.abc import Iterator  # noqa: E402
 from typing import Any  # noqa: E402
 
 import gevent  # noqa: E402
+from kept import Parallel  # noqa: E402
 from support import children  # noqa: E402
 
-from tep_parallel import AbortedError, Parallel  # noqa: E402
+from tep_parallel import AbortedError  # noqa: E402
 
 ticks: list[float] = []
 

@@ -6,7 +6,7 @@ hooks.py bar | printing SHAPE
 import json
 import sys
 
-from tep_parallel import Parallel
+from kept import Parallel
 
 shape = json.loads(sys.argv[2])
 if sys.argv[1] == "bar":

@@ -13,7 +13,7 @@ import threading
 import time
 from pathlib import Path
 
-from tep_parallel import Parallel
+from kept import Parallel
 
 how, marks, where = sys.argv[1], Path(sys.argv[2]), sys.argv[3:]
 

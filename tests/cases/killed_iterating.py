@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tep_parallel import Parallel
+from kept import Parallel
 
 MARKS = Path(sys.argv[1])
 SHAPES: dict[str, dict[str, Any]] = {

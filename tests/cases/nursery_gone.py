@@ -9,9 +9,10 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from support import children, descriptors
+from kept import Parallel, close_blocks
+from support import below, children, descriptors, name_of
 
-from tep_parallel import DeadWorkerError, Parallel
+from tep_parallel import DeadWorkerError
 
 COUNT, KILLS = 3000, 10
 SHAPES: dict[str, dict[str, Any]] = {
@@ -25,8 +26,9 @@ count = COUNT // 10 if sys.argv[1] == "fresh" else COUNT
 def source() -> Iterator[int]:
     for number in range(count):
         if number % (count // KILLS) == count // KILLS - 1:
-            for pid in children():
-                os.kill(pid, signal.SIGKILL)
+            for pid in below(os.getpid()):
+                if name_of(pid) == "tep-nursery":
+                    os.kill(pid, signal.SIGKILL)
         yield number
 
 
@@ -42,5 +44,6 @@ lost = [one for one in outcomes if not one.ok]
 assert all(isinstance(one.error, DeadWorkerError) for one in lost), lost
 assert all(one.result == str(one.item) for one in outcomes if one.ok)
 assert len(lost) <= 2 * KILLS, len(lost)
-assert children() == []
+close_blocks()
+assert children(servers=True) == []
 assert descriptors() == before

@@ -5,7 +5,9 @@ import os
 import signal
 import time
 
-from tep_parallel import DeadWorkerError, Parallel
+from kept import Parallel
+
+from tep_parallel import DeadWorkerError
 
 
 def work(item: int) -> str:

@@ -4,7 +4,7 @@ import os
 import subprocess
 import time
 
-from tep_parallel import Parallel
+from kept import Parallel
 
 
 def outlive(item: str) -> str:

@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 
-from tep_parallel import Parallel
+from kept import Parallel
 
 host = os.getpid()
 atexit.register(lambda: print("exit handler", os.getpid() == host))

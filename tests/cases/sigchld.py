@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 
-from tep_parallel import DeadWorkerError, Parallel
+from kept import Parallel
+
+from tep_parallel import DeadWorkerError
 
 reaped: dict[int, int] = {}
 
@@ -37,8 +39,9 @@ if sys.argv[1] == "ignore":
 else:
     signal.signal(signal.SIGCHLD, reap)
 own = subprocess.Popen(["sleep", "60"])
+parallel = Parallel(work)
 for _ in range(20):
-    outcomes = Parallel(work).outcomes(range(10))
+    outcomes = parallel.outcomes(range(10))
     for outcome in outcomes:
         if outcome.index % 5 == 3:
             assert isinstance(outcome.error, DeadWorkerError), outcome

@@ -8,9 +8,11 @@ import os
 import signal
 import threading
 import time
-from pathlib import Path
 
-from tep_parallel import DeadWorkerError, Parallel
+from kept import Parallel
+from support import children, children_of
+
+from tep_parallel import DeadWorkerError
 
 WANTED = 400
 arrived = 0
@@ -28,24 +30,24 @@ def nap(item: int) -> str:
     return str(item)
 
 
-def descend(pid: str) -> list[str]:
-    try:
-        return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except (FileNotFoundError, ProcessLookupError):
-        return []
+def nurseries() -> list[int]:
+    """Of this host's calls; in a block they are the server's children."""
+    if "TEP_PARALLEL_KEPT" not in os.environ:
+        return children()
+    return [nest for server in children(servers=True) for nest in children_of(server)]
 
 
 def shoot() -> None:
-    """Send one signal to each grandchild, the moment it is seen."""
+    """Send one signal to each child of theirs, the moment it is seen."""
     global sent
-    seen: set[str] = set()
+    seen: set[int] = set()
     while not over:
-        for nursery in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
-            for child in descend(nursery):
+        for nursery in nurseries():
+            for child in children_of(nursery):
                 if child not in seen:
                     seen.add(child)
                     try:
-                        os.kill(int(child), signal.SIGUSR1)
+                        os.kill(child, signal.SIGUSR1)
                     except ProcessLookupError:
                         continue
                     sent += 1

@@ -5,7 +5,7 @@ import signal
 import sys
 import time
 
-from tep_parallel import Parallel
+from kept import Parallel
 
 
 class Alarm(Exception):

@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from kept import Parallel
 from support import alive, children, descriptors, until
-
-from tep_parallel import Parallel
 
 MARKS = Path(sys.argv[1])
 SHAPES: dict[str, dict[str, Any]] = {

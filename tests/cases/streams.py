@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 
-from tep_parallel import Parallel
+from kept import Parallel
 
 
 def work(item: str) -> str:

@@ -15,7 +15,8 @@ import threading
 import time
 from pathlib import Path
 
-from tep_parallel import Parallel
+from kept import Parallel
+from support import children
 
 
 def stubborn(item: str) -> str:
@@ -58,5 +59,4 @@ try:
     Parallel(stubborn).map_processes(["a", "b"])
 except GivenUp as given_up:
     print(time.monotonic() - given_up.args[0])
-    tasks = Path("/proc/self/task").iterdir()
-    print("children:", *(child for task in tasks for child in (task / "children").read_text()))
+    print("children:", *children())

@@ -14,7 +14,7 @@ import sys
 import threading
 from collections import Counter
 
-from tep_parallel import Parallel
+from kept import Parallel
 
 CALLS, CALLERS = int(sys.argv[1]), 4
 over = threading.Event()

@@ -6,15 +6,14 @@ import sys
 import threading
 from typing import Any
 
+from kept import Parallel, close_blocks
 from support import children, descriptors
 
-from tep_parallel import Parallel
-
 CALLS = int(sys.argv[1])
+before = descriptors()
 parallel: "Parallel[Any]" = Parallel(lambda item: f"{item}", in_processes=2)
 quota: "Parallel[Any]" = Parallel(lambda item: f"{item}", in_processes=2, max_items_per_child=7)
 failed: list[BaseException] = []
-before = descriptors()
 
 
 def iterate(thread: int) -> None:
@@ -52,5 +51,6 @@ for thread in threads:
 for thread in threads:
     thread.join()
 assert failed == []
-assert children() == []
+close_blocks()
+assert children(servers=True) == []
 assert descriptors() == before

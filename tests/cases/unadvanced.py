@@ -5,9 +5,10 @@ import sys
 import time
 from pathlib import Path
 
+from kept import Parallel
 from support import alive, until
 
-from tep_parallel import ItemTimeoutError, Parallel
+from tep_parallel import ItemTimeoutError
 
 MARK = Path(sys.argv[1], "mark")
 OPTIONS = {"in_processes": 2} if sys.argv[2] == "pool" else {}
