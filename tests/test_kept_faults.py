@@ -20,9 +20,8 @@ def test_nothing_that_was_open_at_entry_lives_on_in_a_block_but_what_is_kept(
 ) -> None:
     """A connection ends when the host closes it, a port is free, a use in a child is EBADF."""
     out = run_case("kept_bystander", tmp_path, shape)
-    assert sorted(out.split()) == sorted(
-        ["child", "a0", "child", "b0", "child", "a1", "child", "b1", "child", "a2", "child", "b2", "child", "c3"]
-    )
+    names = ["a0", "b0", "a1", "b1", "a2", "b2", "c3"]
+    assert sorted(out.splitlines()) == sorted(f"child {name}" for name in names)
 
 
 def test_ten_thousand_descriptors_are_let_go_of() -> None:

@@ -77,22 +77,23 @@ def in_raw_fork(what: Callable[[], object]) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, what
 
 
-p: Any
-with Parallel(ancestors, max_calls=1, **OPTIONS) as p:
-    call()
-    servers = [pid for pid in below(os.getpid()) if name_of(pid) == "tep-server"]
-    stream = p.imap_processes(range(10**9))
+p: Any = Parallel(ancestors, max_calls=1, **OPTIONS)  # no with statement: it would hold it too
+p.__enter__()
+call()
+servers = [pid for pid in below(os.getpid()) if name_of(pid) == "tep-server"]
+stream = p.imap_processes(range(10**9))
+next(stream)
+for what in (call, leave, drop, lambda: None, gc.collect, p.abort, stream.close):
+    in_fork(what)
+    assert [pid for pid in below(os.getpid()) if name_of(pid) == "tep-server"] == servers
     next(stream)
-    for what in (call, leave, drop, lambda: None, gc.collect, p.abort, stream.close):
-        in_fork(what)
-        assert [pid for pid in below(os.getpid()) if name_of(pid) == "tep-server"] == servers
-        next(stream)
-    for what in (drop, gc.collect):
-        in_raw_fork(what)
-        next(stream)
-    stream.close()
+for what in (drop, gc.collect):
+    in_raw_fork(what)
+    next(stream)
+stream.close()
+call()
+for what in (drop, leave):
+    in_raw_fork(what)
     call()
-    for what in (drop, leave):
-        in_raw_fork(what)
-        call()
+p.__exit__(None, None, None)
 assert children(servers=True) == []
