@@ -117,11 +117,11 @@ def loss_of_other_threads(rounds: int) -> None:
         print(f"  {name:40}{statistics.median(ratios):>10.2f}")
 
 
-def be_killed(raw: bool) -> None:
+def be_killed(how: str) -> None:
     """In a host of its own: enter a block, say who is there, and wait for the end."""
     with Parallel(str, in_processes=2) as fan_out:
         fan_out.map_processes(range(4))
-        if raw and ctypes.CDLL(None).syscall(SYS_clone, signal.SIGCHLD, 0, 0, 0, 0) == 0:
+        if how == "raw" and ctypes.CDLL(None).syscall(SYS_clone, signal.SIGCHLD, 0, 0, 0, 0) == 0:
             time.sleep(LIMIT)
             os._exit(0)
         time.sleep(0.2)
@@ -138,9 +138,9 @@ def alive(pid: int) -> bool:
         return False
 
 
-def gone_after(raw: bool) -> float:
+def gone_after(how: str) -> float:
     """Seconds from SIGKILL for the host until nothing of its block is alive."""
-    command = [sys.executable, sys.argv[0], "--host", "raw" if raw else "alone"]
+    command = [sys.executable, sys.argv[0], "--host", how]
     host = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert host.stdout is not None
     pids = list(map(int, host.stdout.readline().split()))
@@ -180,7 +180,7 @@ def main() -> None:
     options = parser.parse_args()
     warnings.simplefilter("ignore", RuntimeWarning)  # that there are threads: it is meant so
     if options.host is not None:
-        be_killed(options.host == "raw")
+        be_killed(options.host)
         return
     rounds = options.rounds
     print(f"CPython {sys.version.split()[0]}, {len(os.sched_getaffinity(0))} CPUs, medians")
@@ -188,9 +188,10 @@ def main() -> None:
     for name, shape in SHAPES.items():
         say(name, [children_memory(shape) for _ in range(min(3, rounds))], 1 / 1e6, "MB")
     print("\nfrom SIGKILL for a host in a block until nothing of it is alive")
-    say("alone", [gone_after(False) for _ in range(rounds)], 1e3, "ms")
+    say("alone", [gone_after("alone") for _ in range(rounds)], 1e3, "ms")
     if SYS_clone is not None:
-        say("while a raw fork of it is alive", [gone_after(True) for _ in range(rounds)], 1e3, "ms")
+        taken = [gone_after("raw") for _ in range(rounds)]
+        say("while a raw fork of it is alive", taken, 1e3, "ms")
     print("\npace of another thread, beside its pace alone; calls of four items, warm")
     loss_of_other_threads(min(3, rounds))
     entries("to enter a block in a small host of one thread", rounds)

@@ -21,10 +21,12 @@ class Load:
     Args:
         port: The server's.
         connections: How many of them.
+        digests: One of so many requests asks for digests, the others for words; 0: none.
     """
 
-    def __init__(self, port: int, connections: int) -> None:
+    def __init__(self, port: int, connections: int, *, digests: int = 3) -> None:
         self._port = port
+        self._every = digests
         self._ending = self._cut = self._over = False
         self._seen: Counter[str] = Counter()
         self._faults: list[str] = []
@@ -62,6 +64,10 @@ class Load:
         """
         self._cut, self._ending = cut, True
 
+    def answers(self) -> int:
+        """How many there were so far."""
+        return self._seen["right"]
+
     def faults(self) -> list[str]:
         """What went wrong; one fault is that nothing was asked."""
         asked = [] if self._seen["right"] else ["no request was answered"]
@@ -77,7 +83,9 @@ class Load:
         while not self._over and not self._faults:
             turn += 1
             name = f"c{number}t{turn}"
-            path, right = self._digests(name) if turn % 3 == 0 else self._words(name)
+            path, right = (
+                self._digests if self._every and turn % self._every == 0 else self._words
+            )(name)
             try:
                 connection.request("GET", path)
                 answer = connection.getresponse()

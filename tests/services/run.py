@@ -1,6 +1,9 @@
 """Real servers, each on loopback under 16 connections, then stopped in the middle of calls.
 
-python tests/services/run.py [--seconds 15] [SERVER ...]
+python tests/services/run.py [--seconds 15] [--only outside|block|cpu] [SERVER ...]
+
+Each server is tried twice: its calls make their own children, or are in a block. In the end
+`cpu` compares what a request costs in a block and in an executor.
 
 Every answer is compared with what is right for its request, and no two requests are alike, so
 that an answer on the wrong connection is seen. After the stop no process, no file in the scratch
@@ -10,6 +13,7 @@ root and no listening port may be left.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import socket
@@ -19,7 +23,7 @@ import tempfile
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from load import Load
@@ -30,6 +34,7 @@ MARK = "TEP_PARALLEL_SERVICE"
 CONNECTIONS = 16
 PATIENCE = 60.0  # seconds; against hanging only
 # No connection is closed for being idle: a client may be slow to use it again.
+HOOKS = ["--config", HERE / "gunicorn_hooks.py", "app:app"]
 LIKE_GUNICORN = ["--workers=2", "--keep-alive=60", "--timeout=60", "--log-level=warning"]
 
 
@@ -38,7 +43,7 @@ def address(port: int) -> str:
 
 
 def gunicorn(port: int, *more: str) -> list[object]:
-    return [BIN / "gunicorn", *LIKE_GUNICORN, "--bind", address(port), *more, "app:app"]
+    return [BIN / "gunicorn", *LIKE_GUNICORN, "--bind", address(port), *more, *HOOKS]
 
 
 def uwsgi(port: int) -> list[object]:
@@ -48,14 +53,15 @@ def uwsgi(port: int) -> list[object]:
     closes = "--add-header=Connection: close"
     where = ["--http-socket", address(port), closes, "--virtualenv", BIN.parent]
     how = ["--master", "--processes=2", "--threads=4", "--enable-threads", "--disable-logging"]
-    return [BIN / "uwsgi", *where, *how, graceful, "--need-app", "--module=app:app"]
+    return [BIN / "uwsgi", *where, *how, graceful, "--need-app", "--module=uwsgi_hooks:application"]
 
 
 # How each is started on a port.
 SERVERS: dict[str, Callable[[int], list[object]]] = {
     "flask": lambda port: [sys.executable, HERE / "app.py", port],
     "waitress": lambda port: [
-        *[BIN / "waitress-serve", f"--listen={address(port)}", "--threads=8", "app:app"],
+        *[BIN / "waitress-serve", f"--listen={address(port)}", "--threads=8"],
+        "waitress_hooks:application",
     ],
     "uwsgi": uwsgi,
     "gunicorn-sync": gunicorn,
@@ -68,6 +74,7 @@ SERVERS: dict[str, Callable[[int], list[object]]] = {
 }
 STOPS = {"flask": signal.SIGINT}  # the others: SIGTERM
 ABRUPT = {"flask", "waitress"}  # they stop in the middle of an answer
+MEASURED = {"gunicorn-gthread", "uvicorn"}
 RELOADED = {"gunicorn-sync"}  # the others close connections then that a client was about to use
 
 
@@ -113,25 +120,27 @@ def end(server: subprocess.Popen[bytes], mark: str) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def environment(mark: str, scratch: Path) -> dict[str, str]:
+def environment(mark: str, scratch: Path, how: str) -> dict[str, str]:
     """As a service has it: nothing that changes Python's streams."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    return {**plain, MARK: mark, "TMPDIR": str(scratch)}
+    return {**plain, MARK: mark, "TMPDIR": str(scratch), "FAN_OUT": how}
 
 
-def serve(name: str, seconds: float, folder: Path) -> None:
-    """Start the server, load it, stop it, look at what is left."""
-    scratch, log = folder / "scratch", folder / "log"
-    scratch.mkdir()
+@contextlib.contextmanager
+def started(
+    name: str, how: str, folder: Path
+) -> Iterator[tuple[subprocess.Popen[bytes], str, int]]:
+    """A server that listens, with its mark and its port; nothing is left of it behind that."""
+    (folder / "scratch").mkdir()
     mark, port = uuid.uuid4().hex, free_port()
-    with log.open("ab") as output:
+    with (folder / "log").open("ab") as output:
         server = subprocess.Popen(
             [
                 os.fspath(word) if isinstance(word, Path) else str(word)
                 for word in SERVERS[name](port)
             ],
             cwd=HERE,
-            env=environment(mark, scratch),
+            env=environment(mark, folder / "scratch", how),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -139,6 +148,14 @@ def serve(name: str, seconds: float, folder: Path) -> None:
         )
     try:
         until(lambda: listens(port) or server.poll() is not None, f"{name} listens")
+        yield server, mark, port
+    finally:
+        end(server, mark)
+
+
+def serve(name: str, how: str, seconds: float, folder: Path) -> None:
+    """Start the server, load it, stop it, look at what is left."""
+    with started(name, how, folder) as (server, mark, port):
         with Load(port, CONNECTIONS) as load:
             load.go_on(seconds / 2)
             if name in RELOADED:
@@ -148,16 +165,43 @@ def serve(name: str, seconds: float, folder: Path) -> None:
             server.send_signal(STOPS.get(name, signal.SIGTERM))
             until(lambda: server.poll() is not None, f"{name} ends")
         until(lambda: not marked(mark), f"no process of {name} is left")
-    finally:
-        end(server, mark)
     faults = load.faults()
+    scratch, log = folder / "scratch", folder / "log"
     faults += [f"left in the scratch root: {path.name}" for path in scratch.iterdir()]
     faults += ["the port is in use"] if listens(port) else []
     faults += twice(log)
-    print(f"{name}: {load.summary()}, status {server.returncode}", flush=True)
+    print(f"{name}, {how}: {load.summary()}, status {server.returncode}", flush=True)
     if faults:
         print(*faults[:20], "its log ends with:", log.read_text(errors="replace")[-4000:], sep="\n")
-        sys.exit(f"{name}: {len(faults)} faults")
+        sys.exit(f"{name}, {how}: {len(faults)} faults")
+
+
+def cpu_of(mark: str) -> float:
+    """Seconds of CPU that the server has used, with all that it has waited for."""
+    ticks = 0
+    for pid in marked(mark):
+        with contextlib.suppress(OSError):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += sum(map(int, fields[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def cost(name: str, how: str, seconds: float, folder: Path) -> float:
+    """Milliseconds of CPU that a request to fan out costs; say so."""
+    with started(name, how, folder) as (_, mark, port), Load(port, CONNECTIONS, digests=0) as load:
+        load.go_on(1)  # all is warm by then
+        before, answered = cpu_of(mark), load.answers()
+        load.go_on(seconds)
+        used, answered = cpu_of(mark) - before, load.answers() - answered
+        if load.faults():
+            sys.exit("\n".join(load.faults()[:20]))
+        load.expect_an_end(cut=True)
+    print(
+        f"{name}, {how}: {used / answered * 1e3:.2f} ms of CPU a request, "
+        f"{answered / seconds:.0f} requests a second",
+        flush=True,
+    )
+    return used / answered * 1e3
 
 
 def twice(log: Path) -> list[str]:
@@ -170,11 +214,23 @@ def main() -> None:
     """Try the servers, one after another."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=15.0, help="for each server")
+    parser.add_argument("--only", choices=["outside", "block", "cpu"])
     parser.add_argument("server", nargs="*", help=f"of {', '.join(SERVERS)}; all")
     options = parser.parse_args()
-    for name in options.server or SERVERS:
-        with tempfile.TemporaryDirectory() as folder:
-            serve(name, options.seconds, Path(folder))
+    names = options.server or list(SERVERS)
+    for name in names:
+        for how in ("outside", "block"):
+            if options.only in (None, how):
+                with tempfile.TemporaryDirectory() as folder:
+                    serve(name, how, options.seconds, Path(folder))
+    if options.only in (None, "cpu"):
+        for name in [name for name in names if name in MEASURED]:
+            costs = {}
+            for how in ("block", "executor", "outside"):
+                with tempfile.TemporaryDirectory() as folder:
+                    costs[how] = cost(name, how, options.seconds, Path(folder))
+            ratio = costs["block"] / costs["executor"]
+            print(f"{name}: a block costs {ratio:.2f} of an executor (wanted: 2 at most)")
 
 
 if __name__ == "__main__":

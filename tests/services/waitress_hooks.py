@@ -1,0 +1,8 @@
+"""What waitress loads before it starts its threads: the application, in its block."""
+
+from __future__ import annotations
+
+import app
+
+app.enter()
+application = app.app
