@@ -178,15 +178,6 @@ struct ledger {
 
 /* --- All of it ------------------------------------------------------------- */
 
-/* Lay both out, for a call that knows its numbers. 0 or -errno. */
-int page_open(struct sphttp_call *call);
-
-/* Let go of both. Twice is once. */
-void page_close(struct sphttp_call *call);
-
-/* In the nursery: no child shall have the ledger. */
-void page_keep_ledger(const struct sphttp_call *call);
-
 /* Let the items below `watermark` of a held call be taken: wake as many children as
  * that lets begin one. */
 void page_raise_watermark(struct page *page, uint64_t watermark);
