@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import os
-import sys
-import threading
-import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from functools import partial
 from typing import Any
 
 from tep_parallel._engine import counting
+from tep_parallel._engine.arguments import Items
+from tep_parallel._engine.drive import advance, drain, end
+from tep_parallel._engine.ended import Ended
+from tep_parallel._engine.entry import kept_descriptors, user, warn_of_threads
+from tep_parallel._engine.fed import Fed
+from tep_parallel._engine.forked import Steps, steps_of
+from tep_parallel._engine.gathering import Gathering
 from tep_parallel._engine.home import Home
-from tep_parallel._engine.lease import Lease
-from tep_parallel._engine.native import lib
-from tep_parallel._engine.nest import cells_of
+from tep_parallel._engine.lease import Lease, how_of
+from tep_parallel._engine.nest import Nest, cells_of
 from tep_parallel._engine.options import Options
 from tep_parallel._engine.plan import Plan
 from tep_parallel._engine.running import Running
+from tep_parallel._engine.source import source_of
+from tep_parallel._engine.stream import Stream
 from tep_parallel._worker import ParallelWorker, Process
 
 
@@ -40,65 +46,109 @@ class Block:
     ) -> None:
         cells = cells_of(options.items_ahead())
         free = [-1] * cells
-        self.worker = worker
+        self._worker = worker
+        self._options = options
         self._running = running
         self._plan = Plan(
             worker, [None] * cells, options, "finish", running, discard=None, numbers=free
         )
-        self._user = _user()
+        self._user = user()
         self._closed = False
         self._home = self._entered()
 
     def _entered(self) -> Home:
-        _warn_of_threads()
-        return Home(self._plan, self._kept)
-
-    def lease(self, running: Running, deadline: float | None) -> Lease:
-        """A call that is to run in this block.
-
-        Raises:
-            RuntimeError: The block has ended; or this process has other rights than at its
-                entry.
-            OSError: See Home.
-        """
-        if self._closed:
-            msg = "the block of this Parallel has ended"
-            raise RuntimeError(msg)
-        if _user() != self._user:
-            msg = "the user or the groups of this process are not those that it had when it entered"
-            msg += " the block: the kept children have the former rights; enter the block later"
-            raise RuntimeError(msg)
-        home = self._home
-        if home.pid != os.getpid():
-            home = self._home = self._entered()
-        return Lease(home, running, deadline)
+        warn_of_threads()
+        return Home(self._plan, partial(kept_descriptors, self._options.keep))
 
     @property
     def serves(self) -> bool:
         """Whether calls of this process run in the block: those of its children do not."""
         return counting.forked_by is None or self._home.pid == os.getpid()
 
-    def _kept(self) -> list[int]:
-        """The descriptors that children have, beside 0 to 2.
+    def run(
+        self,
+        worker: ParallelWorker | Process,
+        items: list[Any],
+        on_error: str,
+        *,
+        discard: bool,
+        whole: bool,
+    ) -> Ended:
+        """Process the items, and return what has ended. See run.py.
+
+        Args:
+            whole: Whether the caller is handed an Outcome of each item.
+        """
+        lease = self._lease(worker)
+        options = self._options
+        try:
+            how = how_of(options, on_error, eager=True, discard=discard, whole=whole)
+            nest = lease.begin(how, items)
+            plan = _plan(nest, worker, options, on_error, self._running, items, discard)
+            flow = Gathering(lease, plan, items, whole=whole)
+            drain(lease, steps_of(lease, flow))
+            return flow.result
+        finally:
+            lease.close()
+
+    def stream(
+        self, worker: ParallelWorker | Process, items: Items, on_error: str, *, ordered: bool
+    ) -> Stream[Any]:
+        """Process items that are pulled as they can be begun. See run.py."""
+        source = source_of(items)
+        known = items if isinstance(items, Collection) else None
+        lease = self._lease(worker)
+        steps = self._streamed(lease, source, on_error, known, ordered=ordered)
+        return Stream(lease, steps, advance=advance, end=end)
+
+    def _streamed(
+        self,
+        lease: Lease,
+        source: Iterator[Any],
+        on_error: str,
+        known: Collection[Any] | None,
+        *,
+        ordered: bool,
+    ) -> Steps:
+        """The steps of an iterating call: it has a nest from the first of them on."""
+        options = self._options
+        how = how_of(options, on_error, eager=False, discard=False, whole=not ordered)
+        nest = lease.begin(how, known)
+        plan = _plan(nest, self._worker, options, on_error, self._running, known)
+        flow = Fed(lease, plan, source, ordered=ordered, window=options.items_ahead())
+        return (yield from steps_of(lease, flow))
+
+    def _lease(self, worker: ParallelWorker | Process) -> Lease:
+        """A call that is to run in this block.
 
         Raises:
-            OSError: One that the caller named is not open.
+            RuntimeError: The block has ended; or worker or rights are not those of its entry.
+            OSError: See Home.
         """
-        found = {_descriptor(stream) for stream in _writers()}
-        for value in self._plan.options.keep:
-            number = value if isinstance(value, int) else _descriptor(value)
-            os.fstat(number)
-            found.add(number)
-        return sorted(number for number in found if number > 2)
+        if self._closed:
+            msg = "the block of this Parallel has ended"
+            raise RuntimeError(msg)
+        if worker is not self._worker:
+            msg = "the worker of this Parallel was replaced in its block: children have the former"
+            raise RuntimeError(msg)
+        if user() != self._user:
+            msg = "the user or the groups of this process are not those that it had when it entered"
+            msg += " the block: the kept children have the former rights; enter the block later"
+            raise RuntimeError(msg)
+        home = self._home
+        if home.pid != os.getpid():
+            home = self._home = self._entered()
+        return Lease(home, self._running, self._options.deadline)
 
-    def close(self, *, well: bool) -> None:
+    def close(self, *, well: bool, failed: bool) -> None:
         """End the block: what runs in it is aborted.
 
         Args:
             well: Whether children may run `teardown`; otherwise they are killed.
+            failed: Whether something has been raised already.
 
         Raises:
-            Exception: What a teardown has raised.
+            Exception: What a teardown has raised, if nothing else was.
         """
         self._closed = True
         home = self._home
@@ -109,44 +159,22 @@ class Block:
                 if isinstance(call, Lease) and call.home is home:
                     call.abort()
             if well:
-                home.close()
+                errors = home.close()
+                if errors and not failed:
+                    raise errors.pop(0)
         finally:
             home.forget()
 
 
-def _user() -> tuple[Any, ...]:
-    return os.getresuid(), os.getresgid(), os.getgroups()
-
-
-def _writers() -> Iterator[object]:
-    """What this process writes text to."""
-    yield from (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
-    logging = sys.modules.get("logging")
-    if logging is not None:
-        for reference in list(logging._handlerList):
-            handler = reference()
-            yield getattr(handler, "__dict__", {}).get("stream")
-
-
-def _descriptor(stream: Any) -> int:
-    """The descriptor of a stream; -1: it has none."""
-    try:
-        number = stream.fileno()
-    except Exception:  # noqa: BLE001  # whatever stands in for a stream may raise anything
-        return -1
-    return number if isinstance(number, int) else -1
-
-
-def _warn_of_threads() -> None:
-    """Warn if this process has threads: what they hold at the fork stays locked in children."""
-    if lib.sphttp_is_alone():
-        return
-    me = threading.current_thread()
-    names = [each.name for each in threading.enumerate() if each is not me]
-    others = len(os.listdir("/proc/self/task")) - 1 - len(names)
-    if others > 0:
-        names.append(f"{others} that Python does not know")
-    if names:
-        msg = f"the block was entered in a process with other threads ({', '.join(names)}): what"
-        msg += " they hold now, a lock or an import, children never get; enter it before they start"
-        warnings.warn(msg, RuntimeWarning, stacklevel=5)
+def _plan(
+    nest: Nest,
+    worker: ParallelWorker | Process,
+    options: Options,
+    on_error: str,
+    running: Running,
+    known: Collection[Any] | None,
+    discard: bool = False,  # noqa: FBT001, FBT002
+) -> Plan:
+    """What a call is to do that has this nest."""
+    items, numbers, texts = nest.items, nest.numbers, nest.texts
+    return Plan(worker, items, options, on_error, running, discard, None, numbers, known, texts)

@@ -89,7 +89,9 @@ def serve(handle: object, event: Any, prepared: Prepared) -> NoReturn:
             try:
                 if pool and codec is None:
                     # C takes items and commits texts; it comes back when there is more to do.
-                    index = work(handle, index, id(process), id(items), loads, discard is True, id(box))
+                    index = work(
+                        handle, index, id(process), id(items), loads, discard is True, id(box)
+                    )
                     if index < 0:
                         break
                     result, error_in_c = box

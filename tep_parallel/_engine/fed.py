@@ -28,7 +28,15 @@ class Fed(Handing):
             many as there are places in the plan.
     """
 
-    def __init__(self, call: Call, plan: Plan, source: Iterator[Any], *, ordered: bool, window: int | None = None) -> None:
+    def __init__(
+        self,
+        call: Call,
+        plan: Plan,
+        source: Iterator[Any],
+        *,
+        ordered: bool,
+        window: int | None = None,
+    ) -> None:
         super().__init__(call, plan, ordered=ordered)
         self._source: Iterator[Any] | None = source
         self._window = window or len(plan.items)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Any
 
 from tep_parallel._engine.call import Call
@@ -54,9 +54,9 @@ class Gathering(Fed):
         if self._cells:
             self._gather()
 
-    def hand_out(self) -> Iterable[Any]:  # type: ignore[override]
+    def hand_out(self) -> Iterator[Any]:
         """Nothing before the end."""
-        return ()
+        return iter(())
 
     def _take_texts(self) -> None:
         while self._next in self._done:
@@ -106,7 +106,7 @@ class Gathering(Fed):
             self._known.clear()
             raise_first(deque(known), set())
 
-    def conclude(self) -> Iterable[Any]:
+    def conclude(self) -> Iterator[Any]:
         """Raise what concerns the call as a whole."""
         if not self.aborted:
             self._raise_call_error()
@@ -115,7 +115,7 @@ class Gathering(Fed):
         if self.aborted or self._call.overdue:
             self._raise_cut(self._outcomes, self._unended, len(self._given))
         self.result.settle()
-        return ()
+        return iter(())
 
     def _see_unended(self) -> None:
         """Keep what became of those that have not ended, or not begun, or were never fed."""

@@ -7,7 +7,6 @@ import os
 import warnings
 from collections import deque
 from collections.abc import Callable
-from typing import Any
 
 from tep_parallel._engine.counting import processor_count
 from tep_parallel._engine.found import Finder
@@ -101,12 +100,8 @@ class Home:
         end()
         nest.warn(self._plan.options.timeout)
 
-    def close(self) -> None:
-        """Let all nests that are free end, and then the server.
-
-        Raises:
-            Exception: What a teardown has raised.
-        """
+    def close(self) -> list[Exception]:
+        """Let all nests that are free end, and then the server. What teardowns have raised."""
         self._closed = True
         nests: list[Nest] = []
         errors: list[Exception] = []
@@ -124,11 +119,7 @@ class Home:
             for nest in nests:
                 nest.close()
             self._mould.close()
-        try:
-            if errors:
-                raise errors[0]
-        finally:
-            errors.clear()  # an error keeps this frame
+        return errors
 
     def forget(self) -> None:
         """Kill all that is left."""

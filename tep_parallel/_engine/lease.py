@@ -12,7 +12,6 @@ from tep_parallel._engine.home import Home
 from tep_parallel._engine.native import lib
 from tep_parallel._engine.nest import Nest
 from tep_parallel._engine.options import Options
-from tep_parallel._engine.plan import Plan
 from tep_parallel._engine.running import Running
 from tep_parallel._engine.turns import Permit
 from tep_parallel._errors import AbortedError, DeadlineError
@@ -69,12 +68,11 @@ class Lease(Call):
         self._running = running
         running.enter(self)
 
-    def begin(self, how: int, plan: Plan, items: Collection[Any] | None) -> Plan:
-        """Wait for a turn, and begin a round in a nest. Returns the plan of the call there.
+    def begin(self, how: int, items: Collection[Any] | None) -> Nest:
+        """Wait for a turn, and begin a round in a nest.
 
         Args:
             how: See how_of.
-            plan: What the call is to do.
             items: All items of the call; None: nobody knows how many there are.
 
         Raises:
@@ -94,8 +92,7 @@ class Lease(Call):
         self._nest = nest
         if self.aborted:  # in the last moment before
             lib.py_call_abort(nest.handle)
-        lists = {"items": nest.items, "numbers": nest.numbers, "texts": nest.texts}
-        return plan._replace(known=items, **lists)
+        return nest
 
     def _raise_unbegun(self, count: int) -> NoReturn:
         counts = f"{count} of {count} items had not ended"

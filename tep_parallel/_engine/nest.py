@@ -104,7 +104,7 @@ class Nest(UnderWay):
         kind = lib.py_call_start(self.handle, self.event)
         if kind == lib.SPHTTP_FAILED and self.event.error != errno.EPIPE:
             fail(-self.event.error, "asking for kept children")
-        return kind == int(lib.SPHTTP_STARTED)
+        return bool(kind == lib.SPHTTP_STARTED)
 
     def move(self, mould: Mould) -> None:
         """Ask another server from now on."""
@@ -125,10 +125,14 @@ class Nest(UnderWay):
         code: int = _renew(self.handle)
         return code > 0
 
+    def dismiss(self) -> None:
+        """Let its children end, as those of a call that has ended well."""
+        lib.sphttp_nest_leave(self.handle)
+
     def leave(self) -> None:
-        """Let its children end, as those of a call that has ended well, and wait for that."""
+        """The same, and wait for that."""
         try:
-            lib.sphttp_nest_leave(self.handle)
+            self.dismiss()
             kind = lib.SPHTTP_SIGNALS
             while kind in _ON_THE_WAY:  # Python has run the handlers on the way here
                 kind = _run(self.handle, self.event)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tep_parallel._engine.arguments import Items
-    from tep_parallel._engine.block import Block
     from tep_parallel._engine.call import Call
     from tep_parallel._engine.digest_job import Job
     from tep_parallel._engine.ended import Ended
@@ -27,9 +26,7 @@ def run(
     on_error: str,
     *,
     discard: bool = False,
-    whole: bool = False,
     job: Job | None = None,
-    block: Block | None = None,
 ) -> Ended:
     """Process the items, and return what has ended.
 
@@ -40,9 +37,7 @@ def run(
         running: Where the call is entered while abort can end it.
         on_error: What a failure does: "stop", "finish" or "kill".
         discard: Whether nobody wants to know what `process` returns.
-        whole: Whether the caller is handed an Outcome of each item.
         job: What C does in the children in place of Python; None: nothing.
-        block: Whose children process the items; None: children of this call alone.
 
     Raises:
         OSError, RuntimeError: See Call.run.
@@ -50,10 +45,6 @@ def run(
         AbortedError: The call was aborted.
         Exception: What setup, teardown, on_start, on_finish or progress raised.
     """
-    if block is not None and block.serves:
-        from tep_parallel._engine.kept import gathered
-
-        return gathered(block, items, options, running, on_error, discard=discard, whole=whole)
     # Loaded here, before the fork: a child must not import, since another thread of the host
     # may have held an import lock at the fork.
     from tep_parallel._engine.plan import Plan
@@ -103,7 +94,6 @@ def stream(
     on_error: str,
     *,
     ordered: bool,
-    block: Block | None = None,
 ) -> Stream[Any]:
     """Process items that are pulled as they can be begun.
 
@@ -115,7 +105,6 @@ def stream(
         on_error: See run.
         ordered: Whether results are handed out in input order; otherwise the Outcome of each item
             as it ends.
-        block: See run.
 
     Raises:
         TypeError: See source_of.
@@ -138,10 +127,6 @@ def stream(
         here = Here(plan, source)
         steps = here.steps(ordered=ordered)
         return Stream(here, steps, advance=advance, end=end)
-    if block is not None and block.serves:
-        from tep_parallel._engine.kept import streamed
-
-        return streamed(block, source, options, running, on_error, ordered=ordered, known=known)
     ahead = options.items_ahead()
     free = [-1] * ahead
     plan = Plan(worker, [None] * ahead, options, on_error, running, numbers=free, known=known)

@@ -97,9 +97,7 @@ class Turns:
             self._threads[id(permit)] = thread
         return permit
 
-    def _wait(
-        self, thread: int, until: float | None, is_over: Callable[[], bool]
-    ) -> Permit | None:
+    def _wait(self, thread: int, until: float | None, is_over: Callable[[], bool]) -> Permit | None:
         waiter = _Waiter()
         self._threads[id(waiter)] = thread
         try:
