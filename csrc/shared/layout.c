@@ -49,9 +49,9 @@ layout_open(struct sphttp_call *call)
     call->state = (void *)(page + states);
     call->larges = call->plan.lanes > 1 ? (void *)(page + larges) : NULL;
     call->spares = call->plan.fed ? (void *)(page + spares) : NULL;
-    call->ledger->living = (void *)(ledger + living);
-    call->ledger->report = (void *)(ledger + reports);
-    call->ledger->orphans = (void *)(ledger + orphans);
+    call->living = (void *)(ledger + living);
+    call->report = (void *)(ledger + reports);
+    call->orphans = (void *)(ledger + orphans);
     call->page->watermark = call->ledger->watermark = call->plan.count;
     call->page->total = call->ledger->total = call->plan.count;
     if (call->plan.fed) {

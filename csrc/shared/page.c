@@ -179,14 +179,14 @@ page_set_again(struct sphttp_call *call, uint32_t hand, uint32_t index)
 uint64_t
 page_number(const struct sphttp_call *call, uint32_t index)
 {
-    return call->plan.fed ? call->ledger->number[index] : index;
+    return call->plan.fed ? call->number[index] : index;
 }
 
 /* What its state word says of its number. */
 static uint64_t
 mark_of(const struct sphttp_call *call, uint32_t index)
 {
-    return call->plan.fed ? call->ledger->number[index] : 0;
+    return call->plan.fed ? call->number[index] : 0;
 }
 
 void
@@ -280,7 +280,7 @@ void
 page_settle_all(struct sphttp_call *call, bool also_free)
 {
     for (uint32_t i = 0; i < call->plan.count; i++) {
-        struct report *report = &call->ledger->report[i];
+        struct report *report = &call->report[i];
         if (report->lives > 0 && (call->state[i] & ITEM_KIND) == ITEM_FREE) {
             report->ended_ns = now_ns();
         }

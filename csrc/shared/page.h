@@ -169,11 +169,6 @@ struct ledger {
     struct scratch scratch; /* the scratch directory, as far as there is one */
     struct remark unready;   /* the first that ended in its setup */
     struct remark overstayed; /* the first that was killed at its end */
-    struct alive *living;    /* alive of them, behind this */
-    struct report *report;   /* count + 1 of them, there too */
-    /* Of a fed call, and there too: whose each of the count cells is... */
-    _Atomic uint64_t *number;
-    _Atomic uint64_t *orphans; /* ...and the runs of children that are gone */
 };
 
 /* --- All of it ------------------------------------------------------------- */
