@@ -11,6 +11,7 @@
 #include "host/call.h"
 #include "host/farewell.h"
 #include "host/host.h"
+#include "host/nest.h"
 #include "host/open.h"
 #include "host/result.h"
 #include "host/wake.h"
@@ -204,6 +205,14 @@ py_call_open(uint32_t count, uint32_t alive, int how, const char *root,
     *error = may_fork() ? sphttp_call_open(count, alive, how, root, &call)
                         : SPHTTP_NOT_MAIN;
     return call;
+}
+
+sphttp_call *
+py_nest_open(sphttp_call *mould, int *error)
+{
+    sphttp_call *nest = NULL;
+    *error = may_fork() ? nest_open(mould, &nest) : SPHTTP_NOT_MAIN;
+    return nest;
 }
 
 static sphttp_event

@@ -90,9 +90,15 @@ enum sphttp_how {
     SPHTTP_LANES = 64, /* a pool's children may have several items in hand; not for
                         * items with a limit, which would share their time */
     SPHTTP_DISCARD = 128, /* an item may be committed as SPHTTP_DISCARDED */
-    SPHTTP_FED = 256 /* items come while children run: py_call_feed; `count` is that of
-                      * the cells, each of which holds one at a time. With it,
-                      * SPHTTP_TELL */
+    SPHTTP_FED = 256, /* items come while children run: py_call_feed; `count` is that of
+                       * the cells, each of which holds one at a time. With it,
+                       * SPHTTP_TELL */
+    SPHTTP_KEPT = 512,     /* with SPHTTP_FED: it serves one round after another */
+    SPHTTP_SERVER = 1024,  /* with SPHTTP_KEPT: a mould, for py_nest_open */
+    SPHTTP_PATIENT = 2048, /* of a round: the host wants to hear of nothing before
+                            * the round is over */
+    SPHTTP_REAPED = 4096   /* of a round: an item of a child that serves only one has
+                            * ended when that child has been reaped */
 };
 
 /* Prepare a call of `count` items (at least 1), at most `alive` children (at
@@ -107,6 +113,31 @@ int sphttp_call_open(uint32_t count, uint32_t alive, int how,
  * SPHTTP_NOT_MAIN. The call, or NULL, and why in `*error`. */
 sphttp_call *py_call_open(uint32_t count, uint32_t alive, int how,
                           const char *root, int *error);
+
+/* Kept children. A mould is a call without items. It says what the nests are like that
+ * are made after it, each a call that is kept; limits and quota are set before the
+ * fork. py_call_start of a mould forks the server: SPHTTP_STARTED in the host, and
+ * SPHTTP_CHILD in every child of every nest. There the mould's handle is the one to
+ * use. Closing a mould ends its server, and no nest. */
+
+/* Before the fork of a mould: these descriptors, open now, stay open in its children,
+ * beside the streams 0 to 2. All others say EBADF there. 0 or -ENOMEM. */
+int sphttp_server_keep(sphttp_call *mould, const int *fds, size_t count);
+
+/* Prepare a nest. py_call_start then asks the server for its nursery and does not wait:
+ * SPHTTP_STARTED; SPHTTP_FAILED with EPIPE: the server is gone. So may py_call_run,
+ * which also says ETIMEDOUT after 10 s without a nursery: call it again, or close the
+ * nest. The caller frees the nest with py_call_free. NULL, and why in `*error`: as
+ * sphttp_call_open; -ECHILD: the mould is another process's. */
+sphttp_call *py_nest_open(sphttp_call *mould, int *error);
+
+/* Is the nest's nursery there? 1; 0: it is under way, or was not asked for; -EPIPE: it
+ * is gone, or its server is; -errno: the server could not fork it. Never waits. */
+int sphttp_nest_ready(sphttp_call *nest);
+
+/* The nest's server is gone: from now on it asks that of another mould, which must be
+ * like its own. */
+void sphttp_nest_move(sphttp_call *nest, sphttp_call *mould);
 
 /* Before the fork. An item may run `timeout_ns`, the call `deadline_ns` from
  * now, 0: for ever; and an item whose child died is tried `retries` times

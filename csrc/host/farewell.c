@@ -244,7 +244,7 @@ await_orphans(struct sphttp_call *call)
 {
     int64_t end = now_ns() + ANSWER;
     for (uint32_t slot = 0; slot < call->plan.alive; slot++) {
-        await_orphan(&call->ledger->living[slot], end);
+        await_orphan(&call->living[slot], end);
     }
     for (uint32_t i = 0; i < call->plan.hands; i++) {
         if (call->plan.pool) {
@@ -257,6 +257,6 @@ await_orphans(struct sphttp_call *call)
         page_set_none_aside(call, i);
     }
     for (uint32_t slot = 0; slot < call->plan.alive; slot++) {
-        call->ledger->living[slot].pid = 0;
+        call->living[slot].pid = 0;
     }
 }

@@ -16,6 +16,7 @@
 #include "host/pool.h"
 #include "host/terminal.h"
 #include "nursery/nursery.h"
+#include "shared/layout.h"
 #include "shared/pool.h"
 
 /* Every open call; the lock is held across each fork of this process. */
@@ -93,7 +94,7 @@ after_fork_child(void)
             /* Elsewhere code of the host's may still look at its results. */
             pool_unshare(call);
             pool_close(call);
-            page_close(call);
+            layout_close(call);
             forks_leave(call);
         }
     }

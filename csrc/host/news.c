@@ -72,7 +72,7 @@ has_begun(const struct sphttp_call *call, uint64_t number, uint32_t index)
     if (call->plan.pool) {
         return number < page_next(call);
     }
-    const struct report *report = &call->ledger->report[index];
+    const struct report *report = &call->report[index];
     return report->attempts > 0 || report->ended_ns != 0;
 }
 
@@ -86,7 +86,7 @@ has_ended(const struct sphttp_call *call, uint32_t index, bool report)
     }
     /* A pool's child leaves no report of what it commits. */
     return !report || (call->plan.pool && item_committed(word)) ||
-           call->ledger->report[index].ended_ns != 0;
+           call->report[index].ended_ns != 0;
 }
 
 /* Take note of those that have begun; with `all`, of every one. */

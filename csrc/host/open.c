@@ -20,6 +20,7 @@
 #include "host/terminal.h"
 #include "host/wake.h"
 #include "nursery/nursery.h"
+#include "shared/layout.h"
 #include "shared/pool.h"
 
 enum { HANDS_MOST = 1 << 29 }; /* a state word has room for no more */
@@ -107,7 +108,7 @@ open_parts(struct sphttp_call *call)
 {
     struct host *host = call->host;
     host->payloads = calloc(host->payload_count, sizeof(*host->payloads));
-    int err = host->payloads != NULL ? page_open(call) : -ENOMEM;
+    int err = host->payloads != NULL ? layout_open(call) : -ENOMEM;
     err = err == 0 ? open_what_forks_drop(call) : err;
     err = err == 0 ? hmac_prepare() : err;
     if (err == 0 && getrandom(call->plan.key, KEY_SIZE, 0) != KEY_SIZE) {
@@ -173,7 +174,7 @@ call_free(struct sphttp_call *call)
     pool_forget(call);
     pool_close(call);
     feed_close(call);
-    page_close(call);
+    layout_close(call);
     forks_leave(call);
     forks_unlock();
     free(host->payloads);

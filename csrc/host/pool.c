@@ -239,7 +239,7 @@ see_ends(struct sphttp_call *call, struct fresh *fresh, uint32_t count)
         bool there = fate_of(word) == SPHTTP_RETURNED &&
                      copy_header(call, index, at, &header) == 0;
         fresh[i].ended_ns = there ? header.ended_ns
-                                  : call->ledger->report[index].ended_ns;
+                                  : call->report[index].ended_ns;
     }
 }
 
@@ -316,7 +316,7 @@ find(struct sphttp_call *call, uint32_t index, uint64_t word,
         .ended_ns = payload->ended_ns,
     };
     if (call->plan.retries > 0) { /* those that were lost */
-        result->attempts += call->ledger->report[index].attempts;
+        result->attempts += call->report[index].attempts;
     }
     return payload;
 }

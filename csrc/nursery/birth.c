@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "nursery/kill.h"
+#include "shared/layout.h"
 
 int
 fail_call(struct sphttp_call *call, int trouble, int error)
@@ -103,7 +104,7 @@ nursery_begin(struct nursery *nursery, struct sphttp_call *call)
     /* The children's copy of the call must not name it: they close it. */
     nursery->given = -1;
     call->child.in_child = true;
-    page_keep_ledger(call);
+    layout_keep_ledger(call);
     reset_handlers();
     /* A host that ignores SIGCHLD would cost us every exit status. */
     nursery->deaf = signal(SIGCHLD, SIG_DFL) == SIG_IGN;

@@ -28,8 +28,8 @@ hand_give_up_number(struct sphttp_call *call, uint32_t hand, uint32_t item,
     }
     if (call->plan.pool) { /* what is noted at the fork where that is for one item */
         const struct alive *child =
-            &call->ledger->living[hand / call->plan.lanes];
-        struct report *report = &call->ledger->report[item - 1];
+            &call->living[hand / call->plan.lanes];
+        struct report *report = &call->report[item - 1];
         report->pid = child->pid;
         report->started_ns =
             page_since(call, hand, child->forked_ns, now_ns());
@@ -46,6 +46,6 @@ hand_kind_of_lost(const struct sphttp_call *call, uint32_t item)
         return ITEM_CUT; /* taken in the last moment before all were killed */
     }
     bool again = stop == 0 && item != 0 && call->plan.retries > 0 &&
-                 call->ledger->report[item - 1].lives < call->plan.retries;
+                 call->report[item - 1].lives < call->plan.retries;
     return again ? ITEM_FREE : ITEM_LOST;
 }

@@ -132,8 +132,8 @@ kill_all(const struct sphttp_call *call, bool spare_nurseries)
         return true;
     }
     for (uint32_t i = 0; i < call->plan.alive; i++) {
-        if (call->ledger->living[i].pid > 0) {
-            kill_with_group(call->ledger->living[i].pid);
+        if (call->living[i].pid > 0) {
+            kill_with_group(call->living[i].pid);
         }
     }
     return false;
@@ -143,7 +143,7 @@ bool
 all_are_strangers(const struct sphttp_call *call)
 {
     for (uint32_t i = 0; i < call->plan.alive; i++) {
-        pid_t pid = call->ledger->living[i].pid;
+        pid_t pid = call->living[i].pid;
         if (pid > 0 && (kill(pid, 0) == 0 || errno != EPERM)) {
             return false;
         }
@@ -165,8 +165,8 @@ note_killed(void *whose, pid_t pid, int status, const struct rusage *usage)
     (void)usage;
     killed->reaped = true;
     for (uint32_t i = 0; i < killed->call->plan.alive; i++) {
-        if (killed->call->ledger->living[i].pid == pid) {
-            killed->call->ledger->living[i].pid = 0; /* anybody's now */
+        if (killed->call->living[i].pid == pid) {
+            killed->call->living[i].pid = 0; /* anybody's now */
         }
     }
 }

@@ -4,7 +4,8 @@
  *   call->plan     the host sets it before the fork; from then on all only read it
  *   call->page, state, hands, larges, places, order, spares
  *                  any child may have written anything there: page.h
- *   call->ledger   host and nursery; no child has it
+ *   call->ledger, living, report, number, orphans
+ *                  host and nursery; no child has them
  *   call->host     the host: host/host.h, which no file below that wing includes
  *   call->nursery  the nursery: nursery/nursery.h, which no file below that wing
  *                  includes
@@ -93,6 +94,10 @@ struct sphttp_call {
     _Atomic uint32_t *order; /* fed: ring + 1 of them, there too: cells */
     _Atomic uint64_t *spares; /* fed: free runs, there too */
     struct ledger *ledger;
+    struct alive *living;    /* alive of them, behind the ledger */
+    struct report *report;   /* count + 1 of them, there too */
+    _Atomic uint64_t *number;  /* fed: whose each of the count cells is, there too */
+    _Atomic uint64_t *orphans; /* fed: the runs of children that are gone, there too */
     struct host *host;
     struct nursery *nursery;
     struct held memory;    /* a memory file that cannot shrink */

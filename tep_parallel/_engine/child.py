@@ -19,7 +19,10 @@ from tep_parallel._engine import counting, ending
 from tep_parallel._engine.call import (
     commit,
     commit_text,
+    discards,
     fail_call,
+    first,
+    kept_leave,
     leave,
     raised_idle,
     work,
@@ -47,7 +50,8 @@ _after_failure = ending.after_failure
 # A plain tuple: to unpack a NamedTuple would cost a child more. Its parts: the standard input
 # of a child (None: its own is left alone); what it calls first; the worker's function; the items;
 # the id of what unpickles items (0: they are inherited); what it calls last; whether more items
-# may follow the first; whether results are dropped; what results travel as (None: text); whether
+# may follow the first; whether results are dropped (None: in a block, where each call says that);
+# what results travel as (None: text); whether
 # an exception may travel as a pickle.
 Prepared = tuple[
     TextIOWrapper | None,
@@ -57,7 +61,7 @@ Prepared = tuple[
     int,
     Callable[[], object] | None,
     bool,
-    bool,
+    bool | None,
     Codec[Any] | None,
     bool,
 ]
@@ -79,13 +83,15 @@ def serve(handle: object, event: Any, prepared: Prepared) -> NoReturn:
                 step()
         except BaseException as error:  # noqa: BLE001  # it travels to the caller
             _fail(handle, b"setup", error, rebuild=rebuild)
-        index = event.index
+        index = event.index if discard is not None else first(handle)
         box: list[Any] = [None, None]
         while index >= 0:
             try:
                 if pool and codec is None:
                     # C takes items and commits texts; it comes back when there is more to do.
-                    index = work(handle, index, id(process), id(items), loads, discard, id(box))
+                    index = work(
+                        handle, index, id(process), id(items), loads, discard is True, id(box)
+                    )
                     if index < 0:
                         break
                     result, error_in_c = box
@@ -94,7 +100,7 @@ def serve(handle: object, event: Any, prepared: Prepared) -> NoReturn:
                         raise error_in_c
                 else:
                     result = process(items[index])
-                if discard:
+                if discard or (discard is None and discards(handle)):
                     status, payload = _DISCARDED, b""
                 elif codec is not None:
                     payload, is_text = encoded(codec, result)
@@ -120,6 +126,8 @@ def serve(handle: object, event: Any, prepared: Prepared) -> NoReturn:
             ending.end(handle, teardown)
         except BaseException as error:  # noqa: BLE001  # it travels to the caller
             _fail(handle, b"teardown", error, rebuild=rebuild)
+        if discard is None:
+            kept_leave(handle, 0 if index == -1 else 1)
         leave(0 if index == -1 else 1)
     finally:
         leave(1)  # even a MemoryError must not reach the caller's program
