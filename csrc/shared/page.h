@@ -3,7 +3,7 @@
  *
  * A child can write to the page whatever it likes: with a stray pointer, or a C
  * library's. So its words are for children alone to use as they are, by
- * child/, digest/child.c, and news.c and pool.c beside this. Host and nursery ask the getters
+ * child/, digest/child.c, and news.c, pool.c and waking.c beside this. Host and nursery ask the getters
  * below, each of which has a range; what lies outside counts as never written. */
 #ifndef TEP_PAGE_H
 #define TEP_PAGE_H
@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "shared/waking.h"
 #include "sphttp_fork.h"
 
 struct sphttp_call;
@@ -186,37 +187,6 @@ void page_close(struct sphttp_call *call);
 
 /* In the nursery: no child shall have the ledger. */
 void page_keep_ledger(const struct sphttp_call *call);
-
-/* Let the items below `watermark` of a held call be taken: wake as many children as
- * that lets begin one. */
-void page_raise_watermark(struct page *page, uint64_t watermark);
-
-/* So many items there will be: wake all who may wait for more. */
-void page_set_total(struct page *page, uint64_t total);
-
-/* Let all who sleep look again. */
-void page_wake(struct page *page);
-
-/* Sleep until `turn` is another than that of the page, which was read before whatever
- * made this child sleep: true. Gives up after so long, or when a signal arrives. */
-bool page_sleep(struct page *page, uint32_t turn, int64_t most_ns);
-
-/* The same for as long as it takes. Always true. */
-bool page_await_turn(struct page *page, uint32_t turn);
-
-/* A child whose items are quick does not sleep at once: it naps until `beat` is another
- * than that of the page, or it is late. To be woken for each item would cost more than
- * the items. */
-void page_nap(struct page *page, uint32_t beat);
-
-/* There is enough to do: wake those who nap. */
-void page_beat(struct page *page);
-
-/* Write the stop word: begin no new item; at STOP_ALL, let the nursery kill
- * what runs. A child does so when its item failed, or gave a Break or a Kill;
- * the nursery when a child has died, at the deadline, and when it cannot go
- * on. */
-void page_stop(struct page *page, uint32_t how);
 
 /* Pool: items from `next` on are nobody's. */
 void page_begin_anew(struct sphttp_call *call, uint64_t next);
