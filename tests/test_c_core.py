@@ -19,6 +19,7 @@ WRAPS = {
     "test_feed": "",
     "test_pool": "-Wl,--wrap=fallocate,--wrap=pwritev,--wrap=pwrite,--wrap=lseek",
     "test_recycle": "-pthread",
+    "test_rounds": "-pthread",
     "test_lanes": "-Wl,--wrap=open,--wrap=stat,--wrap=mmap",
 }
 

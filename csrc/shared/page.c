@@ -104,6 +104,11 @@ page_mend(struct sphttp_call *call)
     else if (said > STOP_ALL) {
         (void)atomic_compare_exchange_strong(&call->page->stop, &said, stop);
     }
+    uint64_t how = call->page->how;
+    if (how != call->ledger->how) { /* the host sets both, the ledger's first */
+        (void)atomic_compare_exchange_strong(&call->page->how, &how,
+                                             call->ledger->how);
+    }
     /* So many are asleep at most; too many cost a call in vain, too few a wake-up. */
     uint32_t sleepers = call->page->sleepers;
     if (sleepers > call->plan.alive) {
@@ -168,6 +173,7 @@ void
 page_hand_out(struct sphttp_call *call, uint32_t index, uint32_t hand)
 {
     call->child.number = mark_of(call, index); /* of the child that is forked */
+    call->child.how = call->ledger->how;
     call->state[index] = item_taken(hand, call->child.number);
 }
 
@@ -182,7 +188,8 @@ plausible(const struct sphttp_call *call, uint32_t index, uint64_t word)
         : kind == ITEM_RUN       ? item_hand(word) < call->plan.hands &&
                                  word == item_taken(item_hand(word), mark)
         : kind == ITEM_UNWRITTEN ? above - 1 < MOST_ERRNO
-        : kind == ITEM_DISCARDED ? above == 0 && call->plan.discard
+        : kind == ITEM_DISCARDED
+            ? above == 0 && (call->ledger->how & ROUND_DISCARDS) != 0
                                  : kind == ITEM_DONE || above == 0;
     /* Who reads the record of ITEM_DONE sees whether there is one. */
     return possible ? word : ITEM_LOST;
@@ -363,6 +370,36 @@ page_listen(const struct sphttp_call *call, uint32_t how)
 {
     call->page->listens = how;
     return call->page->rung == 0;
+}
+
+bool
+page_hand_idle(const struct sphttp_call *call, uint32_t hand)
+{
+    return call->hands[hand].item == 0 && call->hands[hand].leaving == 0;
+}
+
+bool
+page_all_idle(const struct sphttp_call *call)
+{
+    uint32_t hand = 0;
+    while (hand < call->plan.hands && page_hand_idle(call, hand)) {
+        hand++;
+    }
+    return hand == call->plan.hands;
+}
+
+void
+page_begin_round(struct sphttp_call *call, uint64_t how)
+{
+    call->ledger->how = how; /* first: the nursery mends the other */
+    call->page->how = how;
+}
+
+uint32_t
+page_end_round(struct sphttp_call *call)
+{
+    call->page->next = call->ledger->watermark;
+    return atomic_exchange(&call->page->stop, 0);
 }
 
 bool
