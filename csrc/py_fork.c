@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/cdef.h"
+#include "child/hand.h"
 #include "child/item.h"
 #include "digest/file.h"
 #include "host/call.h"
@@ -215,6 +216,12 @@ py_nest_open(sphttp_call *mould, int *error)
     return nest;
 }
 
+int64_t
+py_child_first(sphttp_call *call)
+{
+    return hand_take(call, 0);
+}
+
 static sphttp_event
 start(struct sphttp_call *call)
 {
@@ -242,14 +249,56 @@ start(struct sphttp_call *call)
 int
 py_call_start(sphttp_call *call, sphttp_event *event)
 {
-    call->host->in_loop = true;
+    call->host->in_loop = !call->plan.kept;
     *event = start(call);
     return event->kind;
+}
+
+/* The first of the wait for a round, with the GIL held: to give it up costs a host of
+ * busy threads 5 ms for each of them. False: the round goes on. */
+static bool
+run_held(struct sphttp_call *call, sphttp_event *event)
+{
+    struct round *round = &call->host->round;
+    if (!round->on || !round->patient || round->held_ns <= 0 ||
+        call_is_to_fork(call)) {
+        return false;
+    }
+    int64_t begun = now_ns();
+    call->host->give_up_ns = begun + round->held_ns;
+    *event = call_finish(call);
+    call->host->give_up_ns = 0;
+    round->held_ns -= now_ns() - begun;
+    return event->kind != SPHTTP_STARTED && event->kind != SPHTTP_FORK_AGAIN;
+}
+
+/* A kept call is driven by many a thread: the first that must wait, and handles signals,
+ * has it watched. 0 or -errno. */
+static int
+watch_kept(struct sphttp_call *call)
+{
+    struct host *host = call->host;
+    if (!call->plan.kept || host->wake[0] >= 0 ||
+        (host->unwatched && pthread_equal(host->unwatched_by, pthread_self()))) {
+        return 0;
+    }
+    int err = py_call_watch(call);
+    host->unwatched = host->wake[0] < 0;
+    host->unwatched_by = pthread_self();
+    return err;
 }
 
 int
 py_call_run(sphttp_call *call, sphttp_event *event)
 {
+    if (run_held(call, event)) {
+        return event->kind;
+    }
+    int err = watch_kept(call);
+    if (err != 0) {
+        *event = event_of(err);
+        return event->kind;
+    }
     bool heard = call->host->rested && sphttp_call_ready(call) != 0;
     if (!heard && watch_on(call)) {
         return event->kind = SPHTTP_SIGNALS; /* that came in the last moment before */

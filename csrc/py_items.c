@@ -152,6 +152,7 @@ py_call_take(sphttp_call *call, uint64_t number, uintptr_t list,
              uintptr_t items, uintptr_t numbers)
 {
     uint32_t taken = 0;
+    number += call->host->round.from;
     for (;; taken++, number++) {
         uint32_t cell = feed_cell(call, number);
         const struct payload *payload = payload_of(call, cell);
@@ -252,7 +253,8 @@ py_child_work(sphttp_call *call, uint32_t index, uintptr_t process,
         }
         Py_XDECREF(item);
         int64_t after = SPHTTP_NO_UTF8;
-        if (result != NULL && discard) {
+        bool drop = discard || (call->plan.kept && sphttp_child_discards(call));
+        if (result != NULL && drop) {
             after = sphttp_child_commit(call, (uint32_t)next,
                                         SPHTTP_DISCARDED, "", 0);
         }

@@ -15,7 +15,8 @@ enum { SPHTTP_RAISED_IDLE = -100004 }; /* a signal handler has, between two item
 /* What py_call_start and py_call_run come back with. */
 enum sphttp_event_kind {
     SPHTTP_STARTED = 0,   /* in the host: the nursery is forked */
-    SPHTTP_CHILD = 1,     /* this process is a child, and has an item to process */
+    SPHTTP_CHILD = 1,     /* this process is a child, and has an item to process; of a
+                           * kept call it has none yet: see py_child_first */
     SPHTTP_ENDED = 2,     /* every child has ended */
     SPHTTP_NEWS = 3,      /* items have ended: see sphttp_call_next */
     SPHTTP_SIGNALS = 4,   /* Python has signals to handle */
@@ -93,10 +94,11 @@ enum sphttp_how {
     SPHTTP_FED = 256, /* items come while children run: py_call_feed; `count` is that of
                        * the cells, each of which holds one at a time. With it,
                        * SPHTTP_TELL */
-    SPHTTP_KEPT = 512,     /* with SPHTTP_FED: it serves one round after another */
+    SPHTTP_KEPT = 512, /* with SPHTTP_FED, a pool: children stay when there are no more
+                        * items, for other rounds: sphttp_nest_begin */
     SPHTTP_SERVER = 1024,  /* with SPHTTP_KEPT: a mould, for py_nest_open */
-    SPHTTP_PATIENT = 2048, /* of a round: the host wants to hear of nothing before
-                            * the round is over */
+    SPHTTP_PATIENT = 2048, /* of a round: the host need hear of nothing before it is over;
+                            * it holds the GIL while it waits, for half a ms at most */
     SPHTTP_REAPED = 4096   /* of a round: an item of a child that serves only one has
                             * ended when that child has been reaped */
 };
@@ -231,6 +233,30 @@ int64_t sphttp_call_next(sphttp_call *call);
  * tell of? It asks the kernel for nothing. */
 int sphttp_call_ready(const sphttp_call *call);
 
+/* A nest is a kept call, which serves rounds: what a call is to a user. The rounds go on
+ * from one to the next with cells and numbers; those that py_call_pull and py_call_take
+ * speak of begin with 0 in each.
+ *
+ * Begin a round, before or after the fork: `how` is of SPHTTP_STOP, _CUT_SHORT, _DISCARD,
+ * _PATIENT and _REAPED; it is cut short `deadline_ns` from now, 0: never. Then feed it,
+ * also call sphttp_call_end_feed, and py_call_run until SPHTTP_ENDED: every item has
+ * ended, or will not begin for the round was stopped, and no child has anything in hand.
+ * It waits for nothing. 0; -ESTALE: the nest can serve no other; close it. */
+int sphttp_nest_begin(sphttp_call *nest, int how, int64_t deadline_ns);
+
+/* After SPHTTP_ENDED, when all results that are wanted have been fetched: every cell is
+ * released, and 1: the nest can serve another round; or 0: close it. So it is after a
+ * Kill, a deadline, a limit, a death, an abort, a setup or a teardown that failed, and
+ * when its nursery was lost. 2: likewise 1, but sphttp_nest_begin may yet refuse. */
+int sphttp_nest_renew(sphttp_call *nest);
+
+/* There is no further round: the children end, with their teardown. Go on with
+ * py_call_run until SPHTTP_ENDED; close it. */
+void sphttp_nest_leave(sphttp_call *nest);
+
+/* The number of its nursery; 0: there is none. */
+int sphttp_nest_pid(const sphttp_call *nest);
+
 /* Let no new item start; what runs may end. */
 void sphttp_call_stop(sphttp_call *call);
 
@@ -308,13 +334,20 @@ int64_t sphttp_child_commit(sphttp_call *call, uint32_t index, int status,
 int64_t py_child_commit_text(sphttp_call *call, uint32_t index,
                              uintptr_t text);
 
+/* In a child of a kept call that is ready for items: wait for the first. Its index; -1:
+ * there is none, and the child must end; or SPHTTP_RAISED_IDLE. */
+int64_t py_child_first(sphttp_call *call);
+
+/* In a child that has an item: is what it returns dropped? */
+int sphttp_child_discards(const sphttp_call *call);
+
 /* In a child of a fed call: put the item of its cell into `box`, the id() of a list. 0:
  * it is a str; 1: the bytes of a pickle; -errno. */
 int py_child_item(sphttp_call *call, uint32_t cell, uintptr_t box);
 
 /* In a pool's child: call `process` with one of `items` after another, both id()s,
- * beginning with `index`, and commit the texts; with `discard` whatever it
- * returns. Where `loads` is not 0 they are those that were fed, and `loads`, the id()
+ * beginning with `index`, and commit the texts; with `discard`, or where
+ * sphttp_child_discards says so, whatever it returns. Where `loads` is not 0 they are those that were fed, and `loads`, the id()
  * of a function of bytes, unpickles what is a pickle: what that raises is as if
  * `process` had. As sphttp_child_commit, when there is no item left. Else the index of
  * one that is not committed, and in `box`, the id() of a list of two, stands

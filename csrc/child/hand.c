@@ -28,6 +28,9 @@ take(struct sphttp_call *call, uint32_t index)
     /* First what is in hand, then that it is taken: one that dies in between
      * has begun nothing, and another takes the item. */
     hand->item = index + 1;
+    if (call->plan.kept && call->page->stop) {
+        return false; /* the host has seen that all hands were empty, or sees this */
+    }
     uint64_t number = call->plan.fed ? call->state[index] >> 3 : 0;
     uint64_t free = item_free(number);
     uint64_t taken = item_taken(call->child.hand, number);
@@ -36,6 +39,7 @@ take(struct sphttp_call *call, uint32_t index)
     }
     hand->again = 0; /* it was this one, or another has that */
     call->child.number = number;
+    call->child.how = call->page->how;
     call->child.left--;
     return true;
 }
@@ -88,19 +92,24 @@ hand_take(struct sphttp_call *call, int how)
     struct page *page = call->page;
     bool fed = call->plan.fed;
     bool nap = fed && (how & TAKE_QUICK) != 0;
-    while (!page->stop && call->child.left > 0) {
+    while (call->child.left > 0) {
         uint32_t turn = page->turn; /* before all that it is raised for */
         uint32_t beat = page->beat;
+        bool stopped = page->stop != 0;
         uint64_t from, next = page->next;
         uint64_t total = fed ? (uint64_t)page->total : call->plan.count;
+        if (stopped && (!call->plan.kept || total != UINT64_MAX)) {
+            break;
+        }
         uint64_t watermark = call->plan.hold ? page->watermark : total;
         /* Also what a child that died in this place has left. */
-        int64_t index = page_set_aside(call, call->child.hand, &from);
+        int64_t index =
+            stopped ? -1 : page_set_aside(call, call->child.hand, &from);
         if (index >= 0) {
             call->hands[call->child.hand].from = from;
         }
-        else if (next >= watermark || next >= total) {
-            index = left_to_others(call);
+        else if (stopped || next >= watermark || next >= total) {
+            index = stopped ? -1 : left_to_others(call);
         }
         else {
             bool quick = (how & TAKE_QUICK) != 0;
@@ -134,7 +143,11 @@ hand_take(struct sphttp_call *call, int how)
             nap = false; /* once */
         }
     }
-    call->hands[call->child.hand].item = 0;
+    /* Kept, where the round goes on without this child: it is not idle before it is
+     * gone. */
+    if (!call->plan.kept || call->child.left > 0) {
+        call->hands[call->child.hand].item = 0;
+    }
     return -1;
 }
 

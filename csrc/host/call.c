@@ -13,6 +13,7 @@
 #include "host/host.h"
 #include "host/news.h"
 #include "host/pool.h"
+#include "host/round.h"
 #include "host/runs.h"
 #include "host/terminal.h"
 #include "host/wake.h"
@@ -75,6 +76,24 @@ sleep_for(struct pollfd fds[3], int64_t ns)
     return ppoll(fds, 3, ns < 0 ? NULL : &most, NULL);
 }
 
+/* The same in a round, whose host hears no more than it must. */
+static int
+sleep_in_round(struct sphttp_call *call, struct pollfd fds[3], bool *told)
+{
+    uint32_t listens = round_listens(call);
+    int64_t most = -1;
+    feed_beat(call);
+    (void)page_listen(call, listens);
+    *told = round_is_due(call, listens);
+    if (call->host->give_up_ns != 0) {
+        most = call->host->give_up_ns - now_ns();
+        most = most > 0 ? most : 0;
+    }
+    int n = *told ? 0 : sleep_for(fds, most);
+    (void)page_listen(call, HOST_AWAKE);
+    return n;
+}
+
 /* The same. Where quick items end one after another the host naps first, and then sees
  * several at once: to be woken for each would cost more than the items. */
 static int
@@ -83,6 +102,9 @@ sleep_till_word(struct sphttp_call *call, struct pollfd fds[3], bool *told)
     struct host *host = call->host;
     if (!call->plan.tell) {
         return sleep_for(fds, -1);
+    }
+    if (host->round.on && (host->round.patient || host->round.all_fed)) {
+        return sleep_in_round(call, fds, told);
     }
     feed_beat(call);
     int n = 0;
@@ -99,12 +121,18 @@ sleep_till_word(struct sphttp_call *call, struct pollfd fds[3], bool *told)
     return n;
 }
 
+/* Does its host want to hear of nothing but the end of the round? */
+static bool
+waits_idly(struct sphttp_call *call)
+{
+    const struct round *round = &call->host->round;
+    return round->on && round->patient && round->all_fed;
+}
+
 /* It hears that items have ended. */
 static sphttp_event
 hear_news(struct host *host)
 {
-    char rings[64];
-    (void)read(host->heard, rings, sizeof(rings));
     int64_t now = now_ns();
     host->lively = now - host->heard_ns < LIVELY_NS;
     host->heard_ns = now;
@@ -123,11 +151,15 @@ wait_for_word(struct sphttp_call *call)
         {.fd = call->host->heard, .events = POLLIN},
     };
     for (;;) {
-        if (sleep_till_word(call, fds, &told) < 0) {
+        for (int i = 0; i < 3; i++) {
+            fds[i].revents = 0;
+        }
+        int n = sleep_till_word(call, fds, &told);
+        if (n < 0) {
             if (errno != EINTR) {
                 return event_of(-errno);
             }
-            if (call->host->wake[0] >= 0) {
+            if (call->host->wake[0] >= 0 || call->host->give_up_ns != 0) {
                 return (sphttp_event){.kind = SPHTTP_SIGNALS};
             }
             continue; /* this thread handles no signals */
@@ -146,8 +178,15 @@ wait_for_word(struct sphttp_call *call)
             (void)forward_signals(call);
             return (sphttp_event){.kind = SPHTTP_SIGNALS};
         }
-        if (fds[2].revents != 0 || told) {
+        if (fds[2].revents != 0) {
+            char rings[64];
+            (void)read(call->host->heard, rings, sizeof(rings));
+        }
+        if (told || (fds[2].revents != 0 && !waits_idly(call))) {
             return hear_news(call->host);
+        }
+        if (n == 0 && call->host->give_up_ns != 0) {
+            return (sphttp_event){.kind = SPHTTP_STARTED};
         }
     }
 }
@@ -214,7 +253,8 @@ bool
 call_is_to_fork(const struct sphttp_call *call)
 {
     const struct host *host = call->host;
-    return !host->ended && host->nursery_pid == 0 && host->gathering == 0;
+    return !host->ended && !host->round.over && host->nursery_pid == 0 &&
+           host->gathering == 0;
 }
 
 /* All that there is has been gathered. */
@@ -235,6 +275,9 @@ gather(struct sphttp_call *call)
         return (sphttp_event){.kind = SPHTTP_SIGNALS};
     }
     call->host->gathering = 0;
+    if (err == 0 && all && call->host->round.over) {
+        return the_end(call); /* its nursery and its children stay */
+    }
     if (err == 0 && all) {
         /* It ends while the results are looked at: call_close waits for it. */
         dismiss_nursery(call, true);
@@ -249,11 +292,11 @@ gather(struct sphttp_call *call)
 sphttp_event
 call_finish(struct sphttp_call *call)
 {
-    if (call->host->ended) {
-        return the_end(call);
-    }
     if (call->host->gathering != 0) {
         return gather(call);
+    }
+    if (call->host->ended || call->host->round.over) {
+        return the_end(call);
     }
     call->host->doing = "waiting for the nursery";
     /* Without a nursery, it was aborted: see call_fork. */
@@ -261,6 +304,10 @@ call_finish(struct sphttp_call *call)
         call->host->nursery_pid != 0 ? wait_for_word(call) : event_of(0);
     if (event.kind == SPHTTP_FAILED && event.error == EPIPE) {
         event = nursery_lost(call);
+        call->host->round.spent = true;
+        if (event.kind == SPHTTP_FORK_AGAIN && round_is_over(call)) {
+            event.kind = SPHTTP_NEWS;
+        }
     }
     if (event.kind == SPHTTP_ENDED) {
         event = event_of(nursery_trouble(call));
@@ -270,6 +317,10 @@ call_finish(struct sphttp_call *call)
     }
     runs_ask(call);
     news_drain(call, event.kind);
+    if (event.kind == SPHTTP_NEWS && round_is_over(call)) {
+        call->host->round.over = true;
+        event.kind = SPHTTP_ENDED;
+    }
     call->host->gathering = event.kind;
     return gather(call);
 }
@@ -305,7 +356,10 @@ sphttp_call_descriptor(sphttp_call *call)
     if (!call->plan.tell) {
         return call->host->host_end;
     }
-    if (!page_listen(call, HOST_SLEEPS)) {
+    bool round = call->host->round.on;
+    uint32_t listens = round ? round_listens(call) : HOST_SLEEPS;
+    bool told = !page_listen(call, listens);
+    if (round ? round_is_due(call, listens) : told) {
         news_tell_again(call); /* whoever waits for it has something to look at */
     }
     return news_descriptor(call);
@@ -327,7 +381,7 @@ sphttp_call_stopping(const sphttp_call *call)
 int
 sphttp_call_overdue(const sphttp_call *call)
 {
-    return call->plan.deadline_ns != 0 && call->ledger->overdue != 0;
+    return call->ledger->deadline_ns == OVERDUE;
 }
 
 const char *

@@ -158,10 +158,17 @@ forks_tell_nurseries(char byte)
 void
 socket_look(struct sphttp_call *call)
 {
-    if (atomic_exchange(&call->ledger->wants, 0) != 0) {
-        (void)send(call->host->host_end, &(char){BYTE_LOOK}, 1,
-                   MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (call->ledger->wants != 0 &&
+        atomic_exchange(&call->ledger->wants, 0) != 0) {
+        socket_wake(call);
     }
+}
+
+void
+socket_wake(struct sphttp_call *call)
+{
+    (void)send(call->host->host_end, &(char){BYTE_LOOK}, 1,
+               MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 pid_t

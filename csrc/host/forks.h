@@ -43,4 +43,7 @@ void socket_close(struct sphttp_call *call);
  * it, if it is. */
 void socket_look(struct sphttp_call *call);
 
+/* The same, whatever it does. */
+void socket_wake(struct sphttp_call *call);
+
 #endif

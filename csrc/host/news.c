@@ -167,6 +167,29 @@ news_drain(struct sphttp_call *call, int kind)
     order(call, host->fresh + first, host->fresh_to - first);
 }
 
+bool
+news_all_ended(struct sphttp_call *call, bool or_free)
+{
+    const struct host *host = call->host;
+    note_begun(call, true);
+    for (uint32_t i = 0; i < host->begun_count; i++) {
+        uint32_t index = host->begun[i].index;
+        bool free = (page_item(call, index) & ITEM_KIND) == ITEM_FREE;
+        if (!(free && or_free) && !has_ended(call, index, true)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void
+news_forget(struct sphttp_call *call)
+{
+    struct host *host = call->host;
+    host->begun_to = host->feed.number;
+    host->begun_count = host->fresh_from = host->fresh_to = 0;
+}
+
 uint64_t
 news_ended(const struct host *host)
 {
@@ -185,5 +208,8 @@ sphttp_call_next(sphttp_call *call)
 int
 sphttp_call_ready(const sphttp_call *call)
 {
-    return call->host->fresh_from < call->host->fresh_to || page_rung(call);
+    const struct host *host = call->host;
+    bool heard = host->round.on && host->round.patient ? host->round.over
+                                                       : page_rung(call);
+    return host->fresh_from < host->fresh_to || heard;
 }

@@ -18,6 +18,7 @@
 #include "nursery/hands.h"
 #include "nursery/kill.h"
 #include "nursery/limits.h"
+#include "nursery/nest.h"
 #include "nursery/pause.h"
 #include "nursery/strays.h"
 #include "shared/news.h"
@@ -71,6 +72,7 @@ fork_child(struct nursery *nursery, uint32_t index, uint32_t slot)
         page_hand_out(call, index, call->child.hand);
     }
     nursery_expect(nursery);
+    call->ledger->born = slot + 1;
     pid_t pid = bare_fork();
     if (pid == 0) {
         child_begin(nursery, call->plan.pool ? slot : index);
@@ -79,6 +81,7 @@ fork_child(struct nursery *nursery, uint32_t index, uint32_t slot)
     int err = errno;
     close_end(&call->child.pulse.fd);
     if (pid < 0) {
+        call->ledger->born = 0;
         if (!call->plan.pool) {
             page_free_item(call, index);
             report->started_ns = 0;
@@ -93,6 +96,7 @@ fork_child(struct nursery *nursery, uint32_t index, uint32_t slot)
     }
     call->living[slot].born_ns = now_ns();
     call->living[slot].pid = pid; /* last: who sees it sees the rest */
+    call->ledger->born = 0;
     nursery->running++;
     nursery->hungry_ns = 0;
     return false;
@@ -146,7 +150,7 @@ slot_to_fill(struct nursery *nursery)
     if (nursery->starved && now_ns() >= nursery->again_ns) {
         nursery->starved = false;
     }
-    if (page_stopped(call) != 0 || nursery->starved || nursery->paused ||
+    if (nest_stopped(nursery) || nursery->starved || nursery->paused ||
         nursery->reported || strays_spent(nursery) ||
         nursery->running >= call->plan.alive) {
         return -1;
@@ -155,7 +159,8 @@ slot_to_fill(struct nursery *nursery)
     /* Most often the free one. */
     uint32_t slot = (uint32_t)(nursery->next % call->plan.alive);
     for (uint32_t i = 0; i < call->plan.alive; i++) {
-        bool wanted = any || (call->plan.pool && slot_left(call, slot));
+        bool wanted = any || nest_goes_on(call) ||
+                      (call->plan.pool && slot_left(call, slot));
         if (call->living[slot].pid == 0 && wanted) {
             return slot;
         }
@@ -200,8 +205,8 @@ finish_hand(struct nursery *nursery, uint32_t hand, int status,
     }
     page_settle(call, (uint32_t)index, true);
     if (!item_committed(page_item(call, (uint32_t)index)) &&
-        call->plan.stop_at_failure != 0) {
-        page_stop(call->page, call->plan.stop_at_failure);
+        (call->ledger->how & ROUND_STOP) != 0) {
+        page_stop(call->page, (uint32_t)call->ledger->how & ROUND_STOP);
     }
     report->ended_ns = now_ns();
     return begun;
@@ -246,11 +251,15 @@ finish_slot(struct nursery *nursery, uint32_t slot, int status,
 {
     struct sphttp_call *call = nursery->call;
     note_unready(nursery, slot, status);
+    nest_note_death(nursery, slot, status);
     bool begun = false;
     for (uint32_t lane = 0; lane < call->plan.lanes; lane++) {
         uint32_t hand = slot * call->plan.lanes + lane;
         begun = finish_hand(nursery, hand, status, usage) || begun;
         runs_orphan(call, hand);
+        if (call->plan.kept) { /* so that the round can be over */
+            page_clear_hand(call, hand);
+        }
     }
     uint64_t fed = call->plan.fed ? (uint64_t)call->ledger->watermark : 0;
     if (begun || fed != nursery->fed) { /* the host feeds where items end */
@@ -373,7 +382,7 @@ tend(struct nursery *nursery, bool left)
         nursery->running = 0;
     }
     bool over = nursery->running == 0 &&
-                (stop != 0 || nursery->next >= call->ledger->total ||
+                (nest_stopped(nursery) || nursery->next >= call->ledger->total ||
                  strays_spent(nursery));
     if (over && stop == 0 && strays_find_forgotten(nursery)) {
         return 0;
@@ -403,6 +412,9 @@ be_child(struct sphttp_call *call, uint32_t index)
     }
     if (call->plan.digest != NULL) {
         digest_serve(call, index); /* it never comes back */
+    }
+    if (call->plan.kept) {
+        return 0; /* it gets ready first */
     }
     int64_t taken = call->plan.pool ? hand_take(call, 0) : index;
     if (taken < 0) { /* others have taken all there was */
@@ -438,12 +450,13 @@ nursery_run(struct sphttp_call *call)
             return be_child(call, index);
         }
         bool left = reap_ended(note_end, nursery);
-        call->ledger->stop = page_stopped(call);
+        nest_note_stop(nursery);
         page_mend(call);
-        limits_enforce(nursery); /* also while there are children to fork */
         /* Before it looks: what the host lets start from then on, it tells. */
-        call->ledger->wants = nursery->running < call->plan.alive;
+        nest_expect(nursery);
+        limits_enforce(nursery); /* also while there are children to fork */
         int64_t until = slot_to_fill(nursery) >= 0 ? 0 : tend(nursery, left);
+        nest_sleeps(nursery, until);
         wait_for_event(nursery, until);
     }
 }

@@ -56,6 +56,7 @@ struct nursery {
     bool starved;     /* no fork succeeds until a child has ended... */
     int64_t again_ns; /* ...or it is this late; */
     int64_t hungry_ns; /* since when there is not even one child; or 0 */
+    uint64_t how_seen; /* kept: of the round, when the clocks were last looked at */
     bool reported;    /* the host knows that it is all over */
     int64_t patience_ns; /* until when nested nurseries are waited for; or 0 */
     struct seen seen[]; /* of each hand */

@@ -3,7 +3,7 @@
  *
  * A child can write to the page whatever it likes: with a stray pointer, or a C
  * library's. So its words are for children alone to use as they are, by
- * child/, digest/child.c, and news.c and pool.c beside this. Host and nursery ask the getters
+ * child/, digest/child.c, and news.c, pool.c and waking.c beside this. Host and nursery ask the getters
  * below, each of which has a range; what lies outside counts as never written. */
 #ifndef TEP_PAGE_H
 #define TEP_PAGE_H
@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "shared/waking.h"
 #include "sphttp_fork.h"
 
 struct sphttp_call;
@@ -85,6 +86,14 @@ enum {
     STOP_ALL = 2  /* and what runs is killed */
 };
 
+/* What is said of a round, which is all of a call but where that is kept. Or'ed to it,
+ * the round's number, times ROUND_ONE. */
+enum round_how {
+    ROUND_STOP = 3, /* after a failure: 0, STOP_NEW or STOP_ALL */
+    ROUND_DISCARDS = 4, /* an item may be committed as ITEM_DISCARDED */
+    ROUND_ONE = 256
+};
+
 /* --- What children may write ----------------------------------------------- */
 
 struct page {
@@ -95,9 +104,10 @@ struct page {
     _Atomic uint32_t nappers;   /* ...so many */
     _Atomic uint64_t watermark; /* of a held call: items from here on must wait */
     _Atomic uint64_t total;     /* so many items there will be */
+    _Atomic uint64_t how;       /* of the round, of enum round_how */
     _Alignas(64) _Atomic uint64_t next; /* pool: items from here on are nobody's */
     _Atomic uint32_t rung;      /* items have ended since the host looked */
-    _Atomic uint32_t listens;   /* HOST_AWAKE, HOST_SLEEPS or HOST_NAPS */
+    _Atomic uint32_t listens;   /* HOST_AWAKE, or what else it does */
     _Atomic uint32_t surveyed;  /* files: those from here on may be large */
     _Atomic uint32_t large;     /* so many are */
     _Atomic uint64_t used;      /* pool: bytes of its memory handed out */
@@ -157,11 +167,18 @@ struct remark {
     int32_t what;        /* a wait status, or enum sphttp_leaving */
 };
 
+enum { OVERDUE = -1 }; /* the nursery has stopped the round at its deadline */
+
 struct ledger {
     _Atomic uint32_t stop;      /* the strongest that the nursery has seen */
-    _Atomic uint32_t overdue;   /* stopped at the deadline */
     _Atomic uint32_t aborted;   /* the host has given it up */
-    _Atomic uint32_t wants;     /* the nursery sleeps, and could fork a child */
+    _Atomic uint32_t wants;     /* the nursery sleeps, and has work if the host has */
+    _Atomic uint64_t how;       /* of the round, as the host has set it */
+    _Atomic int64_t deadline_ns; /* of the round, by now_ns; 0: none; or OVERDUE */
+    _Atomic int64_t wakes_ns;   /* kept: the nursery sleeps until then */
+    _Atomic uint32_t busy;      /* kept: a round is under way */
+    _Atomic uint32_t deaths;    /* kept: of children that might have gone on */
+    _Atomic uint32_t born;      /* 1 + the slot of a child that is being forked */
     _Atomic uint64_t watermark; /* of a held call: as the host has set it */
     _Atomic uint64_t total;     /* likewise */
     _Atomic int32_t error;      /* errno of the nursery, and... */
@@ -172,37 +189,6 @@ struct ledger {
 };
 
 /* --- All of it ------------------------------------------------------------- */
-
-/* Let the items below `watermark` of a held call be taken: wake as many children as
- * that lets begin one. */
-void page_raise_watermark(struct page *page, uint64_t watermark);
-
-/* So many items there will be: wake all who may wait for more. */
-void page_set_total(struct page *page, uint64_t total);
-
-/* Let all who sleep look again. */
-void page_wake(struct page *page);
-
-/* Sleep until `turn` is another than that of the page, which was read before whatever
- * made this child sleep: true. Gives up after so long, or when a signal arrives. */
-bool page_sleep(struct page *page, uint32_t turn, int64_t most_ns);
-
-/* The same for as long as it takes. Always true. */
-bool page_await_turn(struct page *page, uint32_t turn);
-
-/* A child whose items are quick does not sleep at once: it naps until `beat` is another
- * than that of the page, or it is late. To be woken for each item would cost more than
- * the items. */
-void page_nap(struct page *page, uint32_t beat);
-
-/* There is enough to do: wake those who nap. */
-void page_beat(struct page *page);
-
-/* Write the stop word: begin no new item; at STOP_ALL, let the nursery kill
- * what runs. A child does so when its item failed, or gave a Break or a Kill;
- * the nursery when a child has died, at the deadline, and when it cannot go
- * on. */
-void page_stop(struct page *page, uint32_t how);
 
 /* Pool: items from `next` on are nobody's. */
 void page_begin_anew(struct sphttp_call *call, uint64_t next);
@@ -289,11 +275,21 @@ int64_t page_set_aside(const struct sphttp_call *call, uint32_t hand,
 enum {
     HOST_AWAKE = 0,  /* it will look before it sleeps */
     HOST_SLEEPS = 1, /* it is to be woken when one ends... */
-    HOST_NAPS = 2    /* ...or when several have, and there are no more to begin */
+    HOST_NAPS = 2,   /* ...or when several have, and there are no more to begin */
+    HOST_WAITS_IDLE = 3 /* ...or when no child has anything to do */
 };
 
 /* From now on it does that. False: items have ended since it last looked. */
 bool page_listen(const struct sphttp_call *call, uint32_t how);
+
+/* Does this hand hold nothing, and is its child not at its end? Are all so? */
+bool page_hand_idle(const struct sphttp_call *call, uint32_t hand);
+bool page_all_idle(const struct sphttp_call *call);
+
+/* Kept, in the host: a round begins, of enum round_how. The next one may: the stop word
+ * is taken back, and what was not begun never will be. What the stop word said. */
+void page_begin_round(struct sphttp_call *call, uint64_t how);
+uint32_t page_end_round(struct sphttp_call *call);
 
 /* Does a child sleep or nap, since there is no item for it? */
 bool page_idle(const struct sphttp_call *call);

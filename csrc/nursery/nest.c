@@ -1,0 +1,96 @@
+/* The nursery of a kept call: it forks its children before there are items, and goes on
+ * when a round has been stopped. Once the nest can serve no other round, it ends as any
+ * call does. */
+#include "nursery/nest.h"
+
+#include <sys/wait.h>
+
+#include "nursery/hands.h"
+#include "nursery/strays.h"
+
+bool
+nest_stopped(const struct nursery *nursery)
+{
+    const struct sphttp_call *call = nursery->call;
+    const struct ledger *ledger = call->ledger;
+    uint32_t stop = page_stopped(call);
+    return call->plan.kept
+               ? stop == STOP_ALL || ledger->trouble != TROUBLE_NONE ||
+                     ledger->unready.pid != 0 ||
+                     page_item(call, call->plan.count) != ITEM_FREE
+               : stop != 0;
+}
+
+bool
+nest_goes_on(const struct sphttp_call *call)
+{
+    return call->plan.kept && call->ledger->total == UINT64_MAX;
+}
+
+void
+nest_note_stop(struct nursery *nursery)
+{
+    struct sphttp_call *call = nursery->call;
+    uint32_t stop = page_stopped(call);
+    /* A stop word that the host takes back must not come back from here. */
+    if (!call->plan.kept || stop == STOP_ALL) {
+        call->ledger->stop = stop;
+    }
+    if (nest_goes_on(call) &&
+        (nest_stopped(nursery) || strays_spent(nursery))) {
+        call->ledger->total = call->ledger->watermark;
+        page_set_total(call->page, call->ledger->total);
+    }
+}
+
+void
+nest_note_death(const struct nursery *nursery, uint32_t slot, int status)
+{
+    struct sphttp_call *call = nursery->call;
+    if (!nest_goes_on(call)) {
+        return;
+    }
+    uint32_t hand = slot * call->plan.lanes;
+    uint32_t item = hand_item(call, hand);
+    bool running = item != 0 && page_runs(call, item - 1, hand);
+    bool served = call->plan.quota != 0 && WIFEXITED(status) &&
+                  WEXITSTATUS(status) <= 1 && !running;
+    if (!served) { /* first: before the host can see that its item has ended */
+        call->ledger->deaths++;
+    }
+}
+
+bool
+nest_is_busy(const struct nursery *nursery)
+{
+    const struct sphttp_call *call = nursery->call;
+    return !call->plan.kept || call->ledger->busy != 0;
+}
+
+bool
+nest_is_active(const struct nursery *nursery)
+{
+    return nest_is_busy(nursery) ||
+           nursery->call->ledger->how != nursery->how_seen;
+}
+
+void
+nest_expect(struct nursery *nursery)
+{
+    struct sphttp_call *call = nursery->call;
+    call->ledger->wakes_ns = INT64_MAX;
+    call->ledger->wants = call->plan.kept ||
+                          nursery->running < call->plan.alive;
+}
+
+void
+nest_sleeps(struct nursery *nursery, int64_t until)
+{
+    struct sphttp_call *call = nursery->call;
+    if (call->plan.kept) {
+        call->ledger->wakes_ns = until;
+        if (nest_is_active(nursery)) { /* it looks every second by itself */
+            call->ledger->wants = 0;
+        }
+    }
+}

@@ -1,0 +1,32 @@
+/* What is different in the nursery of a kept call. */
+#ifndef TEP_NEST_H
+#define TEP_NEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "nursery/nursery.h"
+
+/* Shall no child be forked any more, and is it all over when the last has ended? */
+bool nest_stopped(const struct nursery *nursery);
+
+/* Are there to be children, whether or not there are items? */
+bool nest_goes_on(const struct sphttp_call *call);
+
+/* Note in the ledger what the stop word says; let idle children end, if the nest can
+ * serve no other round. */
+void nest_note_stop(struct nursery *nursery);
+
+/* The child in `slot` has ended, and what it had in hand is not settled yet. */
+void nest_note_death(const struct nursery *nursery, uint32_t slot, int status);
+
+/* May children have anything to do, now or before long? */
+bool nest_is_busy(const struct nursery *nursery);
+bool nest_is_active(const struct nursery *nursery);
+
+/* The nursery is about to look whether it has anything to do: shall the host tell it if
+ * that changes? And then, that it sleeps until then. */
+void nest_expect(struct nursery *nursery);
+void nest_sleeps(struct nursery *nursery, int64_t until);
+
+#endif
