@@ -157,11 +157,15 @@ py_call_take(sphttp_call *call, uint64_t number, uintptr_t list,
         uint32_t cell = feed_cell(call, number);
         const struct payload *payload = payload_of(call, cell);
         if (page_number(call, cell) != number ||
-            payload->fate != SPHTTP_RETURNED) {
+            (payload->fate != SPHTTP_RETURNED &&
+             payload->fate != SPHTTP_DISCARDED)) {
             return taken;
         }
-        PyObject *text = PyUnicode_DecodeUTF8(
-            payload->text, (Py_ssize_t)payload->size, "surrogatepass");
+        PyObject *text = payload->fate == SPHTTP_DISCARDED
+                             ? Py_NewRef(Py_None)
+                             : PyUnicode_DecodeUTF8(payload->text,
+                                                    (Py_ssize_t)payload->size,
+                                                    "surrogatepass");
         if (text == NULL || PyList_Append((PyObject *)list, text) != 0) {
             PyErr_Clear(); /* whoever asks for it by itself meets that again */
             Py_XDECREF(text);

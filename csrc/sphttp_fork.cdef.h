@@ -226,7 +226,8 @@ int py_call_start(sphttp_call *call, sphttp_event *event);
 int py_call_run(sphttp_call *call, sphttp_event *event);
 
 /* With SPHTTP_TELL: the next of the items that have ended, in the order in
- * which they did; -1: there is none yet. After the end, all are told of. */
+ * which they did, but those that were released; -1: there is none yet. After the end, all
+ * are told of. */
 int64_t sphttp_call_next(sphttp_call *call);
 
 /* Would py_call_run return at once, or are there items that sphttp_call_next would
@@ -280,7 +281,7 @@ void sphttp_call_result(sphttp_call *call, uint32_t index,
 
 /* In a fed call of which all items have been fed by now: append to `list` the texts of
  * the items from `number` on that have ended and returned one, up to the first that has
- * not. Their cells are released, and say None and -1 in the two lists of py_call_pull.
+ * not; None for one whose result was dropped. Their cells are released, and say None and -1 in the two lists of py_call_pull.
  * How many. */
 uint32_t py_call_take(sphttp_call *call, uint64_t number, uintptr_t list,
                       uintptr_t items, uintptr_t numbers);

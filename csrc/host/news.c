@@ -199,10 +199,16 @@ news_ended(const struct host *host)
 int64_t
 sphttp_call_next(sphttp_call *call)
 {
-    if (call->host->fresh_from == call->host->fresh_to) {
-        return -1;
+    struct host *host = call->host;
+    while (host->fresh_from < host->fresh_to) {
+        const struct fresh *item = &host->fresh[host->fresh_from++];
+        /* py_call_take may have released it. */
+        if (!call->plan.fed ||
+            page_number(call, item->index) == item->number) {
+            return item->index;
+        }
     }
-    return call->host->fresh[call->host->fresh_from++].index;
+    return -1;
 }
 
 int

@@ -88,7 +88,7 @@ class Lease(Call):
             self.close()
             self._raise_unbegun(0 if items is None else len(items))
         nest = self.home.begun(how if self._wait_read is None else how & ~_PATIENT, left)
-        self.handle, self.event, self._result = nest.handle, nest.event, nest.found
+        self.handle, self.event, self.found = nest.handle, nest.event, nest.found
         self._nest = nest
         if self.aborted:  # in the last moment before
             lib.py_call_abort(nest.handle)
