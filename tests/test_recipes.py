@@ -47,3 +47,77 @@ def test_the_recipe_for_notebooks_runs_in_one() -> None:
     (cell,) = (block.text for block in blocks() if "factor" in block.text)
     printed, _ = run_case_with_stderr("notebook", cell)  # Jupyter has things to say
     check_printed(cell, printed)
+
+
+def run_program(program: str, folder: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def test_the_hooks_of_gunicorn_enter_and_leave_a_block(tmp_path: Path) -> None:
+    write_files("services.md", tmp_path)
+    program = """
+import runpy, shop
+hooks = runpy.run_path("gunicorn.conf.py")
+hooks["post_worker_init"](None)
+print(*shop.application({"QUERY_STRING": "a&b"}, print))
+hooks["worker_exit"](None, None)
+"""
+    assert run_program(program, tmp_path).endswith("b'A B'\n")
+
+
+def test_the_lifespan_of_an_asgi_application_is_a_block(tmp_path: Path) -> None:
+    write_files("services.md", tmp_path)
+    program = """
+import asyncio, web
+
+async def main():
+    said, asked = asyncio.Queue(), asyncio.Queue()
+    life = asyncio.create_task(web.application({"type": "lifespan"}, asked.get, said.put))
+    await asked.put({"type": "lifespan.startup"})
+    print((await said.get())["type"])
+    request = {"type": "http", "query_string": b"a&b"}
+    await web.application(request, asked.get, said.put)
+    print((await said.get())["status"], (await said.get())["body"])
+    await asked.put({"type": "lifespan.shutdown"})
+    print((await said.get())["type"])
+    await life
+
+asyncio.run(main())
+"""
+    assert run_program(program, tmp_path).splitlines() == [
+        "lifespan.startup.complete",
+        "200 b'A B'",
+        "lifespan.shutdown.complete",
+    ]
+
+
+def test_the_signals_of_celery_enter_and_leave_a_block(tmp_path: Path) -> None:
+    """With a stand-in for Celery: what it calls is all that matters here."""
+    write_files("services.md", tmp_path)
+    (tmp_path / "celery").mkdir()
+    (tmp_path / "celery" / "__init__.py").touch()
+    (tmp_path / "celery" / "signals.py").write_text("""
+class Signal:
+    def connect(self, function):
+        self.send = function
+        return function
+
+worker_process_init, worker_process_shutdown = Signal(), Signal()
+""")
+    program = """
+import tasks
+from celery import signals
+signals.worker_process_init.send(sender=None)
+print(tasks.fan_out.map_processes(["a"]))
+signals.worker_process_shutdown.send(sender=None, pid=1, exitcode=0)
+"""
+    assert run_program(program, tmp_path) == "['A']\n"
