@@ -63,6 +63,7 @@ def run_program(program: str, folder: Path) -> str:
 
 
 def test_the_hooks_of_gunicorn_enter_and_leave_a_block(tmp_path: Path) -> None:
+    """Those of gunicorn.conf.py, for the application in shop.py."""
     write_files("services.md", tmp_path)
     program = """
 import runpy, shop
@@ -75,6 +76,7 @@ hooks["worker_exit"](None, None)
 
 
 def test_the_lifespan_of_an_asgi_application_is_a_block(tmp_path: Path) -> None:
+    """That of web.py."""
     write_files("services.md", tmp_path)
     program = """
 import asyncio, web
@@ -101,7 +103,7 @@ asyncio.run(main())
 
 
 def test_the_signals_of_celery_enter_and_leave_a_block(tmp_path: Path) -> None:
-    """With a stand-in for Celery: what it calls is all that matters here."""
+    """Those of tasks.py, with a stand-in for Celery, which needs a broker."""
     write_files("services.md", tmp_path)
     (tmp_path / "celery").mkdir()
     (tmp_path / "celery" / "__init__.py").touch()

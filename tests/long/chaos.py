@@ -3,11 +3,11 @@
     python tests/long/chaos.py [--seconds 600] [--seed N]
 
 Host processes make calls and check each, also iterating ones of up to 100,000 items: every
-result is right, or its error is one that what is done here can cause. Meanwhile this process
-torments them: it kills children, nurseries and hosts, stops and continues processes, floods
-them with signals, fills the disk and takes descriptors away. In the end no process and no
-scratch directory is left. A failing
-host is named with its seed, and `--seed` makes its calls again.
+result is right, or its error is one that what is done here can cause. Half of the calls are in
+blocks. Meanwhile this process torments them: it kills children, also idle ones, nurseries, the
+servers of blocks, and hosts, stops and continues processes, floods them with signals, fills the
+disk and takes descriptors away. In the end no process and no scratch directory is left. A
+failing host is named with its seed, and `--seed` makes its calls again.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ import tempfile
 import threading
 import time
 import traceback
+import warnings
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -113,8 +115,21 @@ def check(outcome: Outcome[str], options: dict[str, Any], signals: set[int]) -> 
         assert isinstance(error, WorkerError), (outcome, error)
 
 
-def one_call(chance: random.Random) -> None:
-    """Make a call of some shape, and check what comes of it."""
+@contextlib.contextmanager
+def made(
+    chance: random.Random, worker: Callable[[int], str], options: dict[str, Any]
+) -> Iterator[tuple[Parallel[str], int]]:
+    """A Parallel, and how many calls it is for: one, or some of a block."""
+    fan_out = Parallel(worker, **options)
+    if chance.random() < 0.5:
+        yield fan_out, 1
+        return
+    with fan_out:
+        yield fan_out, chance.choice([1, 3, 10])
+
+
+def some_calls(chance: random.Random) -> None:
+    """Make calls of some shape, and check what comes of them."""
     options: dict[str, Any] = {}
     if chance.random() < 0.7:
         options["in_processes"] = chance.randint(1, 4)
@@ -130,23 +145,37 @@ def one_call(chance: random.Random) -> None:
     told: list[int] = []
     if chance.random() < 0.3:
         options["on_finish"] = lambda outcome: told.append(outcome.index)
+    try:
+        with made(chance, work, options) as (fan_out, calls):
+            for _ in range(calls):
+                told.clear()
+                one_call(chance, fan_out, options, told)
+    except OSError as error:
+        assert error.errno in SHORTAGES, error
+        return
+    if chance.random() < 0.1:
+        with contextlib.suppress(OSError, DeadWorkerError):
+            assert Parallel(give, in_processes=2).map_processes(range(50)) == "given"
+
+
+def one_call(
+    chance: random.Random, fan_out: Parallel[str], options: dict[str, Any], told: list[int]
+) -> None:
+    """Make one of them, and check it."""
     items = [chance.randrange(10_000) for _ in range(chance.choice([1, 2, 10, 60]))]
     try:
-        outcomes = Parallel(work, **options).outcomes(items)
+        outcomes = fan_out.outcomes(items)
     except DeadlineError as over:
         assert "deadline" in options
         outcomes = over.outcomes
-    except OSError as error:
-        assert error.errno in SHORTAGES, error
+    except DeadWorkerError as error:  # of a block: two nurseries, as soon as they were there
+        assert error.index is None, error
         return
     for outcome in outcomes:
         check(outcome, options, {signal.SIGKILL})
     if "on_finish" in options and "deadline" not in options:
         begun = [outcome.index for outcome in outcomes if outcome.attempts > 0]
         assert sorted(told) == begun
-    if chance.random() < 0.1:
-        with contextlib.suppress(OSError, DeadWorkerError):
-            assert Parallel(give, in_processes=2).map_processes(range(50)) == "given"
 
 
 def quick(item: int) -> str:
@@ -228,10 +257,16 @@ def in_order(fan_out: Parallel[str], first: int, count: int) -> None:
             first = item + 1
 
 
-def some_stream(chance: random.Random) -> None:
-    """Make an iterating call of some shape; see it through, leave it, or abort it."""
+def some_streams(chance: random.Random) -> None:
+    """Make iterating calls of some shape."""
     options, count = shape_of_stream(chance)
-    fan_out = Parallel(quick, **options)
+    with made(chance, quick, options) as (fan_out, calls):
+        for _ in range(calls):
+            one_stream(chance, fan_out, count // calls)
+
+
+def one_stream(chance: random.Random, fan_out: Parallel[str], count: int) -> None:
+    """Make one of them; see it through, leave it, or abort it."""
     first = chance.randrange(10_000)
     how = chance.random()
     if how < 0.5:
@@ -262,7 +297,7 @@ def some_stream(chance: random.Random) -> None:
 def a_stream(chance: random.Random) -> None:
     """The same; the system may have nothing left for it."""
     try:
-        some_stream(chance)
+        some_streams(chance)
     except OSError as error:
         assert error.errno in SHORTAGES, error
 
@@ -306,6 +341,7 @@ def host(seed: int) -> None:
     """Make calls, and see that they leave nothing."""
     chance = random.Random(seed)
     signal.signal(signal.SIGUSR1, lambda number, frame: None)
+    warnings.simplefilter("ignore", RuntimeWarning)  # that a block has another server
     before = set(os.listdir("/proc/self/fd"))
     print("ready", flush=True)
     for number in range(CALLS):
@@ -316,7 +352,7 @@ def host(seed: int) -> None:
             elif kind < 0.4:
                 a_stream(chance)
             else:
-                one_call(chance)
+                some_calls(chance)
         except AssertionError:
             sys.exit(f"seed {seed}, call {number}: {traceback.format_exc()}")
         assert set(os.listdir("/proc/self/fd")) == before, (
