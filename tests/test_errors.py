@@ -20,6 +20,7 @@ import pytest
 from kept import Parallel
 from support import forked
 
+import tep_parallel
 from tep_parallel import (
     DeadWorkerError,
     FileDigest,
@@ -565,7 +566,7 @@ def test_a_worker_with_other_methods_and_no_process_is_warned_of_once(
 ) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        fan_out = Parallel(kind())
+        fan_out = tep_parallel.Parallel(kind())
         fan_out.map_processes(["ab"])
         fan_out.outcomes(["a"])
     assert [warning.category for warning in caught] == [UserWarning]
