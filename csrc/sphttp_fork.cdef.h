@@ -347,9 +347,9 @@ int sphttp_child_discards(const sphttp_call *call);
 int py_child_item(sphttp_call *call, uint32_t cell, uintptr_t box);
 
 /* In a pool's child: call `process` with one of `items` after another, both id()s,
- * beginning with `index`, and commit the texts; with `discard`, or where
- * sphttp_child_discards says so, whatever it returns. Where `loads` is not 0 they are those that were fed, and `loads`, the id()
- * of a function of bytes, unpickles what is a pickle: what that raises is as if
+ * beginning with `index`, and commit the texts; with `discard` 1, or where it is 2 and
+ * sphttp_child_discards says so, whatever it returns. Where `loads` is not 0 they are
+ * those that were fed, and `loads`, the id() of a function of bytes, unpickles what is a pickle: what that raises is as if
  * `process` had. As sphttp_child_commit, when there is no item left. Else the index of
  * one that is not committed, and in `box`, the id() of a list of two, stands
  * what it returned, no text with a UTF-8 form, or what it raised. */

@@ -25,8 +25,7 @@ WRAPS = {
 
 # What runs in children, to whom the shared page belongs, and what keeps it for the others.
 CHILDRENS = {"child/hand.c", "child/child.c", "child/item.c", "digest/child.c"} | {
-    f"shared/{name}.c"
-    for name in ("layout", "news", "pool", "page", "ring", "runs", "waking")
+    f"shared/{name}.c" for name in ("layout", "news", "pool", "page", "ring", "runs", "waking")
 }
 
 compiles = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
