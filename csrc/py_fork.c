@@ -12,7 +12,6 @@
 #include "host/call.h"
 #include "host/farewell.h"
 #include "host/host.h"
-#include "host/nest.h"
 #include "host/open.h"
 #include "host/result.h"
 #include "host/wake.h"
@@ -217,7 +216,7 @@ sphttp_call *
 py_nest_open(sphttp_call *mould, int *error)
 {
     sphttp_call *nest = NULL;
-    *error = may_fork() ? nest_open(mould, &nest) : SPHTTP_NOT_MAIN;
+    *error = may_fork() ? call_open_nest(mould, &nest) : SPHTTP_NOT_MAIN;
     return nest;
 }
 
@@ -236,6 +235,9 @@ start(struct sphttp_call *call)
     if (call->plan.owner != getpid()) {
         call->host->doing = "going on with the call of another process";
         return event_of(-ECHILD);
+    }
+    if (call->host->nest) { /* it is not forked from here */
+        return call_fork(call);
     }
     /* The hooks stay outside the region where call_fork blocks signals: a
      * thread that one of them starts would inherit the mask. */

@@ -26,9 +26,17 @@ open_by_all_means(const char *path)
     return fd;
 }
 
-/* Is this child of ours the nursery of a call that one of our children made?
- * It sees that its host is dead, and cleans up after itself. Also where that
- * cannot be told. */
+static bool
+is_name(const char *line, ssize_t size, const char *name)
+{
+    size_t length = strlen(name);
+    return size == (ssize_t)length + 1 && line[length] == '\n' &&
+           memcmp(line, name, length) == 0;
+}
+
+/* Is this child of ours the nursery of a call that one of our children made, or a
+ * server of nests? It sees that its host is dead, and cleans up after itself. Also
+ * where that cannot be told. */
 static bool
 is_nursery(pid_t pid)
 {
@@ -42,8 +50,7 @@ is_nursery(pid_t pid)
     char name[sizeof(NURSERY_NAME)];
     ssize_t n = read(fd, name, sizeof(name));
     (void)close(fd);
-    return n == (ssize_t)sizeof(name) && name[n - 1] == '\n' &&
-           memcmp(name, NURSERY_NAME, sizeof(name) - 1) == 0;
+    return is_name(name, n, NURSERY_NAME) || is_name(name, n, SERVER_NAME);
 }
 
 void

@@ -35,6 +35,7 @@ struct plan {
     uint32_t alive; /* children at a time */
     uint32_t lanes; /* hands of each child */
     uint32_t hands; /* of all of them */
+    bool server; /* a mould: what is forked is a server, whose nests have a page */
     bool pool; /* children take items themselves, one after another */
     bool fed;  /* items come while children run; cells are used anew */
     bool kept; /* fed: one user's call after another, each a round */
@@ -49,6 +50,8 @@ struct plan {
     pid_t owner;         /* the host's number */
     sigset_t mask;       /* the forking thread's; its children's in the end */
     size_t page_size, ledger_size;
+    int *open; /* of a mould: descriptors that its children keep, in order... */
+    size_t open_count; /* ...so many */
     uint32_t *wiped;       /* a page that every fork empties; or NULL */
     struct digest *digest; /* the items are files to digest in C; or NULL */
     unsigned char key[KEY_SIZE];
