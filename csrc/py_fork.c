@@ -210,7 +210,7 @@ py_call_open(uint32_t count, uint32_t alive, int how, const char *root,
 int64_t
 py_child_first(sphttp_call *call)
 {
-    return hand_take(call, 0);
+    return hand_take_first(call);
 }
 
 static sphttp_event

@@ -159,15 +159,23 @@ socket_look(struct sphttp_call *call)
 {
     if (call->ledger->wants != 0 &&
         atomic_exchange(&call->ledger->wants, 0) != 0) {
-        socket_wake(call);
+        socket_say(call, BYTE_LOOK);
     }
 }
 
 void
-socket_wake(struct sphttp_call *call)
+socket_let_fork(struct sphttp_call *call)
 {
-    (void)send(call->host->host_end, &(char){BYTE_LOOK}, 1,
-               MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (call->ledger->forks != 0 &&
+        atomic_exchange(&call->ledger->forks, 0) != 0) {
+        socket_say(call, BYTE_LOOK);
+    }
+}
+
+void
+socket_say(struct sphttp_call *call, char byte)
+{
+    (void)send(call->host->host_end, &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 pid_t
