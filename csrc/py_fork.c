@@ -223,7 +223,7 @@ py_nest_open(sphttp_call *mould, int *error)
 int64_t
 py_child_first(sphttp_call *call)
 {
-    return hand_take(call, 0);
+    return hand_take_first(call);
 }
 
 static sphttp_event

@@ -107,7 +107,7 @@ sphttp_child_commit(sphttp_call *call, uint32_t index, int status,
     }
     /* A thread of the worker's, if it is no daemon, is joined in Python. */
     if (next < 0 && !call->child.linger && sphttp_is_alone()) {
-        _exit(failed ? 1 : 0);
+        sphttp_child_exit(call, failed ? 1 : 0);
     }
     return next;
 }

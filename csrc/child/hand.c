@@ -5,7 +5,9 @@
 
 #include <unistd.h>
 
+#include "child/below.h"
 #include "shared/news.h"
+#include "shared/pool.h"
 
 /* At RUN_LENGTH so many quick items are set aside at once. Children that took them
  * in turn would wait for each other's cache lines, and would each copy every page
@@ -38,7 +40,9 @@ take(struct sphttp_call *call, uint32_t index)
         return false;
     }
     hand->again = 0; /* it was this one, or another has that */
+    hand->number = (uint32_t)number + 1;
     call->child.number = number;
+    call->child.unlooked = true;
     call->child.how = call->page->how;
     call->child.left--;
     return true;
@@ -106,6 +110,9 @@ sleep_for_more(struct sphttp_call *call, bool nap, uint32_t turn,
                uint32_t beat)
 {
     struct hand *hand = &call->hands[call->child.hand];
+    if (call->plan.kept && call->child.unlooked) {
+        below_look(call, BELOW_IDLE);
+    }
     hand->item = 0;
     if (call->plan.kept) {
         hand->leaving = 0; /* somebody may have scribbled, and a round waits for it */
@@ -128,6 +135,13 @@ sleep_for_more(struct sphttp_call *call, bool nap, uint32_t turn,
         hand->since_ns = now_ns();
     }
     return true;
+}
+
+int64_t
+hand_take_first(struct sphttp_call *call)
+{
+    below_look(call, BELOW_FIRST);
+    return hand_take(call, 0);
 }
 
 int64_t
@@ -173,6 +187,21 @@ hand_take_this(struct sphttp_call *call, uint32_t index)
         return false;
     }
     return take(call, index);
+}
+
+bool
+hand_leave(struct sphttp_call *call)
+{
+    struct hand *hand = &call->hands[call->child.hand];
+    uint32_t item = hand->item;
+    uint64_t running = item_taken(call->child.hand, call->child.number);
+    if (!call->plan.kept || !pool_entered(call) || item > call->plan.count ||
+        (item != 0 && call->state[item - 1] == running)) {
+        return false;
+    }
+    below_look(call, BELOW_LAST);
+    hand->leaving = HAND_GONE;
+    return true;
 }
 
 bool

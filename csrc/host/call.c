@@ -16,6 +16,7 @@
 #include "host/pool.h"
 #include "host/round.h"
 #include "host/runs.h"
+#include "host/strangers.h"
 #include "host/terminal.h"
 #include "host/wake.h"
 #include "nursery/nursery.h"
@@ -181,10 +182,10 @@ wait_for_word(struct sphttp_call *call)
         if (fds[0].revents != 0) {
             char byte;
             ssize_t n = recv(call->host->host_end, &byte, 1, MSG_DONTWAIT);
-            if (n > 0) {
+            if (n > 0 && byte == WORD_OVER) {
                 return event_of(0);
             }
-            if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+            if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
                 return event_of(-EPIPE);
             }
         }
@@ -365,6 +366,7 @@ call_finish(struct sphttp_call *call)
 void
 call_close(struct sphttp_call *call)
 {
+    strangers_spare(call);
     bool removed_by_nursery = call->host->ended || call->page == NULL;
     if (!call->host->ended) {
         dismiss_nursery(call, false);

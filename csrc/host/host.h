@@ -34,6 +34,8 @@ struct round {
     bool patient;    /* its host wants to hear of nothing before that */
     bool reaped;     /* its items end when their children do */
     bool spent;      /* there can be no other */
+    bool counts;     /* the nursery was asked for strangers... */
+    bool strangers;  /* ...and there are, or may be, some */
     int64_t held_ns; /* so long it may still wait with the GIL held */
 };
 

@@ -85,7 +85,9 @@ has_ended(const struct sphttp_call *call, uint32_t index, bool report)
         return false;
     }
     /* A pool's child leaves no report of what it commits. */
-    return !report || (call->plan.pool && item_committed(word)) ||
+    return !report ||
+           (call->plan.pool && !call->host->round.reaped &&
+            item_committed(word)) ||
            call->report[index].ended_ns != 0;
 }
 

@@ -63,6 +63,7 @@ set_plan(struct plan *plan, uint32_t count, uint32_t alive, int how,
     plan->setup = (how & SPHTTP_SETUP) != 0;
     plan->tell = (how & (SPHTTP_TELL | SPHTTP_FED)) != 0;
     plan->kept = (how & SPHTTP_KEPT) != 0;
+    plan->ahead = plan->alive;
     plan->leave_ns = LEAVE_NS;
     plan->owner = getpid();
     (void)strcpy(plan->root, root);
@@ -242,6 +243,12 @@ void
 sphttp_call_quota(sphttp_call *call, uint32_t quota)
 {
     call->plan.quota = quota;
+}
+
+void
+sphttp_call_ahead(sphttp_call *call, uint32_t ready)
+{
+    call->plan.ahead = ready < call->plan.alive ? ready : call->plan.alive;
 }
 
 void

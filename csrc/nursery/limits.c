@@ -107,7 +107,7 @@ kill_leaver(struct sphttp_call *call, uint32_t hand)
         return; /* somebody else has said that it leaves */
     }
     struct remark *remark = &call->ledger->overstayed;
-    if (remark->pid == 0) {
+    if (remark->pid == 0 && !page_hand_gone(call, hand)) {
         remark->what = page_leaving(call, hand, 0, INT64_MAX, &since);
         remark->pid = child_of(call, hand);
     }

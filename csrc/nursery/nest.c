@@ -54,9 +54,20 @@ nest_note_death(const struct nursery *nursery, uint32_t slot, int status)
     uint32_t item = hand_item(call, hand);
     bool running = item != 0 && page_runs(call, item - 1, hand);
     bool served = call->plan.quota != 0 && WIFEXITED(status) &&
-                  WEXITSTATUS(status) <= 1 && !running;
+                  WEXITSTATUS(status) <= 1;
+    served = (served || page_hand_gone(call, hand)) && !running;
     if (!served) { /* first: before the host can see that its item has ended */
         call->ledger->deaths++;
+    }
+}
+
+void
+nest_clear_hand(struct sphttp_call *call, uint32_t hand, bool gone)
+{
+    uint64_t from;
+    page_clear_hand(call, hand); /* so that the round can be over */
+    if (!gone || page_set_aside(call, hand, &from) >= 0) {
+        page_wake(call->page); /* it may have been this child that was woken */
     }
 }
 
@@ -106,8 +117,9 @@ nest_expect(struct nursery *nursery)
 {
     struct sphttp_call *call = nursery->call;
     call->ledger->wakes_ns = INT64_MAX;
-    call->ledger->wants = call->plan.kept ||
-                          nursery->running < call->plan.alive;
+    bool forks = nursery->running < call->plan.alive;
+    call->ledger->forks = call->plan.kept && forks;
+    call->ledger->wants = call->plan.kept || forks;
 }
 
 void

@@ -20,7 +20,10 @@ void nest_note_stop(struct nursery *nursery);
 /* The child in `slot` has ended, and what it had in hand is not settled yet. */
 void nest_note_death(const struct nursery *nursery, uint32_t slot, int status);
 
-/* May children have anything to do? */
+/* Its item is settled: its hand is nobody's. `gone`: all have expected that. */
+void nest_clear_hand(struct sphttp_call *call, uint32_t hand, bool gone);
+
+/* May children have anything to do, now or before long? */
 bool nest_is_busy(const struct nursery *nursery);
 
 /* How often the clocks are to be looked at, where one runs for so long, or longer. */

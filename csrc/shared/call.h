@@ -42,6 +42,7 @@ struct plan {
     bool in_memory; /* results are, not in files */
     uint64_t ring;  /* fed: a number and'ed with this is its entry in the ring */
     uint64_t quota; /* pool: items that a child takes; 0: as many as there are */
+    uint32_t ahead; /* kept: so many idle children stand ready */
     bool setup, tell;
     bool hold; /* items wait for the watermark; else all may start */
     uint32_t retries;
@@ -80,6 +81,9 @@ struct child {
     uint64_t number;   /* what words say of the item that it has */
     uint64_t how;      /* of the round that it is of: enum round_how */
     uint64_t left;     /* so many more it may take */
+    bool unlooked;     /* kept: it has had an item since it last looked what... */
+    uint64_t below;    /* ...processes there are below it, by a sum of them... */
+    uint64_t reaped;   /* ...and by what those cost that were reaped */
     struct window window;
     const char *items; /* fed: its view of their memory, of... */
     uint64_t items_size; /* ...so many bytes; or NULL */

@@ -29,9 +29,7 @@ leave: Callable[[int], NoReturn] = lib.sphttp_exit
 # In the children of a block.
 first: Callable[[Any], int] = lib.py_child_first
 discards: Callable[[Any], int] = lib.sphttp_child_discards
-kept_leave: Callable[[Any, int], NoReturn] = getattr(
-    lib, "sphttp_child_exit", lambda handle, status: lib.sphttp_exit(status)
-)
+kept_leave: Callable[[Any, int], NoReturn] = lib.sphttp_child_exit
 
 NEWS: int = lib.SPHTTP_NEWS
 _FAREWELL = 3.0  # seconds that a nursery has for its end
