@@ -12,7 +12,6 @@
 #include "host/call.h"
 #include "host/farewell.h"
 #include "host/host.h"
-#include "host/nest.h"
 #include "host/open.h"
 #include "host/result.h"
 #include "host/wake.h"
@@ -24,6 +23,10 @@ enum { LONG_MESSAGE = 2048 };
 /* A child that waits looks for signals so often: one that another thread received,
  * or that came in the last moment before it slept, does not wake it. */
 #define LOOK_EVERY_NS (SECOND / 10)
+
+/* A kept child may be idle for hours: after the first second less often. */
+#define LOOK_LATER_NS SECOND
+enum { LOOKS_MOST = 10 };
 
 /* After so many bytes of a file, some 50 ms, Python may handle its signals. */
 enum { SIGNALS_EVERY = 128 << 20 };
@@ -177,13 +180,14 @@ static bool
 py_await_turn(struct page *page, uint32_t turn)
 {
     bool woken = false;
-    while (!woken) {
+    for (int looks = 0; !woken; looks++) {
         if (PyErr_CheckSignals() != 0) {
             raised_idle = take_exception();
             return false;
         }
         PyThreadState *thread = PyEval_SaveThread();
-        woken = page_sleep(page, turn, LOOK_EVERY_NS);
+        woken = page_sleep(page, turn,
+                           looks < LOOKS_MOST ? LOOK_EVERY_NS : LOOK_LATER_NS);
         PyEval_RestoreThread(thread);
     }
     return true;
@@ -212,14 +216,14 @@ sphttp_call *
 py_nest_open(sphttp_call *mould, int *error)
 {
     sphttp_call *nest = NULL;
-    *error = may_fork() ? nest_open(mould, &nest) : SPHTTP_NOT_MAIN;
+    *error = may_fork() ? call_open_nest(mould, &nest) : SPHTTP_NOT_MAIN;
     return nest;
 }
 
 int64_t
 py_child_first(sphttp_call *call)
 {
-    return hand_take(call, 0);
+    return hand_take_first(call);
 }
 
 static sphttp_event
@@ -231,6 +235,9 @@ start(struct sphttp_call *call)
     if (call->plan.owner != getpid()) {
         call->host->doing = "going on with the call of another process";
         return event_of(-ECHILD);
+    }
+    if (call->host->nest) { /* it is not forked from here */
+        return call_fork(call);
     }
     /* The hooks stay outside the region where call_fork blocks signals: a
      * thread that one of them starts would inherit the mask. */

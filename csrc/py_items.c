@@ -257,7 +257,7 @@ py_child_work(sphttp_call *call, uint32_t index, uintptr_t process,
         }
         Py_XDECREF(item);
         int64_t after = SPHTTP_NO_UTF8;
-        bool drop = discard || (call->plan.kept && sphttp_child_discards(call));
+        bool drop = discard == 1 || (discard != 0 && sphttp_child_discards(call));
         if (result != NULL && drop) {
             after = sphttp_child_commit(call, (uint32_t)next,
                                         SPHTTP_DISCARDED, "", 0);

@@ -148,8 +148,13 @@ int sphttp_call_limit(sphttp_call *call, int64_t timeout_ns,
                       int64_t deadline_ns, uint32_t retries);
 
 /* Before the fork of a pool: a child takes so many items, at least 2, and makes room
- * for another; 0: it takes as many as there are. */
+ * for another; 0: it takes as many as there are. Of a kept call 1 is allowed: then its
+ * children are fresh, each is used once. */
 void sphttp_call_quota(sphttp_call *call, uint32_t quota);
+
+/* Before the fork of a kept call: so many idle children stand ready between two rounds;
+ * 0: none. Unless it is called, as many as may be alive. */
+void sphttp_call_ahead(sphttp_call *call, uint32_t ready);
 
 /* Before the fork, or later: feed the next item, the id() of a str or, of a pickle, of
  * bytes. Its cell, which takes the place of its index in all that is declared here.
@@ -248,7 +253,9 @@ int sphttp_nest_begin(sphttp_call *nest, int how, int64_t deadline_ns);
 /* After SPHTTP_ENDED, when all results that are wanted have been fetched: every cell is
  * released, and 1: the nest can serve another round; or 0: close it. So it is after a
  * Kill, a deadline, a limit, a death, an abort, a setup or a teardown that failed, and
- * when its nursery was lost. 2: likewise 1, but sphttp_nest_begin may yet refuse. */
+ * when its nursery was lost; also where workers have left processes behind, which live
+ * on when it is closed. 2: likewise 1, but sphttp_nest_begin may yet refuse, for workers
+ * have started processes, and it is not known yet whether all have ended. */
 int sphttp_nest_renew(sphttp_call *nest);
 
 /* There is no further round: the children end, with their teardown. Go on with
@@ -347,9 +354,9 @@ int sphttp_child_discards(const sphttp_call *call);
 int py_child_item(sphttp_call *call, uint32_t cell, uintptr_t box);
 
 /* In a pool's child: call `process` with one of `items` after another, both id()s,
- * beginning with `index`, and commit the texts; with `discard`, or where
- * sphttp_child_discards says so, whatever it returns. Where `loads` is not 0 they are those that were fed, and `loads`, the id()
- * of a function of bytes, unpickles what is a pickle: what that raises is as if
+ * beginning with `index`, and commit the texts; with `discard` 1, or where it is 2 and
+ * sphttp_child_discards says so, whatever it returns. Where `loads` is not 0 they are
+ * those that were fed, and `loads`, the id() of a function of bytes, unpickles what is a pickle: what that raises is as if
  * `process` had. As sphttp_child_commit, when there is no item left. Else the index of
  * one that is not committed, and in `box`, the id() of a list of two, stands
  * what it returned, no text with a UTF-8 form, or what it raised. */
@@ -378,6 +385,10 @@ void sphttp_child_linger(sphttp_call *call);
  * sphttp_leaving. With the first its clock of leaving starts: the item's
  * limit, or 10 s where there is none. */
 void sphttp_child_leave(sphttp_call *call, int stage);
+
+/* In a child: end this process, with this status. In a kept one that has nothing in
+ * hand nobody waits for it from now on; so all of its own end must be behind it. */
+void sphttp_child_exit(sphttp_call *call, int status);
 
 /* After the end: the first child that was killed while it left; its pid and
  * what it was doing, of enum sphttp_leaving. 0: there was none. */

@@ -11,13 +11,16 @@
 #include "host/files.h"
 #include "host/forks.h"
 #include "host/host.h"
+#include "host/nest.h"
 #include "host/news.h"
 #include "host/pool.h"
 #include "host/round.h"
 #include "host/runs.h"
+#include "host/strangers.h"
 #include "host/terminal.h"
 #include "host/wake.h"
 #include "nursery/nursery.h"
+#include "nursery/server.h"
 #include "shared/news.h"
 #include "shared/pool.h"
 
@@ -36,17 +39,27 @@ event_of(int err)
 sphttp_event
 call_fork(struct sphttp_call *call)
 {
-    call->host->doing = "forking the nursery";
+    call->host->doing = call->host->nest ? "asking the server for a nest"
+                        : call->plan.server ? "forking the server"
+                                            : "forking the nursery";
+    if (call->host->refused != 0) {
+        socket_close(call); /* there it was said why */
+    }
     int err = socket_open(call);
     if (err != 0) {
         return event_of(err);
     }
     /* Now: whoever aborts it from here on shuts the socket. */
-    if (call->ledger->aborted != 0) {
+    if (!call->plan.server && call->ledger->aborted != 0) {
         socket_close(call);
         return (sphttp_event){.kind = SPHTTP_STARTED};
     }
     call->host->dismissed_ns = 0;
+    if (call->host->nest) {
+        err = nest_ask(call);
+        return err == 0 ? (sphttp_event){.kind = SPHTTP_STARTED}
+                        : event_of(err);
+    }
     /* No signal may arrive in a child before it is one. */
     sigset_t all;
     (void)sigfillset(&all);
@@ -55,7 +68,8 @@ call_fork(struct sphttp_call *call)
     err = -errno;
     if (pid == 0) {
         /* It comes back in the children only. */
-        uint32_t index = nursery_run(call);
+        uint32_t index = call->plan.server ? server_run(call)
+                                           : nursery_run(call);
         (void)pthread_sigmask(SIG_SETMASK, &call->plan.mask, NULL);
         return (sphttp_event){.kind = SPHTTP_CHILD, .index = index};
     }
@@ -78,9 +92,9 @@ sleep_for(struct pollfd fds[3], int64_t ns)
 
 /* The same in a round, whose host hears no more than it must. */
 static int
-sleep_in_round(struct sphttp_call *call, struct pollfd fds[3], bool *told)
+sleep_in_round(struct sphttp_call *call, struct pollfd fds[3],
+               uint32_t listens, bool *told)
 {
-    uint32_t listens = round_listens(call);
     int64_t most = -1;
     feed_beat(call);
     (void)page_listen(call, listens);
@@ -103,8 +117,9 @@ sleep_till_word(struct sphttp_call *call, struct pollfd fds[3], bool *told)
     if (!call->plan.tell) {
         return sleep_for(fds, -1);
     }
-    if (host->round.on && (host->round.patient || host->round.all_fed)) {
-        return sleep_in_round(call, fds, told);
+    uint32_t listens = round_listens(call);
+    if (listens != HOST_SLEEPS) {
+        return sleep_in_round(call, fds, listens, told);
     }
     feed_beat(call);
     int n = 0;
@@ -167,10 +182,10 @@ wait_for_word(struct sphttp_call *call)
         if (fds[0].revents != 0) {
             char byte;
             ssize_t n = recv(call->host->host_end, &byte, 1, MSG_DONTWAIT);
-            if (n > 0) {
+            if (n > 0 && byte == WORD_OVER) {
                 return event_of(0);
             }
-            if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+            if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
                 return event_of(-EPIPE);
             }
         }
@@ -254,7 +269,7 @@ call_is_to_fork(const struct sphttp_call *call)
 {
     const struct host *host = call->host;
     return !host->ended && !host->round.over && host->nursery_pid == 0 &&
-           host->gathering == 0;
+           !host->asked && host->refused == 0 && host->gathering == 0;
 }
 
 /* All that there is has been gathered. */
@@ -289,6 +304,23 @@ gather(struct sphttp_call *call)
                             : event_of(err);
 }
 
+/* A nest's nursery may be yet to come: wait for it. SPHTTP_STARTED, it is there, or the
+ * call was aborted; SPHTTP_SIGNALS; SPHTTP_FORK_AGAIN, it has ended before it had begun;
+ * SPHTTP_FAILED. */
+static sphttp_event
+nursery_arrives(struct sphttp_call *call)
+{
+    int err = nest_await(call);
+    bool there = err == 0 || err == -ECANCELED;
+    /* Once more, for the one that was killed at its birth. */
+    bool again = err == -EPIPE && call->ledger->aborted == 0 &&
+                 ++call->host->nurseries_lost < NURSERIES_MOST;
+    return there           ? (sphttp_event){.kind = SPHTTP_STARTED}
+           : err == -EINTR ? (sphttp_event){.kind = SPHTTP_SIGNALS}
+           : again         ? (sphttp_event){.kind = SPHTTP_FORK_AGAIN}
+                           : event_of(err);
+}
+
 sphttp_event
 call_finish(struct sphttp_call *call)
 {
@@ -297,6 +329,12 @@ call_finish(struct sphttp_call *call)
     }
     if (call->host->ended || call->host->round.over) {
         return the_end(call);
+    }
+    if (call->host->nest) {
+        sphttp_event event = nursery_arrives(call);
+        if (event.kind != SPHTTP_STARTED) {
+            return event;
+        }
     }
     call->host->doing = "waiting for the nursery";
     /* Without a nursery, it was aborted: see call_fork. */
@@ -328,6 +366,7 @@ call_finish(struct sphttp_call *call)
 void
 call_close(struct sphttp_call *call)
 {
+    strangers_spare(call);
     bool removed_by_nursery = call->host->ended || call->page == NULL;
     if (!call->host->ended) {
         dismiss_nursery(call, false);
@@ -343,6 +382,8 @@ call_close(struct sphttp_call *call)
     held_close(&call->directory);
     held_close(&call->memory);
     held_close(&call->items);
+    close_end(&call->host->files[0]);
+    close_end(&call->host->files[1]);
     news_close(call);
     terminal_leave(call);
     forks_unlock();
@@ -356,10 +397,9 @@ sphttp_call_descriptor(sphttp_call *call)
     if (!call->plan.tell) {
         return call->host->host_end;
     }
-    bool round = call->host->round.on;
-    uint32_t listens = round ? round_listens(call) : HOST_SLEEPS;
-    bool told = !page_listen(call, listens);
-    if (round ? round_is_due(call, listens) : told) {
+    uint32_t listens = round_listens(call);
+    (void)page_listen(call, listens);
+    if (round_is_due(call, listens)) {
         news_tell_again(call); /* whoever waits for it has something to look at */
     }
     return news_descriptor(call);

@@ -200,7 +200,10 @@ feed_beat(struct sphttp_call *call)
 {
     if (call->host->unbeaten > 0) {
         call->host->unbeaten = 0;
-        page_beat(call->page);
+        /* Kept: whoever has woken by now has taken them, most often. */
+        if (!call->plan.kept || page_next(call) < call->ledger->watermark) {
+            page_beat(call->page);
+        }
     }
 }
 
@@ -228,6 +231,10 @@ feed_put(struct sphttp_call *call, const void *item, size_t size,
     ring_feed(call, cell, feed->number++, found.at,
               size | (pickled ? ITEM_PICKLED : 0));
     socket_look(call);
+    if (call->plan.kept &&
+        feed->number - call->host->round.from > call->ledger->idle) {
+        socket_let_fork(call);
+    }
     if (++call->host->unbeaten >= call->plan.count / 2) {
         feed_beat(call);
     }

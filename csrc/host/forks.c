@@ -59,8 +59,11 @@ drop_hosts(struct sphttp_call *call)
     close_end(&call->host->heard);
     close_end(&call->host->wake[0]);
     close_end(&call->host->wake[1]);
+    close_end(&call->host->files[0]);
+    close_end(&call->host->files[1]);
     feed_unshare(&call->host->feed);
     call->host->nursery_pid = 0; /* nobody here may wait for it, or kill it */
+    call->host->asked = false;
 }
 
 /* What another call's nursery and children share. */
@@ -127,6 +130,17 @@ forks_leave(struct sphttp_call *call)
     }
 }
 
+void
+forks_forget_mould(const struct sphttp_call *mould)
+{
+    for (struct sphttp_call *call = open_calls; call != NULL;
+         call = call->host->next_open) {
+        if (call->host->mould == mould) {
+            call->host->mould = NULL;
+        }
+    }
+}
+
 bool
 forks_lock_in_handler(void)
 {
@@ -160,15 +174,26 @@ socket_look(struct sphttp_call *call)
 {
     if (call->ledger->wants != 0 &&
         atomic_exchange(&call->ledger->wants, 0) != 0) {
-        socket_wake(call);
+        socket_say(call, BYTE_LOOK);
     }
 }
 
 void
-socket_wake(struct sphttp_call *call)
+socket_let_fork(struct sphttp_call *call)
 {
-    (void)send(call->host->host_end, &(char){BYTE_LOOK}, 1,
-               MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (call->ledger->forks != 0 &&
+        atomic_exchange(&call->ledger->forks, 0) != 0) {
+        socket_say(call, BYTE_LOOK);
+    }
+}
+
+void
+socket_say(struct sphttp_call *call, char byte)
+{
+    if (call->plan.owner == getpid()) {
+        (void)send(call->host->host_end, &byte, 1,
+                   MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
 }
 
 pid_t
@@ -187,7 +212,9 @@ socket_open(struct sphttp_call *call)
 {
     int ends[2];
     forks_lock();
-    int err = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0
+    /* What a server is asked comes whole. */
+    int kind = call->plan.server ? SOCK_SEQPACKET : SOCK_STREAM;
+    int err = socketpair(AF_UNIX, kind | SOCK_CLOEXEC, 0, ends) == 0
                   ? 0
                   : -errno;
     if (err == 0) {

@@ -20,6 +20,9 @@ void forks_unlock(void);
 void forks_enter(struct sphttp_call *call);
 void forks_leave(struct sphttp_call *call);
 
+/* Under the lock: this mould is no more, and no nest can ask its server. */
+void forks_forget_mould(const struct sphttp_call *mould);
+
 /* Take the lock in a signal handler; forks_unlock gives it back. False: it
  * cannot be had. */
 bool forks_lock_in_handler(void);
@@ -43,7 +46,10 @@ void socket_close(struct sphttp_call *call);
  * it, if it is. */
 void socket_look(struct sphttp_call *call);
 
-/* The same, whatever it does. */
-void socket_wake(struct sphttp_call *call);
+/* Kept: the same where there may be fewer children than are wanted. */
+void socket_let_fork(struct sphttp_call *call);
+
+/* Say it to the nursery, whatever it does. */
+void socket_say(struct sphttp_call *call, char byte);
 
 #endif

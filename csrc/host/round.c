@@ -12,6 +12,7 @@
 #include "host/forks.h"
 #include "host/host.h"
 #include "host/news.h"
+#include "host/strangers.h"
 #include "nursery/nursery.h"
 #include "shared/ring.h"
 
@@ -50,14 +51,16 @@ all_ended(struct sphttp_call *call)
 }
 
 uint32_t
-round_listens(struct sphttp_call *call)
+round_listens(const struct sphttp_call *call)
 {
     const struct round *round = &call->host->round;
-    bool idle = round->all_fed &&
-                (round->patient || all_ended(call));
-    return idle             ? HOST_WAITS_IDLE
-           : round->patient ? HOST_NAPS
-                            : HOST_SLEEPS;
+    if (!round->on) {
+        return HOST_SLEEPS;
+    }
+    if (round->all_fed && (round->patient || news_all_told(call))) {
+        return HOST_WAITS_IDLE;
+    }
+    return round->patient ? HOST_NAPS : HOST_SLEEPS;
 }
 
 bool
@@ -108,8 +111,10 @@ sphttp_nest_begin(sphttp_call *nest, int how, int64_t deadline_ns)
 {
     struct round *round = &nest->host->round;
     struct ledger *ledger = nest->ledger;
+    bool reaped = (how & SPHTTP_REAPED) != 0 && nest->plan.quota == 1;
     if (round->on || round->spent || nest->host->ended ||
-        ledger->aborted != 0 || page_stopped(nest) != 0) {
+        ledger->aborted != 0 || page_stopped(nest) != 0 ||
+        strangers_found(nest)) {
         return -ESTALE;
     }
     *round = (struct round){
@@ -117,15 +122,17 @@ sphttp_nest_begin(sphttp_call *nest, int how, int64_t deadline_ns)
         .from = nest->host->feed.number,
         .on = true,
         .patient = (how & SPHTTP_PATIENT) != 0,
-        .reaped = (how & SPHTTP_REAPED) != 0,
+        .reaped = reaped,
         .held_ns = HELD_NS,
     };
-    page_begin_round(nest, round_how(how) | round->number * ROUND_ONE);
+    nest->host->texts_left = 0;
+    page_begin_round(nest, round_how(how) | (reaped ? ROUND_REAPED : 0) |
+                               round->number * ROUND_ONE);
     int64_t deadline = deadline_ns > 0 ? now_ns() + deadline_ns : 0;
     ledger->deadline_ns = deadline;
     ledger->busy = 1;
     if (deadline != 0 && deadline < ledger->wakes_ns) {
-        socket_wake(nest);
+        socket_say(nest, BYTE_LOOK);
     }
     else {
         socket_look(nest); /* that has slept for long: there may be clocks */
@@ -145,12 +152,17 @@ sphttp_nest_renew(sphttp_call *nest)
     round->on = round->over = false;
     /* The nursery claims what it has stopped, so that the next round is not cut short. */
     bool overdue = atomic_exchange(&nest->ledger->deadline_ns, 0) == OVERDUE;
-    round->spent = overdue || is_spent(nest);
+    round->spent = overdue || is_spent(nest) || strangers_left(nest);
     if (!round->spent) {
         round->spent = page_end_round(nest) > STOP_NEW;
     }
     nest->ledger->busy = 0;
-    return !round->spent;
+    if (round->spent) {
+        return 0;
+    }
+    bool asked = strangers_ask(nest);
+    socket_let_fork(nest);
+    return asked ? 2 : 1;
 }
 
 void
@@ -166,7 +178,7 @@ sphttp_nest_leave(sphttp_call *nest)
     nest->ledger->busy = 1;
     nest->ledger->total = nest->ledger->watermark;
     page_set_total(nest->page, nest->ledger->total);
-    socket_wake(nest);
+    socket_say(nest, BYTE_LOOK);
 }
 
 int

@@ -26,9 +26,17 @@ open_by_all_means(const char *path)
     return fd;
 }
 
-/* Is this child of ours the nursery of a call that one of our children made?
- * It sees that its host is dead, and cleans up after itself. Also where that
- * cannot be told. */
+static bool
+is_name(const char *line, ssize_t size, const char *name)
+{
+    size_t length = strlen(name);
+    return size == (ssize_t)length + 1 && line[length] == '\n' &&
+           memcmp(line, name, length) == 0;
+}
+
+/* Is this child of ours the nursery of a call that one of our children made, or a
+ * server of nests? It sees that its host is dead, and cleans up after itself. Also
+ * where that cannot be told. */
 static bool
 is_nursery(pid_t pid)
 {
@@ -42,8 +50,7 @@ is_nursery(pid_t pid)
     char name[sizeof(NURSERY_NAME)];
     ssize_t n = read(fd, name, sizeof(name));
     (void)close(fd);
-    return n == (ssize_t)sizeof(name) && name[n - 1] == '\n' &&
-           memcmp(name, NURSERY_NAME, sizeof(name) - 1) == 0;
+    return is_name(name, n, NURSERY_NAME) || is_name(name, n, SERVER_NAME);
 }
 
 void
@@ -92,7 +99,7 @@ proc_is_ours(void)
 }
 
 int
-kill_children(int whom)
+list_children(void (*found)(void *whose, pid_t pid), void *whose)
 {
     if (!proc_is_ours()) {
         return -ENOENT;
@@ -101,7 +108,6 @@ kill_children(int whom)
     if (fd < 0) {
         return -errno;
     }
-    int nurseries = 0;
     pid_t pid = 0;
     char buffer[512];
     ssize_t n;
@@ -111,17 +117,39 @@ kill_children(int whom)
                 pid = pid * 10 + (buffer[i] - '0');
                 continue;
             }
-            if (pid > 0 && !(whom & KILL_NURSERIES) && is_nursery(pid)) {
-                nurseries++;
-            }
-            else if (pid > 0 && (whom & KILL_OTHERS)) {
-                kill_with_group(pid);
+            if (pid > 0) {
+                found(whose, pid);
             }
             pid = 0;
         }
     }
     (void)close(fd);
-    return nurseries;
+    return 0;
+}
+
+/* Whom to kill of children, and how many nurseries are left. */
+struct doomed {
+    int whom, nurseries;
+};
+
+static void
+kill_doomed(void *whose, pid_t pid)
+{
+    struct doomed *doomed = whose;
+    if (!(doomed->whom & KILL_NURSERIES) && is_nursery(pid)) {
+        doomed->nurseries++;
+    }
+    else if (doomed->whom & KILL_OTHERS) {
+        kill_with_group(pid);
+    }
+}
+
+int
+kill_children(int whom)
+{
+    struct doomed doomed = {.whom = whom};
+    int err = list_children(kill_doomed, &doomed);
+    return err != 0 ? err : doomed.nurseries;
 }
 
 bool

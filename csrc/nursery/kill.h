@@ -7,12 +7,17 @@
 
 #include "nursery/nursery.h"
 
-#define NURSERY_NAME "tep-nursery" /* in /proc: nurseries know each other by it */
+/* In /proc: nurseries know each other by them, and servers. */
+#define NURSERY_NAME "tep-nursery"
+#define SERVER_NAME "tep-server"
 
 /* Kill a child of this process that has not been reaped, so that the number is
  * nobody else's, with the group of that number, which only it can have
  * made. */
 void kill_with_group(pid_t pid);
+
+/* Tell `found` of each child of this process. 0; or -errno: they cannot be listed. */
+int list_children(void (*found)(void *whose, pid_t pid), void *whose);
 
 /* Kill, with its group, each child of this process that `whom` says. Returns
  * how many nurseries are left, or -errno: children cannot be listed. For a

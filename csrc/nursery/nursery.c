@@ -14,12 +14,14 @@
 
 #include "child/hand.h"
 #include "digest/child.h"
+#include "nursery/ahead.h"
 #include "nursery/birth.h"
 #include "nursery/hands.h"
 #include "nursery/kill.h"
 #include "nursery/limits.h"
 #include "nursery/nest.h"
 #include "nursery/pause.h"
+#include "nursery/strangers.h"
 #include "nursery/strays.h"
 #include "shared/news.h"
 #include "shared/pool.h"
@@ -156,11 +158,13 @@ slot_to_fill(struct nursery *nursery)
         return -1;
     }
     bool any = find_next(nursery);
+    if (call->plan.kept) {
+        return ahead_slot(nursery);
+    }
     /* Most often the free one. */
     uint32_t slot = (uint32_t)(nursery->next % call->plan.alive);
     for (uint32_t i = 0; i < call->plan.alive; i++) {
-        bool wanted = any || nest_goes_on(call) ||
-                      (call->plan.pool && slot_left(call, slot));
+        bool wanted = any || (call->plan.pool && slot_left(call, slot));
         if (call->living[slot].pid == 0 && wanted) {
             return slot;
         }
@@ -180,8 +184,11 @@ finish_hand(struct nursery *nursery, uint32_t hand, int status,
     uint64_t kind = hand_kind_of_lost(call, item);
     int64_t lost = hand_give_up(call, hand, item, kind);
     int64_t index = lost >= 0 ? lost : nursery->seen[hand].asked;
-    if (index < 0) {
-        return false; /* a pool's, and it had nothing in hand */
+    if (index < 0 && (index = ahead_served(call, hand)) >= 0) {
+        hand_note_begun(call, hand, (uint32_t)index + 1);
+    }
+    if (index < 0) { /* a pool's, and it had nothing in hand */
+        return call->plan.kept && page_hand_gone(call, hand);
     }
     struct report *report = &call->report[index];
     /* An item is begun so often and no more, unless its word was freed by a stray. */
@@ -252,14 +259,12 @@ finish_slot(struct nursery *nursery, uint32_t slot, int status,
     struct sphttp_call *call = nursery->call;
     note_unready(nursery, slot, status);
     nest_note_death(nursery, slot, status);
+    bool gone = call->plan.kept && page_hand_gone(call, slot);
     bool begun = false;
     for (uint32_t lane = 0; lane < call->plan.lanes; lane++) {
         uint32_t hand = slot * call->plan.lanes + lane;
         begun = finish_hand(nursery, hand, status, usage) || begun;
         runs_orphan(call, hand);
-        if (call->plan.kept) { /* so that the round can be over */
-            page_clear_hand(call, hand);
-        }
     }
     uint64_t fed = call->plan.fed ? (uint64_t)call->ledger->watermark : 0;
     if (begun || fed != nursery->fed) { /* the host feeds where items end */
@@ -269,7 +274,12 @@ finish_slot(struct nursery *nursery, uint32_t slot, int status,
     else if (!may_have_served(nursery)) {
         nursery->fruitless++;
     }
-    news_tell_again(call);
+    if (call->plan.kept) {
+        nest_clear_hand(call, slot, gone);
+    }
+    if (!gone || (call->ledger->how & ROUND_REAPED) != 0) {
+        news_tell_again(call);
+    }
     /* Reaped: from now on the number may be anybody's. */
     call->living[slot].pid = 0;
     nursery->running--;
@@ -300,6 +310,9 @@ hear_host(struct nursery *nursery)
     }
     if (byte == BYTE_GOODBYE) {
         _exit(0); /* the host has removed the scratch directory */
+    }
+    if (byte == BYTE_COUNT) {
+        nursery->counts = true; /* who has ended is reaped first */
     }
     if (byte == BYTE_PAUSE) {
         nursery_pause(nursery);
@@ -450,6 +463,10 @@ nursery_run(struct sphttp_call *call)
             return be_child(call, index);
         }
         bool left = reap_ended(note_end, nursery);
+        if (nursery->counts) {
+            strangers_count(nursery);
+            nursery->counts = false;
+        }
         nest_note_stop(nursery);
         page_mend(call);
         /* Before it looks: what the host lets start from then on, it tells. */

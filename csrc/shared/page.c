@@ -260,7 +260,7 @@ page_leaving(const struct sphttp_call *call, uint32_t hand, int64_t born,
 {
     uint32_t leaving = call->hands[hand].leaving;
     *since = within(call->hands[hand].leaving_ns, born, now);
-    return leaving <= SPHTTP_FLUSHING ? (int)leaving : 0;
+    return leaving <= SPHTTP_FLUSHING || leaving == HAND_GONE ? (int)leaving : 0;
 }
 
 int64_t
@@ -297,9 +297,40 @@ page_listen(const struct sphttp_call *call, uint32_t how)
 }
 
 bool
+page_hand_gone(const struct sphttp_call *call, uint32_t hand)
+{
+    return call->hands[hand].leaving == HAND_GONE;
+}
+
+int64_t
+page_served(const struct sphttp_call *call, uint32_t hand)
+{
+    int64_t index = (int64_t)page_in_hand(call, hand) - 1;
+    return index >= 0 &&
+                   (uint32_t)page_number(call, (uint32_t)index) + 1 ==
+                       call->hands[hand].number &&
+                   item_committed(page_item(call, (uint32_t)index))
+               ? index
+               : -1;
+}
+
+bool
+page_strangers(struct sphttp_call *call)
+{
+    return atomic_exchange(&call->page->strangers, 0) != 0;
+}
+
+bool
+page_reaped(struct sphttp_call *call)
+{
+    return atomic_exchange(&call->page->reaped, 0) != 0;
+}
+
+bool
 page_hand_idle(const struct sphttp_call *call, uint32_t hand)
 {
-    return call->hands[hand].item == 0 && call->hands[hand].leaving == 0;
+    return (call->hands[hand].item == 0 && call->hands[hand].leaving == 0) ||
+           page_hand_gone(call, hand);
 }
 
 bool

@@ -91,6 +91,7 @@ enum {
 enum round_how {
     ROUND_STOP = 3, /* after a failure: 0, STOP_NEW or STOP_ALL */
     ROUND_DISCARDS = 4, /* an item may be committed as ITEM_DISCARDED */
+    ROUND_REAPED = 8, /* an item has ended when its child, which had one, is reaped */
     ROUND_ONE = 256
 };
 
@@ -112,6 +113,8 @@ struct page {
     _Atomic uint32_t large;     /* so many are */
     _Atomic uint64_t used;      /* pool: bytes of its memory handed out */
     _Atomic uint64_t bytes;     /* of files: digested so far */
+    _Atomic uint32_t strangers; /* kept: below a child are processes that it has left */
+    _Atomic uint32_t reaped;    /* kept: a child has reaped some; theirs may be left */
 };
 
 /* A file whose turn comes before that of the small ones. */
@@ -135,11 +138,15 @@ struct hand {
     _Atomic uint32_t item; /* 1 + its index; 0: it has not taken one yet */
     _Atomic uint32_t again; /* 1 + the index of one whose child died; or 0 */
     _Atomic uint64_t from, to; /* a hint: those that are free are anybody's */
-    _Atomic uint32_t leaving;  /* enum sphttp_leaving; 0: it has items */
+    _Atomic uint32_t leaving;  /* enum sphttp_leaving, HAND_GONE; 0: it has items */
+    _Atomic uint32_t number;   /* kept: 1 + the low half of that of the last item */
     _Atomic int64_t leaving_ns; /* since when */
     _Atomic uint64_t run;   /* fed: where its records go, and... */
     _Atomic uint64_t alone; /* ...where one goes that is large: runs.h; or 0 */
 };
+
+/* What `leaving` says of a kept child that does nothing more: nobody waits for it. */
+enum { HAND_GONE = 64 };
 
 /* --- What no child has ----------------------------------------------------- */
 
@@ -178,6 +185,9 @@ struct ledger {
     _Atomic int64_t wakes_ns;   /* kept: the nursery sleeps until then */
     _Atomic uint32_t busy;      /* kept: a round is under way */
     _Atomic uint32_t deaths;    /* kept: of children that might have gone on */
+    _Atomic uint32_t idle;      /* kept: children, when that was last counted */
+    _Atomic uint32_t forks;     /* kept: the nursery sleeps, and could fork others */
+    _Atomic uint32_t strangers; /* kept: below the nursery are such */
     _Atomic uint32_t born;      /* 1 + the slot of a child that is being forked */
     _Atomic uint64_t watermark; /* of a held call: as the host has set it */
     _Atomic uint64_t total;     /* likewise */
@@ -257,8 +267,8 @@ uint32_t page_in_hand(const struct sphttp_call *call, uint32_t hand);
 int64_t page_since(const struct sphttp_call *call, uint32_t hand,
                    int64_t born, int64_t now);
 
-/* What the child of this hand does at its end, of enum sphttp_leaving; 0: it
- * does not say. `*since`: since when, from `born` to `now`; else 0. */
+/* What the child of this hand does at its end, of enum sphttp_leaving, or HAND_GONE; 0:
+ * it does not say. `*since`: since when, from `born` to `now`; else 0. */
 int page_leaving(const struct sphttp_call *call, uint32_t hand, int64_t born,
                  int64_t now, int64_t *since);
 
@@ -285,6 +295,15 @@ bool page_listen(const struct sphttp_call *call, uint32_t how);
 /* Does this hand hold nothing, and is its child not at its end? Are all so? */
 bool page_hand_idle(const struct sphttp_call *call, uint32_t hand);
 bool page_all_idle(const struct sphttp_call *call);
+
+/* Kept: does its child do nothing more but exit? The cell of the item that it has served
+ * last, if that is still there; -1. */
+bool page_hand_gone(const struct sphttp_call *call, uint32_t hand);
+int64_t page_served(const struct sphttp_call *call, uint32_t hand);
+
+/* Kept, in the host: did workers leave processes behind? May they have? Asked once. */
+bool page_strangers(struct sphttp_call *call);
+bool page_reaped(struct sphttp_call *call);
 
 /* Kept, in the host: a round begins, of enum round_how. The next one may: the stop word
  * is taken back, and what was not begun never will be. What the stop word said. */

@@ -35,11 +35,16 @@ put(_Atomic uint64_t *to, uint64_t value)
 }
 
 void
-ring_open(struct sphttp_call *call, char *page, char *ledger)
+ring_find_places(struct sphttp_call *call, char *page, char *ledger)
 {
     call->places = (void *)page;
     call->order = (void *)(page + sizeof(struct place) * call->plan.count);
     call->number = (void *)ledger;
+}
+
+void
+ring_open(struct sphttp_call *call)
+{
     for (uint32_t cell = 0; cell < call->plan.count; cell++) {
         ring_release(call, cell);
     }

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # cffi makes a function when somebody first asks for it: here, so that no child has to.
 commit: Callable[[Any, int, int, bytes, int], int] = lib.sphttp_child_commit
 commit_text: Callable[[Any, int, int], int] = lib.py_child_commit_text
-work: Callable[[Any, int, int, int, int, bool, int], int] = lib.py_child_work
+work: Callable[[Any, int, int, int, int, int, int], int] = lib.py_child_work
 item_of: Callable[[Any, int, int], int] = lib.py_child_item
 raised_idle: Callable[[int], None] = lib.py_child_raised
 setup_done: Callable[[Any], None] = lib.sphttp_child_begin

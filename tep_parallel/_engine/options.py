@@ -65,6 +65,9 @@ class Options:
         self.progress = _progress(progress.progress if isinstance(progress, InBytes) else progress)
         self.on_start = _callback("on_start", given["on_start"])
         self.on_finish = _callback("on_finish", given["on_finish"])
+        hooks = (self.progress, self.on_start, self.on_finish)
+        # Whether the caller is to be told of each item while the call runs.
+        self.watched = any(one is not None for one in hooks)
         self.keep = _kept(given["keep"])
         self.max_calls = _at_least_one("max_calls", given["max_calls"])
 
@@ -79,11 +82,6 @@ class Options:
             return self.window
         ahead = _A_CHILD * (self.in_processes or processor_count())
         return max(ahead, _IN_A_POOL) if self.pool else ahead
-
-    @property
-    def watched(self) -> bool:
-        """Whether the caller is to be told of each item while the call runs."""
-        return any(one is not None for one in (self.progress, self.on_start, self.on_finish))
 
 
 def _most(value: SupportsIndex | None, processes: int | None, isolation: bool) -> int | None:  # noqa: FBT001

@@ -13,7 +13,7 @@ from typing import Any
 
 from tep_parallel._engine import streams
 from tep_parallel._engine.call import item_of, setup_done, slot
-from tep_parallel._engine.child import Prepared
+from tep_parallel._engine.child import EACH, Prepared
 from tep_parallel._engine.native import fail
 from tep_parallel._engine.plan import Plan
 from tep_parallel._worker import process_of, setup_and_teardown_of
@@ -100,7 +100,7 @@ def prepare(handle: object, plan: Plan) -> Prepared:
         id(loads) if plan.fed else 0,
         teardown,
         plan.pool,
-        plan.discard,
+        EACH if plan.discard is None else int(plan.discard),
         options.codec,
         options.rebuild,
     )
