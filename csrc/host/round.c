@@ -176,6 +176,7 @@ sphttp_nest_leave(sphttp_call *nest)
         return;
     }
     nest->ledger->busy = 1;
+    page_skip_unbegun(nest); /* or children would be forked for it, without end */
     nest->ledger->total = nest->ledger->watermark;
     page_set_total(nest->page, nest->ledger->total);
     socket_say(nest, BYTE_LOOK);
