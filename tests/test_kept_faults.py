@@ -85,7 +85,7 @@ def test_a_host_that_ends_without_leaving_its_block_leaves_nothing(how: str, sha
     with started("kept_ends", how, shape) as case:
         # To the end of its output: a process left over would hold the pipe.
         out, err = case.communicate(timeout=LIMIT / 2)
-        assert out == "ready\n"
+        assert out == "ready\n", err
         expected = {"raise": 1, "SIGTERM": -signal.SIGTERM}.get(how, 0)
         assert case.returncode == expected, err
         assert how == "raise" or err == ""

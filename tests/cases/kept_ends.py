@@ -3,16 +3,20 @@
 kept_ends.py exit|_exit|raise|SIGTERM|collector|thread fresh|pool
 """
 
+from __future__ import annotations
+
 import os
 import signal
 import sys
 import threading
+import warnings
 
 from support import children
 
 from tep_parallel import Parallel
 
 how = sys.argv[1]
+warnings.simplefilter("ignore", RuntimeWarning)  # `thread` is entered beside another one
 OPTIONS = {"in_processes": 2} if sys.argv[2] == "pool" else {}
 
 

@@ -29,7 +29,7 @@ def outer(items: list[str]) -> str:
         return " ".join(word for item in items for word in p.map_processes([item]))
 
 
-parallel: Parallel[str, str] = Parallel(outer, in_processes=2, timeout=1)
+parallel = Parallel(outer, in_processes=2, timeout=1)
 if sys.argv[2] == "block":
     parallel.__enter__()
 for _ in range(3):

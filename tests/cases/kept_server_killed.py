@@ -21,9 +21,13 @@ def work(item: object) -> str:
     return str(item)
 
 
-def kill(*names: str) -> None:
-    """All that have such a name; they are gone when this returns."""
-    victims = [pid for pid in below(os.getpid()) if name_of(pid) in names]
+def named(name: str) -> list[int]:
+    """What is below this process and has this name; with a server dead, its nests are not."""
+    return [pid for pid in below(os.getpid()) if name_of(pid) == name]
+
+
+def kill(victims: list[int]) -> None:
+    """They are gone when this returns."""
     assert victims
     for pid in victims:
         os.kill(pid, signal.SIGKILL)
@@ -36,11 +40,12 @@ with warnings.catch_warnings(record=True) as caught:
         assert p.map_processes([1, 2, 3]) == ["1", "2", "3"]
         assert caught == [], [str(one.message) for one in caught]
         for turn in range(3):
-            kill("tep-server")
+            nurseries = named("tep-nursery")
+            kill(named("tep-server"))
             if sys.argv[2:] != ["nests"]:
                 assert p.map_processes([4, 5]) == ["4", "5"]  # the nest is still there
             else:
-                kill("tep-nursery")
+                kill(nurseries)
             for _ in range(4):  # every nest is retired: the next one needs a server
                 assert p.map_processes(["kill"]) == "killed"
                 assert p.map_processes([6, 7, 8]) == ["6", "7", "8"]
