@@ -267,14 +267,16 @@ static sphttp_event
 nursery_arrives(struct sphttp_call *call)
 {
     int err = nest_await(call);
-    bool there = err == 0 || err == -ECANCELED;
+    if (err == -EINTR) {
+        return (sphttp_event){.kind = SPHTTP_SIGNALS};
+    }
+    if (err == 0 || call->ledger->aborted != 0) {
+        return (sphttp_event){.kind = SPHTTP_STARTED};
+    }
     /* Once more, for the one that was killed at its birth. */
-    bool again = err == -EPIPE && call->ledger->aborted == 0 &&
+    bool again = err == -EPIPE &&
                  ++call->host->nurseries_lost < NURSERIES_MOST;
-    return there           ? (sphttp_event){.kind = SPHTTP_STARTED}
-           : err == -EINTR ? (sphttp_event){.kind = SPHTTP_SIGNALS}
-           : again         ? (sphttp_event){.kind = SPHTTP_FORK_AGAIN}
-                           : event_of(err);
+    return again ? (sphttp_event){.kind = SPHTTP_FORK_AGAIN} : event_of(err);
 }
 
 sphttp_event
