@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/cdef.h"
+#include "child/hand.h"
 #include "child/item.h"
 #include "digest/file.h"
 #include "host/call.h"
@@ -22,6 +23,10 @@ enum { LONG_MESSAGE = 2048 };
 /* A child that waits looks for signals so often: one that another thread received,
  * or that came in the last moment before it slept, does not wake it. */
 #define LOOK_EVERY_NS (SECOND / 10)
+
+/* A kept child may be idle for hours: after the first second less often. */
+#define LOOK_LATER_NS SECOND
+enum { LOOKS_MOST = 10 };
 
 /* After so many bytes of a file, some 50 ms, Python may handle its signals. */
 enum { SIGNALS_EVERY = 128 << 20 };
@@ -175,13 +180,14 @@ static bool
 py_await_turn(struct page *page, uint32_t turn)
 {
     bool woken = false;
-    while (!woken) {
+    for (int looks = 0; !woken; looks++) {
         if (PyErr_CheckSignals() != 0) {
             raised_idle = take_exception();
             return false;
         }
         PyThreadState *thread = PyEval_SaveThread();
-        woken = page_sleep(page, turn, LOOK_EVERY_NS);
+        woken = page_sleep(page, turn,
+                           looks < LOOKS_MOST ? LOOK_EVERY_NS : LOOK_LATER_NS);
         PyEval_RestoreThread(thread);
     }
     return true;
@@ -214,6 +220,12 @@ py_nest_open(sphttp_call *mould, int *error)
     return nest;
 }
 
+int64_t
+py_child_first(sphttp_call *call)
+{
+    return hand_take_first(call);
+}
+
 static sphttp_event
 start(struct sphttp_call *call)
 {
@@ -244,14 +256,56 @@ start(struct sphttp_call *call)
 int
 py_call_start(sphttp_call *call, sphttp_event *event)
 {
-    call->host->in_loop = true;
+    call->host->in_loop = !call->plan.kept;
     *event = start(call);
     return event->kind;
+}
+
+/* The first of the wait for a round, with the GIL held: to give it up costs a host of
+ * busy threads 5 ms for each of them. False: the round goes on. */
+static bool
+run_held(struct sphttp_call *call, sphttp_event *event)
+{
+    struct round *round = &call->host->round;
+    if (!round->on || !round->patient || round->held_ns <= 0 ||
+        call_is_to_fork(call)) {
+        return false;
+    }
+    int64_t begun = now_ns();
+    call->host->give_up_ns = begun + round->held_ns;
+    *event = call_finish(call);
+    call->host->give_up_ns = 0;
+    round->held_ns -= now_ns() - begun;
+    return event->kind != SPHTTP_STARTED && event->kind != SPHTTP_FORK_AGAIN;
+}
+
+/* A kept call is driven by many a thread: the first that must wait, and handles signals,
+ * has it watched. 0 or -errno. */
+static int
+watch_kept(struct sphttp_call *call)
+{
+    struct host *host = call->host;
+    if (!call->plan.kept || host->wake[0] >= 0 ||
+        (host->unwatched && pthread_equal(host->unwatched_by, pthread_self()))) {
+        return 0;
+    }
+    int err = py_call_watch(call);
+    host->unwatched = host->wake[0] < 0;
+    host->unwatched_by = pthread_self();
+    return err;
 }
 
 int
 py_call_run(sphttp_call *call, sphttp_event *event)
 {
+    if (run_held(call, event)) {
+        return event->kind;
+    }
+    int err = watch_kept(call);
+    if (err != 0) {
+        *event = event_of(err);
+        return event->kind;
+    }
     bool heard = call->host->rested && sphttp_call_ready(call) != 0;
     if (!heard && watch_on(call)) {
         return event->kind = SPHTTP_SIGNALS; /* that came in the last moment before */

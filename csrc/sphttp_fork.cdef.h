@@ -15,7 +15,8 @@ enum { SPHTTP_RAISED_IDLE = -100004 }; /* a signal handler has, between two item
 /* What py_call_start and py_call_run come back with. */
 enum sphttp_event_kind {
     SPHTTP_STARTED = 0,   /* in the host: the nursery is forked */
-    SPHTTP_CHILD = 1,     /* this process is a child, and has an item to process */
+    SPHTTP_CHILD = 1,     /* this process is a child, and has an item to process; of a
+                           * kept call it has none yet: see py_child_first */
     SPHTTP_ENDED = 2,     /* every child has ended */
     SPHTTP_NEWS = 3,      /* items have ended: see sphttp_call_next */
     SPHTTP_SIGNALS = 4,   /* Python has signals to handle */
@@ -93,10 +94,11 @@ enum sphttp_how {
     SPHTTP_FED = 256, /* items come while children run: py_call_feed; `count` is that of
                        * the cells, each of which holds one at a time. With it,
                        * SPHTTP_TELL */
-    SPHTTP_KEPT = 512,     /* with SPHTTP_FED: it serves one round after another */
+    SPHTTP_KEPT = 512, /* with SPHTTP_FED, a pool: children stay when there are no more
+                        * items, for other rounds: sphttp_nest_begin */
     SPHTTP_SERVER = 1024,  /* with SPHTTP_KEPT: a mould, for py_nest_open */
-    SPHTTP_PATIENT = 2048, /* of a round: the host wants to hear of nothing before
-                            * the round is over */
+    SPHTTP_PATIENT = 2048, /* of a round: the host need hear of nothing before it is over;
+                            * it holds the GIL while it waits, for half a ms at most */
     SPHTTP_REAPED = 4096   /* of a round: an item of a child that serves only one has
                             * ended when that child has been reaped */
 };
@@ -146,8 +148,13 @@ int sphttp_call_limit(sphttp_call *call, int64_t timeout_ns,
                       int64_t deadline_ns, uint32_t retries);
 
 /* Before the fork of a pool: a child takes so many items, at least 2, and makes room
- * for another; 0: it takes as many as there are. */
+ * for another; 0: it takes as many as there are. Of a kept call 1 is allowed: then its
+ * children are fresh, each is used once. */
 void sphttp_call_quota(sphttp_call *call, uint32_t quota);
+
+/* Before the fork of a kept call: so many idle children stand ready between two rounds;
+ * 0: none. Unless it is called, as many as may be alive. */
+void sphttp_call_ahead(sphttp_call *call, uint32_t ready);
 
 /* Before the fork, or later: feed the next item, the id() of a str or, of a pickle, of
  * bytes. Its cell, which takes the place of its index in all that is declared here.
@@ -224,12 +231,39 @@ int py_call_start(sphttp_call *call, sphttp_event *event);
 int py_call_run(sphttp_call *call, sphttp_event *event);
 
 /* With SPHTTP_TELL: the next of the items that have ended, in the order in
- * which they did; -1: there is none yet. After the end, all are told of. */
+ * which they did, but those that were released; -1: there is none yet. After the end, all
+ * are told of. */
 int64_t sphttp_call_next(sphttp_call *call);
 
 /* Would py_call_run return at once, or are there items that sphttp_call_next would
  * tell of? It asks the kernel for nothing. */
 int sphttp_call_ready(const sphttp_call *call);
+
+/* A nest is a kept call, which serves rounds: what a call is to a user. The rounds go on
+ * from one to the next with cells and numbers; those that py_call_pull and py_call_take
+ * speak of begin with 0 in each.
+ *
+ * Begin a round, before or after the fork: `how` is of SPHTTP_STOP, _CUT_SHORT, _DISCARD,
+ * _PATIENT and _REAPED; it is cut short `deadline_ns` from now, 0: never. Then feed it,
+ * also call sphttp_call_end_feed, and py_call_run until SPHTTP_ENDED: every item has
+ * ended, or will not begin for the round was stopped, and no child has anything in hand.
+ * It waits for nothing. 0; -ESTALE: the nest can serve no other; close it. */
+int sphttp_nest_begin(sphttp_call *nest, int how, int64_t deadline_ns);
+
+/* After SPHTTP_ENDED, when all results that are wanted have been fetched: every cell is
+ * released, and 1: the nest can serve another round; or 0: close it. So it is after a
+ * Kill, a deadline, a limit, a death, an abort, a setup or a teardown that failed, and
+ * when its nursery was lost; also where workers have left processes behind, which live
+ * on when it is closed. 2: likewise 1, but sphttp_nest_begin may yet refuse, for workers
+ * have started processes, and it is not known yet whether all have ended. */
+int sphttp_nest_renew(sphttp_call *nest);
+
+/* There is no further round: the children end, with their teardown. Go on with
+ * py_call_run until SPHTTP_ENDED; close it. */
+void sphttp_nest_leave(sphttp_call *nest);
+
+/* The number of its nursery; 0: there is none. */
+int sphttp_nest_pid(const sphttp_call *nest);
 
 /* Let no new item start; what runs may end. */
 void sphttp_call_stop(sphttp_call *call);
@@ -254,7 +288,7 @@ void sphttp_call_result(sphttp_call *call, uint32_t index,
 
 /* In a fed call of which all items have been fed by now: append to `list` the texts of
  * the items from `number` on that have ended and returned one, up to the first that has
- * not. Their cells are released, and say None and -1 in the two lists of py_call_pull.
+ * not; None for one whose result was dropped. Their cells are released, and say None and -1 in the two lists of py_call_pull.
  * How many. */
 uint32_t py_call_take(sphttp_call *call, uint64_t number, uintptr_t list,
                       uintptr_t items, uintptr_t numbers);
@@ -308,14 +342,21 @@ int64_t sphttp_child_commit(sphttp_call *call, uint32_t index, int status,
 int64_t py_child_commit_text(sphttp_call *call, uint32_t index,
                              uintptr_t text);
 
+/* In a child of a kept call that is ready for items: wait for the first. Its index; -1:
+ * there is none, and the child must end; or SPHTTP_RAISED_IDLE. */
+int64_t py_child_first(sphttp_call *call);
+
+/* In a child that has an item: is what it returns dropped? */
+int sphttp_child_discards(const sphttp_call *call);
+
 /* In a child of a fed call: put the item of its cell into `box`, the id() of a list. 0:
  * it is a str; 1: the bytes of a pickle; -errno. */
 int py_child_item(sphttp_call *call, uint32_t cell, uintptr_t box);
 
 /* In a pool's child: call `process` with one of `items` after another, both id()s,
- * beginning with `index`, and commit the texts; with `discard` whatever it
- * returns. Where `loads` is not 0 they are those that were fed, and `loads`, the id()
- * of a function of bytes, unpickles what is a pickle: what that raises is as if
+ * beginning with `index`, and commit the texts; with `discard` 1, or where it is 2 and
+ * sphttp_child_discards says so, whatever it returns. Where `loads` is not 0 they are
+ * those that were fed, and `loads`, the id() of a function of bytes, unpickles what is a pickle: what that raises is as if
  * `process` had. As sphttp_child_commit, when there is no item left. Else the index of
  * one that is not committed, and in `box`, the id() of a list of two, stands
  * what it returned, no text with a UTF-8 form, or what it raised. */
@@ -344,6 +385,10 @@ void sphttp_child_linger(sphttp_call *call);
  * sphttp_leaving. With the first its clock of leaving starts: the item's
  * limit, or 10 s where there is none. */
 void sphttp_child_leave(sphttp_call *call, int stage);
+
+/* In a child: end this process, with this status. In a kept one that has nothing in
+ * hand nobody waits for it from now on; so all of its own end must be behind it. */
+void sphttp_child_exit(sphttp_call *call, int status);
 
 /* After the end: the first child that was killed while it left; its pid and
  * what it was doing, of enum sphttp_leaving. 0: there was none. */

@@ -17,14 +17,16 @@ FLAGS = "-std=c11 -D_GNU_SOURCE -g -O1 -fsanitize=address,undefined -fno-sanitiz
 WRAPS = {
     "test_core": "-Wl,--wrap=write,--wrap=writev,--wrap=clock_gettime",
     "test_feed": "",
+    "test_fresh": "-Wl,--wrap=_exit",
     "test_pool": "-Wl,--wrap=fallocate,--wrap=pwritev,--wrap=pwrite,--wrap=lseek",
     "test_recycle": "-pthread",
+    "test_rounds": "-pthread",
     "test_lanes": "-Wl,--wrap=open,--wrap=stat,--wrap=mmap",
 }
 
 # What runs in children, to whom the shared page belongs, and what keeps it for the others.
-CHILDRENS = {"child/hand.c", "child/child.c", "child/item.c", "digest/child.c"} | {
-    f"shared/{name}.c" for name in ("layout", "news", "pool", "page", "ring", "runs")
+CHILDRENS = {"child/hand.c", "child/child.c", "child/below.c", "child/item.c", "digest/child.c"} | {
+    f"shared/{name}.c" for name in ("layout", "news", "pool", "page", "ring", "runs", "waking")
 }
 
 compiles = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")

@@ -43,10 +43,13 @@ child_commit(struct sphttp_call *call, uint32_t index, int status,
         failed = failed || (state & ITEM_KIND) == ITEM_UNWRITTEN;
     }
     if (failed) {
-        stop = call->plan.stop_at_failure;
+        stop = (uint32_t)(call->child.how & ROUND_STOP);
     }
     else if (status >= SPHTTP_BREAK) {
         stop = status >= SPHTTP_KILL ? STOP_ALL : STOP_NEW;
+    }
+    if (call->page->how != call->child.how) {
+        stop = 0; /* the round is over for which it was given up */
     }
     /* Before the commit: who sees this item ended must not begin another. But
      * what is killed must not be this one. */
@@ -93,9 +96,9 @@ sphttp_child_commit(sphttp_call *call, uint32_t index, int status,
     bool failed = child_commit(call, index, status, payload, size, now);
     int64_t next = failed ? -2 : -1;
     if (call->child.stripped) {
-        call->hands[call->child.hand].item = 0;
+        call->child.left = 0;
     }
-    else if (call->plan.pool) {
+    if (call->plan.pool) {
         int64_t taken = hand_take(call, child_turn(call, now));
         if (taken == SPHTTP_RAISED_IDLE) {
             return taken;
@@ -104,7 +107,7 @@ sphttp_child_commit(sphttp_call *call, uint32_t index, int status,
     }
     /* A thread of the worker's, if it is no daemon, is joined in Python. */
     if (next < 0 && !call->child.linger && sphttp_is_alone()) {
-        _exit(failed ? 1 : 0);
+        sphttp_child_exit(call, failed ? 1 : 0);
     }
     return next;
 }
@@ -113,8 +116,11 @@ void
 sphttp_child_fail(sphttp_call *call, int status, const char *payload,
                   size_t size)
 {
-    page_stop(call->page, STOP_NEW);
     uint32_t index = call->plan.count;
+    if (call->plan.kept) { /* first: no round is over before this process is */
+        call->hands[call->child.hand].item = index + 1;
+    }
+    page_stop(call->page, STOP_NEW);
     uint64_t free = ITEM_FREE;
     call->child.number = 0; /* the call's own */
     /* The first to fail tells why. */
@@ -122,8 +128,15 @@ sphttp_child_fail(sphttp_call *call, int status, const char *payload,
                                        item_running(call->child.hand))) {
         (void)hand_commit(call, index,
                           write_record(call, index, status, payload, size, 0));
+        page_stop(call->page, STOP_NEW); /* kept: if a round has begun since */
     }
     _exit(1);
+}
+
+int
+sphttp_child_discards(const sphttp_call *call)
+{
+    return (call->child.how & ROUND_DISCARDS) != 0;
 }
 
 void

@@ -5,7 +5,9 @@
 
 #include <unistd.h>
 
+#include "child/below.h"
 #include "shared/news.h"
+#include "shared/pool.h"
 
 /* At RUN_LENGTH so many quick items are set aside at once. Children that took them
  * in turn would wait for each other's cache lines, and would each copy every page
@@ -28,6 +30,9 @@ take(struct sphttp_call *call, uint32_t index)
     /* First what is in hand, then that it is taken: one that dies in between
      * has begun nothing, and another takes the item. */
     hand->item = index + 1;
+    if (call->plan.kept && call->page->stop) {
+        return false; /* the host has seen that all hands were empty, or sees this */
+    }
     uint64_t number = call->plan.fed ? call->state[index] >> 3 : 0;
     uint64_t free = item_free(number);
     uint64_t taken = item_taken(call->child.hand, number);
@@ -35,7 +40,10 @@ take(struct sphttp_call *call, uint32_t index)
         return false;
     }
     hand->again = 0; /* it was this one, or another has that */
+    hand->number = (uint32_t)number + 1;
     call->child.number = number;
+    call->child.unlooked = true;
+    call->child.how = call->page->how;
     call->child.left--;
     return true;
 }
@@ -54,6 +62,47 @@ left_to_others(const struct sphttp_call *call)
     return index;
 }
 
+/* Set items from `next` on aside for this hand, of which it may take those below
+ * `end`. */
+static void
+set_more_aside(struct sphttp_call *call, bool quick, uint64_t next,
+               uint64_t end)
+{
+    uint64_t to = quick ? (next | (RUN_LENGTH - 1)) + 1 : next + 1;
+    if (call->plan.fed && quick) { /* there are few at a time: leave others theirs */
+        to = next + 1 + (end - next) / call->plan.alive / 2;
+        to = to - next < RUN_LENGTH ? to : next + RUN_LENGTH;
+    }
+    to = to < end ? to : end;
+    to = to - next < call->child.left ? to : next + call->child.left;
+    /* First told, then done: if this child dies now, no item is forgotten. */
+    set_aside(call, next, to);
+    (void)atomic_compare_exchange_strong(&call->page->next, &next, to);
+}
+
+/* A free item for this hand, of the `total` that there will be; -1: there is none now, or
+ * with `*all`, none any more. */
+static int64_t
+find_free(struct sphttp_call *call, bool quick, uint64_t total, bool *all)
+{
+    for (;;) {
+        uint64_t from, next = call->page->next;
+        uint64_t end = call->plan.hold ? call->page->watermark : total;
+        end = end < total ? end : total;
+        /* Also what a child that died in this place has left. */
+        int64_t index = page_set_aside(call, call->child.hand, &from);
+        if (index >= 0) {
+            call->hands[call->child.hand].from = from;
+            return index;
+        }
+        if (next >= end) {
+            *all = next >= total;
+            return left_to_others(call);
+        }
+        set_more_aside(call, quick, next, end);
+    }
+}
+
 /* Nobody has anything for this hand: sleep until somebody may, or nap. False:
  * call->child.await_turn gave up. */
 static bool
@@ -61,7 +110,13 @@ sleep_for_more(struct sphttp_call *call, bool nap, uint32_t turn,
                uint32_t beat)
 {
     struct hand *hand = &call->hands[call->child.hand];
+    if (call->plan.kept && call->child.unlooked) {
+        below_look(call, BELOW_IDLE);
+    }
     hand->item = 0;
+    if (call->plan.kept) {
+        hand->leaving = 0; /* somebody may have scribbled, and a round waits for it */
+    }
     (void)news_tell_idle(call);
     if (nap) {
         page_nap(call->page, beat);
@@ -83,48 +138,31 @@ sleep_for_more(struct sphttp_call *call, bool nap, uint32_t turn,
 }
 
 int64_t
+hand_take_first(struct sphttp_call *call)
+{
+    below_look(call, BELOW_FIRST);
+    return hand_take(call, 0);
+}
+
+int64_t
 hand_take(struct sphttp_call *call, int how)
 {
     struct page *page = call->page;
-    bool fed = call->plan.fed;
-    bool nap = fed && (how & TAKE_QUICK) != 0;
-    while (!page->stop && call->child.left > 0) {
+    bool fed = call->plan.fed, quick = (how & TAKE_QUICK) != 0;
+    bool nap = fed && quick;
+    while (call->child.left > 0) {
         uint32_t turn = page->turn; /* before all that it is raised for */
         uint32_t beat = page->beat;
-        uint64_t from, next = page->next;
         uint64_t total = fed ? (uint64_t)page->total : call->plan.count;
-        uint64_t watermark = call->plan.hold ? page->watermark : total;
-        /* Also what a child that died in this place has left. */
-        int64_t index = page_set_aside(call, call->child.hand, &from);
-        if (index >= 0) {
-            call->hands[call->child.hand].from = from;
-        }
-        else if (next >= watermark || next >= total) {
-            index = left_to_others(call);
-        }
-        else {
-            bool quick = (how & TAKE_QUICK) != 0;
-            uint64_t end = quick ? (next | (RUN_LENGTH - 1)) + 1 : next + 1;
-            if (fed && quick) { /* there are few at a time: leave others theirs */
-                end = next + 1 + (watermark - next) / call->plan.alive / 2;
-                end = end - next < RUN_LENGTH ? end : next + RUN_LENGTH;
-            }
-            end = end < watermark ? end : watermark;
-            end = end < total ? end : total;
-            end = end - next < call->child.left ? end
-                                                : next + call->child.left;
-            /* First told, then done: if this child dies now, no item is
-             * forgotten. */
-            set_aside(call, next, end);
-            (void)atomic_compare_exchange_strong(&page->next, &next, end);
-            continue;
-        }
+        bool stopped = page->stop != 0;
+        bool all = stopped && !(call->plan.kept && total == UINT64_MAX);
+        int64_t index = stopped ? -1 : find_free(call, quick, total, &all);
         if (index >= 0) {
             if (take(call, (uint32_t)index)) {
                 return index;
             }
         }
-        else if (next >= total || (how & TAKE_NOW) != 0) {
+        else if (all || (how & TAKE_NOW) != 0) {
             break;
         }
         else if (!sleep_for_more(call, nap, turn, beat)) {
@@ -134,7 +172,10 @@ hand_take(struct sphttp_call *call, int how)
             nap = false; /* once */
         }
     }
-    call->hands[call->child.hand].item = 0;
+    /* Where other rounds follow, who has had its quota is not idle before it is gone. */
+    if (!call->plan.kept || call->child.left > 0) {
+        call->hands[call->child.hand].item = 0;
+    }
     return -1;
 }
 
@@ -146,6 +187,21 @@ hand_take_this(struct sphttp_call *call, uint32_t index)
         return false;
     }
     return take(call, index);
+}
+
+bool
+hand_leave(struct sphttp_call *call)
+{
+    struct hand *hand = &call->hands[call->child.hand];
+    uint32_t item = hand->item;
+    uint64_t running = item_taken(call->child.hand, call->child.number);
+    if (!call->plan.kept || !pool_entered(call) || item > call->plan.count ||
+        (item != 0 && call->state[item - 1] == running)) {
+        return false;
+    }
+    below_look(call, BELOW_LAST);
+    hand->leaving = HAND_GONE;
+    return true;
 }
 
 bool

@@ -13,6 +13,13 @@
 enum { TAKE_QUICK = 1, TAKE_NOW = 2 };
 int64_t hand_take(struct sphttp_call *call, int how);
 
+/* Kept: take the first, for which the child may have waited since it was forked. */
+int64_t hand_take_first(struct sphttp_call *call);
+
+/* Kept: this child does nothing more but exit, and nobody need wait for that. False: it
+ * has an item in hand that is not committed, or is no child of the call. */
+bool hand_leave(struct sphttp_call *call);
+
 /* Pool: take item `index`, whoever's turn it is; false: it is not free. */
 bool hand_take_this(struct sphttp_call *call, uint32_t index);
 

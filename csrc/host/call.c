@@ -14,7 +14,9 @@
 #include "host/nest.h"
 #include "host/news.h"
 #include "host/pool.h"
+#include "host/round.h"
 #include "host/runs.h"
+#include "host/strangers.h"
 #include "host/terminal.h"
 #include "host/wake.h"
 #include "nursery/nursery.h"
@@ -88,6 +90,24 @@ sleep_for(struct pollfd fds[3], int64_t ns)
     return ppoll(fds, 3, ns < 0 ? NULL : &most, NULL);
 }
 
+/* The same in a round, whose host hears no more than it must. */
+static int
+sleep_in_round(struct sphttp_call *call, struct pollfd fds[3],
+               uint32_t listens, bool *told)
+{
+    int64_t most = -1;
+    feed_beat(call);
+    (void)page_listen(call, listens);
+    *told = round_is_due(call, listens);
+    if (call->host->give_up_ns != 0) {
+        most = call->host->give_up_ns - now_ns();
+        most = most > 0 ? most : 0;
+    }
+    int n = *told ? 0 : sleep_for(fds, most);
+    (void)page_listen(call, HOST_AWAKE);
+    return n;
+}
+
 /* The same. Where quick items end one after another the host naps first, and then sees
  * several at once: to be woken for each would cost more than the items. */
 static int
@@ -96,6 +116,10 @@ sleep_till_word(struct sphttp_call *call, struct pollfd fds[3], bool *told)
     struct host *host = call->host;
     if (!call->plan.tell) {
         return sleep_for(fds, -1);
+    }
+    uint32_t listens = round_listens(call);
+    if (listens != HOST_SLEEPS) {
+        return sleep_in_round(call, fds, listens, told);
     }
     feed_beat(call);
     int n = 0;
@@ -112,12 +136,18 @@ sleep_till_word(struct sphttp_call *call, struct pollfd fds[3], bool *told)
     return n;
 }
 
+/* Does its host want to hear of nothing but the end of the round? */
+static bool
+waits_idly(struct sphttp_call *call)
+{
+    const struct round *round = &call->host->round;
+    return round->on && round->patient && round->all_fed;
+}
+
 /* It hears that items have ended. */
 static sphttp_event
 hear_news(struct host *host)
 {
-    char rings[64];
-    (void)read(host->heard, rings, sizeof(rings));
     int64_t now = now_ns();
     host->lively = now - host->heard_ns < LIVELY_NS;
     host->heard_ns = now;
@@ -136,11 +166,15 @@ wait_for_word(struct sphttp_call *call)
         {.fd = call->host->heard, .events = POLLIN},
     };
     for (;;) {
-        if (sleep_till_word(call, fds, &told) < 0) {
+        for (int i = 0; i < 3; i++) {
+            fds[i].revents = 0;
+        }
+        int n = sleep_till_word(call, fds, &told);
+        if (n < 0) {
             if (errno != EINTR) {
                 return event_of(-errno);
             }
-            if (call->host->wake[0] >= 0) {
+            if (call->host->wake[0] >= 0 || call->host->give_up_ns != 0) {
                 return (sphttp_event){.kind = SPHTTP_SIGNALS};
             }
             continue; /* this thread handles no signals */
@@ -148,10 +182,10 @@ wait_for_word(struct sphttp_call *call)
         if (fds[0].revents != 0) {
             char byte;
             ssize_t n = recv(call->host->host_end, &byte, 1, MSG_DONTWAIT);
-            if (n > 0) {
+            if (n > 0 && byte == WORD_OVER) {
                 return event_of(0);
             }
-            if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+            if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
                 return event_of(-EPIPE);
             }
         }
@@ -159,8 +193,15 @@ wait_for_word(struct sphttp_call *call)
             (void)forward_signals(call);
             return (sphttp_event){.kind = SPHTTP_SIGNALS};
         }
-        if (fds[2].revents != 0 || told) {
+        if (fds[2].revents != 0) {
+            char rings[64];
+            (void)read(call->host->heard, rings, sizeof(rings));
+        }
+        if (told || (fds[2].revents != 0 && !waits_idly(call))) {
             return hear_news(call->host);
+        }
+        if (n == 0 && call->host->give_up_ns != 0) {
+            return (sphttp_event){.kind = SPHTTP_STARTED};
         }
     }
 }
@@ -227,8 +268,8 @@ bool
 call_is_to_fork(const struct sphttp_call *call)
 {
     const struct host *host = call->host;
-    return !host->ended && host->nursery_pid == 0 && !host->asked &&
-           host->refused == 0 && host->gathering == 0;
+    return !host->ended && !host->round.over && host->nursery_pid == 0 &&
+           !host->asked && host->refused == 0 && host->gathering == 0;
 }
 
 /* All that there is has been gathered. */
@@ -249,6 +290,9 @@ gather(struct sphttp_call *call)
         return (sphttp_event){.kind = SPHTTP_SIGNALS};
     }
     call->host->gathering = 0;
+    if (err == 0 && all && call->host->round.over) {
+        return the_end(call); /* its nursery and its children stay */
+    }
     if (err == 0 && all) {
         /* It ends while the results are looked at: call_close waits for it. */
         dismiss_nursery(call, true);
@@ -282,11 +326,11 @@ nursery_arrives(struct sphttp_call *call)
 sphttp_event
 call_finish(struct sphttp_call *call)
 {
-    if (call->host->ended) {
-        return the_end(call);
-    }
     if (call->host->gathering != 0) {
         return gather(call);
+    }
+    if (call->host->ended || call->host->round.over) {
+        return the_end(call);
     }
     if (call->host->nest) {
         sphttp_event event = nursery_arrives(call);
@@ -300,6 +344,10 @@ call_finish(struct sphttp_call *call)
         call->host->nursery_pid != 0 ? wait_for_word(call) : event_of(0);
     if (event.kind == SPHTTP_FAILED && event.error == EPIPE) {
         event = nursery_lost(call);
+        call->host->round.spent = true;
+        if (event.kind == SPHTTP_FORK_AGAIN && round_is_over(call)) {
+            event.kind = SPHTTP_NEWS;
+        }
     }
     if (event.kind == SPHTTP_ENDED) {
         event = event_of(nursery_trouble(call));
@@ -309,6 +357,10 @@ call_finish(struct sphttp_call *call)
     }
     runs_ask(call);
     news_drain(call, event.kind);
+    if (event.kind == SPHTTP_NEWS && round_is_over(call)) {
+        call->host->round.over = true;
+        event.kind = SPHTTP_ENDED;
+    }
     call->host->gathering = event.kind;
     return gather(call);
 }
@@ -316,6 +368,7 @@ call_finish(struct sphttp_call *call)
 void
 call_close(struct sphttp_call *call)
 {
+    strangers_spare(call);
     bool removed_by_nursery = call->host->ended || call->page == NULL;
     if (!call->host->ended) {
         dismiss_nursery(call, false);
@@ -346,7 +399,9 @@ sphttp_call_descriptor(sphttp_call *call)
     if (!call->plan.tell) {
         return call->host->host_end;
     }
-    if (!page_listen(call, HOST_SLEEPS)) {
+    uint32_t listens = round_listens(call);
+    (void)page_listen(call, listens);
+    if (round_is_due(call, listens)) {
         news_tell_again(call); /* whoever waits for it has something to look at */
     }
     return news_descriptor(call);
@@ -368,7 +423,7 @@ sphttp_call_stopping(const sphttp_call *call)
 int
 sphttp_call_overdue(const sphttp_call *call)
 {
-    return call->plan.deadline_ns != 0 && call->ledger->overdue != 0;
+    return call->ledger->deadline_ns == OVERDUE;
 }
 
 const char *

@@ -40,9 +40,7 @@ reap(int fd, pid_t pid, int options)
     }
 }
 
-/* Poll one descriptor until `end`, of now_ns, whatever signals arrive. True: it
- * is ready. */
-static bool
+bool
 poll_until(int fd, short events, int64_t end)
 {
     struct pollfd polled = {.fd = fd, .events = events};

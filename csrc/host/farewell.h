@@ -3,8 +3,13 @@
 #define TEP_FAREWELL_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "shared/call.h"
+
+/* Poll one descriptor until `end`, of now_ns, whatever signals arrive. True: it
+ * is ready. */
+bool poll_until(int fd, short events, int64_t end);
 
 /* Let the nursery end: by itself after a goodbye, when all went well; else it
  * kills what is below it. */

@@ -200,7 +200,10 @@ feed_beat(struct sphttp_call *call)
 {
     if (call->host->unbeaten > 0) {
         call->host->unbeaten = 0;
-        page_beat(call->page);
+        /* Kept: whoever has woken by now has taken them, most often. */
+        if (!call->plan.kept || page_next(call) < call->ledger->watermark) {
+            page_beat(call->page);
+        }
     }
 }
 
@@ -228,6 +231,10 @@ feed_put(struct sphttp_call *call, const void *item, size_t size,
     ring_feed(call, cell, feed->number++, found.at,
               size | (pickled ? ITEM_PICKLED : 0));
     socket_look(call);
+    if (call->plan.kept &&
+        feed->number - call->host->round.from > call->ledger->idle) {
+        socket_let_fork(call);
+    }
     if (++call->host->unbeaten >= call->plan.count / 2) {
         feed_beat(call);
     }
@@ -237,6 +244,10 @@ feed_put(struct sphttp_call *call, const void *item, size_t size,
 void
 sphttp_call_end_feed(sphttp_call *call)
 {
+    if (call->plan.kept) {
+        call->host->round.all_fed = true;
+        return;
+    }
     call->ledger->total = call->host->feed.number;
     page_set_total(call->page, call->ledger->total);
     socket_look(call);
@@ -253,5 +264,16 @@ sphttp_call_release(sphttp_call *call, uint32_t cell)
         ring_release(call, cell);
         shelf->free[shelf->count++] = feed->fed[cell].at;
         feed->cells[feed->cells_free++] = cell;
+    }
+}
+
+void
+feed_release_all(struct sphttp_call *call)
+{
+    const struct feed *feed = &call->host->feed;
+    for (uint32_t cell = 0;
+         feed->cells_free < call->plan.count && cell < call->plan.count;
+         cell++) {
+        sphttp_call_release(call, cell);
     }
 }

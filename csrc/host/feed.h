@@ -48,6 +48,9 @@ void feed_beat(struct sphttp_call *call);
 int64_t feed_put(struct sphttp_call *call, const void *item, size_t size,
                  bool pickled);
 
+/* No result will be asked for any more: let all cells be used anew. */
+void feed_release_all(struct sphttp_call *call);
+
 /* Where item `number` is kept, from when it was fed until it is known that it has begun:
  * its cell; in a call that is not fed its index. */
 uint32_t feed_cell(const struct sphttp_call *call, uint64_t number);

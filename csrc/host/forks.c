@@ -172,9 +172,26 @@ forks_tell_nurseries(char byte)
 void
 socket_look(struct sphttp_call *call)
 {
-    if (atomic_exchange(&call->ledger->wants, 0) != 0 &&
-        call->plan.owner == getpid()) {
-        (void)send(call->host->host_end, &(char){BYTE_LOOK}, 1,
+    if (call->ledger->wants != 0 &&
+        atomic_exchange(&call->ledger->wants, 0) != 0) {
+        socket_say(call, BYTE_LOOK);
+    }
+}
+
+void
+socket_let_fork(struct sphttp_call *call)
+{
+    if (call->ledger->forks != 0 &&
+        atomic_exchange(&call->ledger->forks, 0) != 0) {
+        socket_say(call, BYTE_LOOK);
+    }
+}
+
+void
+socket_say(struct sphttp_call *call, char byte)
+{
+    if (call->plan.owner == getpid()) {
+        (void)send(call->host->host_end, &byte, 1,
                    MSG_DONTWAIT | MSG_NOSIGNAL);
     }
 }

@@ -46,4 +46,10 @@ void socket_close(struct sphttp_call *call);
  * it, if it is. */
 void socket_look(struct sphttp_call *call);
 
+/* Kept: the same where there may be fewer children than are wanted. */
+void socket_let_fork(struct sphttp_call *call);
+
+/* Say it to the nursery, whatever it does. */
+void socket_say(struct sphttp_call *call, char byte);
+
 #endif

@@ -2,6 +2,7 @@
 #ifndef TEP_HOST_H
 #define TEP_HOST_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,6 +22,21 @@ struct fresh {
     uint64_t number;
     uint32_t index;
     bool copied; /* fed: its record has been */
+};
+
+/* What is asked of a kept call, and how far that has come: round.c. */
+struct round {
+    uint64_t number; /* of the round; 0: there was none yet */
+    uint64_t from;   /* the number of its first item */
+    bool on;         /* it has begun, and was not renewed... */
+    bool all_fed;    /* ...all its items are known... */
+    bool over;       /* ...and all is gathered */
+    bool patient;    /* its host wants to hear of nothing before that */
+    bool reaped;     /* its items end when their children do */
+    bool spent;      /* there can be no other */
+    bool counts;     /* the nursery was asked for strangers... */
+    bool strangers;  /* ...and there are, or may be, some */
+    int64_t held_ns; /* so long it may still wait with the GIL held */
 };
 
 struct host {
@@ -48,6 +64,8 @@ struct host {
     int wake[2];  /* a pipe: Python's wake-up descriptor during the call */
     int watching; /* the number by which Python knows it; -1: it does not */
     struct held forward; /* the host's own: it gets what arrives in the pipe */
+    bool unwatched;         /* kept: no signal wakes this thread... */
+    pthread_t unwatched_by; /* ...which is the last that tried */
     bool rested; /* the host has had its own since, for code of its own */
     bool in_loop;        /* the thread is a loop's, which waits for the call */
     int64_t turn_end;    /* Python is to have a look then */
@@ -83,6 +101,8 @@ struct host {
     struct extents written;    /* in that memory, as far as is known */
     struct runs runs;          /* fed: of that memory */
 
+    struct round round; /* kept */
+    int64_t give_up_ns; /* when to come back from the wait, by now_ns; or 0 */
     uint32_t unbeaten; /* fed: items since those who nap were last woken */
     struct feed feed; /* fed: what it takes to feed it */
 };

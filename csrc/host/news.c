@@ -85,7 +85,9 @@ has_ended(const struct sphttp_call *call, uint32_t index, bool report)
         return false;
     }
     /* A pool's child leaves no report of what it commits. */
-    return !report || (call->plan.pool && item_committed(word)) ||
+    return !report ||
+           (call->plan.pool && !call->host->round.reaped &&
+            item_committed(word)) ||
            call->report[index].ended_ns != 0;
 }
 
@@ -142,7 +144,7 @@ by_end(const void *left, const void *right)
 static void
 order(struct sphttp_call *call, struct fresh *fresh, uint32_t count)
 {
-    if (count > 1) {
+    if (count > 1 && !call->host->round.patient) {
         call->host->store->see_ends(call, fresh, count);
         qsort(fresh, count, sizeof(*fresh), by_end);
     }
@@ -167,6 +169,36 @@ news_drain(struct sphttp_call *call, int kind)
     order(call, host->fresh + first, host->fresh_to - first);
 }
 
+bool
+news_all_ended(struct sphttp_call *call, bool or_free)
+{
+    const struct host *host = call->host;
+    note_begun(call, true);
+    for (uint32_t i = 0; i < host->begun_count; i++) {
+        uint32_t index = host->begun[i].index;
+        bool free = (page_item(call, index) & ITEM_KIND) == ITEM_FREE;
+        if (!(free && or_free) && !has_ended(call, index, true)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool
+news_all_told(const struct sphttp_call *call)
+{
+    const struct host *host = call->host;
+    return host->begun_count == 0 && host->begun_to == host->feed.number;
+}
+
+void
+news_forget(struct sphttp_call *call)
+{
+    struct host *host = call->host;
+    host->begun_to = host->feed.number;
+    host->begun_count = host->fresh_from = host->fresh_to = 0;
+}
+
 uint64_t
 news_ended(const struct host *host)
 {
@@ -176,14 +208,23 @@ news_ended(const struct host *host)
 int64_t
 sphttp_call_next(sphttp_call *call)
 {
-    if (call->host->fresh_from == call->host->fresh_to) {
-        return -1;
+    struct host *host = call->host;
+    while (host->fresh_from < host->fresh_to) {
+        const struct fresh *item = &host->fresh[host->fresh_from++];
+        /* py_call_take may have released it. */
+        if (!call->plan.fed ||
+            page_number(call, item->index) == item->number) {
+            return item->index;
+        }
     }
-    return call->host->fresh[call->host->fresh_from++].index;
+    return -1;
 }
 
 int
 sphttp_call_ready(const sphttp_call *call)
 {
-    return call->host->fresh_from < call->host->fresh_to || page_rung(call);
+    const struct host *host = call->host;
+    bool heard = host->round.on && host->round.patient ? host->round.over
+                                                       : page_rung(call);
+    return host->fresh_from < host->fresh_to || heard;
 }

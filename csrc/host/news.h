@@ -21,6 +21,15 @@ int news_descriptor(struct sphttp_call *call);
  * SPHTTP_ENDED it is every item. */
 void news_drain(struct sphttp_call *call, int kind);
 
+/* Kept: have all ended that were fed, or with `or_free` not begun? */
+bool news_all_ended(struct sphttp_call *call, bool or_free);
+
+/* Kept: has it noted that all have ended? */
+bool news_all_told(const struct sphttp_call *call);
+
+/* Kept: of all that was fed until now there is no more to be told. */
+void news_forget(struct sphttp_call *call);
+
 /* How many it has noted so far. */
 uint64_t news_ended(const struct host *host);
 

@@ -17,6 +17,7 @@
 #include "host/host.h"
 #include "host/news.h"
 #include "host/pool.h"
+#include "host/round.h"
 #include "host/terminal.h"
 #include "host/wake.h"
 #include "nursery/nursery.h"
@@ -61,10 +62,8 @@ set_plan(struct plan *plan, uint32_t count, uint32_t alive, int how,
     plan->hands = plan->alive * plan->lanes;
     plan->setup = (how & SPHTTP_SETUP) != 0;
     plan->tell = (how & (SPHTTP_TELL | SPHTTP_FED)) != 0;
-    plan->discard = (how & SPHTTP_DISCARD) != 0;
-    plan->stop_at_failure = (how & SPHTTP_CUT_SHORT) != 0 ? STOP_ALL
-                            : (how & SPHTTP_STOP) != 0    ? STOP_NEW
-                                                          : 0;
+    plan->kept = (how & SPHTTP_KEPT) != 0;
+    plan->ahead = plan->alive;
     plan->leave_ns = LEAVE_NS;
     plan->owner = getpid();
     (void)strcpy(plan->root, root);
@@ -166,7 +165,11 @@ sphttp_call_open(uint32_t count, uint32_t alive, int how, const char *root,
         return -ENOMEM;
     }
     set_plan(&whole->call.plan, count, alive, how, root);
-    return open_whole(whole, (how & SPHTTP_LINGER) != 0, result);
+    int err = open_whole(whole, (how & SPHTTP_LINGER) != 0, result);
+    if (err == 0 && !whole->call.plan.server) {
+        page_begin_round(*result, round_how(how));
+    }
+    return err;
 }
 
 int
@@ -228,7 +231,10 @@ sphttp_call_limit(sphttp_call *call, int64_t timeout_ns, int64_t deadline_ns,
     call->plan.leave_ns = timeout_ns == 0               ? LEAVE_NS
                      : timeout_ns < LEAVE_NS_LEAST ? LEAVE_NS_LEAST
                                                    : timeout_ns;
-    call->plan.deadline_ns = deadline_ns > 0 ? now_ns() + deadline_ns : 0;
+    if (call->ledger != NULL) { /* else a mould: each round says that */
+        call->ledger->deadline_ns = deadline_ns > 0 ? now_ns() + deadline_ns
+                                                    : 0;
+    }
     call->plan.retries = retries;
     return 0;
 }
@@ -237,6 +243,12 @@ void
 sphttp_call_quota(sphttp_call *call, uint32_t quota)
 {
     call->plan.quota = quota;
+}
+
+void
+sphttp_call_ahead(sphttp_call *call, uint32_t ready)
+{
+    call->plan.ahead = ready < call->plan.alive ? ready : call->plan.alive;
 }
 
 void

@@ -308,6 +308,16 @@ find(struct sphttp_call *call, uint32_t index, uint64_t word,
         result_of_report(call, index, result);
         return payload;
     }
+    const struct report *report = &call->report[index];
+    if (call->host->round.reaped && report->ended_ns != 0 &&
+        report->attempts > 0) { /* its child had no other */
+        result_of_report(call, index, result);
+        if (payload->ended_ns != 0) { /* what came behind was not the item's */
+            result->started_ns = payload->started_ns;
+            result->ended_ns = payload->ended_ns;
+        }
+        return payload;
+    }
     *result = (sphttp_result){
         .pid = payload->pid,
         .wait_status = -1,
@@ -316,7 +326,7 @@ find(struct sphttp_call *call, uint32_t index, uint64_t word,
         .ended_ns = payload->ended_ns,
     };
     if (call->plan.retries > 0) { /* those that were lost */
-        result->attempts += call->report[index].attempts;
+        result->attempts += report->attempts;
     }
     return payload;
 }

@@ -27,15 +27,20 @@ hand_give_up_number(struct sphttp_call *call, uint32_t hand, uint32_t item,
         return -1;
     }
     if (call->plan.pool) { /* what is noted at the fork where that is for one item */
-        const struct alive *child =
-            &call->living[hand / call->plan.lanes];
-        struct report *report = &call->report[item - 1];
-        report->pid = child->pid;
-        report->started_ns =
-            page_since(call, hand, child->forked_ns, now_ns());
-        report->attempts++;
+        hand_note_begun(call, hand, item);
     }
     return (int64_t)item - 1;
+}
+
+void
+hand_note_begun(struct sphttp_call *call, uint32_t hand, uint32_t item)
+{
+    const struct alive *child =
+        &call->living[hand / call->plan.lanes];
+    struct report *report = &call->report[item - 1];
+    report->pid = child->pid;
+    report->started_ns = page_since(call, hand, child->forked_ns, now_ns());
+    report->attempts++;
 }
 
 uint64_t

@@ -20,6 +20,9 @@ int64_t hand_give_up(struct sphttp_call *call, uint32_t hand, uint32_t item,
 int64_t hand_give_up_number(struct sphttp_call *call, uint32_t hand,
                             uint32_t item, uint64_t number, uint64_t kind);
 
+/* Pool: note in its report who has begun `item`, of hand_item. */
+void hand_note_begun(struct sphttp_call *call, uint32_t hand, uint32_t item);
+
 /* What becomes of `item`, of hand_item, whose child has died: ITEM_LOST, _FREE
  * where it is to be tried again, _CUT in a call that is cut short. */
 uint64_t hand_kind_of_lost(const struct sphttp_call *call, uint32_t item);

@@ -99,7 +99,7 @@ proc_is_ours(void)
 }
 
 int
-kill_children(int whom)
+list_children(void (*found)(void *whose, pid_t pid), void *whose)
 {
     if (!proc_is_ours()) {
         return -ENOENT;
@@ -108,7 +108,6 @@ kill_children(int whom)
     if (fd < 0) {
         return -errno;
     }
-    int nurseries = 0;
     pid_t pid = 0;
     char buffer[512];
     ssize_t n;
@@ -118,17 +117,39 @@ kill_children(int whom)
                 pid = pid * 10 + (buffer[i] - '0');
                 continue;
             }
-            if (pid > 0 && !(whom & KILL_NURSERIES) && is_nursery(pid)) {
-                nurseries++;
-            }
-            else if (pid > 0 && (whom & KILL_OTHERS)) {
-                kill_with_group(pid);
+            if (pid > 0) {
+                found(whose, pid);
             }
             pid = 0;
         }
     }
     (void)close(fd);
-    return nurseries;
+    return 0;
+}
+
+/* Whom to kill of children, and how many nurseries are left. */
+struct doomed {
+    int whom, nurseries;
+};
+
+static void
+kill_doomed(void *whose, pid_t pid)
+{
+    struct doomed *doomed = whose;
+    if (!(doomed->whom & KILL_NURSERIES) && is_nursery(pid)) {
+        doomed->nurseries++;
+    }
+    else if (doomed->whom & KILL_OTHERS) {
+        kill_with_group(pid);
+    }
+}
+
+int
+kill_children(int whom)
+{
+    struct doomed doomed = {.whom = whom};
+    int err = list_children(kill_doomed, &doomed);
+    return err != 0 ? err : doomed.nurseries;
 }
 
 bool

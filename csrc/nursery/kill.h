@@ -16,6 +16,9 @@
  * made. */
 void kill_with_group(pid_t pid);
 
+/* Tell `found` of each child of this process. 0; or -errno: they cannot be listed. */
+int list_children(void (*found)(void *whose, pid_t pid), void *whose);
+
 /* Kill, with its group, each child of this process that `whom` says. Returns
  * how many nurseries are left, or -errno: children cannot be listed. For a
  * call of which no more children will be forked. */

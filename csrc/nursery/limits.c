@@ -4,6 +4,7 @@
 
 #include "nursery/hands.h"
 #include "nursery/kill.h"
+#include "nursery/nest.h"
 #include "nursery/strays.h"
 
 /* The child whose hand it is; 0: there is none. */
@@ -106,7 +107,7 @@ kill_leaver(struct sphttp_call *call, uint32_t hand)
         return; /* somebody else has said that it leaves */
     }
     struct remark *remark = &call->ledger->overstayed;
-    if (remark->pid == 0) {
+    if (remark->pid == 0 && !page_hand_gone(call, hand)) {
         remark->what = page_leaving(call, hand, 0, INT64_MAX, &since);
         remark->pid = child_of(call, hand);
     }
@@ -132,27 +133,35 @@ limits_enforce(struct nursery *nursery)
     struct sphttp_call *call = nursery->call;
     int64_t timeout = call->plan.timeout_ns, leave = call->plan.leave_ns;
     int64_t now = now_ns();
-    if (call->plan.deadline_ns != 0 && now >= call->plan.deadline_ns &&
-        call->ledger->stop != STOP_ALL) {
-        call->ledger->overdue = 1;
+    int64_t deadline = call->ledger->deadline_ns;
+    /* Claimed: the host may take it back at this very moment. */
+    if (deadline > 0 && now >= deadline && call->ledger->stop != STOP_ALL &&
+        atomic_compare_exchange_strong(&call->ledger->deadline_ns, &deadline,
+                                       OVERDUE)) {
         call->ledger->stop = STOP_ALL;
         page_stop(call->page, STOP_ALL);
+    }
+    int64_t most = nest_look_every(nursery,
+                                   timeout != 0 && timeout < leave ? timeout
+                                                                   : leave);
+    if (call->plan.kept && nursery->due_ns > now + most) {
+        nursery->due_ns = now + most; /* it was idle until now */
     }
     if (nursery->paused || now < nursery->due_ns) {
         return;
     }
+    bool busy = nest_is_busy(nursery);
+    nursery->how_seen = call->ledger->how;
     limits_look(nursery);
-    if (nursery->due_ns != 0) {
+    if (nursery->due_ns != 0 && busy) {
         strays_settle(nursery);
+        nest_look_for_lost(nursery);
     }
     /* Whatever a child begins from now on has all its time before it: so until then
      * nobody need look again. */
-    int64_t next = now + (timeout != 0 && timeout < leave ? timeout : leave);
-    if (call->plan.hold) {
+    int64_t next = now + most;
+    if (call->plan.hold && busy) {
         page_wake(call->page); /* if the count of the sleepers was written over */
-        if (next > now + SECOND) {
-            next = now + SECOND; /* the host may wait for news that was lost */
-        }
     }
     for (uint32_t hand = 0; hand < call->plan.hands; hand++) {
         struct seen *seen = &call->nursery->seen[hand];
@@ -176,8 +185,8 @@ int64_t
 limits_next(const struct nursery *nursery)
 {
     const struct sphttp_call *call = nursery->call;
-    int64_t deadline = call->plan.deadline_ns;
-    int64_t next = deadline != 0 ? deadline : INT64_MAX;
+    int64_t deadline = call->ledger->deadline_ns;
+    int64_t next = deadline > 0 ? deadline : INT64_MAX;
     /* A host that lets items start waits for news of others. */
     bool clocks = !nursery->paused &&
                   (nursery->running > 0 || call->plan.hold);

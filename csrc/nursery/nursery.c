@@ -14,11 +14,14 @@
 
 #include "child/hand.h"
 #include "digest/child.h"
+#include "nursery/ahead.h"
 #include "nursery/birth.h"
 #include "nursery/hands.h"
 #include "nursery/kill.h"
 #include "nursery/limits.h"
+#include "nursery/nest.h"
 #include "nursery/pause.h"
+#include "nursery/strangers.h"
 #include "nursery/strays.h"
 #include "shared/news.h"
 #include "shared/pool.h"
@@ -71,6 +74,7 @@ fork_child(struct nursery *nursery, uint32_t index, uint32_t slot)
         page_hand_out(call, index, call->child.hand);
     }
     nursery_expect(nursery);
+    call->ledger->born = slot + 1;
     pid_t pid = bare_fork();
     if (pid == 0) {
         child_begin(nursery, call->plan.pool ? slot : index);
@@ -79,6 +83,7 @@ fork_child(struct nursery *nursery, uint32_t index, uint32_t slot)
     int err = errno;
     close_end(&call->child.pulse.fd);
     if (pid < 0) {
+        call->ledger->born = 0;
         if (!call->plan.pool) {
             page_free_item(call, index);
             report->started_ns = 0;
@@ -93,6 +98,7 @@ fork_child(struct nursery *nursery, uint32_t index, uint32_t slot)
     }
     call->living[slot].born_ns = now_ns();
     call->living[slot].pid = pid; /* last: who sees it sees the rest */
+    call->ledger->born = 0;
     nursery->running++;
     nursery->hungry_ns = 0;
     return false;
@@ -146,12 +152,15 @@ slot_to_fill(struct nursery *nursery)
     if (nursery->starved && now_ns() >= nursery->again_ns) {
         nursery->starved = false;
     }
-    if (page_stopped(call) != 0 || nursery->starved || nursery->paused ||
+    if (nest_stopped(nursery) || nursery->starved || nursery->paused ||
         nursery->reported || strays_spent(nursery) ||
         nursery->running >= call->plan.alive) {
         return -1;
     }
     bool any = find_next(nursery);
+    if (call->plan.kept) {
+        return ahead_slot(nursery);
+    }
     /* Most often the free one. */
     uint32_t slot = (uint32_t)(nursery->next % call->plan.alive);
     for (uint32_t i = 0; i < call->plan.alive; i++) {
@@ -175,8 +184,11 @@ finish_hand(struct nursery *nursery, uint32_t hand, int status,
     uint64_t kind = hand_kind_of_lost(call, item);
     int64_t lost = hand_give_up(call, hand, item, kind);
     int64_t index = lost >= 0 ? lost : nursery->seen[hand].asked;
-    if (index < 0) {
-        return false; /* a pool's, and it had nothing in hand */
+    if (index < 0 && (index = ahead_served(call, hand)) >= 0) {
+        hand_note_begun(call, hand, (uint32_t)index + 1);
+    }
+    if (index < 0) { /* a pool's, and it had nothing in hand */
+        return call->plan.kept && page_hand_gone(call, hand);
     }
     struct report *report = &call->report[index];
     /* An item is begun so often and no more, unless its word was freed by a stray. */
@@ -200,8 +212,8 @@ finish_hand(struct nursery *nursery, uint32_t hand, int status,
     }
     page_settle(call, (uint32_t)index, true);
     if (!item_committed(page_item(call, (uint32_t)index)) &&
-        call->plan.stop_at_failure != 0) {
-        page_stop(call->page, call->plan.stop_at_failure);
+        (call->ledger->how & ROUND_STOP) != 0) {
+        page_stop(call->page, (uint32_t)call->ledger->how & ROUND_STOP);
     }
     report->ended_ns = now_ns();
     return begun;
@@ -246,6 +258,8 @@ finish_slot(struct nursery *nursery, uint32_t slot, int status,
 {
     struct sphttp_call *call = nursery->call;
     note_unready(nursery, slot, status);
+    nest_note_death(nursery, slot, status);
+    bool gone = call->plan.kept && page_hand_gone(call, slot);
     bool begun = false;
     for (uint32_t lane = 0; lane < call->plan.lanes; lane++) {
         uint32_t hand = slot * call->plan.lanes + lane;
@@ -260,7 +274,12 @@ finish_slot(struct nursery *nursery, uint32_t slot, int status,
     else if (!may_have_served(nursery)) {
         nursery->fruitless++;
     }
-    news_tell_again(call);
+    if (call->plan.kept) {
+        nest_clear_hand(call, slot, gone);
+    }
+    if (!gone || (call->ledger->how & ROUND_REAPED) != 0) {
+        news_tell_again(call);
+    }
     /* Reaped: from now on the number may be anybody's. */
     call->living[slot].pid = 0;
     nursery->running--;
@@ -291,6 +310,9 @@ hear_host(struct nursery *nursery)
     }
     if (byte == BYTE_GOODBYE) {
         _exit(0); /* the host has removed the scratch directory */
+    }
+    if (byte == BYTE_COUNT) {
+        nursery->counts = true; /* who has ended is reaped first */
     }
     if (byte == BYTE_PAUSE) {
         nursery_pause(nursery);
@@ -373,7 +395,7 @@ tend(struct nursery *nursery, bool left)
         nursery->running = 0;
     }
     bool over = nursery->running == 0 &&
-                (stop != 0 || nursery->next >= call->ledger->total ||
+                (nest_stopped(nursery) || nursery->next >= call->ledger->total ||
                  strays_spent(nursery));
     if (over && stop == 0 && strays_find_forgotten(nursery)) {
         return 0;
@@ -403,6 +425,9 @@ be_child(struct sphttp_call *call, uint32_t index)
     }
     if (call->plan.digest != NULL) {
         digest_serve(call, index); /* it never comes back */
+    }
+    if (call->plan.kept) {
+        return 0; /* it gets ready first */
     }
     int64_t taken = call->plan.pool ? hand_take(call, 0) : index;
     if (taken < 0) { /* others have taken all there was */
@@ -438,12 +463,17 @@ nursery_run(struct sphttp_call *call)
             return be_child(call, index);
         }
         bool left = reap_ended(note_end, nursery);
-        call->ledger->stop = page_stopped(call);
+        if (nursery->counts) {
+            strangers_count(nursery);
+            nursery->counts = false;
+        }
+        nest_note_stop(nursery);
         page_mend(call);
-        limits_enforce(nursery); /* also while there are children to fork */
         /* Before it looks: what the host lets start from then on, it tells. */
-        call->ledger->wants = nursery->running < call->plan.alive;
+        nest_expect(nursery);
+        limits_enforce(nursery); /* also while there are children to fork */
         int64_t until = slot_to_fill(nursery) >= 0 ? 0 : tend(nursery, left);
+        nest_sleeps(nursery, until);
         wait_for_event(nursery, until);
     }
 }

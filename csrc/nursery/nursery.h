@@ -10,7 +10,10 @@
 #include "shared/call.h"
 
 /* What the host says to the nursery. */
-enum { BYTE_GOODBYE, BYTE_LOOK, BYTE_PAUSE, BYTE_RESUME };
+enum { BYTE_GOODBYE, BYTE_LOOK, BYTE_PAUSE, BYTE_RESUME, BYTE_COUNT };
+
+/* What the nursery says to the host. */
+enum { WORD_OVER, WORD_COUNTED };
 
 /* What a nursery could not do. */
 enum trouble {
@@ -56,6 +59,8 @@ struct nursery {
     bool starved;     /* no fork succeeds until a child has ended... */
     int64_t again_ns; /* ...or it is this late; */
     int64_t hungry_ns; /* since when there is not even one child; or 0 */
+    uint64_t how_seen; /* kept: of the round, when the clocks were last looked at */
+    bool counts;      /* the host asks whether there are strangers */
     bool reported;    /* the host knows that it is all over */
     int64_t patience_ns; /* until when nested nurseries are waited for; or 0 */
     struct seen seen[]; /* of each hand */

@@ -2,6 +2,7 @@
  * it. A call goes on all the same, and comes to its end. */
 #include "nursery/strays.h"
 
+#include "nursery/ahead.h"
 #include "nursery/hands.h"
 #include "shared/news.h"
 
@@ -98,7 +99,7 @@ strays_settle(struct nursery *nursery)
         uint64_t word = page_item(call, i);
         uint64_t kind = word & ITEM_KIND;
         bool pools = call->plan.pool && /* it is some child's business */
-                     (item_committed(word) ||
+                     ((item_committed(word) && !ahead_lost(call, i)) ||
                       (kind == ITEM_RUN && !runs_nowhere(call, i, word)));
         if (kind == ITEM_FREE || pools || is_somebodys(call, i) ||
             (call->plan.fed && /* once more: the host may just have fed it */

@@ -38,16 +38,16 @@ struct plan {
     bool server; /* a mould: what is forked is a server, whose nests have a page */
     bool pool; /* children take items themselves, one after another */
     bool fed;  /* items come while children run; cells are used anew */
+    bool kept; /* fed: one user's call after another, each a round */
     bool in_memory; /* results are, not in files */
     uint64_t ring;  /* fed: a number and'ed with this is its entry in the ring */
     uint64_t quota; /* pool: items that a child takes; 0: as many as there are */
-    bool setup, tell, discard;
+    uint32_t ahead; /* kept: so many idle children stand ready */
+    bool setup, tell;
     bool hold; /* items wait for the watermark; else all may start */
-    uint32_t stop_at_failure; /* 0, STOP_NEW or STOP_ALL */
     uint32_t retries;
     int64_t timeout_ns;  /* of an item; 0: none */
     int64_t leave_ns;    /* of a child's end */
-    int64_t deadline_ns; /* of the call, by now_ns; 0: none */
     pid_t owner;         /* the host's number */
     sigset_t mask;       /* the forking thread's; its children's in the end */
     size_t page_size, ledger_size;
@@ -79,7 +79,11 @@ struct child {
     uint32_t hand;     /* of its own, the one that it uses */
     struct held pulse; /* it ends when the nursery does */
     uint64_t number;   /* what words say of the item that it has */
+    uint64_t how;      /* of the round that it is of: enum round_how */
     uint64_t left;     /* so many more it may take */
+    bool unlooked;     /* kept: it has had an item since it last looked what... */
+    uint64_t below;    /* ...processes there are below it, by a sum of them... */
+    uint64_t reaped;   /* ...and by what those cost that were reaped */
     struct window window;
     const char *items; /* fed: its view of their memory, of... */
     uint64_t items_size; /* ...so many bytes; or NULL */

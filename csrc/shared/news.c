@@ -41,14 +41,17 @@ news_tell(struct sphttp_call *call)
     uint32_t listens = call->page->listens;
     bool many = call->child.untold >= call->plan.count / call->plan.alive / 2;
     return listens == HOST_AWAKE || (listens == HOST_NAPS && !many) ||
-           wake_host(call);
+           listens == HOST_WAITS_IDLE || wake_host(call);
 }
 
 bool
 news_tell_idle(struct sphttp_call *call)
 {
-    return !call->plan.tell || call->page->rung == 0 ||
-           call->page->listens == HOST_AWAKE || wake_host(call);
+    uint32_t listens = call->plan.tell ? (uint32_t)call->page->listens
+                                       : HOST_AWAKE;
+    bool wake = listens == HOST_WAITS_IDLE ? page_all_idle(call)
+                : listens != HOST_AWAKE && call->page->rung != 0;
+    return !wake || wake_host(call);
 }
 
 void

@@ -1,122 +1,15 @@
 /* The shared page: what host and nursery read of it, which any child may have scribbled
- * on, and how children sleep and are woken. */
+ * on. */
 #include "shared/page.h"
 
 #include "shared/call.h"
 #include "shared/ring.h"
 
 #include <errno.h>
-#include <linux/futex.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
 
 enum { MOST_ERRNO = 4095 }; /* Linux has no larger ones */
 
-/* --- Waking and stopping ---------------------------------------------------------- */
-
-static long
-futex(_Atomic uint32_t *word, int how, uint32_t value,
-      const struct timespec *most)
-{
-    return syscall(SYS_futex, word, how, value, most, NULL, 0);
-}
-
-/* Sleep, as one of those that are to be woken. */
-static long
-sleep_till(struct page *page, uint32_t turn, const struct timespec *most)
-{
-    /* First counted, then the kernel compares the turn: who raises it looks at
-     * the count afterwards. */
-    (void)atomic_fetch_add(&page->sleepers, 1);
-    long result = futex(&page->turn, FUTEX_WAIT, turn, most);
-    if (result != 0) { /* else whoever woke it has seen to the count */
-        int err = errno;
-        (void)atomic_fetch_sub(&page->sleepers, 1);
-        errno = err;
-    }
-    return result;
-}
-
-bool
-page_sleep(struct page *page, uint32_t turn, int64_t most_ns)
-{
-    struct timespec most = {most_ns / SECOND, most_ns % SECOND};
-    return sleep_till(page, turn, &most) == 0 ||
-           (errno != EINTR && errno != ETIMEDOUT);
-}
-
-bool
-page_await_turn(struct page *page, uint32_t turn)
-{
-    (void)sleep_till(page, turn, NULL);
-    return true;
-}
-
-void
-page_nap(struct page *page, uint32_t beat)
-{
-    struct timespec most = {0, NAP_NS};
-    (void)atomic_fetch_add(&page->nappers, 1);
-    (void)futex(&page->beat, FUTEX_WAIT, beat, &most);
-    (void)atomic_fetch_sub(&page->nappers, 1);
-}
-
-void
-page_beat(struct page *page)
-{
-    (void)atomic_fetch_add(&page->beat, 1);
-    if (page->nappers != 0) {
-        (void)futex(&page->beat, FUTEX_WAKE, INT_MAX, NULL);
-    }
-}
-
-/* Nobody is woken twice: the count tells at once that they no longer sleep. */
-static void
-wake(struct page *page, uint32_t most)
-{
-    long woken = futex(&page->turn, FUTEX_WAKE, most, NULL);
-    if (woken > 0) {
-        (void)atomic_fetch_sub(&page->sleepers, (uint32_t)woken);
-    }
-}
-
-void
-page_wake(struct page *page)
-{
-    (void)atomic_fetch_add(&page->turn, 1);
-    wake(page, INT_MAX); /* whatever the count says: somebody may have scribbled */
-}
-
-void
-page_raise_watermark(struct page *page, uint64_t watermark)
-{
-    uint64_t before = page->watermark;
-    atomic_store_explicit(&page->watermark, watermark, memory_order_release);
-    (void)atomic_fetch_add(&page->turn, 1);
-    if (page->sleepers != 0) { /* not one more: who is woken in vain sleeps again */
-        wake(page, watermark - before < INT_MAX
-                       ? (uint32_t)(watermark - before)
-                       : INT_MAX);
-    }
-}
-
-void
-page_set_total(struct page *page, uint64_t total)
-{
-    page->total = total;
-    page_wake(page);
-}
-
-void
-page_stop(struct page *page, uint32_t how)
-{
-    uint32_t now = page->stop;
-    while ((now < how || now > STOP_ALL) &&
-           !atomic_compare_exchange_weak(&page->stop, &now, how)) {
-    }
-    page_wake(page);
-}
+/* --- Mending ----------------------------------------------------------------------- */
 
 void
 page_begin_anew(struct sphttp_call *call, uint64_t next)
@@ -134,6 +27,11 @@ page_mend(struct sphttp_call *call)
     }
     else if (said > STOP_ALL) {
         (void)atomic_compare_exchange_strong(&call->page->stop, &said, stop);
+    }
+    uint64_t how = call->page->how;
+    if (how != call->ledger->how) { /* the host sets both, the ledger's first */
+        (void)atomic_compare_exchange_strong(&call->page->how, &how,
+                                             call->ledger->how);
     }
     /* So many are asleep at most; too many cost a call in vain, too few a wake-up. */
     uint32_t sleepers = call->page->sleepers;
@@ -199,6 +97,7 @@ void
 page_hand_out(struct sphttp_call *call, uint32_t index, uint32_t hand)
 {
     call->child.number = mark_of(call, index); /* of the child that is forked */
+    call->child.how = call->ledger->how;
     call->state[index] = item_taken(hand, call->child.number);
 }
 
@@ -213,7 +112,8 @@ plausible(const struct sphttp_call *call, uint32_t index, uint64_t word)
         : kind == ITEM_RUN       ? item_hand(word) < call->plan.hands &&
                                  word == item_taken(item_hand(word), mark)
         : kind == ITEM_UNWRITTEN ? above - 1 < MOST_ERRNO
-        : kind == ITEM_DISCARDED ? above == 0 && call->plan.discard
+        : kind == ITEM_DISCARDED
+            ? above == 0 && (call->ledger->how & ROUND_DISCARDS) != 0
                                  : kind == ITEM_DONE || above == 0;
     /* Who reads the record of ITEM_DONE sees whether there is one. */
     return possible ? word : ITEM_LOST;
@@ -360,7 +260,7 @@ page_leaving(const struct sphttp_call *call, uint32_t hand, int64_t born,
 {
     uint32_t leaving = call->hands[hand].leaving;
     *since = within(call->hands[hand].leaving_ns, born, now);
-    return leaving <= SPHTTP_FLUSHING ? (int)leaving : 0;
+    return leaving <= SPHTTP_FLUSHING || leaving == HAND_GONE ? (int)leaving : 0;
 }
 
 int64_t
@@ -394,6 +294,67 @@ page_listen(const struct sphttp_call *call, uint32_t how)
 {
     call->page->listens = how;
     return call->page->rung == 0;
+}
+
+bool
+page_hand_gone(const struct sphttp_call *call, uint32_t hand)
+{
+    return call->hands[hand].leaving == HAND_GONE;
+}
+
+int64_t
+page_served(const struct sphttp_call *call, uint32_t hand)
+{
+    int64_t index = (int64_t)page_in_hand(call, hand) - 1;
+    return index >= 0 &&
+                   (uint32_t)page_number(call, (uint32_t)index) + 1 ==
+                       call->hands[hand].number &&
+                   item_committed(page_item(call, (uint32_t)index))
+               ? index
+               : -1;
+}
+
+bool
+page_strangers(struct sphttp_call *call)
+{
+    return atomic_exchange(&call->page->strangers, 0) != 0;
+}
+
+bool
+page_reaped(struct sphttp_call *call)
+{
+    return atomic_exchange(&call->page->reaped, 0) != 0;
+}
+
+bool
+page_hand_idle(const struct sphttp_call *call, uint32_t hand)
+{
+    return (call->hands[hand].item == 0 && call->hands[hand].leaving == 0) ||
+           page_hand_gone(call, hand);
+}
+
+bool
+page_all_idle(const struct sphttp_call *call)
+{
+    uint32_t hand = 0;
+    while (hand < call->plan.hands && page_hand_idle(call, hand)) {
+        hand++;
+    }
+    return hand == call->plan.hands;
+}
+
+void
+page_begin_round(struct sphttp_call *call, uint64_t how)
+{
+    call->ledger->how = how; /* first: the nursery mends the other */
+    call->page->how = how;
+}
+
+uint32_t
+page_end_round(struct sphttp_call *call)
+{
+    call->page->next = call->ledger->watermark;
+    return atomic_exchange(&call->page->stop, 0);
 }
 
 bool

@@ -3,7 +3,7 @@
  *
  * A child can write to the page whatever it likes: with a stray pointer, or a C
  * library's. So its words are for children alone to use as they are, by
- * child/, digest/child.c, and news.c and pool.c beside this. Host and nursery ask the getters
+ * child/, digest/child.c, and news.c, pool.c and waking.c beside this. Host and nursery ask the getters
  * below, each of which has a range; what lies outside counts as never written. */
 #ifndef TEP_PAGE_H
 #define TEP_PAGE_H
@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "shared/waking.h"
 #include "sphttp_fork.h"
 
 struct sphttp_call;
@@ -85,6 +86,15 @@ enum {
     STOP_ALL = 2  /* and what runs is killed */
 };
 
+/* What is said of a round, which is all of a call but where that is kept. Or'ed to it,
+ * the round's number, times ROUND_ONE. */
+enum round_how {
+    ROUND_STOP = 3, /* after a failure: 0, STOP_NEW or STOP_ALL */
+    ROUND_DISCARDS = 4, /* an item may be committed as ITEM_DISCARDED */
+    ROUND_REAPED = 8, /* an item has ended when its child, which had one, is reaped */
+    ROUND_ONE = 256
+};
+
 /* --- What children may write ----------------------------------------------- */
 
 struct page {
@@ -95,13 +105,16 @@ struct page {
     _Atomic uint32_t nappers;   /* ...so many */
     _Atomic uint64_t watermark; /* of a held call: items from here on must wait */
     _Atomic uint64_t total;     /* so many items there will be */
+    _Atomic uint64_t how;       /* of the round, of enum round_how */
     _Alignas(64) _Atomic uint64_t next; /* pool: items from here on are nobody's */
     _Atomic uint32_t rung;      /* items have ended since the host looked */
-    _Atomic uint32_t listens;   /* HOST_AWAKE, HOST_SLEEPS or HOST_NAPS */
+    _Atomic uint32_t listens;   /* HOST_AWAKE, or what else it does */
     _Atomic uint32_t surveyed;  /* files: those from here on may be large */
     _Atomic uint32_t large;     /* so many are */
     _Atomic uint64_t used;      /* pool: bytes of its memory handed out */
     _Atomic uint64_t bytes;     /* of files: digested so far */
+    _Atomic uint32_t strangers; /* kept: below a child are processes that it has left */
+    _Atomic uint32_t reaped;    /* kept: a child has reaped some; theirs may be left */
 };
 
 /* A file whose turn comes before that of the small ones. */
@@ -125,11 +138,15 @@ struct hand {
     _Atomic uint32_t item; /* 1 + its index; 0: it has not taken one yet */
     _Atomic uint32_t again; /* 1 + the index of one whose child died; or 0 */
     _Atomic uint64_t from, to; /* a hint: those that are free are anybody's */
-    _Atomic uint32_t leaving;  /* enum sphttp_leaving; 0: it has items */
+    _Atomic uint32_t leaving;  /* enum sphttp_leaving, HAND_GONE; 0: it has items */
+    _Atomic uint32_t number;   /* kept: 1 + the low half of that of the last item */
     _Atomic int64_t leaving_ns; /* since when */
     _Atomic uint64_t run;   /* fed: where its records go, and... */
     _Atomic uint64_t alone; /* ...where one goes that is large: runs.h; or 0 */
 };
+
+/* What `leaving` says of a kept child that does nothing more: nobody waits for it. */
+enum { HAND_GONE = 64 };
 
 /* --- What no child has ----------------------------------------------------- */
 
@@ -157,11 +174,21 @@ struct remark {
     int32_t what;        /* a wait status, or enum sphttp_leaving */
 };
 
+enum { OVERDUE = -1 }; /* the nursery has stopped the round at its deadline */
+
 struct ledger {
     _Atomic uint32_t stop;      /* the strongest that the nursery has seen */
-    _Atomic uint32_t overdue;   /* stopped at the deadline */
     _Atomic uint32_t aborted;   /* the host has given it up */
-    _Atomic uint32_t wants;     /* the nursery sleeps, and could fork a child */
+    _Atomic uint32_t wants;     /* the nursery sleeps, and has work if the host has */
+    _Atomic uint64_t how;       /* of the round, as the host has set it */
+    _Atomic int64_t deadline_ns; /* of the round, by now_ns; 0: none; or OVERDUE */
+    _Atomic int64_t wakes_ns;   /* kept: the nursery sleeps until then */
+    _Atomic uint32_t busy;      /* kept: a round is under way */
+    _Atomic uint32_t deaths;    /* kept: of children that might have gone on */
+    _Atomic uint32_t idle;      /* kept: children, when that was last counted */
+    _Atomic uint32_t forks;     /* kept: the nursery sleeps, and could fork others */
+    _Atomic uint32_t strangers; /* kept: below the nursery are such */
+    _Atomic uint32_t born;      /* 1 + the slot of a child that is being forked */
     _Atomic uint64_t watermark; /* of a held call: as the host has set it */
     _Atomic uint64_t total;     /* likewise */
     _Atomic int32_t error;      /* errno of the nursery, and... */
@@ -172,37 +199,6 @@ struct ledger {
 };
 
 /* --- All of it ------------------------------------------------------------- */
-
-/* Let the items below `watermark` of a held call be taken: wake as many children as
- * that lets begin one. */
-void page_raise_watermark(struct page *page, uint64_t watermark);
-
-/* So many items there will be: wake all who may wait for more. */
-void page_set_total(struct page *page, uint64_t total);
-
-/* Let all who sleep look again. */
-void page_wake(struct page *page);
-
-/* Sleep until `turn` is another than that of the page, which was read before whatever
- * made this child sleep: true. Gives up after so long, or when a signal arrives. */
-bool page_sleep(struct page *page, uint32_t turn, int64_t most_ns);
-
-/* The same for as long as it takes. Always true. */
-bool page_await_turn(struct page *page, uint32_t turn);
-
-/* A child whose items are quick does not sleep at once: it naps until `beat` is another
- * than that of the page, or it is late. To be woken for each item would cost more than
- * the items. */
-void page_nap(struct page *page, uint32_t beat);
-
-/* There is enough to do: wake those who nap. */
-void page_beat(struct page *page);
-
-/* Write the stop word: begin no new item; at STOP_ALL, let the nursery kill
- * what runs. A child does so when its item failed, or gave a Break or a Kill;
- * the nursery when a child has died, at the deadline, and when it cannot go
- * on. */
-void page_stop(struct page *page, uint32_t how);
 
 /* Pool: items from `next` on are nobody's. */
 void page_begin_anew(struct sphttp_call *call, uint64_t next);
@@ -271,8 +267,8 @@ uint32_t page_in_hand(const struct sphttp_call *call, uint32_t hand);
 int64_t page_since(const struct sphttp_call *call, uint32_t hand,
                    int64_t born, int64_t now);
 
-/* What the child of this hand does at its end, of enum sphttp_leaving; 0: it
- * does not say. `*since`: since when, from `born` to `now`; else 0. */
+/* What the child of this hand does at its end, of enum sphttp_leaving, or HAND_GONE; 0:
+ * it does not say. `*since`: since when, from `born` to `now`; else 0. */
 int page_leaving(const struct sphttp_call *call, uint32_t hand, int64_t born,
                  int64_t now, int64_t *since);
 
@@ -289,11 +285,30 @@ int64_t page_set_aside(const struct sphttp_call *call, uint32_t hand,
 enum {
     HOST_AWAKE = 0,  /* it will look before it sleeps */
     HOST_SLEEPS = 1, /* it is to be woken when one ends... */
-    HOST_NAPS = 2    /* ...or when several have, and there are no more to begin */
+    HOST_NAPS = 2,   /* ...or when several have, and there are no more to begin */
+    HOST_WAITS_IDLE = 3 /* ...or when no child has anything to do */
 };
 
 /* From now on it does that. False: items have ended since it last looked. */
 bool page_listen(const struct sphttp_call *call, uint32_t how);
+
+/* Does this hand hold nothing, and is its child not at its end? Are all so? */
+bool page_hand_idle(const struct sphttp_call *call, uint32_t hand);
+bool page_all_idle(const struct sphttp_call *call);
+
+/* Kept: does its child do nothing more but exit? The cell of the item that it has served
+ * last, if that is still there; -1. */
+bool page_hand_gone(const struct sphttp_call *call, uint32_t hand);
+int64_t page_served(const struct sphttp_call *call, uint32_t hand);
+
+/* Kept, in the host: did workers leave processes behind? May they have? Asked once. */
+bool page_strangers(struct sphttp_call *call);
+bool page_reaped(struct sphttp_call *call);
+
+/* Kept, in the host: a round begins, of enum round_how. The next one may: the stop word
+ * is taken back, and what was not begun never will be. What the stop word said. */
+void page_begin_round(struct sphttp_call *call, uint64_t how);
+uint32_t page_end_round(struct sphttp_call *call);
 
 /* Does a child sleep or nap, since there is no item for it? */
 bool page_idle(const struct sphttp_call *call);

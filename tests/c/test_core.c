@@ -1132,7 +1132,7 @@ the_nearest_limit_is_that_of_the_oldest_item(void)
     call->state[2] = ITEM_DONE; /* its child will have another */
     CHECK(next_of(nursery) == now + 99 * SECOND);
     CHECK(sphttp_call_limit(call, 100 * SECOND, 10 * SECOND, 0) == 0);
-    CHECK(next_of(nursery) == call->plan.deadline_ns);
+    CHECK(next_of(nursery) == call->ledger->deadline_ns);
     for (uint32_t slot = 0; slot < 3; slot++) {
         call->living[slot].pid = 0;
     }
