@@ -89,13 +89,11 @@ block(uint32_t alive)
     return mould;
 }
 
-/* A nest, in its first round. */
 static sphttp_call *
 open_nest(sphttp_call *mould)
 {
     sphttp_call *nest;
     CHECK(call_open_nest(mould, &nest) == 0);
-    CHECK(sphttp_nest_begin(nest, 0, 0) == 0);
     return nest;
 }
 
@@ -113,10 +111,14 @@ await(sphttp_call *nest)
     CHECK(nest_await(nest) == 0 && sphttp_nest_ready(nest) == 1);
 }
 
+/* With the first item a round begins. */
 static int64_t
 feed(sphttp_call *nest, int (*work)(int), int argument)
 {
     struct task task;
+    if (!nest->host->round.on) {
+        CHECK(sphttp_nest_begin(nest, 0, 0) == 0);
+    }
     memset(&task, 0, sizeof(task));
     task.work = work;
     task.argument = argument;
@@ -477,7 +479,6 @@ signals_that_ask_a_process_to_end_end_neither_server_nor_nursery(void)
     await(nest);
     CHECK(sphttp_call_open(CELLS, 1, MOULD & ~SPHTTP_SERVER, "/tmp", &plain) ==
           0);
-    CHECK(sphttp_nest_begin(plain, 0, 0) == 0);
     start(plain);
     const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGPIPE, SIGALRM};
     for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
@@ -669,11 +670,17 @@ what_is_closed_before_it_is_there_is_never_there(void)
     }
     CHECK(kill(server, SIGSTOP) == 0);
     sphttp_call *nest = make(mould);
+    struct ledger *ledger = mmap(NULL, sizeof(*ledger), PROT_READ, MAP_SHARED,
+                                 nest->host->files[1], 0);
+    CHECK(ledger != MAP_FAILED);
+    CHECK(ledger->wants == 0 && ledger->wakes_ns == 0);
     int64_t begun = now_ns();
     call_free(nest);
     CHECK(now_ns() - begun < 4 * SECOND); /* as for a nursery that does not answer */
     CHECK(kill(server, SIGCONT) == 0);
     CHECK(ask(mould, twice, 3) == 6);
+    CHECK(ledger->wants == 0 && ledger->wakes_ns == 0); /* nobody was there */
+    CHECK(munmap(ledger, sizeof(*ledger)) == 0);
     call_free(mould);
     CHECK(!lives(server));
 }
@@ -714,6 +721,270 @@ a_nest_can_be_aborted_at_any_time(void)
     call_free(mould);
 }
 
+/* --- The host dies, or is forked --------------------------------------------------------- */
+
+/* A host of its own, and all that is below it. */
+enum { BELOW = 6 };
+struct below {
+    pid_t host;
+    pid_t raw;          /* a raw fork of it; or 0 */
+    pid_t pids[BELOW];  /* a server, two nurseries, three children */
+};
+
+static int
+defy(int argument)
+{
+    sigset_t all;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, NULL);
+    return wait_for_ever(argument);
+}
+
+static pid_t
+raw_fork(void)
+{
+    return (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+}
+
+static _Noreturn void
+be_host(int to, bool with_raw_fork)
+{
+    struct below below = {.host = getpid()};
+    sphttp_call *mould = block(2), *idle = make(mould), *busy = make(mould);
+    (void)feed(busy, defy, 0);
+    await(idle);
+    await(busy);
+    while (idle->living[0].pid == 0 || idle->living[1].pid == 0 ||
+           busy->living[0].pid == 0) {
+        nap();
+    }
+    if (with_raw_fork && (below.raw = raw_fork()) == 0) {
+        for (;;) {
+            (void)pause();
+        }
+    }
+    below.pids[0] = mould->host->nursery_pid;
+    below.pids[1] = idle->host->nursery_pid;
+    below.pids[2] = busy->host->nursery_pid;
+    below.pids[3] = idle->living[0].pid;
+    below.pids[4] = idle->living[1].pid;
+    below.pids[5] = busy->living[0].pid;
+    CHECK(write(to, &below, sizeof(below)) == sizeof(below));
+    for (;;) {
+        (void)pause();
+    }
+}
+
+static double
+ms_till_all_are_gone(bool with_raw_fork)
+{
+    struct below below;
+    int ends[2];
+    CHECK(pipe2(ends, O_CLOEXEC) == 0);
+    pid_t host = fork();
+    if (host == 0) {
+        be_host(ends[1], with_raw_fork);
+    }
+    CHECK(read(ends[0], &below, sizeof(below)) == sizeof(below));
+    for (int i = 0; i < BELOW; i++) {
+        CHECK(below.pids[i] > 1 && lives(below.pids[i]));
+    }
+    CHECK(kill(host, SIGKILL) == 0);
+    double ms = 0;
+    for (int i = 0; i < BELOW; i++) {
+        ms += await_end(below.pids[i], 2000);
+    }
+    CHECK(waitpid(host, NULL, 0) == host);
+    if (below.raw != 0) {
+        CHECK(lives(below.raw) && kill(below.raw, SIGKILL) == 0);
+    }
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+    return ms;
+}
+
+static void
+nothing_outlives_a_host_that_is_killed(void)
+{
+    for (int i = 0; i < 5; i++) {
+        CHECK(ms_till_all_are_gone(false) < 1000);
+    }
+}
+
+/* That holds every socket. */
+static void
+a_raw_fork_of_the_host_keeps_nothing_alive(void)
+{
+    for (int i = 0; i < 5; i++) {
+        CHECK(ms_till_all_are_gone(true) < 1000);
+    }
+}
+
+static void
+what_a_raw_fork_of_the_host_frees_goes_on(void)
+{
+    sphttp_call *mould = block(1), *nest = make(mould), *other = make(mould);
+    sphttp_call *late = make(mould);
+    await(nest);
+    await(other);
+    int64_t cell = feed(nest, twice, 11);
+    sphttp_call_end_feed(nest);
+    pid_t raw = raw_fork();
+    if (raw == 0) {
+        (void)sphttp_call_dismiss(other);
+        (void)sphttp_call_abort(other);
+        call_free(nest);
+        call_free(other);
+        call_free(late);
+        call_free(mould);
+        _exit(0);
+    }
+    int status, answer;
+    CHECK(waitpid(raw, &status, 0) == raw && status == 0);
+    CHECK(finish(nest) == SPHTTP_ENDED);
+    CHECK(fate_of_cell(nest, cell, &answer) == SPHTTP_RETURNED && answer == 22);
+    CHECK(sphttp_nest_renew(nest) == 1);
+    leave(nest);
+    await(late);
+    CHECK(lives(other->host->nursery_pid));
+    call_free(late);
+    call_free(other);
+    CHECK(ask(mould, twice, 12) == 24);
+    call_free(mould);
+}
+
+static void
+a_fork_of_the_host_has_nothing_of_a_block_and_ends_nothing(void)
+{
+    sphttp_call *mould = block(1), *nest = make(mould), *late = make(mould);
+    await(nest);
+    int status, answer;
+    pid_t forked = fork();
+    if (forked == 0) {
+        CHECK(count_open(3) == 0 && count_covered(3) == 0);
+        sphttp_call *none;
+        CHECK(call_open_nest(mould, &none) == -ECHILD);
+        call_free(mould);
+        call_free(nest);
+        call_free(late);
+        _exit(0);
+    }
+    CHECK(waitpid(forked, &status, 0) == forked && status == 0);
+    int64_t cell = feed(nest, twice, 13);
+    sphttp_call_end_feed(nest);
+    CHECK(finish(nest) == SPHTTP_ENDED);
+    CHECK(fate_of_cell(nest, cell, &answer) == SPHTTP_RETURNED && answer == 26);
+    leave(nest);
+    await(late);
+    leave(late);
+    call_free(mould);
+}
+
+/* --- What a nest has ---------------------------------------------------------------------- */
+
+/* In a child: so often is this in what is mapped. */
+static int
+count_mapped(int argument)
+{
+    static const char *const names[] = {"/memfd:tep-nest", "/memfd:tep-items"};
+    char line[512];
+    int found = 0;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    CHECK(maps != NULL);
+    while (fgets(line, sizeof(line), maps) != NULL) {
+        found += strstr(line, names[argument]) != NULL;
+    }
+    (void)fclose(maps);
+    return found;
+}
+
+static void
+children_have_the_page_of_their_own_nest_alone_and_no_ledger(void)
+{
+    sphttp_call *mould = block(1), *nests[3];
+    for (int i = 0; i < 3; i++) {
+        nests[i] = make(mould);
+        await(nests[i]);
+    }
+    CHECK(ask(mould, count_mapped, 0) == 1);
+    CHECK(ask(mould, count_mapped, 1) == 1);
+    CHECK(ask(mould, count_open, 3) == 4);
+    sphttp_call *second = block(1); /* while others are open in the host */
+    CHECK(ask(second, count_mapped, 0) == 1);
+    CHECK(ask(second, count_mapped, 1) == 1);
+    CHECK(ask(second, count_open, 3) == 4);
+    call_free(second);
+    for (int i = 0; i < 3; i++) {
+        leave(nests[i]);
+    }
+    call_free(mould);
+}
+
+/* In a child that forks as any process may. */
+static int
+fork_and_look(int argument)
+{
+    int status;
+    pid_t pid = fork();
+    if (pid == 0) {
+        _exit(count_open(3) + count_mapped(0) * 10 + argument);
+    }
+    CHECK(waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void
+what_a_child_forks_has_none_of_its_descriptors(void)
+{
+    sphttp_call *mould = block(1);
+    CHECK(ask(mould, fork_and_look, 100) == 110);
+    call_free(mould);
+}
+
+static void
+each_is_in_a_process_group_of_its_own(void)
+{
+    sphttp_call *mould = block(1), *nest = make(mould);
+    await(nest);
+    pid_t server = mould->host->nursery_pid;
+    pid_t nursery = nest->host->nursery_pid;
+    pid_t child = child_of_first_slot(nest);
+    CHECK(getpgid(server) == server && getpgid(nursery) == nursery);
+    CHECK(getpgid(child) == child || getpgid(child) == nursery); /* at its birth */
+    char name[20] = "", path[40];
+    (void)sprintf(path, "/proc/%d/comm", (int)server);
+    int fd = open(path, O_RDONLY);
+    CHECK(read(fd, name, sizeof(name)) == 11 && close(fd) == 0);
+    CHECK(strcmp(name, "tep-server\n") == 0);
+    leave(nest);
+    call_free(mould);
+}
+
+/* For want of processes. As another user: to root there is no such limit. */
+static void
+a_server_that_cannot_fork_says_so_and_lives(void)
+{
+    int status;
+    pid_t host = fork();
+    if (host == 0) {
+        CHECK(geteuid() != 0 || setresuid(65534, 65534, 65534) == 0);
+        sphttp_call *mould = block(1), *nest;
+        struct rlimit none = {1, 1};
+        CHECK(prlimit(mould->host->nursery_pid, RLIMIT_NPROC, &none, NULL) == 0);
+        nest = make(mould);
+        (void)feed(nest, twice, 0);
+        sphttp_event event = call_finish(nest);
+        CHECK(event.kind == SPHTTP_FAILED && event.error == EAGAIN);
+        CHECK(strcmp(sphttp_call_doing(nest), "asking the server for a nest") == 0);
+        CHECK(call_is_to_fork(nest)); /* it may be tried again */
+        call_free(nest);
+        CHECK(lives(mould->host->nursery_pid));
+        call_free(mould);
+        _exit(0);
+    }
+    CHECK(waitpid(host, &status, 0) == host && status == 0);
+}
+
 int
 main(void)
 {
@@ -734,6 +1005,14 @@ main(void)
         TEST(a_nest_that_is_closed_ends_what_runs_in_it),
         TEST(what_is_closed_before_it_is_there_is_never_there),
         TEST(a_nest_can_be_aborted_at_any_time),
+        TEST(nothing_outlives_a_host_that_is_killed),
+        TEST(a_raw_fork_of_the_host_keeps_nothing_alive),
+        TEST(what_a_raw_fork_of_the_host_frees_goes_on),
+        TEST(a_fork_of_the_host_has_nothing_of_a_block_and_ends_nothing),
+        TEST(children_have_the_page_of_their_own_nest_alone_and_no_ledger),
+        TEST(what_a_child_forks_has_none_of_its_descriptors),
+        TEST(each_is_in_a_process_group_of_its_own),
+        TEST(a_server_that_cannot_fork_says_so_and_lives),
     };
     for (int fd = 3; fd < 1024; fd++) { /* what whoever runs this has left open */
         (void)close(fd);
