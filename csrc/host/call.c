@@ -233,7 +233,7 @@ nursery_lost(struct sphttp_call *call)
     call->host->nurseries_lost = in_vain ? call->host->nurseries_lost + 1 : 1;
     call->host->ended_before = ended;
     if (!left || page_stopped(call) != 0 ||
-        call->host->nurseries_lost == NURSERIES_MOST) {
+        call->host->nurseries_lost >= NURSERIES_MOST) {
         page_settle_all(call, false);
         return event_of(0);
     }
