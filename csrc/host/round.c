@@ -171,7 +171,7 @@ sphttp_nest_leave(sphttp_call *nest)
     struct host *host = nest->host;
     host->round.on = host->round.over = false;
     host->round.spent = true;
-    if (host->nursery_pid == 0) {
+    if (host->nursery_pid == 0 && !host->asked) {
         host->ended = true; /* or was never forked */
         return;
     }
