@@ -24,6 +24,10 @@ enum { LONG_MESSAGE = 2048 };
  * or that came in the last moment before it slept, does not wake it. */
 #define LOOK_EVERY_NS (SECOND / 10)
 
+/* A kept child may be idle for hours: after the first second less often. */
+#define LOOK_LATER_NS SECOND
+enum { LOOKS_MOST = 10 };
+
 /* After so many bytes of a file, some 50 ms, Python may handle its signals. */
 enum { SIGNALS_EVERY = 128 << 20 };
 
@@ -176,13 +180,14 @@ static bool
 py_await_turn(struct page *page, uint32_t turn)
 {
     bool woken = false;
-    while (!woken) {
+    for (int looks = 0; !woken; looks++) {
         if (PyErr_CheckSignals() != 0) {
             raised_idle = take_exception();
             return false;
         }
         PyThreadState *thread = PyEval_SaveThread();
-        woken = page_sleep(page, turn, LOOK_EVERY_NS);
+        woken = page_sleep(page, turn,
+                           looks < LOOKS_MOST ? LOOK_EVERY_NS : LOOK_LATER_NS);
         PyEval_RestoreThread(thread);
     }
     return true;

@@ -96,11 +96,9 @@ sphttp_child_commit(sphttp_call *call, uint32_t index, int status,
     bool failed = child_commit(call, index, status, payload, size, now);
     int64_t next = failed ? -2 : -1;
     if (call->child.stripped) {
-        if (!call->plan.kept) {
-            call->hands[call->child.hand].item = 0;
-        }
+        call->child.left = 0;
     }
-    else if (call->plan.pool) {
+    if (call->plan.pool) {
         int64_t taken = hand_take(call, child_turn(call, now));
         if (taken == SPHTTP_RAISED_IDLE) {
             return taken;
@@ -118,8 +116,11 @@ void
 sphttp_child_fail(sphttp_call *call, int status, const char *payload,
                   size_t size)
 {
-    page_stop(call->page, STOP_NEW);
     uint32_t index = call->plan.count;
+    if (call->plan.kept) { /* first: no round is over before this process is */
+        call->hands[call->child.hand].item = index + 1;
+    }
+    page_stop(call->page, STOP_NEW);
     uint64_t free = ITEM_FREE;
     call->child.number = 0; /* the call's own */
     /* The first to fail tells why. */

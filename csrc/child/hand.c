@@ -62,6 +62,47 @@ left_to_others(const struct sphttp_call *call)
     return index;
 }
 
+/* Set items from `next` on aside for this hand, of which it may take those below
+ * `end`. */
+static void
+set_more_aside(struct sphttp_call *call, bool quick, uint64_t next,
+               uint64_t end)
+{
+    uint64_t to = quick ? (next | (RUN_LENGTH - 1)) + 1 : next + 1;
+    if (call->plan.fed && quick) { /* there are few at a time: leave others theirs */
+        to = next + 1 + (end - next) / call->plan.alive / 2;
+        to = to - next < RUN_LENGTH ? to : next + RUN_LENGTH;
+    }
+    to = to < end ? to : end;
+    to = to - next < call->child.left ? to : next + call->child.left;
+    /* First told, then done: if this child dies now, no item is forgotten. */
+    set_aside(call, next, to);
+    (void)atomic_compare_exchange_strong(&call->page->next, &next, to);
+}
+
+/* A free item for this hand, of the `total` that there will be; -1: there is none now, or
+ * with `*all`, none any more. */
+static int64_t
+find_free(struct sphttp_call *call, bool quick, uint64_t total, bool *all)
+{
+    for (;;) {
+        uint64_t from, next = call->page->next;
+        uint64_t end = call->plan.hold ? call->page->watermark : total;
+        end = end < total ? end : total;
+        /* Also what a child that died in this place has left. */
+        int64_t index = page_set_aside(call, call->child.hand, &from);
+        if (index >= 0) {
+            call->hands[call->child.hand].from = from;
+            return index;
+        }
+        if (next >= end) {
+            *all = next >= total;
+            return left_to_others(call);
+        }
+        set_more_aside(call, quick, next, end);
+    }
+}
+
 /* Nobody has anything for this hand: sleep until somebody may, or nap. False:
  * call->child.await_turn gave up. */
 static bool
@@ -73,6 +114,9 @@ sleep_for_more(struct sphttp_call *call, bool nap, uint32_t turn,
         below_look(call, BELOW_IDLE);
     }
     hand->item = 0;
+    if (call->plan.kept) {
+        hand->leaving = 0; /* somebody may have scribbled, and a round waits for it */
+    }
     (void)news_tell_idle(call);
     if (nap) {
         page_nap(call->page, beat);
@@ -104,50 +148,21 @@ int64_t
 hand_take(struct sphttp_call *call, int how)
 {
     struct page *page = call->page;
-    bool fed = call->plan.fed;
-    bool nap = fed && (how & TAKE_QUICK) != 0;
+    bool fed = call->plan.fed, quick = (how & TAKE_QUICK) != 0;
+    bool nap = fed && quick;
     while (call->child.left > 0) {
         uint32_t turn = page->turn; /* before all that it is raised for */
         uint32_t beat = page->beat;
-        bool stopped = page->stop != 0;
-        uint64_t from, next = page->next;
         uint64_t total = fed ? (uint64_t)page->total : call->plan.count;
-        if (stopped && (!call->plan.kept || total != UINT64_MAX)) {
-            break;
-        }
-        uint64_t watermark = call->plan.hold ? page->watermark : total;
-        /* Also what a child that died in this place has left. */
-        int64_t index =
-            stopped ? -1 : page_set_aside(call, call->child.hand, &from);
-        if (index >= 0) {
-            call->hands[call->child.hand].from = from;
-        }
-        else if (stopped || next >= watermark || next >= total) {
-            index = stopped ? -1 : left_to_others(call);
-        }
-        else {
-            bool quick = (how & TAKE_QUICK) != 0;
-            uint64_t end = quick ? (next | (RUN_LENGTH - 1)) + 1 : next + 1;
-            if (fed && quick) { /* there are few at a time: leave others theirs */
-                end = next + 1 + (watermark - next) / call->plan.alive / 2;
-                end = end - next < RUN_LENGTH ? end : next + RUN_LENGTH;
-            }
-            end = end < watermark ? end : watermark;
-            end = end < total ? end : total;
-            end = end - next < call->child.left ? end
-                                                : next + call->child.left;
-            /* First told, then done: if this child dies now, no item is
-             * forgotten. */
-            set_aside(call, next, end);
-            (void)atomic_compare_exchange_strong(&page->next, &next, end);
-            continue;
-        }
+        bool stopped = page->stop != 0;
+        bool all = stopped && !(call->plan.kept && total == UINT64_MAX);
+        int64_t index = stopped ? -1 : find_free(call, quick, total, &all);
         if (index >= 0) {
             if (take(call, (uint32_t)index)) {
                 return index;
             }
         }
-        else if (next >= total || (how & TAKE_NOW) != 0) {
+        else if (all || (how & TAKE_NOW) != 0) {
             break;
         }
         else if (!sleep_for_more(call, nap, turn, beat)) {
@@ -157,8 +172,7 @@ hand_take(struct sphttp_call *call, int how)
             nap = false; /* once */
         }
     }
-    /* Kept, where the round goes on without this child: it is not idle before it is
-     * gone. */
+    /* Where other rounds follow, who has had its quota is not idle before it is gone. */
     if (!call->plan.kept || call->child.left > 0) {
         call->hands[call->child.hand].item = 0;
     }

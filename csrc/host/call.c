@@ -79,9 +79,9 @@ sleep_for(struct pollfd fds[3], int64_t ns)
 
 /* The same in a round, whose host hears no more than it must. */
 static int
-sleep_in_round(struct sphttp_call *call, struct pollfd fds[3], bool *told)
+sleep_in_round(struct sphttp_call *call, struct pollfd fds[3],
+               uint32_t listens, bool *told)
 {
-    uint32_t listens = round_listens(call);
     int64_t most = -1;
     feed_beat(call);
     (void)page_listen(call, listens);
@@ -104,8 +104,9 @@ sleep_till_word(struct sphttp_call *call, struct pollfd fds[3], bool *told)
     if (!call->plan.tell) {
         return sleep_for(fds, -1);
     }
-    if (host->round.on && (host->round.patient || host->round.all_fed)) {
-        return sleep_in_round(call, fds, told);
+    uint32_t listens = round_listens(call);
+    if (listens != HOST_SLEEPS) {
+        return sleep_in_round(call, fds, listens, told);
     }
     feed_beat(call);
     int n = 0;
@@ -358,10 +359,9 @@ sphttp_call_descriptor(sphttp_call *call)
     if (!call->plan.tell) {
         return call->host->host_end;
     }
-    bool round = call->host->round.on;
-    uint32_t listens = round ? round_listens(call) : HOST_SLEEPS;
-    bool told = !page_listen(call, listens);
-    if (round ? round_is_due(call, listens) : told) {
+    uint32_t listens = round_listens(call);
+    (void)page_listen(call, listens);
+    if (round_is_due(call, listens)) {
         news_tell_again(call); /* whoever waits for it has something to look at */
     }
     return news_descriptor(call);

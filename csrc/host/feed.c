@@ -200,7 +200,10 @@ feed_beat(struct sphttp_call *call)
 {
     if (call->host->unbeaten > 0) {
         call->host->unbeaten = 0;
-        page_beat(call->page);
+        /* Kept: whoever has woken by now has taken them, most often. */
+        if (!call->plan.kept || page_next(call) < call->ledger->watermark) {
+            page_beat(call->page);
+        }
     }
 }
 

@@ -144,7 +144,7 @@ by_end(const void *left, const void *right)
 static void
 order(struct sphttp_call *call, struct fresh *fresh, uint32_t count)
 {
-    if (count > 1) {
+    if (count > 1 && !call->host->round.patient) {
         call->host->store->see_ends(call, fresh, count);
         qsort(fresh, count, sizeof(*fresh), by_end);
     }
@@ -182,6 +182,13 @@ news_all_ended(struct sphttp_call *call, bool or_free)
         }
     }
     return true;
+}
+
+bool
+news_all_told(const struct sphttp_call *call)
+{
+    const struct host *host = call->host;
+    return host->begun_count == 0 && host->begun_to == host->feed.number;
 }
 
 void

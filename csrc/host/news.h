@@ -24,6 +24,9 @@ void news_drain(struct sphttp_call *call, int kind);
 /* Kept: have all ended that were fed, or with `or_free` not begun? */
 bool news_all_ended(struct sphttp_call *call, bool or_free);
 
+/* Kept: has it noted that all have ended? */
+bool news_all_told(const struct sphttp_call *call);
+
 /* Kept: of all that was fed until now there is no more to be told. */
 void news_forget(struct sphttp_call *call);
 

@@ -51,14 +51,16 @@ all_ended(struct sphttp_call *call)
 }
 
 uint32_t
-round_listens(struct sphttp_call *call)
+round_listens(const struct sphttp_call *call)
 {
     const struct round *round = &call->host->round;
-    bool idle = round->all_fed &&
-                (round->patient || all_ended(call));
-    return idle             ? HOST_WAITS_IDLE
-           : round->patient ? HOST_NAPS
-                            : HOST_SLEEPS;
+    if (!round->on) {
+        return HOST_SLEEPS;
+    }
+    if (round->all_fed && (round->patient || news_all_told(call))) {
+        return HOST_WAITS_IDLE;
+    }
+    return round->patient ? HOST_NAPS : HOST_SLEEPS;
 }
 
 bool
@@ -123,6 +125,7 @@ sphttp_nest_begin(sphttp_call *nest, int how, int64_t deadline_ns)
         .reaped = reaped,
         .held_ns = HELD_NS,
     };
+    nest->host->texts_left = 0;
     page_begin_round(nest, round_how(how) | (reaped ? ROUND_REAPED : 0) |
                                round->number * ROUND_ONE);
     int64_t deadline = deadline_ns > 0 ? now_ns() + deadline_ns : 0;

@@ -10,9 +10,9 @@
 /* Flags of enum sphttp_how, as of enum round_how. */
 uint64_t round_how(int how);
 
-/* How the host of a round that is under way is to be woken: HOST_SLEEPS; HOST_NAPS, and
- * no child will have nothing to do without ringing; HOST_WAITS_IDLE. */
-uint32_t round_listens(struct sphttp_call *call);
+/* How the host is to be woken: HOST_SLEEPS; HOST_NAPS, for as long as it takes; or
+ * HOST_WAITS_IDLE. */
+uint32_t round_listens(const struct sphttp_call *call);
 
 /* Would that have woken it by now, or is the round over? */
 bool round_is_due(struct sphttp_call *call, uint32_t listens);

@@ -141,9 +141,11 @@ limits_enforce(struct nursery *nursery)
         call->ledger->stop = STOP_ALL;
         page_stop(call->page, STOP_ALL);
     }
-    bool often = call->plan.hold && nest_is_active(nursery);
-    if (often && nursery->due_ns > now + SECOND) { /* it was idle until now */
-        nursery->due_ns = now + SECOND;
+    int64_t most = nest_look_every(nursery,
+                                   timeout != 0 && timeout < leave ? timeout
+                                                                   : leave);
+    if (call->plan.kept && nursery->due_ns > now + most) {
+        nursery->due_ns = now + most; /* it was idle until now */
     }
     if (nursery->paused || now < nursery->due_ns) {
         return;
@@ -153,15 +155,13 @@ limits_enforce(struct nursery *nursery)
     limits_look(nursery);
     if (nursery->due_ns != 0 && busy) {
         strays_settle(nursery);
+        nest_look_for_lost(nursery);
     }
     /* Whatever a child begins from now on has all its time before it: so until then
      * nobody need look again. */
-    int64_t next = now + (timeout != 0 && timeout < leave ? timeout : leave);
+    int64_t next = now + most;
     if (call->plan.hold && busy) {
         page_wake(call->page); /* if the count of the sleepers was written over */
-    }
-    if (often && next > now + SECOND) {
-        next = now + SECOND; /* the host may wait for news that was lost */
     }
     for (uint32_t hand = 0; hand < call->plan.hands; hand++) {
         struct seen *seen = &call->nursery->seen[hand];

@@ -78,11 +78,38 @@ nest_is_busy(const struct nursery *nursery)
     return !call->plan.kept || call->ledger->busy != 0;
 }
 
-bool
-nest_is_active(const struct nursery *nursery)
+/* Is it, or was it since the clocks were last looked at? */
+static bool
+is_active(const struct nursery *nursery)
 {
     return nest_is_busy(nursery) ||
            nursery->call->ledger->how != nursery->how_seen;
+}
+
+int64_t
+nest_look_every(const struct nursery *nursery, int64_t clock_ns)
+{
+    const struct plan *plan = &nursery->call->plan;
+    if (!is_active(nursery)) {
+        return plan->leave_ns; /* at most: the host tells when a round begins */
+    }
+    /* The host may wait for news that was lost. */
+    return plan->hold && clock_ns > SECOND ? SECOND : clock_ns;
+}
+
+void
+nest_look_for_lost(struct nursery *nursery)
+{
+    struct sphttp_call *call = nursery->call;
+    uint64_t fed = call->plan.kept ? (uint64_t)call->ledger->watermark : 0;
+    if (fed != nursery->fed) { /* not for long, then */
+        nursery->fed = fed;
+        nursery->fruitless = 0;
+    }
+    else if (call->plan.kept && page_stopped(call) == 0 && page_all_idle(call) &&
+        strays_find_forgotten(nursery)) {
+        page_wake(call->page);
+    }
 }
 
 void
@@ -101,7 +128,7 @@ nest_sleeps(struct nursery *nursery, int64_t until)
     struct sphttp_call *call = nursery->call;
     if (call->plan.kept) {
         call->ledger->wakes_ns = until;
-        if (nest_is_active(nursery)) { /* it looks every second by itself */
+        if (is_active(nursery)) { /* it looks every second by itself */
             call->ledger->wants = 0;
         }
     }

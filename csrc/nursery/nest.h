@@ -23,9 +23,14 @@ void nest_note_death(const struct nursery *nursery, uint32_t slot, int status);
 /* Its item is settled: its hand is nobody's. `gone`: all have expected that. */
 void nest_clear_hand(struct sphttp_call *call, uint32_t hand, bool gone);
 
-/* May children have anything to do, now or before long? */
+/* May children have anything to do? */
 bool nest_is_busy(const struct nursery *nursery);
-bool nest_is_active(const struct nursery *nursery);
+
+/* How often the clocks are to be looked at, where one runs for so long, or longer. */
+int64_t nest_look_every(const struct nursery *nursery, int64_t clock_ns);
+
+/* Is an item free, and every child idle? Somebody has scribbled: let it be found. */
+void nest_look_for_lost(struct nursery *nursery);
 
 /* The nursery is about to look whether it has anything to do: shall the host tell it if
  * that changes? And then, that it sleeps until then. */
