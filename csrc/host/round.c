@@ -89,8 +89,8 @@ round_is_over(struct sphttp_call *call)
     }
     if (!news_all_ended(call, false)) { /* those that were to be tried again */
         page_settle_all(call, false);
-        news_drain(call, SPHTTP_ENDED);
     }
+    news_drain(call, SPHTTP_ENDED); /* also of what has ended since the look */
     return true;
 }
 
