@@ -212,6 +212,14 @@ py_call_open(uint32_t count, uint32_t alive, int how, const char *root,
     return call;
 }
 
+sphttp_call *
+py_nest_open(sphttp_call *mould, int *error)
+{
+    sphttp_call *nest = NULL;
+    *error = may_fork() ? call_open_nest(mould, &nest) : SPHTTP_NOT_MAIN;
+    return nest;
+}
+
 int64_t
 py_child_first(sphttp_call *call)
 {
@@ -227,6 +235,9 @@ start(struct sphttp_call *call)
     if (call->plan.owner != getpid()) {
         call->host->doing = "going on with the call of another process";
         return event_of(-ECHILD);
+    }
+    if (call->host->nest) { /* it is not forked from here */
+        return call_fork(call);
     }
     /* The hooks stay outside the region where call_fork blocks signals: a
      * thread that one of them starts would inherit the mask. */
@@ -257,7 +268,8 @@ run_held(struct sphttp_call *call, sphttp_event *event)
 {
     struct round *round = &call->host->round;
     if (!round->on || !round->patient || round->held_ns <= 0 ||
-        call_is_to_fork(call)) {
+        call_is_to_fork(call) ||
+        (call->host->asked && sphttp_nest_ready(call) == 0)) {
         return false;
     }
     int64_t begun = now_ns();

@@ -157,11 +157,15 @@ py_call_take(sphttp_call *call, uint64_t number, uintptr_t list,
         uint32_t cell = feed_cell(call, number);
         const struct payload *payload = payload_of(call, cell);
         if (page_number(call, cell) != number ||
-            payload->fate != SPHTTP_RETURNED) {
+            (payload->fate != SPHTTP_RETURNED &&
+             payload->fate != SPHTTP_DISCARDED)) {
             return taken;
         }
-        PyObject *text = PyUnicode_DecodeUTF8(
-            payload->text, (Py_ssize_t)payload->size, "surrogatepass");
+        PyObject *text = payload->fate == SPHTTP_DISCARDED
+                             ? Py_NewRef(Py_None)
+                             : PyUnicode_DecodeUTF8(payload->text,
+                                                    (Py_ssize_t)payload->size,
+                                                    "surrogatepass");
         if (text == NULL || PyList_Append((PyObject *)list, text) != 0) {
             PyErr_Clear(); /* whoever asks for it by itself meets that again */
             Py_XDECREF(text);
@@ -253,7 +257,7 @@ py_child_work(sphttp_call *call, uint32_t index, uintptr_t process,
         }
         Py_XDECREF(item);
         int64_t after = SPHTTP_NO_UTF8;
-        bool drop = discard || (call->plan.kept && sphttp_child_discards(call));
+        bool drop = discard == 1 || (discard != 0 && sphttp_child_discards(call));
         if (result != NULL && drop) {
             after = sphttp_child_commit(call, (uint32_t)next,
                                         SPHTTP_DISCARDED, "", 0);

@@ -92,15 +92,15 @@ enum sphttp_how {
                         * items with a limit, which would share their time */
     SPHTTP_DISCARD = 128, /* an item may be committed as SPHTTP_DISCARDED */
     SPHTTP_FED = 256, /* items come while children run: py_call_feed; `count` is that of
-                      * the cells, each of which holds one at a time. With it,
-                      * SPHTTP_TELL */
-    SPHTTP_KEPT = 512, /* fed, and a pool: children stay when there are no more items,
-                        * for other rounds: sphttp_nest_begin */
-    SPHTTP_SERVER = 1024,
+                       * the cells, each of which holds one at a time. With it,
+                       * SPHTTP_TELL */
+    SPHTTP_KEPT = 512, /* with SPHTTP_FED, a pool: children stay when there are no more
+                        * items, for other rounds: sphttp_nest_begin */
+    SPHTTP_SERVER = 1024,  /* with SPHTTP_KEPT: a mould, for py_nest_open */
     SPHTTP_PATIENT = 2048, /* of a round: the host need hear of nothing before it is over;
                             * it holds the GIL while it waits, for half a ms at most */
-    SPHTTP_REAPED = 4096 /* of a round: an item has ended when its child has been reaped,
-                          * which had no other */
+    SPHTTP_REAPED = 4096   /* of a round: an item of a child that serves only one has
+                            * ended when that child has been reaped */
 };
 
 /* Prepare a call of `count` items (at least 1), at most `alive` children (at
@@ -115,6 +115,31 @@ int sphttp_call_open(uint32_t count, uint32_t alive, int how,
  * SPHTTP_NOT_MAIN. The call, or NULL, and why in `*error`. */
 sphttp_call *py_call_open(uint32_t count, uint32_t alive, int how,
                           const char *root, int *error);
+
+/* Kept children. A mould is a call without items. It says what the nests are like that
+ * are made after it, each a call that is kept; limits and quota are set before the
+ * fork. py_call_start of a mould forks the server: SPHTTP_STARTED in the host, and
+ * SPHTTP_CHILD in every child of every nest. There the mould's handle is the one to
+ * use. Closing a mould ends its server, and no nest. */
+
+/* Before the fork of a mould: these descriptors, open now, stay open in its children,
+ * beside the streams 0 to 2. All others say EBADF there. 0 or -ENOMEM. */
+int sphttp_server_keep(sphttp_call *mould, const int *fds, size_t count);
+
+/* Prepare a nest. py_call_start then asks the server for its nursery and does not wait:
+ * SPHTTP_STARTED; SPHTTP_FAILED with EPIPE: the server is gone. So may py_call_run,
+ * which also says ETIMEDOUT after 10 s without a nursery: call it again, or close the
+ * nest. The caller frees the nest with py_call_free. NULL, and why in `*error`: as
+ * sphttp_call_open; -ECHILD: the mould is another process's. */
+sphttp_call *py_nest_open(sphttp_call *mould, int *error);
+
+/* Is the nest's nursery there? 1; 0: it is under way, or was not asked for; -EPIPE: it
+ * is gone, or its server is; -errno: the server could not fork it. Never waits. */
+int sphttp_nest_ready(sphttp_call *nest);
+
+/* The nest's server is gone: from now on it asks that of another mould, which must be
+ * like its own. */
+void sphttp_nest_move(sphttp_call *nest, sphttp_call *mould);
 
 /* Before the fork. An item may run `timeout_ns`, the call `deadline_ns` from
  * now, 0: for ever; and an item whose child died is tried `retries` times
@@ -206,7 +231,8 @@ int py_call_start(sphttp_call *call, sphttp_event *event);
 int py_call_run(sphttp_call *call, sphttp_event *event);
 
 /* With SPHTTP_TELL: the next of the items that have ended, in the order in
- * which they did; -1: there is none yet. After the end, all are told of. */
+ * which they did, but those that were released; -1: there is none yet. After the end, all
+ * are told of. */
 int64_t sphttp_call_next(sphttp_call *call);
 
 /* Would py_call_run return at once, or are there items that sphttp_call_next would
@@ -262,7 +288,7 @@ void sphttp_call_result(sphttp_call *call, uint32_t index,
 
 /* In a fed call of which all items have been fed by now: append to `list` the texts of
  * the items from `number` on that have ended and returned one, up to the first that has
- * not. Their cells are released, and say None and -1 in the two lists of py_call_pull.
+ * not; None for one whose result was dropped. Their cells are released, and say None and -1 in the two lists of py_call_pull.
  * How many. */
 uint32_t py_call_take(sphttp_call *call, uint64_t number, uintptr_t list,
                       uintptr_t items, uintptr_t numbers);
@@ -328,9 +354,9 @@ int sphttp_child_discards(const sphttp_call *call);
 int py_child_item(sphttp_call *call, uint32_t cell, uintptr_t box);
 
 /* In a pool's child: call `process` with one of `items` after another, both id()s,
- * beginning with `index`, and commit the texts; with `discard`, or where
- * sphttp_child_discards says so, whatever it returns. Where `loads` is not 0 they are those that were fed, and `loads`, the id()
- * of a function of bytes, unpickles what is a pickle: what that raises is as if
+ * beginning with `index`, and commit the texts; with `discard` 1, or where it is 2 and
+ * sphttp_child_discards says so, whatever it returns. Where `loads` is not 0 they are
+ * those that were fed, and `loads`, the id() of a function of bytes, unpickles what is a pickle: what that raises is as if
  * `process` had. As sphttp_child_commit, when there is no item left. Else the index of
  * one that is not committed, and in `box`, the id() of a list of two, stands
  * what it returned, no text with a UTF-8 form, or what it raised. */

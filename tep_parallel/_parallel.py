@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, overload
 
 from tep_parallel._engine.arguments import Shown
 from tep_parallel._engine.codec import Codec
-from tep_parallel._engine.ended import values_of
+from tep_parallel._engine.ended import Ended, values_of
+from tep_parallel._engine.face import Face
 from tep_parallel._engine.options import Options
 from tep_parallel._engine.running import Running
 from tep_parallel._engine.source import list_of
@@ -20,12 +21,11 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from tep_parallel._engine.arguments import Arguments, Items
-    from tep_parallel._engine.ended import Ended
     from tep_parallel._engine.stream import Stream
     from tep_parallel._typing import Returning
 
 
-class Parallel(GenericOf[T, W_co]):
+class Parallel(Face, GenericOf[T, W_co]):
     """Run a worker on every item, each item in a child process of its own.
 
     Args:
@@ -68,9 +68,18 @@ class Parallel(GenericOf[T, W_co]):
         on_finish: Called in this process with the Outcome of each item that has ended or
             failed, in the order of their ends, one call at a time. If on_start, on_finish or
             `update` raises, running items are killed and the call raises that.
+        keep: Descriptors, or objects with fileno(), that the children of a block have beside the
+            streams and the files of logging's handlers.
+        max_calls: How many calls of a block run at once; others wait their turn. None:
+            processor_count().
 
     With in_processes=0 nothing can be killed: `timeout`, `deadline` and `retries` have no
     effect.
+
+    `with Parallel(...) as p:` keeps children for the calls of a block. With in_processes=N they
+    serve call after call; otherwise each serves one item, and is forked before the call comes.
+    They are as this process was at the block's entry, and have none of its other descriptors.
+    A call ends when its items have; what children do behind that ends with the block.
 
     Raises:
         TypeError: An argument is of the wrong kind, or a worker class was given instead of
@@ -168,7 +177,7 @@ class Parallel(GenericOf[T, W_co]):
             OSError: The system refused processes, memory, descriptors or a file.
             RuntimeError: This is not the main interpreter; nothing was forked.
         """
-        return self._run(items, "finish").outcomes()
+        return self._run(items, "finish", whole=True).outcomes()
 
     def imap_processes(self: Parallel[T, str], items: Items) -> Stream[T]:
         """Return an iterator of the results, in input order, each as soon as it is there.
@@ -221,22 +230,13 @@ class Parallel(GenericOf[T, W_co]):
         """
         self._running.abort()
 
-    def _stream(self, items: Items, on_error: str, *, ordered: bool) -> Stream[Any]:
-        process_of(self.worker)
-        from tep_parallel._engine.run import stream  # importing this package must stay cheap
-
-        options = self._options
-        return stream(self.worker, items, options, self._running, on_error, ordered=ordered)
-
-    def _run(self, items: Iterable[Any], on_error: str, *, discard: bool = False) -> Ended:
+    def _run(
+        self, items: Iterable[Any], on_error: str, *, discard: bool = False, whole: bool = False
+    ) -> Ended:
         process_of(self.worker)
         listed = list_of(items)
-        # Importing this package must stay cheap.
-        from tep_parallel._engine.ended import Ended
-        from tep_parallel._engine.run import run
-
         if not listed:
             return Ended(listed, {}, {})
         options = self._options
         job = job_of(self.worker, listed, options.codec) if options.in_processes != 0 else None
-        return run(self.worker, listed, options, self._running, on_error, discard=discard, job=job)
+        return self._gathered(listed, on_error, discard, whole, job)

@@ -20,13 +20,14 @@ WRAPS = {
     "test_fresh": "-Wl,--wrap=_exit",
     "test_pool": "-Wl,--wrap=fallocate,--wrap=pwritev,--wrap=pwrite,--wrap=lseek",
     "test_recycle": "-pthread",
+    "test_server": "",
     "test_rounds": "-pthread",
     "test_lanes": "-Wl,--wrap=open,--wrap=stat,--wrap=mmap",
 }
 
 # What runs in children, to whom the shared page belongs, and what keeps it for the others.
 CHILDRENS = {"child/hand.c", "child/child.c", "child/below.c", "child/item.c", "digest/child.c"} | {
-    f"shared/{name}.c" for name in ("news", "pool", "page", "ring", "runs", "waking")
+    f"shared/{name}.c" for name in ("layout", "news", "pool", "page", "ring", "runs", "waking")
 }
 
 compiles = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")

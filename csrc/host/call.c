@@ -11,6 +11,7 @@
 #include "host/files.h"
 #include "host/forks.h"
 #include "host/host.h"
+#include "host/nest.h"
 #include "host/news.h"
 #include "host/pool.h"
 #include "host/round.h"
@@ -19,6 +20,7 @@
 #include "host/terminal.h"
 #include "host/wake.h"
 #include "nursery/nursery.h"
+#include "nursery/server.h"
 #include "shared/news.h"
 #include "shared/pool.h"
 
@@ -37,17 +39,27 @@ event_of(int err)
 sphttp_event
 call_fork(struct sphttp_call *call)
 {
-    call->host->doing = "forking the nursery";
+    call->host->doing = call->host->nest ? "asking the server for a nest"
+                        : call->plan.server ? "forking the server"
+                                            : "forking the nursery";
+    if (call->host->refused != 0) {
+        socket_close(call); /* there it was said why */
+    }
     int err = socket_open(call);
     if (err != 0) {
         return event_of(err);
     }
     /* Now: whoever aborts it from here on shuts the socket. */
-    if (call->ledger->aborted != 0) {
+    if (!call->plan.server && call->ledger->aborted != 0) {
         socket_close(call);
         return (sphttp_event){.kind = SPHTTP_STARTED};
     }
     call->host->dismissed_ns = 0;
+    if (call->host->nest) {
+        err = nest_ask(call);
+        return err == 0 ? (sphttp_event){.kind = SPHTTP_STARTED}
+                        : event_of(err);
+    }
     /* No signal may arrive in a child before it is one. */
     sigset_t all;
     (void)sigfillset(&all);
@@ -56,7 +68,8 @@ call_fork(struct sphttp_call *call)
     err = -errno;
     if (pid == 0) {
         /* It comes back in the children only. */
-        uint32_t index = nursery_run(call);
+        uint32_t index = call->plan.server ? server_run(call)
+                                           : nursery_run(call);
         (void)pthread_sigmask(SIG_SETMASK, &call->plan.mask, NULL);
         return (sphttp_event){.kind = SPHTTP_CHILD, .index = index};
     }
@@ -256,7 +269,7 @@ call_is_to_fork(const struct sphttp_call *call)
 {
     const struct host *host = call->host;
     return !host->ended && !host->round.over && host->nursery_pid == 0 &&
-           host->gathering == 0;
+           !host->asked && host->refused == 0 && host->gathering == 0;
 }
 
 /* All that there is has been gathered. */
@@ -291,6 +304,28 @@ gather(struct sphttp_call *call)
                             : event_of(err);
 }
 
+/* A nest's nursery may be yet to come: wait for it. SPHTTP_STARTED, it was there, or the
+ * call was aborted; SPHTTP_NEWS, it has just come, and whoever waited for its word must
+ * wait again; SPHTTP_SIGNALS; SPHTTP_FORK_AGAIN, it has ended before it had begun;
+ * SPHTTP_FAILED. */
+static sphttp_event
+nursery_arrives(struct sphttp_call *call)
+{
+    bool asked = call->host->asked;
+    int err = nest_await(call);
+    if (err == -EINTR) {
+        return (sphttp_event){.kind = SPHTTP_SIGNALS};
+    }
+    if (err == 0 || call->ledger->aborted != 0) {
+        bool news = asked && err == 0;
+        return (sphttp_event){.kind = news ? SPHTTP_NEWS : SPHTTP_STARTED};
+    }
+    /* Once more, for the one that was killed at its birth. */
+    bool again = err == -EPIPE &&
+                 ++call->host->nurseries_lost < NURSERIES_MOST;
+    return again ? (sphttp_event){.kind = SPHTTP_FORK_AGAIN} : event_of(err);
+}
+
 sphttp_event
 call_finish(struct sphttp_call *call)
 {
@@ -300,10 +335,19 @@ call_finish(struct sphttp_call *call)
     if (call->host->ended || call->host->round.over) {
         return the_end(call);
     }
+    sphttp_event event = {.kind = SPHTTP_STARTED};
+    if (call->host->nest) {
+        event = nursery_arrives(call);
+        if (event.kind != SPHTTP_STARTED && event.kind != SPHTTP_NEWS) {
+            return event;
+        }
+    }
     call->host->doing = "waiting for the nursery";
-    /* Without a nursery, it was aborted: see call_fork. */
-    sphttp_event event =
-        call->host->nursery_pid != 0 ? wait_for_word(call) : event_of(0);
+    if (event.kind == SPHTTP_STARTED) {
+        /* Without a nursery, it was aborted: see call_fork. */
+        event = call->host->nursery_pid != 0 ? wait_for_word(call)
+                                             : event_of(0);
+    }
     if (event.kind == SPHTTP_FAILED && event.error == EPIPE) {
         event = nursery_lost(call);
         call->host->round.spent = true;
@@ -346,6 +390,8 @@ call_close(struct sphttp_call *call)
     held_close(&call->directory);
     held_close(&call->memory);
     held_close(&call->items);
+    close_end(&call->host->files[0]);
+    close_end(&call->host->files[1]);
     news_close(call);
     terminal_leave(call);
     forks_unlock();

@@ -14,6 +14,7 @@
 
 #include "host/forks.h"
 #include "host/host.h"
+#include "host/nest.h"
 #include "nursery/hands.h"
 #include "nursery/kill.h"
 #include "nursery/nursery.h"
@@ -51,10 +52,19 @@ poll_until(int fd, short events, int64_t end)
     return n > 0;
 }
 
+/* Is there one for this process to see off, or is it yet to come? A raw fork of the host
+ * has its calls, and no say. */
+static bool
+has_nursery(const struct sphttp_call *call)
+{
+    return (call->host->nursery_pid != 0 || call->host->asked) &&
+           call->plan.owner == getpid();
+}
+
 void
 dismiss_nursery(struct sphttp_call *call, bool goodbye)
 {
-    if (call->host->nursery_pid == 0) {
+    if (!has_nursery(call)) {
         return;
     }
     if (goodbye) {
@@ -80,8 +90,8 @@ int
 sphttp_call_ending(const sphttp_call *call)
 {
     const struct host *host = call->host;
-    if (host->nursery_pid == 0 || host->nursery_fd < 0) {
-        return host->nursery_pid == 0 ? -1 : host->host_end;
+    if (!has_nursery(call) || host->nursery_fd < 0) {
+        return has_nursery(call) ? host->host_end : -1;
     }
     return poll_until(host->nursery_fd, POLLIN, 0) ? -1 : host->nursery_fd;
 }
@@ -89,28 +99,58 @@ sphttp_call_ending(const sphttp_call *call)
 bool
 call_lingers(const struct sphttp_call *call)
 {
-    return call->host->nursery_pid != 0 &&
+    return has_nursery(call) &&
            !(call->host->ended && call->host->nursery_fd >= 0 &&
              poll_until(call->host->nursery_fd, POLLIN, 0));
+}
+
+/* Kill it. A nest's is no child of this process: where it is named by a number only,
+ * that may be another's. */
+static void
+kill_nursery(bool nest, pid_t pid, int fd)
+{
+    if (!nest) {
+        kill_with_group(pid); /* with one it had to fork */
+    }
+    else if (fd >= 0) {
+        (void)syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
+    }
+}
+
+/* A nest's nursery that has not been heard of so far: is it there by now? */
+static bool
+arrives(struct sphttp_call *call, int64_t end)
+{
+    while (call->host->asked && poll_until(call->host->host_end, POLLIN, end)) {
+        (void)sphttp_nest_ready(call);
+    }
+    call->host->asked = false; /* what comes later finds the socket closed */
+    call->host->refused = 0;
+    return call->host->nursery_pid != 0;
 }
 
 void
 end_nursery(struct sphttp_call *call)
 {
-    if (call->host->nursery_pid == 0) {
+    int64_t end = call->host->dismissed_ns + ANSWER;
+    if (!has_nursery(call) || !arrives(call, end)) {
+        call->host->nursery_pid = 0;
         socket_close(call);
         return;
     }
     /* Its end of the socket closes early in its exit: to wait for that would be
      * to wake up once more. Where there is no pidfd, it must do. */
-    int64_t end = call->host->dismissed_ns + ANSWER;
     bool gone = call->host->nursery_fd >= 0
                     ? poll_until(call->host->nursery_fd, POLLIN, end)
                     : poll_until(call->host->host_end, POLLRDHUP, end);
     if (!gone) {
-        kill_with_group(call->host->nursery_pid); /* with one it had to fork */
+        kill_nursery(call->host->nest, call->host->nursery_pid,
+                     call->host->nursery_fd);
     }
-    reap(call->host->nursery_fd, call->host->nursery_pid, 0);
+    /* A nest's is the server's to reap, and ours where that was killed. */
+    if (!call->host->nest || call->host->nursery_fd >= 0) {
+        reap(call->host->nursery_fd, call->host->nursery_pid, 0);
+    }
     call->host->nursery_pid = 0;
     socket_close(call);
 }
@@ -120,6 +160,7 @@ end_nursery(struct sphttp_call *call)
 /* What a thread that does not drive the call knows of its nursery. */
 struct glimpse {
     pid_t pid; /* 0: there is none, or none yet */
+    bool nest; /* it is no child of this process */
     int fd;    /* a pidfd of our own; or -1 */
     bool gone; /* it is no more, or never was */
 };
@@ -130,9 +171,11 @@ shut_and_look(struct sphttp_call *call)
 {
     forks_lock();
     const struct host *host = call->host;
-    struct glimpse seen = {.pid = host->nursery_pid, .fd = -1};
+    nest_hear(call);
+    struct glimpse seen = {
+        .pid = host->nursery_pid, .nest = host->nest, .fd = -1};
     /* Where there is a socket only, the nursery is just being forked. */
-    seen.gone = host->host_end < 0;
+    seen.gone = host->host_end < 0 || host->refused != 0;
     if (!seen.gone) {
         (void)shutdown(host->host_end, SHUT_WR);
         seen.fd = host->nursery_fd < 0
@@ -152,7 +195,7 @@ has_gone(const struct glimpse *seen, int64_t end)
         return poll_until(seen->fd, POLLIN, end);
     }
     siginfo_t info = {0};
-    if (seen->pid != 0) {
+    if (seen->pid != 0 && !seen->nest) {
         int n = waitid(P_PID, (id_t)seen->pid, &info,
                        WEXITED | WNOHANG | WNOWAIT);
         if ((n == 0 && info.si_pid != 0) || (n < 0 && errno == ECHILD)) {
@@ -169,6 +212,9 @@ sphttp_call_abort(sphttp_call *call)
     if (call->plan.owner != getpid() || call->child.in_child) {
         return 0;
     }
+    if (call->plan.server) {
+        return 0; /* it has nothing to end */
+    }
     call->ledger->aborted = 1; /* first: who forks a nursery looks at it after */
     call->ledger->stop = STOP_ALL;
     page_stop(call->page, STOP_ALL);
@@ -177,7 +223,7 @@ sphttp_call_abort(sphttp_call *call)
         struct glimpse seen = shut_and_look(call);
         bool gone = seen.gone || has_gone(&seen, end);
         if (!gone && now_ns() >= end && seen.pid != 0 && !killed) {
-            kill_with_group(seen.pid);
+            kill_nursery(seen.nest, seen.pid, seen.fd);
             end += ANSWER;
             killed = true;
         }
@@ -242,7 +288,7 @@ await_orphans(struct sphttp_call *call)
 {
     int64_t end = now_ns() + ANSWER;
     for (uint32_t slot = 0; slot < call->plan.alive; slot++) {
-        await_orphan(&call->ledger->living[slot], end);
+        await_orphan(&call->living[slot], end);
     }
     for (uint32_t i = 0; i < call->plan.hands; i++) {
         if (call->plan.pool) {
@@ -255,6 +301,6 @@ await_orphans(struct sphttp_call *call)
         page_set_none_aside(call, i);
     }
     for (uint32_t slot = 0; slot < call->plan.alive; slot++) {
-        call->ledger->living[slot].pid = 0;
+        call->living[slot].pid = 0;
     }
 }

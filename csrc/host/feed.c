@@ -227,7 +227,7 @@ feed_put(struct sphttp_call *call, const void *item, size_t size,
     uint32_t cell = feed->cells[--feed->cells_free];
     feed->fed[cell] = found;
     feed->entries[feed->number & call->plan.ring] = cell;
-    call->ledger->report[cell] = (struct report){0};
+    call->report[cell] = (struct report){0};
     ring_feed(call, cell, feed->number++, found.at,
               size | (pickled ? ITEM_PICKLED : 0));
     socket_look(call);

@@ -218,7 +218,7 @@ static void
 see_ends(struct sphttp_call *call, struct fresh *fresh, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        fresh[i].ended_ns = call->ledger->report[fresh[i].index].ended_ns;
+        fresh[i].ended_ns = call->report[fresh[i].index].ended_ns;
     }
 }
 

@@ -16,6 +16,7 @@
 #include "host/pool.h"
 #include "host/terminal.h"
 #include "nursery/nursery.h"
+#include "shared/layout.h"
 #include "shared/pool.h"
 
 /* Every open call; the lock is held across each fork of this process. */
@@ -58,8 +59,11 @@ drop_hosts(struct sphttp_call *call)
     close_end(&call->host->heard);
     close_end(&call->host->wake[0]);
     close_end(&call->host->wake[1]);
+    close_end(&call->host->files[0]);
+    close_end(&call->host->files[1]);
     feed_unshare(&call->host->feed);
     call->host->nursery_pid = 0; /* nobody here may wait for it, or kill it */
+    call->host->asked = false;
 }
 
 /* What another call's nursery and children share. */
@@ -93,7 +97,7 @@ after_fork_child(void)
             /* Elsewhere code of the host's may still look at its results. */
             pool_unshare(call);
             pool_close(call);
-            page_close(call);
+            layout_close(call);
             forks_leave(call);
         }
     }
@@ -123,6 +127,17 @@ forks_leave(struct sphttp_call *call)
     }
     if (*link == call) {
         *link = call->host->next_open;
+    }
+}
+
+void
+forks_forget_mould(const struct sphttp_call *mould)
+{
+    for (struct sphttp_call *call = open_calls; call != NULL;
+         call = call->host->next_open) {
+        if (call->host->mould == mould) {
+            call->host->mould = NULL;
+        }
     }
 }
 
@@ -175,7 +190,10 @@ socket_let_fork(struct sphttp_call *call)
 void
 socket_say(struct sphttp_call *call, char byte)
 {
-    (void)send(call->host->host_end, &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (call->plan.owner == getpid()) {
+        (void)send(call->host->host_end, &byte, 1,
+                   MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
 }
 
 pid_t
@@ -194,7 +212,9 @@ socket_open(struct sphttp_call *call)
 {
     int ends[2];
     forks_lock();
-    int err = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0
+    /* What a server is asked comes whole. */
+    int kind = call->plan.server ? SOCK_SEQPACKET : SOCK_STREAM;
+    int err = socketpair(AF_UNIX, kind | SOCK_CLOEXEC, 0, ends) == 0
                   ? 0
                   : -errno;
     if (err == 0) {

@@ -20,6 +20,9 @@ void forks_unlock(void);
 void forks_enter(struct sphttp_call *call);
 void forks_leave(struct sphttp_call *call);
 
+/* Under the lock: this mould is no more, and no nest can ask its server. */
+void forks_forget_mould(const struct sphttp_call *mould);
+
 /* Take the lock in a signal handler; forks_unlock gives it back. False: it
  * cannot be had. */
 bool forks_lock_in_handler(void);

@@ -51,6 +51,13 @@ struct host {
     uint32_t nurseries_lost; /* fed: one after the other, in vain */
     uint64_t ended_before;   /* items, when the last one was lost */
     struct sphttp_call *next_open; /* every open call: forks.c */
+
+    /* A nest's, which a server forks: nest.c. */
+    bool nest;
+    bool asked;  /* the server was asked, and the nursery is yet to be heard of */
+    int refused; /* -errno: there will be no such nursery; or 0 */
+    struct sphttp_call *mould; /* whose server; NULL: it is gone */
+    int files[2]; /* memory files of page and ledger; or -1 */
     bool stops; /* with the host, at a terminal's Ctrl-Z */
 
     /* Waking up for signals: wake.c, and Python's side of it. */

@@ -72,7 +72,7 @@ has_begun(const struct sphttp_call *call, uint64_t number, uint32_t index)
     if (call->plan.pool) {
         return number < page_next(call);
     }
-    const struct report *report = &call->ledger->report[index];
+    const struct report *report = &call->report[index];
     return report->attempts > 0 || report->ended_ns != 0;
 }
 
@@ -88,7 +88,7 @@ has_ended(const struct sphttp_call *call, uint32_t index, bool report)
     return !report ||
            (call->plan.pool && !call->host->round.reaped &&
             item_committed(word)) ||
-           call->ledger->report[index].ended_ns != 0;
+           call->report[index].ended_ns != 0;
 }
 
 /* Take note of those that have begun; with `all`, of every one. */
@@ -208,10 +208,16 @@ news_ended(const struct host *host)
 int64_t
 sphttp_call_next(sphttp_call *call)
 {
-    if (call->host->fresh_from == call->host->fresh_to) {
-        return -1;
+    struct host *host = call->host;
+    while (host->fresh_from < host->fresh_to) {
+        const struct fresh *item = &host->fresh[host->fresh_from++];
+        /* py_call_take may have released it. */
+        if (!call->plan.fed ||
+            page_number(call, item->index) == item->number) {
+            return item->index;
+        }
     }
-    return call->host->fresh[call->host->fresh_from++].index;
+    return -1;
 }
 
 int

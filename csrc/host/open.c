@@ -21,6 +21,7 @@
 #include "host/terminal.h"
 #include "host/wake.h"
 #include "nursery/nursery.h"
+#include "shared/layout.h"
 #include "shared/pool.h"
 
 enum { HANDS_MOST = 1 << 29 }; /* a state word has room for no more */
@@ -48,6 +49,7 @@ set_plan(struct plan *plan, uint32_t count, uint32_t alive, int how,
 {
     plan->count = count;
     plan->alive = alive < count ? alive : count;
+    plan->server = (how & SPHTTP_SERVER) != 0;
     plan->pool = (how & SPHTTP_POOL) != 0;
     plan->fed = plan->hold = (how & SPHTTP_FED) != 0;
     plan->in_memory = plan->pool || plan->fed;
@@ -72,12 +74,12 @@ static void
 set_host(struct host *host, const struct plan *plan)
 {
     host->doing = "preparing the call";
-    host->host_end = host->nursery_fd = -1;
+    host->host_end = host->nursery_fd = host->files[0] = host->files[1] = -1;
     host->wake[0] = host->wake[1] = host->watching = host->forward.fd = -1;
     host->heard = host->both = host->pool_reader = -1;
     /* A pool's records are where they are: there is one at a time. But in a fed call
      * that place is used again. */
-    bool one = plan->in_memory && !plan->fed;
+    bool one = plan->server || (plan->in_memory && !plan->fed);
     host->payload_count = one ? 1 : plan->count + 1;
     host->store = plan->in_memory ? &pool_store : &files_store;
 }
@@ -88,13 +90,17 @@ open_what_forks_drop(struct sphttp_call *call)
 {
     forks_lock();
     forks_enter(call);
-    terminal_enter(call);
-    int err = pool_open(call);
-    if (err == 0 && call->plan.fed) {
-        err = feed_open(call);
+    int err = 0;
+    if (!call->host->nest) { /* else it is in the server */
+        err = pool_prepare(call);
     }
-    if (err == 0 && call->plan.tell) {
-        err = news_open(call);
+    if (!call->plan.server) {
+        terminal_enter(call);
+        int *files = call->host->nest ? call->host->files : NULL;
+        err = err == 0 ? layout_open(call, files) : err;
+        err = err == 0 ? pool_open(call) : err;
+        err = err == 0 && call->plan.fed ? feed_open(call) : err;
+        err = err == 0 && call->plan.tell ? news_open(call) : err;
     }
     forks_unlock();
     return err;
@@ -106,13 +112,39 @@ open_parts(struct sphttp_call *call)
 {
     struct host *host = call->host;
     host->payloads = calloc(host->payload_count, sizeof(*host->payloads));
-    int err = host->payloads != NULL ? page_open(call) : -ENOMEM;
+    int err = host->payloads != NULL ? 0 : -ENOMEM;
     err = err == 0 ? open_what_forks_drop(call) : err;
     err = err == 0 ? hmac_prepare() : err;
     if (err == 0 && getrandom(call->plan.key, KEY_SIZE, 0) != KEY_SIZE) {
         err = -EIO;
     }
     return err;
+}
+
+/* A call that is planned: open it, or free it. 0 or -errno. */
+static int
+open_whole(struct whole *whole, bool linger, sphttp_call **result)
+{
+    struct sphttp_call *call = &whole->call;
+    call->host = &whole->host;
+    set_host(call->host, &call->plan);
+    call->memory.fd = call->bell.fd = call->directory.fd = -1;
+    call->items.fd = -1;
+    call->child.pulse.fd = -1;
+    call->child.linger = linger;
+    call->child.await_turn = page_await_turn;
+    int err = nursery_open(call);
+    if (err != 0) {
+        free(whole);
+        return err;
+    }
+    err = open_parts(call);
+    if (err != 0) {
+        call_free(call);
+        return err;
+    }
+    *result = call;
+    return 0;
 }
 
 int
@@ -132,28 +164,33 @@ sphttp_call_open(uint32_t count, uint32_t alive, int how, const char *root,
     if (whole == NULL) {
         return -ENOMEM;
     }
-    struct sphttp_call *call = &whole->call;
-    call->host = &whole->host;
-    set_plan(&call->plan, count, alive, how, root);
-    set_host(call->host, &call->plan);
-    call->memory.fd = call->bell.fd = call->directory.fd = -1;
-    call->items.fd = -1;
-    call->child.pulse.fd = -1;
-    call->child.linger = (how & SPHTTP_LINGER) != 0;
-    call->child.await_turn = page_await_turn;
-    int err = nursery_open(call);
-    if (err != 0) {
-        free(whole);
-        return err;
+    set_plan(&whole->call.plan, count, alive, how, root);
+    int err = open_whole(whole, (how & SPHTTP_LINGER) != 0, result);
+    if (err == 0 && !whole->call.plan.server) {
+        page_begin_round(*result, round_how(how));
     }
-    err = open_parts(call);
-    if (err != 0) {
-        call_free(call);
-        return err;
+    return err;
+}
+
+int
+call_open_nest(struct sphttp_call *mould, sphttp_call **nest)
+{
+    if (mould->plan.owner != getpid() || !mould->plan.server) {
+        return mould->plan.server ? -ECHILD : -EINVAL;
     }
-    page_begin_round(call, round_how(how));
-    *result = call;
-    return 0;
+    struct whole *whole = calloc(1, sizeof(*whole));
+    if (whole == NULL) {
+        return -ENOMEM;
+    }
+    whole->call.plan = mould->plan;
+    /* What the mould has is its own, and its children's. */
+    whole->call.plan.server = false;
+    whole->call.plan.digest = NULL;
+    whole->call.plan.wiped = NULL;
+    whole->call.plan.open = NULL;
+    whole->host.nest = true;
+    whole->host.mould = mould;
+    return open_whole(whole, mould->child.linger, nest);
 }
 
 void
@@ -173,12 +210,14 @@ call_free(struct sphttp_call *call)
     pool_forget(call);
     pool_close(call);
     feed_close(call);
-    page_close(call);
+    layout_close(call);
     forks_leave(call);
+    forks_forget_mould(call);
     forks_unlock();
     free(host->payloads);
     runs_forget(&host->runs);
     free(call->nursery);
+    free(call->plan.open);
     digest_free(call->plan.digest);
     explicit_bzero(call->plan.key, sizeof(call->plan.key));
     free(call);
@@ -192,7 +231,10 @@ sphttp_call_limit(sphttp_call *call, int64_t timeout_ns, int64_t deadline_ns,
     call->plan.leave_ns = timeout_ns == 0               ? LEAVE_NS
                      : timeout_ns < LEAVE_NS_LEAST ? LEAVE_NS_LEAST
                                                    : timeout_ns;
-    call->ledger->deadline_ns = deadline_ns > 0 ? now_ns() + deadline_ns : 0;
+    if (call->ledger != NULL) { /* else a mould: each round says that */
+        call->ledger->deadline_ns = deadline_ns > 0 ? now_ns() + deadline_ns
+                                                    : 0;
+    }
     call->plan.retries = retries;
     return 0;
 }

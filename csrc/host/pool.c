@@ -239,7 +239,7 @@ see_ends(struct sphttp_call *call, struct fresh *fresh, uint32_t count)
         bool there = fate_of(word) == SPHTTP_RETURNED &&
                      copy_header(call, index, at, &header) == 0;
         fresh[i].ended_ns = there ? header.ended_ns
-                                  : call->ledger->report[index].ended_ns;
+                                  : call->report[index].ended_ns;
     }
 }
 
@@ -308,7 +308,7 @@ find(struct sphttp_call *call, uint32_t index, uint64_t word,
         result_of_report(call, index, result);
         return payload;
     }
-    const struct report *report = &call->ledger->report[index];
+    const struct report *report = &call->report[index];
     if (call->host->round.reaped && report->ended_ns != 0 &&
         report->attempts > 0) { /* its child had no other */
         result_of_report(call, index, result);

@@ -55,7 +55,7 @@ void
 result_of_report(const struct sphttp_call *call, uint32_t index,
                  sphttp_result *result)
 {
-    const struct report *report = &call->ledger->report[index];
+    const struct report *report = &call->report[index];
     bool seen = report->ended_ns != 0 && report->attempts > 0;
     *result = (sphttp_result){
         .pid = report->pid,

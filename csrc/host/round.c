@@ -35,7 +35,7 @@ hands_idle(const struct sphttp_call *call)
     for (uint32_t hand = 0; hand < call->plan.hands; hand++) {
         uint32_t slot = hand / call->plan.lanes;
         bool lives = call->ledger->born == slot + 1 || /* in this order */
-                     call->ledger->living[slot].pid != 0;
+                     call->living[slot].pid != 0;
         if (lives && !page_hand_idle(call, hand)) {
             return false;
         }
@@ -171,7 +171,7 @@ sphttp_nest_leave(sphttp_call *nest)
     struct host *host = nest->host;
     host->round.on = host->round.over = false;
     host->round.spent = true;
-    if (host->nursery_pid == 0) {
+    if (host->nursery_pid == 0 && !host->asked) {
         host->ended = true; /* or was never forked */
         return;
     }

@@ -72,8 +72,8 @@ runs_ask(struct sphttp_call *call)
     /* Last: an orphan is noted before its hand is cleared. So a run that no hand claimed
      * is noted by now, and cannot be heard of again when it is another's. */
     for (uint32_t i = 0; i < runs_orphans(&call->plan); i++) {
-        if (call->ledger->orphans[i] != 0) {
-            uint64_t name = atomic_exchange(&call->ledger->orphans[i], 0);
+        if (call->orphans[i] != 0) {
+            uint64_t name = atomic_exchange(&call->orphans[i], 0);
             (void)know(call, name & ~(uint64_t)RUN_ALONE);
         }
     }

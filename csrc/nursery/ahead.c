@@ -21,7 +21,7 @@ ahead_wanted(const struct nursery *nursery)
     struct sphttp_call *call = nursery->call;
     uint32_t idle = 0, gone = 0;
     for (uint32_t slot = 0; slot < call->plan.alive; slot++) {
-        if (call->ledger->living[slot].pid != 0) {
+        if (call->living[slot].pid != 0) {
             bool left = page_hand_gone(call, slot);
             gone += left;
             idle += !left && page_hand_idle(call, slot);
@@ -41,7 +41,7 @@ ahead_slot(const struct nursery *nursery)
 {
     uint32_t slot = 0; /* the lowest: few pages have the hands of all then */
     while (slot < nursery->call->plan.alive &&
-           nursery->call->ledger->living[slot].pid != 0) {
+           nursery->call->living[slot].pid != 0) {
         slot++;
     }
     return ahead_wanted(nursery) ? (int64_t)slot : -1;
@@ -60,7 +60,7 @@ ahead_lost(const struct sphttp_call *call, uint32_t index)
 {
     bool lost = (call->ledger->how & ROUND_REAPED) != 0;
     for (uint32_t hand = 0; hand < call->plan.hands && lost; hand++) {
-        lost = call->ledger->living[hand].pid == 0 ||
+        lost = call->living[hand].pid == 0 ||
                page_served(call, hand) != index;
     }
     return lost;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "nursery/kill.h"
+#include "shared/layout.h"
 
 int
 fail_call(struct sphttp_call *call, int trouble, int error)
@@ -21,26 +22,39 @@ fail_call(struct sphttp_call *call, int trouble, int error)
     return -error;
 }
 
+int
+nursery_open_host(pid_t owner)
+{
+    int fd = open_process(owner);
+    pid_t parent = getppid(); /* once it is open */
+    if (parent == owner) {
+        return fd;
+    }
+    close_end(&fd);
+    return parent == 0 ? -1 : -ESRCH; /* 0: in a pid namespace above ours */
+}
+
 /* A process that begins alone, or makes itself so: what has been forked among
  * threads may have threads already, an at-fork handler's (gRPC's), and would
  * then be no place to fork from. The first waits for the second. */
-static void
-be_alone(struct sphttp_call *call)
+static int
+be_alone(const struct sphttp_call *call, const char *name)
 {
     (void)setpgid(0, 0);
     if (sphttp_is_alone()) {
-        return;
+        return 0;
     }
     pid_t alone = bare_fork();
-    if (alone == 0) {
-        return;
+    if (alone <= 0) {
+        return alone == 0 ? 1 : -errno;
     }
-    if (alone < 0) { /* it forks no child then, and only tells the host */
-        (void)fail_call(call, TROUBLE_FORK, errno);
-        return;
+    (void)prctl(PR_SET_NAME, name);
+    if (call->plan.server) { /* it lets go of all that is open */
+        close_all_but(-1);
     }
-    (void)prctl(PR_SET_NAME, NURSERY_NAME);
-    (void)close(call->nursery->given);
+    else {
+        (void)close(call->nursery->given);
+    }
     while (waitpid(alone, NULL, 0) < 0 && errno == EINTR) {
     }
     _exit(0);
@@ -63,13 +77,12 @@ leave_terminal(void)
     }
 }
 
-/* Give the children a standard input at whose end they are. */
-static int
-no_input(struct sphttp_call *call)
+int
+nursery_no_input(void)
 {
     int fd = open("/dev/null", O_RDWR);
     if (fd < 0 || dup2(fd, STDIN_FILENO) < 0) {
-        return fail_call(call, TROUBLE_STDIN, errno);
+        return -errno;
     }
     if (fd != STDIN_FILENO) {
         (void)close(fd);
@@ -77,12 +90,34 @@ no_input(struct sphttp_call *call)
     return 0;
 }
 
-/* What it can do without: where there are no more descriptors. */
-static void
-watch_over_lives(struct nursery *nursery)
+int
+nursery_settle(struct nursery *nursery, struct sphttp_call *call,
+               const char *name)
 {
-    /* A raw fork of the host may hold the socket's other end open. */
-    nursery->host_process = open_process(nursery->call->plan.owner);
+    int alone = be_alone(call, name);
+    (void)prctl(PR_SET_NAME, name);
+    call->child.in_child = true;
+    reset_handlers();
+    /* A host that ignores SIGCHLD would cost us every exit status. */
+    nursery->deaf = signal(SIGCHLD, SIG_DFL) == SIG_IGN;
+    leave_terminal();
+    return alone;
+}
+
+/* What it can do without: where there are no more descriptors. `alone`: as it was
+ * settled. */
+static void
+watch_over_lives(struct nursery *nursery, int alone)
+{
+    const struct sphttp_call *call = nursery->call;
+    if (!call->plan.server) { /* else it has the server's */
+        /* A raw fork of the host may hold the socket's other end open. */
+        nursery->host_process = alone == 0 ? nursery_open_host(call->plan.owner)
+                                           : open_process(call->plan.owner);
+    }
+    if (nursery->host_process == -ESRCH) {
+        end_everything(nursery);
+    }
     int ends[2];
     if (open_pipe(ends, 0) == 0) {
         (void)held_set(&nursery->pulse, ends[0]);
@@ -93,25 +128,29 @@ watch_over_lives(struct nursery *nursery)
 int
 nursery_begin(struct nursery *nursery, struct sphttp_call *call)
 {
-    be_alone(call);
+    int alone = 0;
+    if (call->plan.server) { /* a nest's: the server has seen to the rest */
+        (void)setpgid(0, 0);
+        (void)prctl(PR_SET_NAME, NURSERY_NAME);
+    }
+    else {
+        alone = nursery_settle(nursery, call, NURSERY_NAME);
+        nursery->host_process = -1;
+    }
     nursery->self = getpid();
     nursery->host = nursery->given;
-    nursery->host_process = nursery->child_ends = -1;
-    nursery->pulse.fd = nursery->pulse_source = -1;
-    (void)prctl(PR_SET_NAME, NURSERY_NAME);
+    nursery->child_ends = nursery->pulse.fd = nursery->pulse_source = -1;
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
     /* The children's copy of the call must not name it: they close it. */
     nursery->given = -1;
-    call->child.in_child = true;
-    page_keep_ledger(call);
-    reset_handlers();
-    /* A host that ignores SIGCHLD would cost us every exit status. */
-    nursery->deaf = signal(SIGCHLD, SIG_DFL) == SIG_IGN;
-    leave_terminal();
+    layout_keep_ledger(call);
+    if (alone < 0) { /* it forks no child then, and only tells the host */
+        (void)fail_call(call, TROUBLE_FORK, -alone);
+    }
     /* First: where the host has closed it, the next descriptor would be 0. */
-    int err = no_input(call);
+    int err = call->plan.server ? 0 : nursery_no_input();
     if (err != 0) {
-        return err;
+        return fail_call(call, TROUBLE_STDIN, -err);
     }
     sigset_t child_ends;
     (void)sigemptyset(&child_ends);
@@ -129,7 +168,7 @@ nursery_begin(struct nursery *nursery, struct sphttp_call *call)
             return fail_call(call, TROUBLE_SCRATCH, fd < 0 ? -fd : EIO);
         }
     }
-    watch_over_lives(nursery);
+    watch_over_lives(nursery, alone);
     return 0;
 }
 

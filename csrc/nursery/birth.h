@@ -6,6 +6,18 @@
 
 #include "nursery/nursery.h"
 
+/* A pidfd of the host, whose child this process is, so that it is no other's; -1: there
+ * is none to be had; -ESRCH: the host is dead. */
+int nursery_open_host(pid_t owner);
+
+/* Be a process of that name between the host and its children: a nursery, or the server
+ * of nests. 0; 1: a child of the one that the host knows; or -errno: it may fork nobody. */
+int nursery_settle(struct nursery *nursery, struct sphttp_call *call,
+                   const char *name);
+
+/* Give the children a standard input at whose end they are. 0 or -errno. */
+int nursery_no_input(void);
+
 /* Be the nursery of a call. 0 or -errno; then no child may be forked. */
 int nursery_begin(struct nursery *nursery, struct sphttp_call *call);
 

@@ -36,8 +36,8 @@ void
 hand_note_begun(struct sphttp_call *call, uint32_t hand, uint32_t item)
 {
     const struct alive *child =
-        &call->ledger->living[hand / call->plan.lanes];
-    struct report *report = &call->ledger->report[item - 1];
+        &call->living[hand / call->plan.lanes];
+    struct report *report = &call->report[item - 1];
     report->pid = child->pid;
     report->started_ns = page_since(call, hand, child->forked_ns, now_ns());
     report->attempts++;
@@ -51,6 +51,6 @@ hand_kind_of_lost(const struct sphttp_call *call, uint32_t item)
         return ITEM_CUT; /* taken in the last moment before all were killed */
     }
     bool again = stop == 0 && item != 0 && call->plan.retries > 0 &&
-                 call->ledger->report[item - 1].lives < call->plan.retries;
+                 call->report[item - 1].lives < call->plan.retries;
     return again ? ITEM_FREE : ITEM_LOST;
 }

@@ -26,9 +26,17 @@ open_by_all_means(const char *path)
     return fd;
 }
 
-/* Is this child of ours the nursery of a call that one of our children made?
- * It sees that its host is dead, and cleans up after itself. Also where that
- * cannot be told. */
+static bool
+is_name(const char *line, ssize_t size, const char *name)
+{
+    size_t length = strlen(name);
+    return size == (ssize_t)length + 1 && line[length] == '\n' &&
+           memcmp(line, name, length) == 0;
+}
+
+/* Is this child of ours the nursery of a call that one of our children made, or a
+ * server of nests? It sees that its host is dead, and cleans up after itself. Also
+ * where that cannot be told. */
 static bool
 is_nursery(pid_t pid)
 {
@@ -42,8 +50,7 @@ is_nursery(pid_t pid)
     char name[sizeof(NURSERY_NAME)];
     ssize_t n = read(fd, name, sizeof(name));
     (void)close(fd);
-    return n == (ssize_t)sizeof(name) && name[n - 1] == '\n' &&
-           memcmp(name, NURSERY_NAME, sizeof(name) - 1) == 0;
+    return is_name(name, n, NURSERY_NAME) || is_name(name, n, SERVER_NAME);
 }
 
 void
@@ -153,8 +160,8 @@ kill_all(const struct sphttp_call *call, bool spare_nurseries)
         return true;
     }
     for (uint32_t i = 0; i < call->plan.alive; i++) {
-        if (call->ledger->living[i].pid > 0) {
-            kill_with_group(call->ledger->living[i].pid);
+        if (call->living[i].pid > 0) {
+            kill_with_group(call->living[i].pid);
         }
     }
     return false;
@@ -164,7 +171,7 @@ bool
 all_are_strangers(const struct sphttp_call *call)
 {
     for (uint32_t i = 0; i < call->plan.alive; i++) {
-        pid_t pid = call->ledger->living[i].pid;
+        pid_t pid = call->living[i].pid;
         if (pid > 0 && (kill(pid, 0) == 0 || errno != EPERM)) {
             return false;
         }
@@ -186,8 +193,8 @@ note_killed(void *whose, pid_t pid, int status, const struct rusage *usage)
     (void)usage;
     killed->reaped = true;
     for (uint32_t i = 0; i < killed->call->plan.alive; i++) {
-        if (killed->call->ledger->living[i].pid == pid) {
-            killed->call->ledger->living[i].pid = 0; /* anybody's now */
+        if (killed->call->living[i].pid == pid) {
+            killed->call->living[i].pid = 0; /* anybody's now */
         }
     }
 }

@@ -7,7 +7,9 @@
 
 #include "nursery/nursery.h"
 
-#define NURSERY_NAME "tep-nursery" /* in /proc: nurseries know each other by it */
+/* In /proc: nurseries know each other by them, and servers. */
+#define NURSERY_NAME "tep-nursery"
+#define SERVER_NAME "tep-server"
 
 /* Kill a child of this process that has not been reaped, so that the number is
  * nobody else's, with the group of that number, which only it can have

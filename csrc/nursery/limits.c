@@ -11,7 +11,7 @@
 static pid_t
 child_of(const struct sphttp_call *call, uint32_t hand)
 {
-    return call->ledger->living[hand / call->plan.lanes].pid;
+    return call->living[hand / call->plan.lanes].pid;
 }
 
 /* A clock that began before our children were stopped, and was not seen until they
@@ -28,7 +28,7 @@ look_at(const struct nursery *nursery, uint32_t hand, int64_t now)
 {
     struct sphttp_call *call = nursery->call;
     struct seen *seen = &call->nursery->seen[hand];
-    int64_t born = call->ledger->living[hand / call->plan.lanes].forked_ns;
+    int64_t born = call->living[hand / call->plan.lanes].forked_ns;
     /* In this order: of an item that is taken meanwhile the clock is younger. */
     uint32_t item = hand_item(call, hand);
     uint64_t number = item != 0 ? page_number(call, item - 1) : 0;

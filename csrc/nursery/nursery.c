@@ -58,7 +58,7 @@ static bool
 fork_child(struct nursery *nursery, uint32_t index, uint32_t slot)
 {
     struct sphttp_call *call = nursery->call;
-    struct report *report = &call->ledger->report[index];
+    struct report *report = &call->report[index];
     call->child.slot = slot;
     call->child.left = call->plan.quota != 0 ? call->plan.quota : UINT64_MAX;
     call->child.hand = slot * call->plan.lanes;
@@ -67,7 +67,7 @@ fork_child(struct nursery *nursery, uint32_t index, uint32_t slot)
         nursery->seen[call->child.hand + lane] = (struct seen){
             .asked = call->plan.pool ? -1 : (int64_t)index};
     }
-    call->ledger->living[slot].forked_ns = now_ns();
+    call->living[slot].forked_ns = now_ns();
     if (!call->plan.pool) {
         report->started_ns = now_ns();
         report->attempts++;
@@ -96,8 +96,8 @@ fork_child(struct nursery *nursery, uint32_t index, uint32_t slot)
         report->pid = pid;
         nursery->next++; /* what is free below is found again */
     }
-    call->ledger->living[slot].born_ns = now_ns();
-    call->ledger->living[slot].pid = pid; /* last: who sees it sees the rest */
+    call->living[slot].born_ns = now_ns();
+    call->living[slot].pid = pid; /* last: who sees it sees the rest */
     call->ledger->born = 0;
     nursery->running++;
     nursery->hungry_ns = 0;
@@ -165,7 +165,7 @@ slot_to_fill(struct nursery *nursery)
     uint32_t slot = (uint32_t)(nursery->next % call->plan.alive);
     for (uint32_t i = 0; i < call->plan.alive; i++) {
         bool wanted = any || (call->plan.pool && slot_left(call, slot));
-        if (call->ledger->living[slot].pid == 0 && wanted) {
+        if (call->living[slot].pid == 0 && wanted) {
             return slot;
         }
         slot = (slot + 1) % call->plan.alive;
@@ -190,11 +190,11 @@ finish_hand(struct nursery *nursery, uint32_t hand, int status,
     if (index < 0) { /* a pool's, and it had nothing in hand */
         return call->plan.kept && page_hand_gone(call, hand);
     }
-    struct report *report = &call->ledger->report[index];
+    struct report *report = &call->report[index];
     /* An item is begun so often and no more, unless its word was freed by a stray. */
     bool begun = report->attempts <= (uint64_t)call->plan.retries + 1;
     /* Also of one that is tried again: it may come to nothing more. */
-    report->pid = call->ledger->living[hand / call->plan.lanes].pid;
+    report->pid = call->living[hand / call->plan.lanes].pid;
     report->wait_status = status;
     report->max_rss = (int64_t)usage->ru_maxrss * 1024;
     report->cpu_ns =
@@ -224,7 +224,7 @@ static void
 note_unready(struct nursery *nursery, uint32_t slot, int status)
 {
     struct sphttp_call *call = nursery->call;
-    const struct alive *child = &call->ledger->living[slot];
+    const struct alive *child = &call->living[slot];
     uint32_t hand = slot * call->plan.lanes;
     struct remark *remark = &call->ledger->unready;
     if (!call->plan.setup || nursery->seen[hand].ready ||
@@ -281,7 +281,7 @@ finish_slot(struct nursery *nursery, uint32_t slot, int status,
         news_tell_again(call);
     }
     /* Reaped: from now on the number may be anybody's. */
-    call->ledger->living[slot].pid = 0;
+    call->living[slot].pid = 0;
     nursery->running--;
     nursery->starved = false;
 }
@@ -292,7 +292,7 @@ note_end(void *whose, pid_t pid, int status, const struct rusage *usage)
 {
     struct nursery *nursery = whose;
     for (uint32_t i = 0; i < nursery->call->plan.alive; i++) {
-        if (nursery->call->ledger->living[i].pid == pid) {
+        if (nursery->call->living[i].pid == pid) {
             finish_slot(nursery, i, status, usage);
             return;
         }
@@ -390,7 +390,7 @@ tend(struct nursery *nursery, bool left)
         }
         /* Let go of those that cannot be killed. */
         for (uint32_t slot = 0; slot < call->plan.alive; slot++) {
-            call->ledger->living[slot].pid = 0;
+            call->living[slot].pid = 0;
         }
         nursery->running = 0;
     }

@@ -10,7 +10,7 @@ send_to_children(const struct nursery *nursery, int number)
 {
     const struct sphttp_call *call = nursery->call;
     for (uint32_t slot = 0; slot < call->plan.alive; slot++) {
-        pid_t pid = call->ledger->living[slot].pid;
+        pid_t pid = call->living[slot].pid;
         /* A child that was just forked may lead no group yet. */
         if (pid > 0 && kill(-pid, number) != 0) {
             (void)kill(pid, number);

@@ -21,7 +21,7 @@ note_stranger(void *whose, pid_t pid)
 {
     const struct sphttp_call *call = whose;
     for (uint32_t slot = 0; slot < call->plan.alive; slot++) {
-        if (call->ledger->living[slot].pid == pid) {
+        if (call->living[slot].pid == pid) {
             return;
         }
     }

@@ -53,7 +53,7 @@ static bool
 is_somebodys(const struct sphttp_call *call, uint32_t index)
 {
     for (uint32_t hand = 0; hand < call->plan.hands; hand++) {
-        if (call->ledger->living[hand / call->plan.lanes].pid != 0 &&
+        if (call->living[hand / call->plan.lanes].pid != 0 &&
             call->nursery->seen[hand].asked == (int64_t)index) {
             return true;
         }
@@ -71,7 +71,7 @@ runs_nowhere(const struct sphttp_call *call, uint32_t index, uint64_t word)
     bool elsewhere = other != 0 && other != index + 1 &&
                      page_runs(call, other - 1, hand);
     uint32_t slot = hand / call->plan.lanes;
-    return (elsewhere || call->ledger->living[slot].pid == 0) &&
+    return (elsewhere || call->living[slot].pid == 0) &&
            page_item(call, index) == word;
 }
 
@@ -82,7 +82,7 @@ is_held(const struct sphttp_call *call, uint32_t cell, uint64_t number)
 {
     return number < call->ledger->watermark &&
            page_number(call, cell) == number &&
-           call->ledger->report[cell].ended_ns == 0;
+           call->report[cell].ended_ns == 0;
 }
 
 void
@@ -107,8 +107,8 @@ strays_settle(struct nursery *nursery)
             continue;
         }
         page_settle(call, i, false);
-        if (call->ledger->report[i].ended_ns == 0) {
-            call->ledger->report[i].ended_ns = now_ns();
+        if (call->report[i].ended_ns == 0) {
+            call->report[i].ended_ns = now_ns();
         }
     }
     news_tell_again(call);

@@ -4,7 +4,8 @@
  *   call->plan     the host sets it before the fork; from then on all only read it
  *   call->page, state, hands, larges, places, order, spares
  *                  any child may have written anything there: page.h
- *   call->ledger   host and nursery; no child has it
+ *   call->ledger, living, report, number, orphans
+ *                  host and nursery; no child has them
  *   call->host     the host: host/host.h, which no file below that wing includes
  *   call->nursery  the nursery: nursery/nursery.h, which no file below that wing
  *                  includes
@@ -34,6 +35,7 @@ struct plan {
     uint32_t alive; /* children at a time */
     uint32_t lanes; /* hands of each child */
     uint32_t hands; /* of all of them */
+    bool server; /* a mould: what is forked is a server, whose nests have a page */
     bool pool; /* children take items themselves, one after another */
     bool fed;  /* items come while children run; cells are used anew */
     bool kept; /* fed: one user's call after another, each a round */
@@ -49,6 +51,8 @@ struct plan {
     pid_t owner;         /* the host's number */
     sigset_t mask;       /* the forking thread's; its children's in the end */
     size_t page_size, ledger_size;
+    int *open; /* of a mould: descriptors that its children keep, in order... */
+    size_t open_count; /* ...so many */
     uint32_t *wiped;       /* a page that every fork empties; or NULL */
     struct digest *digest; /* the items are files to digest in C; or NULL */
     unsigned char key[KEY_SIZE];
@@ -97,6 +101,10 @@ struct sphttp_call {
     _Atomic uint32_t *order; /* fed: ring + 1 of them, there too: cells */
     _Atomic uint64_t *spares; /* fed: free runs, there too */
     struct ledger *ledger;
+    struct alive *living;    /* alive of them, behind the ledger */
+    struct report *report;   /* count + 1 of them, there too */
+    _Atomic uint64_t *number;  /* fed: whose each of the count cells is, there too */
+    _Atomic uint64_t *orphans; /* fed: the runs of children that are gone, there too */
     struct host *host;
     struct nursery *nursery;
     struct held memory;    /* a memory file that cannot shrink */

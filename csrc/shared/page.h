@@ -196,23 +196,9 @@ struct ledger {
     struct scratch scratch; /* the scratch directory, as far as there is one */
     struct remark unready;   /* the first that ended in its setup */
     struct remark overstayed; /* the first that was killed at its end */
-    struct alive *living;    /* alive of them, behind this */
-    struct report *report;   /* count + 1 of them, there too */
-    /* Of a fed call, and there too: whose each of the count cells is... */
-    _Atomic uint64_t *number;
-    _Atomic uint64_t *orphans; /* ...and the runs of children that are gone */
 };
 
 /* --- All of it ------------------------------------------------------------- */
-
-/* Lay both out, for a call that knows its numbers. 0 or -errno. */
-int page_open(struct sphttp_call *call);
-
-/* Let go of both. Twice is once. */
-void page_close(struct sphttp_call *call);
-
-/* In the nursery: no child shall have the ledger. */
-void page_keep_ledger(const struct sphttp_call *call);
 
 /* Pool: items from `next` on are nobody's. */
 void page_begin_anew(struct sphttp_call *call, uint64_t next);

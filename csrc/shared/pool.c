@@ -30,9 +30,13 @@ pool_open(struct sphttp_call *call)
     if (!held_set(&call->memory, fd)) {
         return fd < 0 ? fd : -errno;
     }
-    if (fcntl(call->memory.fd, F_ADD_SEALS, F_SEAL_SHRINK) != 0) {
-        return -errno;
-    }
+    return fcntl(call->memory.fd, F_ADD_SEALS, F_SEAL_SHRINK) == 0 ? 0
+                                                                   : -errno;
+}
+
+int
+pool_prepare(struct sphttp_call *call)
+{
     /* To ask the kernel for the pid once an item is dear. */
     void *wiped = mmap(NULL, PAGES, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -11,7 +11,10 @@
 /* Make the memory, before the fork. 0 or -errno. */
 int pool_open(struct sphttp_call *call);
 
-/* Let go of it. Twice is once. Async-signal-safe. */
+/* Make what pool_enter needs, before the fork. 0 or -errno. */
+int pool_prepare(struct sphttp_call *call);
+
+/* Let go of both. Twice is once. Async-signal-safe. */
 void pool_close(struct sphttp_call *call);
 
 /* In a child, before its first item. */

@@ -35,11 +35,16 @@ put(_Atomic uint64_t *to, uint64_t value)
 }
 
 void
-ring_open(struct sphttp_call *call, char *page, char *ledger)
+ring_find_places(struct sphttp_call *call, char *page, char *ledger)
 {
     call->places = (void *)page;
     call->order = (void *)(page + sizeof(struct place) * call->plan.count);
-    call->ledger->number = (void *)ledger;
+    call->number = (void *)ledger;
+}
+
+void
+ring_open(struct sphttp_call *call)
+{
     for (uint32_t cell = 0; cell < call->plan.count; cell++) {
         ring_release(call, cell);
     }
@@ -56,7 +61,7 @@ ring_feed(struct sphttp_call *call, uint32_t cell, uint64_t number,
     call->order[number & call->plan.ring] = cell;
     /* First the number: the nursery believes no word of another. From its state
      * on the item may be taken; the watermark is what makes children look. */
-    put(&call->ledger->number[cell], number);
+    put(&call->number[cell], number);
     put(&call->state[cell], item_free(number));
     put(&call->ledger->watermark, number + 1);
     page_raise_watermark(call->page, number + 1);
@@ -65,7 +70,7 @@ ring_feed(struct sphttp_call *call, uint32_t cell, uint64_t number,
 void
 ring_release(struct sphttp_call *call, uint32_t cell)
 {
-    put(&call->ledger->number[cell], UINT64_MAX);
+    put(&call->number[cell], UINT64_MAX);
     put(&call->state[cell], ITEM_LOST); /* it is settled */
 }
 

@@ -11,8 +11,11 @@
 size_t ring_size(const struct plan *plan);
 size_t ring_ledger_size(const struct plan *plan);
 
-/* Lay them out there. No cell holds an item. */
-void ring_open(struct sphttp_call *call, char *page, char *ledger);
+/* That is where they are. */
+void ring_find_places(struct sphttp_call *call, char *page, char *ledger);
+
+/* Before anybody else has them: no cell holds an item. */
+void ring_open(struct sphttp_call *call);
 
 /* In the host: put item `number`, which lies at that place, into a cell that holds
  * none; and let it be taken. */

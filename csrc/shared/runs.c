@@ -125,7 +125,7 @@ runs_orphan(struct sphttp_call *call, uint32_t hand)
     for (int i = 0; i < 2; i++) {
         for (uint32_t at = 0; left[i] != 0 && at < most; at++) {
             uint64_t none = 0;
-            if (atomic_compare_exchange_strong(&call->ledger->orphans[at],
+            if (atomic_compare_exchange_strong(&call->orphans[at],
                                                &none, left[i])) {
                 left[i] = 0;
             }

@@ -46,6 +46,12 @@ class OnFinish(Protocol):
     def __call__(self, outcome: Outcome[Any], /) -> object: ...
 
 
+class HasFileno(Protocol):
+    """An object that has a descriptor: a file, a socket."""
+
+    def fileno(self) -> int: ...
+
+
 class DigestArguments(TypedDict, total=False):
     """The keyword arguments of Parallel that digest_files takes too."""
 
@@ -67,6 +73,8 @@ class Arguments(DigestArguments, total=False):
     scratch_root: str | os.PathLike[str] | None
     on_start: OnStart | None
     on_finish: OnFinish | None
+    keep: Iterable[int | HasFileno]
+    max_calls: int | SupportsIndex | None
 
 
 # In the order in which they are shown.
@@ -84,6 +92,8 @@ DEFAULTS: Arguments = {
     "progress": None,
     "on_start": None,
     "on_finish": None,
+    "keep": (),
+    "max_calls": None,
 }
 
 

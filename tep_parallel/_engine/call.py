@@ -19,13 +19,17 @@ if TYPE_CHECKING:
 # cffi makes a function when somebody first asks for it: here, so that no child has to.
 commit: Callable[[Any, int, int, bytes, int], int] = lib.sphttp_child_commit
 commit_text: Callable[[Any, int, int], int] = lib.py_child_commit_text
-work: Callable[[Any, int, int, int, int, bool, int], int] = lib.py_child_work
+work: Callable[[Any, int, int, int, int, int, int], int] = lib.py_child_work
 item_of: Callable[[Any, int, int], int] = lib.py_child_item
 raised_idle: Callable[[int], None] = lib.py_child_raised
 setup_done: Callable[[Any], None] = lib.sphttp_child_begin
 fail_call: Callable[[Any, int, bytes, int], NoReturn] = lib.sphttp_child_fail
 slot: Callable[[Any], int] = lib.sphttp_child_slot
 leave: Callable[[int], NoReturn] = lib.sphttp_exit
+# In the children of a block.
+first: Callable[[Any], int] = lib.py_child_first
+discards: Callable[[Any], int] = lib.sphttp_child_discards
+kept_leave: Callable[[Any, int], NoReturn] = lib.sphttp_child_exit
 
 NEWS: int = lib.SPHTTP_NEWS
 _FAREWELL = 3.0  # seconds that a nursery has for its end
@@ -60,6 +64,8 @@ class Call(UnderWay):
         OSError: No memory, no descriptors, or a path that is too long.
         RuntimeError: This is not the main interpreter.
     """
+
+    kept = False  # whether it is one of a block
 
     def __init__(self, count: int, *, alive: int, how: int, root: str, running: Running) -> None:
         error = ffi.new("int *")
@@ -99,6 +105,9 @@ class Call(UnderWay):
         """End whatever still runs. A second call does nothing."""
         lib.py_call_close(self.handle)
         self._running.leave(self)
+
+    def part(self) -> None:
+        """Nobody will ask for anything of it any more."""
 
     def abort(self) -> None:
         """End whatever still runs; from any thread. Then run returns ABORTED."""
@@ -200,7 +209,7 @@ class Call(UnderWay):
 
     def _begin(self) -> None:
         self._begun = True
-        self._wait_read = _gevents_waiter()
+        self._wait_read = gevents_waiter()
         if self._wait_read is None:
             self._watch_signals()
 
@@ -221,7 +230,7 @@ def _leave() -> NoReturn:
     leave(1)
 
 
-def _gevents_waiter() -> Callable[..., None] | None:
+def gevents_waiter() -> Callable[..., None] | None:
     """How to wait for a descriptor with gevent; None if gevent has not patched the host."""
     monkey = sys.modules.get("gevent.monkey")
     if monkey is None or not monkey.is_module_patched("select"):

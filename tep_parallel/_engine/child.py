@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from io import TextIOWrapper
 from os import getpid
 from signal import set_wakeup_fd
@@ -19,7 +20,10 @@ from tep_parallel._engine import counting, ending
 from tep_parallel._engine.call import (
     commit,
     commit_text,
+    discards,
     fail_call,
+    first,
+    kept_leave,
     leave,
     raised_idle,
     work,
@@ -44,11 +48,12 @@ _KILL = lib.SPHTTP_KILL
 _before_last = ending.before_last
 _after_failure = ending.after_failure
 
+EACH = 2
 # A plain tuple: to unpack a NamedTuple would cost a child more. Its parts: the standard input
 # of a child (None: its own is left alone); what it calls first; the worker's function; the items;
 # the id of what unpickles items (0: they are inherited); what it calls last; whether more items
-# may follow the first; whether results are dropped; what results travel as (None: text); whether
-# an exception may travel as a pickle.
+# may follow the first; whether results are dropped, as an int (EACH: each call of a block says
+# that); what results travel as (None: text); whether an exception may travel as a pickle.
 Prepared = tuple[
     TextIOWrapper | None,
     list[Callable[[], object]],
@@ -57,7 +62,7 @@ Prepared = tuple[
     int,
     Callable[[], object] | None,
     bool,
-    bool,
+    int,
     Codec[Any] | None,
     bool,
 ]
@@ -79,7 +84,7 @@ def serve(handle: object, event: Any, prepared: Prepared) -> NoReturn:
                 step()
         except BaseException as error:  # noqa: BLE001  # it travels to the caller
             _fail(handle, b"setup", error, rebuild=rebuild)
-        index = event.index
+        index = event.index if discard != EACH else first(handle)
         box: list[Any] = [None, None]
         while index >= 0:
             try:
@@ -94,7 +99,7 @@ def serve(handle: object, event: Any, prepared: Prepared) -> NoReturn:
                         raise error_in_c
                 else:
                     result = process(items[index])
-                if discard:
+                if discard and (discard != EACH or discards(handle)):
                     status, payload = _DISCARDED, b""
                 elif codec is not None:
                     payload, is_text = encoded(codec, result)
@@ -120,7 +125,7 @@ def serve(handle: object, event: Any, prepared: Prepared) -> NoReturn:
             ending.end(handle, teardown)
         except BaseException as error:  # noqa: BLE001  # it travels to the caller
             _fail(handle, b"teardown", error, rebuild=rebuild)
-        leave(0 if index == -1 else 1)
+        (leave if discard != EACH else partial(kept_leave, handle))(0 if index == -1 else 1)
     finally:
         leave(1)  # even a MemoryError must not reach the caller's program
 

@@ -8,6 +8,7 @@ from tep_parallel._errors import Failure, shown
 
 if TYPE_CHECKING:
     from collections import deque
+    from collections.abc import Collection
 
     from tep_parallel._engine.found import Finder
     from tep_parallel._outcome import Outcome
@@ -21,6 +22,8 @@ class Ended:
         known: The outcomes that have been made already, by index.
         break_values: What Break and Kill gave, by index. The finder adds to it.
         finder: Looks in C for what is not known; None: all is known.
+        values: The results that are there already, by index; None: there are none.
+        unended: The known outcomes of items that were not begun, or not ended.
 
     Attributes:
         break_values: See above; complete after results or outcomes.
@@ -32,18 +35,25 @@ class Ended:
         known: dict[int, Outcome[Any]],
         break_values: dict[int, Any],
         finder: Finder | None = None,
+        values: list[Any] | None = None,
+        unended: Collection[int] = (),
     ) -> None:
         self.break_values = break_values
         self._items = items
         self._known = known
         self._finder = finder
-        self._values: list[Any] = [None] * len(items)
+        self._values: list[Any] = [None] * len(items) if values is None else values
+        self._unended = unended
         self._left = len(items)
 
     def fill(self) -> None:
         """Fetch at once the text of every item that returned one."""
         assert self._finder is not None
         self._left = self._finder.fill(self._values)
+
+    def settle(self) -> None:
+        """All that is not known has its value."""
+        self._left = len(self._known)
 
     def results(self, *, every: bool = False) -> tuple[list[Any], list[Failure]]:
         """What the items returned, None for those that did not; and the failures.
@@ -62,10 +72,14 @@ class Ended:
                 continue
             outcome = self._known.get(index)
             error: BaseException | None
+            if index in self._unended:
+                unended.append(index)
+                continue
             if outcome is not None:
                 values[index], error = outcome.result, outcome.error
+            elif self._finder is None:
+                continue  # it has returned, and nobody wants to know what
             else:
-                assert self._finder is not None
                 result = self._finder.result(index)
                 if self._finder.is_unended(result):
                     unended.append(index)

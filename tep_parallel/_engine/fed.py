@@ -24,15 +24,25 @@ class Fed(Handing):
     Args:
         source: Where the items come from.
         ordered: See stream in run.py.
+        window: How many items may be pulled ahead of the results that were fetched; None: as
+            many as there are places in the plan.
     """
 
-    def __init__(self, call: Call, plan: Plan, source: Iterator[Any], *, ordered: bool) -> None:
+    def __init__(
+        self,
+        call: Call,
+        plan: Plan,
+        source: Iterator[Any],
+        *,
+        ordered: bool,
+        window: int | None = None,
+    ) -> None:
         super().__init__(call, plan, ordered=ordered)
         self._source: Iterator[Any] | None = source
-        self._window = len(plan.items)
+        self._window = window or len(plan.items)
         # How many items may be in the call at once.
         self._most = self._window if plan.options.on_start is None else call.hands
-        self._forked = False
+        self._forked = call.kept
         # What was pulled and could not be fed yet: number, item, and what is fed of it.
         self._waiting: tuple[int, object, str | bytes] | None = None
 

@@ -33,7 +33,7 @@ def opened(plan: Plan) -> Call:
     options = plan.options
     alive = min(options.in_processes or _MOST_ALIVE, len(plan.items))
     root = options.scratch_root or os.path.abspath(os.environ.get("TMPDIR") or "/tmp")
-    call = Call(len(plan.items), alive=alive, how=_how(plan), root=root, running=plan.running)
+    call = Call(len(plan.items), alive=alive, how=flags_of(plan), root=root, running=plan.running)
     if options.timeout or options.deadline or options.retries:
         call.limit(options.timeout, options.deadline, options.retries)
     if plan.pool and options.max_items is not None:
@@ -62,9 +62,13 @@ def steps_of(call: Call, flow: Flow) -> Steps:
     except BaseException:
         yield from _ending(call)
         raise
-    yield from _ending(call)
-    if stopped is None:
-        yield from _handed(call, flow.conclude())
+    if not call.kept or stopped is not None or flow.aborted:
+        yield from _ending(call)
+    try:
+        if stopped is None:
+            yield from _handed(call, flow.conclude())
+    finally:
+        call.part()
     return stopped
 
 
@@ -105,7 +109,7 @@ def _ending(call: Call) -> Steps:
     return None
 
 
-def _how(plan: Plan) -> int:
+def flags_of(plan: Plan) -> int:
     """The flags of enum sphttp_how that the C core needs for this call."""
     setup, teardown = setup_and_teardown_of(plan.worker)
     in_c = plan.job is not None
@@ -119,6 +123,6 @@ def _how(plan: Plan) -> int:
         lib.SPHTTP_SETUP: setup is not None,
         lib.SPHTTP_TELL: plan.fed or plan.options.watched,
         lib.SPHTTP_FED: plan.fed,
-        lib.SPHTTP_DISCARD: plan.discard,
+        lib.SPHTTP_DISCARD: bool(plan.discard),
     }
     return sum(flag for flag, wanted in flags.items() if wanted)

@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from tep_parallel._engine.call import Call
 from tep_parallel._engine.codec import decoded
 from tep_parallel._engine.native import file_error, lib
 from tep_parallel._engine.plan import Plan
+from tep_parallel._engine.under_way import UnderWay
 from tep_parallel._errors import (
     DeadWorkerError,
     ItemTimeoutError,
@@ -53,7 +53,7 @@ class Finder:
         break_values: What Break and Kill gave, by index, as far as it has been looked at.
     """
 
-    def __init__(self, call: Call, plan: Plan) -> None:
+    def __init__(self, call: UnderWay, plan: Plan) -> None:
         self.break_values: dict[int, Any] = {}
         self.fill = call.fill
         self.result = call.result

@@ -30,7 +30,7 @@ class Handing(Flow):
         assert plan.numbers is not None
         self._numbers = plan.numbers
         self._items = plan.items
-        self._texts: list[str | None] = [None] * len(plan.items)  # what they returned, by cell
+        self._texts: list[str | None] = plan.texts or [None] * len(plan.items)  # returned, by cell
         self._pulled = 0
         self._left = 0  # pulled, and not handed out
         self._running = 0  # fed, and not ended

@@ -6,10 +6,11 @@ import importlib.util
 import math
 import os
 import sys
+from collections.abc import Iterable
 from operator import index
 from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex, TypeVar, get_args
 
-from tep_parallel._engine.arguments import DEFAULTS, Arguments, OnError, Progress
+from tep_parallel._engine.arguments import DEFAULTS, Arguments, HasFileno, OnError, Progress
 from tep_parallel._engine.codec import Codec, check_codec
 from tep_parallel._engine.counting import processor_count
 
@@ -64,6 +65,11 @@ class Options:
         self.progress = _progress(progress.progress if isinstance(progress, InBytes) else progress)
         self.on_start = _callback("on_start", given["on_start"])
         self.on_finish = _callback("on_finish", given["on_finish"])
+        hooks = (self.progress, self.on_start, self.on_finish)
+        # Whether the caller is to be told of each item while the call runs.
+        self.watched = any(one is not None for one in hooks)
+        self.keep = _kept(given["keep"])
+        self.max_calls = _at_least_one("max_calls", given["max_calls"])
 
     @property
     def pool(self) -> bool:
@@ -76,11 +82,6 @@ class Options:
             return self.window
         ahead = _A_CHILD * (self.in_processes or processor_count())
         return max(ahead, _IN_A_POOL) if self.pool else ahead
-
-    @property
-    def watched(self) -> bool:
-        """Whether the caller is to be told of each item while the call runs."""
-        return any(one is not None for one in (self.progress, self.on_start, self.on_finish))
 
 
 def _most(value: SupportsIndex | None, processes: int | None, isolation: bool) -> int | None:  # noqa: FBT001
@@ -115,6 +116,17 @@ def _callback(name: str, value: Callback | None) -> Callback | None:
         msg = f"{name}: expected a callable, got {type(value).__name__}"
         raise TypeError(msg)
     return value
+
+
+def _kept(values: Iterable[int | HasFileno]) -> tuple[int | HasFileno, ...]:
+    if isinstance(values, str | bytes) or not hasattr(type(values), "__iter__"):
+        msg = f"keep: expected an iterable of descriptors, got one {type(values).__name__}"
+        raise TypeError(msg)
+    kept = tuple(values)
+    for value in kept:
+        if not callable(getattr(value, "fileno", None)):
+            _count("keep", value, "descriptors, or objects with fileno()")
+    return kept
 
 
 def _bool(name: str, value: object) -> bool:

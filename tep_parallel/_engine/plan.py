@@ -19,6 +19,8 @@ class Plan(NamedTuple):
             for each item that may be between its source and the caller.
         running: Where the call is entered while abort can end it.
         numbers: In a fed call: the number of the item that is in each place.
+        discard: None: each call of a block says that for itself.
+        texts: In a call of a block: where C puts what the items have returned.
         known: What the caller is told of how many items there are; None: nothing.
     """
 
@@ -27,10 +29,11 @@ class Plan(NamedTuple):
     options: Options
     on_error: str
     running: Running
-    discard: bool = False
+    discard: bool | None = False
     job: Job | None = None
     numbers: list[int] | None = None
     known: Collection[Any] | None = None
+    texts: list[str | None] | None = None
 
     @property
     def fed(self) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 from tep_parallel._engine import streams
 from tep_parallel._engine.call import item_of, setup_done, slot
-from tep_parallel._engine.child import Prepared
+from tep_parallel._engine.child import EACH, Prepared
 from tep_parallel._engine.native import fail
 from tep_parallel._engine.plan import Plan
 from tep_parallel._worker import process_of, setup_and_teardown_of
@@ -26,8 +26,9 @@ _FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.S
 class Sent:
     """The items of a fed call, as its children find them: each by its cell."""
 
-    def __init__(self, handle: object) -> None:
+    def __init__(self, handle: object, loads: Callable[[bytes], Any]) -> None:
         self._handle = handle
+        self._loads = loads
         self._box: list[Any] = [None]
 
     def __getitem__(self, cell: int) -> Any:
@@ -41,7 +42,23 @@ class Sent:
         if kind < 0:
             fail(kind, "reading an item")
         item, self._box[0] = self._box[0], None
-        return pickle.loads(item) if kind else item  # noqa: S301  # the host has made it
+        return self._loads(item) if kind else item
+
+
+def loaded(pickled: bytes) -> Any:
+    """In a child of a block: an item that the host has sent.
+
+    Raises:
+        AttributeError, ImportError: Its class or its module did not exist when the block was
+            entered.
+        Exception: What unpickling it raised.
+    """
+    try:
+        return pickle.loads(pickled)  # noqa: S301  # the host has made it
+    except (AttributeError, ImportError) as error:
+        msg = f"{error}: the children of a block know the classes and the modules that there were"
+        msg += " when it was entered; define or import it before that, or send text"
+        raise type(error)(msg) from None
 
 
 def prepare(handle: object, plan: Plan) -> Prepared:
@@ -71,6 +88,7 @@ def prepare(handle: object, plan: Plan) -> Prepared:
     if plan.pool:
         # Later collections leave alone what is inherited, and so do not copy its pages.
         steps.append(gc.freeze)
+    loads = pickle.loads if plan.discard is not None else loaded
     setup, teardown = setup_and_teardown_of(plan.worker)
     if setup is not None:
         steps += [setup, partial(setup_done, handle)]
@@ -78,11 +96,11 @@ def prepare(handle: object, plan: Plan) -> Prepared:
         streams.prepare_stdin(),
         steps,
         process_of(plan.worker),
-        Sent(handle) if plan.fed else plan.items,
-        id(pickle.loads) if plan.fed else 0,
+        Sent(handle, loads) if plan.fed else plan.items,
+        id(loads) if plan.fed else 0,
         teardown,
         plan.pool,
-        plan.discard,
+        EACH if plan.discard is None else int(plan.discard),
         options.codec,
         options.rebuild,
     )

@@ -20,7 +20,7 @@ class Results:
 
     def __init__(self, handle: Any) -> None:
         self.handle = handle
-        self._result = ffi.new("sphttp_result *")
+        self.found = ffi.new("sphttp_result *")
 
     @property
     def overstayed(self) -> tuple[int, int]:
@@ -47,8 +47,8 @@ class Results:
 
     def result(self, index: int) -> Any:
         """What became of item `index`: an sphttp_result, which the next call overwrites."""
-        _result_of(self.handle, index, self._result)
-        return self._result
+        _result_of(self.handle, index, self.found)
+        return self.found
 
     def text(self, index: int, result: Any) -> str:
         """The payload of `result` as the child's str. It can be fetched once.

@@ -30,9 +30,12 @@ class Running:
         """Nothing of `call` runs any more. A second call does nothing."""
         self._entries.pop(id(call), None)
 
+    def calls(self) -> list[Abortable]:
+        """Those that run now."""
+        calls = [entry() for entry in list(self._entries.values())]
+        return [call for call in calls if call is not None]
+
     def abort(self) -> None:
         """End the calls that run now."""
-        for entry in list(self._entries.values()):
-            call = entry()
-            if call is not None:
-                call.abort()
+        for call in self.calls():
+            call.abort()

@@ -842,7 +842,7 @@ items_are_told_of_in_the_order_in_which_they_ended(void)
             open_call(6, 1, SPHTTP_TELL | (pool ? SPHTTP_POOL : 0));
         call->page->next = 5;
         for (int i = 0; i < 5; i++) {
-            call->ledger->report[i].attempts = 1;
+            call->report[i].attempts = 1;
         }
         for (int i = 0; i < 3; i++) {
             if (pool) {
@@ -850,7 +850,7 @@ items_are_told_of_in_the_order_in_which_they_ended(void)
             }
             else {
                 call->state[order[i]] = ITEM_LOST;
-                call->ledger->report[order[i]].ended_ns = i + 1;
+                call->report[order[i]].ended_ns = i + 1;
             }
         }
         news_drain(call, SPHTTP_NEWS);
@@ -957,7 +957,7 @@ an_item_that_was_lost_is_told_of_with_its_report(void)
     call->page->next = 1;
     news_drain(call, SPHTTP_NEWS);
     CHECK(sphttp_call_next(call) == -1);
-    call->ledger->report[0].ended_ns = 1;
+    call->report[0].ended_ns = 1;
     news_drain(call, SPHTTP_NEWS);
     CHECK(sphttp_call_next(call) == 0);
     end(call);
@@ -1018,8 +1018,8 @@ a_late_item_that_was_committed_costs_no_other(void)
     struct nursery *nursery = call->nursery;
     nursery->running = 1;
     int64_t since = now_ns() - 2 * SECOND;
-    call->ledger->living[0].pid = child;
-    call->ledger->living[0].forked_ns = since;
+    call->living[0].pid = child;
+    call->living[0].forked_ns = since;
     nursery->seen[0].asked = -1;
     call->hands[0].since_ns = since;
     call->hands[0].item = 1;
@@ -1037,7 +1037,7 @@ a_late_item_that_was_committed_costs_no_other(void)
     limits_enforce(nursery);
     CHECK(call->state[1] == ITEM_LATE);
     CHECK(waitpid(child, NULL, 0) == child);
-    call->ledger->living[0].pid = 0;
+    call->living[0].pid = 0;
     end(call);
 }
 
@@ -1054,8 +1054,8 @@ a_child_that_works_is_not_taken_for_one_that_leaves(void)
     struct nursery *nursery = call->nursery;
     nursery->running = 1;
     int64_t since = now_ns() - 20 * SECOND;
-    call->ledger->living[0].pid = child;
-    call->ledger->living[0].forked_ns = since;
+    call->living[0].pid = child;
+    call->living[0].forked_ns = since;
     nursery->seen[0].asked = -1;
     call->hands[0].leaving = 1;
     call->hands[0].leaving_ns = since;
@@ -1071,7 +1071,7 @@ a_child_that_works_is_not_taken_for_one_that_leaves(void)
     limits_enforce(nursery);
     CHECK(call->ledger->overstayed.pid == child);
     CHECK(waitpid(child, NULL, 0) == child);
-    call->ledger->living[0].pid = 0;
+    call->living[0].pid = 0;
     end(call);
 }
 
@@ -1082,7 +1082,7 @@ what_is_nobodys_is_told_of(void)
     sphttp_call *call = open_call(5, 2, SPHTTP_POOL | SPHTTP_TELL);
     struct nursery *nursery = call->nursery;
     nursery->running = 1;
-    call->ledger->living[0].pid = getpid();
+    call->living[0].pid = getpid();
     nursery->seen[0].asked = nursery->seen[1].asked = -1;
     call->hands[0].item = 1;
     call->state[0] = item_running(0);
@@ -1099,7 +1099,7 @@ what_is_nobodys_is_told_of(void)
     CHECK(call->state[0] == item_running(0) && call->state[4] == ITEM_FREE);
     page_settle_all(call, true); /* there is no child any more */
     CHECK(call->state[0] == ITEM_LOST && call->state[4] == ITEM_LOST);
-    call->ledger->living[0].pid = 0;
+    call->living[0].pid = 0;
     end(call);
 }
 
@@ -1122,8 +1122,8 @@ the_nearest_limit_is_that_of_the_oldest_item(void)
     int64_t now = now_ns();
     nursery->running = 3;
     for (uint32_t slot = 0; slot < 3; slot++) {
-        call->ledger->living[slot].pid = getpid();
-        call->ledger->living[slot].forked_ns = now - 10 * SECOND;
+        call->living[slot].pid = getpid();
+        call->living[slot].forked_ns = now - 10 * SECOND;
         call->hands[slot].item = slot + 1;
         call->hands[slot].since_ns = now - slot * SECOND;
         call->state[slot] = item_running(slot);
@@ -1134,7 +1134,7 @@ the_nearest_limit_is_that_of_the_oldest_item(void)
     CHECK(sphttp_call_limit(call, 100 * SECOND, 10 * SECOND, 0) == 0);
     CHECK(next_of(nursery) == call->ledger->deadline_ns);
     for (uint32_t slot = 0; slot < 3; slot++) {
-        call->ledger->living[slot].pid = 0;
+        call->living[slot].pid = 0;
     }
     end(call);
 }
@@ -1148,8 +1148,8 @@ a_clock_that_was_scribbled_on_runs_on(void)
     struct nursery *nursery = call->nursery;
     nursery->running = 1;
     int64_t now = now_ns();
-    call->ledger->living[0].pid = getpid();
-    call->ledger->living[0].forked_ns = now - 10 * SECOND;
+    call->living[0].pid = getpid();
+    call->living[0].forked_ns = now - 10 * SECOND;
     call->hands[0].item = 1;
     call->state[0] = item_running(0);
     static const int64_t scribbled[] = {0, INT64_MAX, INT64_MIN, 1};
@@ -1159,7 +1159,7 @@ a_clock_that_was_scribbled_on_runs_on(void)
         CHECK(next_of(nursery) >= now + 90 * SECOND);
         CHECK(nursery->seen[0].since >= now);
     }
-    call->ledger->living[0].pid = 0;
+    call->living[0].pid = 0;
     end(call);
 }
 

@@ -132,7 +132,7 @@ ended(sphttp_call *call, uint32_t cell)
 {
     uint64_t word = page_item(call, cell);
     return (call->plan.pool && item_committed(word)) ||
-           call->ledger->report[cell].ended_ns != 0;
+           call->report[cell].ended_ns != 0;
 }
 
 /* What became of it: SPHTTP_RETURNED with twice its number, or another fate. */
@@ -404,7 +404,7 @@ what_is_tried_again_is_found_again(void)
 static void
 kill_one(sphttp_call *call)
 {
-    pid_t pid = call->ledger->living[(uint32_t)rand() % call->plan.alive].pid;
+    pid_t pid = call->living[(uint32_t)rand() % call->plan.alive].pid;
     if (rand() % 20 == 0 && pid > 0) {
         (void)kill(pid, SIGKILL);
         nap();
@@ -535,8 +535,8 @@ static void
 be_child(sphttp_call *call)
 {
     call->child.left = UINT64_MAX;
-    call->ledger->living[0].pid = getpid();
-    call->ledger->living[0].forked_ns = now_ns() - 100 * SECOND;
+    call->living[0].pid = getpid();
+    call->living[0].forked_ns = now_ns() - 100 * SECOND;
 }
 
 static void
@@ -567,7 +567,7 @@ an_item_in_a_late_ones_cell_is_not_late(void)
         CHECK(page_item(call, 0) == ITEM_LATE);
         sphttp_call_release(call, 0);
     }
-    call->ledger->living[0].pid = 0;
+    call->living[0].pid = 0;
     call_free(call);
 }
 
@@ -584,7 +584,7 @@ a_commit_is_of_the_item_that_was_taken(void)
     CHECK(hand_take(call, TAKE_NOW) == 0);
     CHECK(!hand_commit(&slow, 0, ITEM_DONE));
     CHECK(hand_commit(call, 0, ITEM_DONE));
-    call->ledger->living[0].pid = 0;
+    call->living[0].pid = 0;
     call_free(call);
 }
 
@@ -624,7 +624,7 @@ numbers_above_32_bits_are_numbers_too(void)
     }
     CHECK(page_next(call) == first + 100);
     CHECK(hand_take(call, TAKE_NOW) == -1);
-    call->ledger->living[0].pid = 0;
+    call->living[0].pid = 0;
     call_free(call);
 }
 
@@ -639,10 +639,10 @@ an_empty_cell_is_no_item_that_was_lost(void)
     sphttp_call_release(call, 0);
     call->state[1] = ITEM_LOST; /* a stray */
     strays_settle(call->nursery);
-    CHECK(call->ledger->report[0].ended_ns == 0);
-    CHECK(call->ledger->report[1].ended_ns != 0);
-    CHECK(call->ledger->report[2].ended_ns == 0);
-    call->ledger->living[0].pid = 0;
+    CHECK(call->report[0].ended_ns == 0);
+    CHECK(call->report[1].ended_ns != 0);
+    CHECK(call->report[2].ended_ns == 0);
+    call->living[0].pid = 0;
     call_free(call);
 }
 

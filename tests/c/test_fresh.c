@@ -197,7 +197,7 @@ count_idle(const sphttp_call *call)
 {
     uint32_t idle = 0;
     for (uint32_t slot = 0; slot < call->plan.alive; slot++) {
-        idle += call->ledger->living[slot].pid != 0 &&
+        idle += call->living[slot].pid != 0 &&
                   page_hand_idle(call, slot) && !page_hand_gone(call, slot);
     }
     return idle;
@@ -466,10 +466,10 @@ an_idle_child_that_is_killed_is_replaced(void)
 {
     sphttp_call *call = open_nest(16, 4, 1);
     for (uint32_t slot = 0; slot < 4; slot++) {
-        pid_t pid = call->ledger->living[slot].pid;
+        pid_t pid = call->living[slot].pid;
         CHECK(kill(pid, SIGKILL) == 0);
         int64_t end = now_ns() + SECOND;
-        while (call->ledger->living[slot].pid == pid) {
+        while (call->living[slot].pid == pid) {
             CHECK(now_ns() < end);
             nap_ms(1);
         }
@@ -575,7 +575,7 @@ kills_at_random_cost_no_more_than_was_in_hand(void)
                 dead += tasks[i] == DIE;
             }
             if (rand() % 10 == 0) {
-                pid_t pid = call->ledger->living[(uint32_t)rand() % alive].pid;
+                pid_t pid = call->living[(uint32_t)rand() % alive].pid;
                 if (pid > 0) {
                     (void)kill(pid, SIGKILL);
                 }

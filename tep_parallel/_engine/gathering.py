@@ -1,0 +1,140 @@
+"""An eager call of a block: items are fed, and what has become of all is gathered."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+from tep_parallel._engine.call import Call
+from tep_parallel._engine.ended import Ended, raise_first
+from tep_parallel._engine.fed import Fed
+from tep_parallel._engine.plan import Plan
+from tep_parallel._errors import not_begun
+from tep_parallel._outcome import Outcome
+
+
+class Gathering(Fed):
+    """The items of an eager call of a block on their way, in and out.
+
+    Args:
+        items: The items.
+        whole: Whether the caller is handed an Outcome of each.
+
+    Attributes:
+        result: What the call returns.
+    """
+
+    has_ready = False  # what is handed out is handed out at the end
+
+    def __init__(self, call: Call, plan: Plan, items: list[Any], *, whole: bool) -> None:
+        super().__init__(call, plan, iter(items), ordered=True)
+        self._given = items
+        self._values: list[Any] = [None] * len(items)
+        self._unended: set[int] = set()
+        options = plan.options
+        # Once their cells are used again, nothing but the value is known of items whose texts
+        # were taken many at a time.
+        self._whole = whole or (options.deadline is not None and len(items) > self._window)
+        self._takes = not (self._whole or options.watched) and (
+            options.codec is None or bool(plan.discard)
+        )
+        # The numbers of items, behind the next in input order, of which all is known.
+        self._done: set[int] = set()
+        breaks = self._finder.break_values
+        self.result = Ended(items, self._known, breaks, None, self._values, self._unended)
+
+    def hear(self) -> None:
+        """Tell of each item that has ended, and keep what became of it."""
+        super().hear()
+        batch = self._batch
+        if batch:
+            self._values[self._next - len(batch) : self._next] = batch
+            self._batch = []
+        if self._cells:
+            self._gather()
+
+    def hand_out(self) -> Iterator[Any]:
+        """Nothing before the end."""
+        return iter(())
+
+    def _take_texts(self) -> None:
+        while self._next in self._done:
+            self._done.remove(self._next)
+            self._next += 1
+        if not self._call.overdue:
+            super()._take_texts()
+
+    def _gather(self) -> None:
+        """Keep what became of those that have ended, and let others have their cells."""
+        finder = self._finder
+        for number, cell in list(self._cells.items()):
+            result = finder.result(cell)
+            if finder.is_unended(result):
+                continue  # it stays in its cell until the end
+            text = self._texts[cell]
+            if self._whole or self._call.aborted:
+                self._known[number] = finder.outcome(cell, (text, None))
+            else:
+                value, error = (text, None) if text is not None else finder.value(cell, result)
+                self._values[number] = value
+                if error is not None:
+                    self._known[number] = finder.outcome(cell, (None, error))
+            del self._cells[number]
+            self._free(cell)
+            self._leave(number)
+
+    def _leave(self, number: int) -> None:
+        """All is known of an item, and it has left its cell."""
+        self._left -= 1
+        self._done.add(number)
+
+    def _keep(self, number: int) -> Outcome[Any]:
+        outcome = super()._keep(number)
+        if number not in self._cells:
+            self._leave(number)
+        return outcome
+
+    def _fail(self, number: int, item: object, error: BaseException) -> None:
+        super()._fail(number, item, error)
+        self._leave(number)
+        if self._plan.on_error != "finish":
+            self._call.stop()
+            self._stop_pulling()
+        if self._plan.on_error == "kill":
+            known = [self._known[index] for index in sorted(self._known)]
+            self._known.clear()
+            raise_first(deque(known), set())
+
+    def conclude(self) -> Iterator[Any]:
+        """Raise what concerns the call as a whole."""
+        if not self.aborted:
+            self._raise_call_error()
+        if self._left or not self._exhausted:
+            self._see_unended()
+        if self.aborted or self._call.overdue:
+            self._raise_cut(self._outcomes, self._unended, len(self._given))
+        self.result.settle()
+        return iter(())
+
+    def _see_unended(self) -> None:
+        """Keep what became of those that have not ended, or not begun, or were never fed."""
+        unended = self._settle()
+        self._unended |= unended
+        for number, cell in self._cells.items():
+            self._known[number] = self._finder.outcome(cell, (self._texts[cell], None))
+            self._free(cell)
+        self._cells.clear()
+        why = self._call.stopping
+        for number in range(self._pulled, len(self._given)):
+            item = self._given[number]
+            self._known[number] = Outcome(number, item, error=not_begun(number, item, stopped=why))
+            self._unended.add(number)
+
+    def _outcomes(self) -> list[Outcome[Any]]:
+        """Those of all items, in input order."""
+        outcomes = []
+        for index, item in enumerate(self._given):
+            known = self._known.get(index)
+            outcomes.append(known or Outcome(index, item, result=self._values[index], attempts=1))
+        return outcomes

@@ -1,0 +1,129 @@
+"""What a block has in one process: a server, nests that are free, and turns."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import warnings
+from collections import deque
+from collections.abc import Callable
+
+from tep_parallel._engine.counting import processor_count
+from tep_parallel._engine.found import Finder
+from tep_parallel._engine.nest import Mould, Nest
+from tep_parallel._engine.plan import Plan
+from tep_parallel._engine.turns import Turns
+
+_TRIES = 3  # to begin a call in a nest; one may have died while it was free
+
+
+class Home:
+    """The server, the nests and the turns of a block in one process.
+
+    Args:
+        plan: What all calls of the block have in common.
+        kept: Finds the descriptors that the server shall not close.
+
+    Raises:
+        OSError, RuntimeError: See Mould.
+    """
+
+    def __init__(self, plan: Plan, kept: Callable[[], list[int]]) -> None:
+        cpus = processor_count()
+        self.pid = os.getpid()
+        self.turns = Turns(plan.options.max_calls or cpus)
+        self._plan = plan
+        self._kept = kept
+        self._cpus = cpus
+        self._free: deque[Nest] = deque()
+        self._closed = False
+        self._mould = self._launched()
+        self._free.append(self._asked())
+
+    def _launched(self) -> Mould:
+        mould = Mould(self._plan, self._cpus)
+        mould.launch(self._plan, self._kept())
+        return mould
+
+    def _asked(self) -> Nest:
+        """A nest, whose nursery may still be under way."""
+        cells = len(self._plan.items)
+        nest = Nest(self._mould, cells)
+        if not nest.start():
+            msg = "the server of a block had been killed: another was forked, from this process as "
+            warnings.warn(msg + "it is now", RuntimeWarning, stacklevel=7)
+            self._mould = self._launched()
+            nest.move(self._mould)
+            if not nest.start():
+                msg = "the server of a block was killed as soon as it was forked"
+                raise BrokenPipeError(msg)
+        return nest
+
+    def begun(self, how: int, nanoseconds: int) -> Nest:
+        """A nest in which a round has begun; see Nest.begin."""
+        for _ in range(_TRIES):
+            try:
+                nest = self._free.pop()
+            except IndexError:
+                nest = self._asked()
+            if nest.begin(how, nanoseconds):
+                break
+            nest.leave()
+        else:
+            msg = "each nursery of a block was killed as soon as it was forked"
+            raise BrokenPipeError(msg)
+        if not self._free and self.turns.taken < self.turns.most:
+            self._ask()
+        return nest
+
+    def _ask(self) -> None:
+        """Have another nest made behind the scenes. If that fails, a call will say so that has
+        none."""
+        with contextlib.suppress(OSError):
+            self._free.append(self._asked())
+
+    def give_back(self, nest: Nest) -> None:
+        """A call has ended well: its nest serves another, or makes room."""
+        if not nest.renew() or nest.aborts:
+            self.retire(nest, nest.leave)
+        elif self._closed or len(self._free) >= self.turns.most:
+            nest.leave()
+        else:
+            self._free.append(nest)
+            if self._closed:  # it was, just now
+                self.close()
+
+    def retire(self, nest: Nest, end: Callable[[], None]) -> None:
+        """End a nest that serves no other call."""
+        if not self._free and not self._closed:
+            self._ask()
+        end()
+        nest.warn(self._plan.options.timeout)
+
+    def close(self) -> list[Exception]:
+        """Let all nests that are free end, and then the server. What teardowns have raised."""
+        self._closed = True
+        nests: list[Nest] = []
+        errors: list[Exception] = []
+        try:
+            while self._free:
+                nests.append(self._free.pop())
+                nests[-1].dismiss()
+            for nest in nests:
+                nest.leave()
+                nest.warn(self._plan.options.timeout)
+                error = Finder(nest, self._plan).call_error()
+                if error is not None:
+                    errors.append(error)
+        finally:
+            for nest in nests:
+                nest.close()
+            self._mould.close()
+        return errors
+
+    def forget(self) -> None:
+        """Kill all that is left."""
+        self._closed = True
+        while self._free:
+            self._free.pop().close()
+        self._mould.close()

@@ -1,0 +1,141 @@
+"""One call of a block: for as long as it runs it has a nest."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Collection
+from typing import Any, NoReturn
+
+from tep_parallel._engine.call import END, Call, Wait, gevents_waiter
+from tep_parallel._engine.home import Home
+from tep_parallel._engine.native import lib
+from tep_parallel._engine.nest import Nest
+from tep_parallel._engine.options import Options
+from tep_parallel._engine.running import Running
+from tep_parallel._engine.turns import Permit
+from tep_parallel._errors import AbortedError, DeadlineError
+
+_STOP: int = lib.SPHTTP_STOP
+_CUT_SHORT: int = lib.SPHTTP_CUT_SHORT
+_DISCARD: int = lib.SPHTTP_DISCARD
+_PATIENT: int = lib.SPHTTP_PATIENT
+_REAPED: int = lib.SPHTTP_REAPED
+
+
+def how_of(options: Options, on_error: str, *, eager: bool, discard: bool, whole: bool) -> int:
+    """The flags of enum sphttp_how for one call of a block.
+
+    Args:
+        eager: Whether it waits for the end of all items.
+        discard: See run.
+        whole: Whether the caller is handed an Outcome of each item.
+    """
+    how = _CUT_SHORT if on_error == "kill" else 0
+    if eager:
+        how |= _STOP if on_error == "stop" else 0
+        how |= 0 if options.watched else _PATIENT
+    if discard:
+        how |= _DISCARD
+    if not options.pool and (whole or options.deadline or options.on_finish is not None):
+        how |= _REAPED
+    return how
+
+
+class Lease(Call):
+    """One call of a block. It owns a nest from `begin` to its end; and so a call that nobody
+    closes has its nest ended by the nest's handle.
+
+    Args:
+        home: Where it gets the nest.
+        running: Where it is entered until its end.
+        deadline: Seconds that it may take from now on; None: any time.
+    """
+
+    kept = True
+
+    def __init__(self, home: Home, running: Running, deadline: float | None) -> None:
+        # It opens no call, and so Call.__init__ is not called.
+        self.aborted = False
+        self.home = home
+        self.out: deque[Any] = deque()
+        self._begun = True
+        self._wait_read = gevents_waiter()
+        self._until = None if deadline is None else time.monotonic() + deadline
+        self._deadline = deadline
+        self._permit: Permit | None = None
+        self._nest: Nest | None = None
+        self._running = running
+        running.enter(self)
+
+    def begin(self, how: int, items: Collection[Any] | None) -> Nest:
+        """Wait for a turn, and begin a round in a nest.
+
+        Args:
+            how: See how_of.
+            items: All items of the call; None: nobody knows how many there are.
+
+        Raises:
+            DeadlineError: The deadline came first.
+            AbortedError: The call was aborted first.
+            OSError: There is no nest, and the system refused what it takes to make one.
+        """
+        self._permit = self.home.turns.take(self._until, self._is_aborted)
+        left = 0
+        if self._until is not None:
+            left = int((self._until - time.monotonic()) * 1e9)
+        if self._permit is None or left < 0 or self.aborted:
+            self.close()
+            self._raise_unbegun(0 if items is None else len(items))
+        nest = self.home.begun(how if self._wait_read is None else how & ~_PATIENT, left)
+        self.handle, self.event, self.found = nest.handle, nest.event, nest.found
+        self._nest = nest
+        if self.aborted:  # in the last moment before
+            lib.py_call_abort(nest.handle)
+        return nest
+
+    def _raise_unbegun(self, count: int) -> NoReturn:
+        counts = f"{count} of {count} items had not ended"
+        if self.aborted:
+            msg = f"the call was aborted: {counts}"
+            raise AbortedError(msg, outcomes=[])
+        msg = f"the call was not over after {self._deadline} s: {counts}"
+        raise DeadlineError(msg, outcomes=[])
+
+    def _is_aborted(self) -> bool:
+        return self.aborted
+
+    def abort(self) -> None:
+        """End what still runs of it; from any thread. Then run returns ABORTED."""
+        self.aborted = True
+        self.home.turns.wake()
+        nest = self._nest
+        if nest is None:
+            return
+        # From now on no other call gets it; and one that had it before has taken it from here.
+        nest.aborts.append(None)
+        if self._nest is nest:
+            lib.py_call_abort(nest.handle)
+
+    def wait(self, word: Wait) -> int:
+        """Wait for what the call's steps wait for, and return the answer."""
+        if word is END:
+            self.close()
+            return 0
+        return self.run()
+
+    def close(self) -> None:
+        """Kill and reap what still runs of it. A second call does nothing."""
+        nest, self._nest = self._nest, None
+        if nest is not None:
+            self.home.retire(nest, nest.close)
+        self._permit = None
+        self._running.leave(self)
+
+    def part(self) -> None:
+        """It has ended well, and nobody will ask for anything of it any more."""
+        nest, self._nest = self._nest, None
+        if nest is not None:
+            self.home.give_back(nest)
+        self._permit = None
+        self._running.leave(self)
