@@ -268,7 +268,8 @@ run_held(struct sphttp_call *call, sphttp_event *event)
 {
     struct round *round = &call->host->round;
     if (!round->on || !round->patient || round->held_ns <= 0 ||
-        call_is_to_fork(call)) {
+        call_is_to_fork(call) ||
+        (call->host->asked && sphttp_nest_ready(call) == 0)) {
         return false;
     }
     int64_t begun = now_ns();

@@ -20,6 +20,7 @@ WRAPS = {
     "test_fresh": "-Wl,--wrap=_exit",
     "test_pool": "-Wl,--wrap=fallocate,--wrap=pwritev,--wrap=pwrite,--wrap=lseek",
     "test_recycle": "-pthread",
+    "test_server": "",
     "test_rounds": "-pthread",
     "test_lanes": "-Wl,--wrap=open,--wrap=stat,--wrap=mmap",
 }

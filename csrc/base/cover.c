@@ -47,31 +47,13 @@ cover_one(const struct cover *cover, int fd)
     }
 }
 
-/* Open it; where no number is free, in the place of one that is to be covered. `*over`:
- * it was so. A descriptor or -errno. */
-static int
-open_by_all_means(const struct cover *cover, const char *path, int how,
-                  bool *over)
-{
-    int fd = open(path, how | O_CLOEXEC);
-    *over = fd < 0 && errno == EMFILE;
-    for (int other = 0; fd < 0 && errno == EMFILE && other < MOST;
-         other++) {
-        if (!is_spared(cover, other)) {
-            (void)close(other);
-            fd = open(path, how | O_CLOEXEC);
-        }
-    }
-    return fd >= 0 ? fd : -errno;
-}
-
 static void
 cover_named(void *whose, const char *name)
 {
     cover_one(whose, atoi(name));
 }
 
-/* Where /proc does not list them. */
+/* Where /proc does not list them, or there is no number left to look there. */
 static void
 cover_to_limit(const struct cover *cover)
 {
@@ -91,28 +73,18 @@ int
 cover_all_but(const int *spared, size_t count, const int own[2])
 {
     struct cover cover = {spared, count, own, -1, -1};
-    bool fd_over, folder_over;
-    cover.fd = open_by_all_means(&cover, "/", O_PATH, &fd_over);
+    cover.fd = open("/", O_PATH | O_CLOEXEC);
     if (cover.fd < 0) {
-        return cover.fd;
+        return -errno;
     }
-    cover.folder = open_by_all_means(&cover, "/proc/self/fd",
-                                     O_RDONLY | O_DIRECTORY, &folder_over);
+    cover.folder = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (cover.folder >= 0) {
         each_entry(cover.folder, cover_named, &cover);
     }
     else {
         cover_to_limit(&cover);
     }
-    int folder = cover.folder;
-    if (folder >= 0 && folder_over) {
-        (void)dup3(cover.fd, folder, O_CLOEXEC);
-    }
-    else {
-        close_end(&folder);
-    }
-    if (!fd_over) {
-        (void)close(cover.fd);
-    }
+    close_end(&cover.folder);
+    close_end(&cover.fd);
     return 0;
 }

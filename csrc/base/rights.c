@@ -56,8 +56,7 @@ rights_receive(int from, void *bytes, size_t size, int *fds, size_t count)
     }
     ssize_t n;
     do {
-        n = recvmsg(from, &message,
-                    MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_TRUNC);
+        n = recvmsg(from, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     } while (n < 0 && errno == EINTR);
     if (n <= 0) {
         return n < 0 ? -errno : 0;
@@ -74,5 +73,5 @@ rights_receive(int from, void *bytes, size_t size, int *fds, size_t count)
             fds[i] = fd >= 0 ? fd : -1;
         }
     }
-    return n;
+    return (message.msg_flags & MSG_TRUNC) != 0 ? n + 1 : n;
 }

@@ -13,8 +13,8 @@ int rights_send(int to, const void *bytes, size_t size, const int *fds,
                 size_t count);
 
 /* Receive a message, and the descriptors, above the streams; -1 for each that did not
- * come. Never waits. How many bytes it had, also if that is more than `size`; 0:
- * there will be no more; or -errno. */
+ * come. Never waits. How many bytes it had; more than `size`: it was longer; 0: there
+ * will be no more; or -errno. */
 ssize_t rights_receive(int from, void *bytes, size_t size, int *fds,
                        size_t count);
 

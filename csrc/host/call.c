@@ -233,7 +233,7 @@ nursery_lost(struct sphttp_call *call)
     call->host->nurseries_lost = in_vain ? call->host->nurseries_lost + 1 : 1;
     call->host->ended_before = ended;
     if (!left || page_stopped(call) != 0 ||
-        call->host->nurseries_lost == NURSERIES_MOST) {
+        call->host->nurseries_lost >= NURSERIES_MOST) {
         page_settle_all(call, false);
         return event_of(0);
     }
@@ -304,21 +304,26 @@ gather(struct sphttp_call *call)
                             : event_of(err);
 }
 
-/* A nest's nursery may be yet to come: wait for it. SPHTTP_STARTED, it is there, or the
- * call was aborted; SPHTTP_SIGNALS; SPHTTP_FORK_AGAIN, it has ended before it had begun;
+/* A nest's nursery may be yet to come: wait for it. SPHTTP_STARTED, it was there, or the
+ * call was aborted; SPHTTP_NEWS, it has just come, and whoever waited for its word must
+ * wait again; SPHTTP_SIGNALS; SPHTTP_FORK_AGAIN, it has ended before it had begun;
  * SPHTTP_FAILED. */
 static sphttp_event
 nursery_arrives(struct sphttp_call *call)
 {
+    bool asked = call->host->asked;
     int err = nest_await(call);
-    bool there = err == 0 || err == -ECANCELED;
+    if (err == -EINTR) {
+        return (sphttp_event){.kind = SPHTTP_SIGNALS};
+    }
+    if (err == 0 || call->ledger->aborted != 0) {
+        bool news = asked && err == 0;
+        return (sphttp_event){.kind = news ? SPHTTP_NEWS : SPHTTP_STARTED};
+    }
     /* Once more, for the one that was killed at its birth. */
-    bool again = err == -EPIPE && call->ledger->aborted == 0 &&
+    bool again = err == -EPIPE &&
                  ++call->host->nurseries_lost < NURSERIES_MOST;
-    return there           ? (sphttp_event){.kind = SPHTTP_STARTED}
-           : err == -EINTR ? (sphttp_event){.kind = SPHTTP_SIGNALS}
-           : again         ? (sphttp_event){.kind = SPHTTP_FORK_AGAIN}
-                           : event_of(err);
+    return again ? (sphttp_event){.kind = SPHTTP_FORK_AGAIN} : event_of(err);
 }
 
 sphttp_event
@@ -330,16 +335,19 @@ call_finish(struct sphttp_call *call)
     if (call->host->ended || call->host->round.over) {
         return the_end(call);
     }
+    sphttp_event event = {.kind = SPHTTP_STARTED};
     if (call->host->nest) {
-        sphttp_event event = nursery_arrives(call);
-        if (event.kind != SPHTTP_STARTED) {
+        event = nursery_arrives(call);
+        if (event.kind != SPHTTP_STARTED && event.kind != SPHTTP_NEWS) {
             return event;
         }
     }
     call->host->doing = "waiting for the nursery";
-    /* Without a nursery, it was aborted: see call_fork. */
-    sphttp_event event =
-        call->host->nursery_pid != 0 ? wait_for_word(call) : event_of(0);
+    if (event.kind == SPHTTP_STARTED) {
+        /* Without a nursery, it was aborted: see call_fork. */
+        event = call->host->nursery_pid != 0 ? wait_for_word(call)
+                                             : event_of(0);
+    }
     if (event.kind == SPHTTP_FAILED && event.error == EPIPE) {
         event = nursery_lost(call);
         call->host->round.spent = true;

@@ -175,7 +175,7 @@ shut_and_look(struct sphttp_call *call)
     struct glimpse seen = {
         .pid = host->nursery_pid, .nest = host->nest, .fd = -1};
     /* Where there is a socket only, the nursery is just being forked. */
-    seen.gone = host->host_end < 0;
+    seen.gone = host->host_end < 0 || host->refused != 0;
     if (!seen.gone) {
         (void)shutdown(host->host_end, SHUT_WR);
         seen.fd = host->nursery_fd < 0

@@ -87,10 +87,10 @@ round_is_over(struct sphttp_call *call)
         !hands_idle(call)) {
         return false;
     }
-    if (!news_all_ended(call, false)) { /* those that were to be tried again */
+    if (!news_all_told(call)) { /* since the look; or to be tried again, and were not */
         page_settle_all(call, false);
-        news_drain(call, SPHTTP_ENDED);
     }
+    news_drain(call, SPHTTP_ENDED); /* also of what has ended since the look */
     return true;
 }
 
@@ -171,7 +171,7 @@ sphttp_nest_leave(sphttp_call *nest)
     struct host *host = nest->host;
     host->round.on = host->round.over = false;
     host->round.spent = true;
-    if (host->nursery_pid == 0) {
+    if (host->nursery_pid == 0 && !host->asked) {
         host->ended = true; /* or was never forked */
         return;
     }
