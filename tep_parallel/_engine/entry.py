@@ -64,4 +64,4 @@ def warn_of_threads() -> None:
     if names:
         msg = f"the block was entered in a process with other threads ({', '.join(names)}): what"
         msg += " they hold now, a lock or an import, children never get; enter it before they start"
-        warnings.warn(msg, RuntimeWarning, stacklevel=6)
+        warnings.warn(msg, RuntimeWarning, stacklevel=5)

@@ -49,6 +49,16 @@ class Home:
         """A nest, whose nursery may still be under way."""
         cells = len(self._plan.items)
         nest = Nest(self._mould, cells)
+        self.start(nest)
+        return nest
+
+    def start_again(self, nest: Nest) -> None:
+        """Have another nursery forked for a nest whose own server may be gone."""
+        nest.move(self._mould)
+        self.start(nest)
+
+    def start(self, nest: Nest) -> None:
+        """Have a nursery forked for a nest, by another server if this one is gone."""
         if not nest.start():
             msg = "the server of a block had been killed: another was forked, from this process as "
             warnings.warn(msg + "it is now", RuntimeWarning, stacklevel=7)
@@ -57,7 +67,6 @@ class Home:
             if not nest.start():
                 msg = "the server of a block was killed as soon as it was forked"
                 raise BrokenPipeError(msg)
-        return nest
 
     def begun(self, how: int, nanoseconds: int) -> Nest:
         """A nest in which a round has begun; see Nest.begin."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import time
 from collections import deque
 from collections.abc import Collection
@@ -40,6 +42,10 @@ def how_of(options: Options, on_error: str, *, eager: bool, discard: bool, whole
     if not options.pool and (whole or options.deadline or options.on_finish is not None):
         how |= _REAPED
     return how
+
+
+class ServerGoneError(BrokenPipeError):
+    """The nursery of a call was killed, and the server, which was to fork another."""
 
 
 class Lease(Call):
@@ -122,7 +128,18 @@ class Lease(Call):
         if word is END:
             self.close()
             return 0
-        return self.run()
+        while True:
+            try:
+                return self.run()
+            except ServerGoneError:
+                if self._nest is None:
+                    raise
+                self.home.start_again(self._nest)
+
+    def _fail(self, error: int) -> NoReturn:
+        if error == errno.EPIPE:
+            raise ServerGoneError(error, os.strerror(error))
+        super()._fail(error)
 
     def close(self) -> None:
         """Kill and reap what still runs of it. A second call does nothing."""

@@ -2,12 +2,15 @@
 
 import asyncio
 import signal
+import warnings
 
 from support import children
 
 from tep_parallel import Parallel
 
 heard = 0
+# The second block is entered beside the threads of the executor.
+warnings.simplefilter("ignore", RuntimeWarning)
 
 
 def hear() -> None:

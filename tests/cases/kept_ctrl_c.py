@@ -41,7 +41,7 @@ try:
             time.sleep(60)
         if when == "call":
             p.map_processes(["sleep"])
-        elif when == "leave" and sys.argv[3] == "fresh":
+        elif when == "leave":
             p.map_processes([1])
 except KeyboardInterrupt:
     assert children(servers=True) == [], children(servers=True)

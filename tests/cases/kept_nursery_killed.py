@@ -41,8 +41,8 @@ with Parallel(str, max_calls=1, **OPTIONS) as p:
         items = list(range(turn % 7 + 1))
         try:
             outcomes = p.outcomes(items)
-        except DeadWorkerError as error:  # two nurseries, as soon as they were there
-            assert error.index is None, error
+        except (DeadWorkerError, BrokenPipeError) as error:  # several, as soon as they were there
+            assert getattr(error, "index", None) is None, error
             continue
         assert [one.index for one in outcomes] == items
         for one in outcomes:

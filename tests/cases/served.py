@@ -15,7 +15,9 @@ CELLS = 64
 class Server:
     """A mould, whose server is forked here; `work` is what its children do."""
 
-    def __init__(self, work: Callable[[str], str], alive: int = 2, keep: Iterable[int] = ()) -> None:
+    def __init__(
+        self, work: Callable[[str], str], alive: int = 2, keep: Iterable[int] = ()
+    ) -> None:
         error = ffi.new("int *")
         how = POOL | lib.SPHTTP_SERVER
         handle = lib.py_call_open(CELLS, alive, how, b"/tmp", error)

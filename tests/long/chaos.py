@@ -168,8 +168,9 @@ def one_call(
     except DeadlineError as over:
         assert "deadline" in options
         outcomes = over.outcomes
-    except DeadWorkerError as error:  # of a block: two nurseries, as soon as they were there
-        assert error.index is None, error
+    except (DeadWorkerError, BrokenPipeError) as error:
+        # Of a block: two nurseries, or servers, as soon as they were there.
+        assert getattr(error, "index", None) is None, error
         return
     for outcome in outcomes:
         check(outcome, options, {signal.SIGKILL})
