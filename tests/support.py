@@ -40,6 +40,8 @@ def _shapes(*kinds: dict[str, dict[str, Any]]) -> pytest.MarkDecorator:
 forked_outside, every_outside = _shapes(FORKED), _shapes(FORKED, _NO_FORK)
 forked, every = _shapes(FORKED, KEPT), _shapes(FORKED, KEPT, _NO_FORK)
 in_block = _shapes(KEPT)
+# For what comes at a child's end, which is not that of the call if the child is a warm one.
+forked_and_ended = _shapes(FORKED, {"kept fresh": KEPT["kept fresh"]})
 # For a test without other shapes: a child an item, outside and in a block.
 in_and_out = _shapes({"outside": {}, "in a block": {"kept": True}})
 # For a scenario: its Parallel works in a block, or does not.

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from kept import Parallel
-from support import LIMIT, every, forked, run_case
+from support import LIMIT, every, forked_and_ended, forked_outside, run_case
 
 from tep_parallel import DeadWorkerError, ParallelWorker
 
@@ -28,7 +28,7 @@ def test_an_abort_from_another_thread_leaves_nothing_alive() -> None:
     assert sorted(run_case("aborted").splitlines()) == ["['quick']", "b''"]
 
 
-@forked
+@forked_and_ended
 def test_multiprocessings_own_objects_work_in_children(shape: dict[str, Any]) -> None:
     assert run_case("of_multiprocessing", json.dumps(shape)).splitlines() == [
         "put True 12",
@@ -39,7 +39,7 @@ def test_multiprocessings_own_objects_work_in_children(shape: dict[str, Any]) ->
     ]
 
 
-@forked
+@forked_and_ended
 def test_what_a_worker_has_of_multiprocessing_ends_with_its_child(
     shape: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -47,7 +47,7 @@ def test_what_a_worker_has_of_multiprocessing_ends_with_its_child(
     assert run_case("own_multiprocessing", json.dumps(shape)) == "True\n"
 
 
-@forked
+@forked_and_ended
 @pytest.mark.parametrize("how", ["returns", "raises", "exits"])
 def test_a_thread_of_a_workers_is_joined_however_its_item_ends(
     shape: dict[str, Any], how: str, tmp_path: Path
@@ -66,7 +66,7 @@ def test_a_thread_of_a_workers_is_joined_however_its_item_ends(
     assert sorted((tmp_path / "done").read_text()) == sorted("0;1;2;")
 
 
-@forked
+@forked_and_ended
 def test_a_daemon_thread_holds_no_child_up(shape: dict[str, Any]) -> None:
     def work(item: int) -> str:
         threading.Thread(target=threading.Event().wait, daemon=True).start()
@@ -75,7 +75,7 @@ def test_a_daemon_thread_holds_no_child_up(shape: dict[str, Any]) -> None:
     assert Parallel(work, timeout=30, **shape).map_processes(range(3)) == [""] * 3
 
 
-@forked
+@forked_and_ended
 def test_an_executor_that_nobody_has_shut_down_holds_no_child_up(
     shape: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -122,7 +122,7 @@ def test_an_end_has_an_order(
     assert path.read_text().split() == ["process", "teardown", "thread", "finalizer"]
 
 
-@forked
+@forked_outside
 def test_a_teardown_that_raises_is_told_when_threads_have_ended(
     shape: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -136,7 +136,7 @@ def test_a_teardown_that_raises_is_told_when_threads_have_ended(
     assert (tmp_path / "done").read_text() == "done"
 
 
-@forked
+@forked_and_ended
 def test_output_that_is_lost_at_the_end_fails_the_call(shape: dict[str, Any]) -> None:
     """A result stands; but nobody shall believe that what a thread wrote was written."""
 
@@ -162,7 +162,7 @@ def test_a_worker_that_starts_nothing_has_nothing_to_wait_for(shape: dict[str, A
         thread.join()
 
 
-@forked
+@forked_outside
 @pytest.mark.parametrize("how", ["teardown", "thread"])
 def test_a_child_that_does_not_come_to_its_end_is_killed_and_its_result_stands(
     how: str, shape: dict[str, Any]
@@ -183,7 +183,7 @@ def test_a_child_that_does_not_come_to_its_end_is_killed_and_its_result_stands(
     assert time.monotonic() - begun < LIMIT / 2
 
 
-@forked
+@forked_outside
 def test_the_deadline_ends_a_child_that_does_not_come_to_its_end(shape: dict[str, Any]) -> None:
     class Stays(ParallelWorker):
         def process(self, item: str) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from kept import Parallel
-from support import FORKED, LIMIT, alive, every, forked, until
+from support import FORKED, LIMIT, alive, every, forked, forked_outside, until
 
 from tep_parallel import (
     Break,
@@ -248,7 +248,7 @@ def test_limits_hold_while_children_are_forked_all_the_time(shape: dict[str, Any
     assert time.monotonic() - begun < LIMIT / 2
 
 
-@forked
+@forked_outside  # at the end of a block such a teardown has 10 s
 @pytest.mark.parametrize("codec", [None, json])
 def test_a_deadline_that_is_missed_in_teardown_only_costs_nothing(
     shape: dict[str, Any], codec: Any
@@ -352,7 +352,7 @@ def test_after_a_failure_what_runs_may_be_killed(shape: dict[str, Any], tmp_path
     assert not any(alive(int(path.name.split()[0])) for path in tmp_path.iterdir())
 
 
-@forked
+@forked_outside  # at the end of a block such a teardown has 10 s
 def test_the_others_are_killed_before_the_one_that_failed_has_left(
     shape: dict[str, Any], tmp_path: Path
 ) -> None:

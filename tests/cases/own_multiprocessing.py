@@ -6,7 +6,7 @@ own_multiprocessing.py OPTIONS
 import json
 import sys
 
-from tep_parallel import Parallel
+from kept import Parallel
 
 
 def work(item: int) -> str:
