@@ -259,6 +259,19 @@ def test_a_call_is_over_when_its_children_run_no_more_code_of_the_worker(tmp_pat
     assert len([path for path in tmp_path.iterdir() if path.name.startswith("tear")]) == 3
 
 
+def test_what_the_teardown_of_a_warm_child_raises_is_raised_at_the_end_of_the_block() -> None:
+    class Broken(ParallelWorker):
+        def teardown(self) -> None:
+            raise LookupError("teardown")
+
+    with pytest.raises(LookupError, match="teardown"), Parallel(Broken(), in_processes=2) as p:
+        assert p.map_processes([1, 2]) == ["", ""]
+    with pytest.raises(KeyError), Parallel(Broken(), in_processes=2) as p:
+        assert p.map_processes([1, 2]) == ["", ""]
+        raise KeyError  # it goes on
+    assert children(servers=True) == []
+
+
 # --- What a child has --------------------------------------------------------------------
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kept import Parallel
+from kept import Parallel, close_blocks
 from support import alive, children, every, forked, until
 
 from tep_parallel import (
@@ -392,6 +392,8 @@ def test_the_worker_s_setup_fails_the_call(shape: Shape) -> None:
     for face in ("imap_processes", "as_completed"):
         given, error = until_raised(getattr(Parallel(Broken(), **shape), face)(texts(9)))
         assert (given, type(error)) == ([], LookupError)
+    with contextlib.suppress(LookupError):  # of a nest that no call has had
+        close_blocks()
 
 
 @every
@@ -403,8 +405,12 @@ def test_the_worker_s_teardown_fails_the_call_behind_the_results(shape: Shape) -
         def teardown(self) -> None:
             raise LookupError("teardown")
 
+    if "kept" in shape and "in_processes" in shape:
+        pytest.skip("it comes at the block's end")
     given, error = until_raised(Parallel(Broken(), **shape).imap_processes(["a"]))
     assert (given, type(error)) == (["a"], LookupError)
+    with contextlib.suppress(LookupError):  # of children that no call has had
+        close_blocks()
 
 
 # --- Break, Kill ----------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from multiprocessing import util
 from pathlib import Path
 from typing import Any
 
-from kept import Parallel
+from tep_parallel import Parallel
 
 shape: dict[str, Any] = json.loads(sys.argv[1])
 COUNT = 12
