@@ -143,9 +143,10 @@ class Lease(Call):
 
     def close(self) -> None:
         """Kill and reap what still runs of it. A second call does nothing."""
-        nest, self._nest = self._nest, None
+        nest = self._nest
         if nest is not None:
             self.home.retire(nest, nest.close)
+            self._nest = None  # not before: who aborts it meanwhile waits for its end too
         self._permit = None
         self._running.leave(self)
 

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from kept import Parallel
+from kept import Parallel, close_blocks
 from support import alive, children, descriptors, until
 
+KEPT = "TEP_PARALLEL_KEPT" in os.environ  # there nests come and go
 MARKS = Path(sys.argv[1])
 SHAPES: dict[str, dict[str, Any]] = {
     "fresh": {},
@@ -66,7 +67,7 @@ for face in FACES:
     else:
         raise AssertionError
     assert children() == []
-    assert descriptors() == before
+    assert KEPT or descriptors() == before
     for path in MARKS.iterdir():
         path.unlink()
 if sys.argv[2] != "fresh":
@@ -89,5 +90,6 @@ producer.start()
 numbers = list(parallel.imap_processes(iter(work_to_do.get, None)))
 producer.join()
 assert numbers == [str(number) for number in range(100)]
-assert children() == []
+close_blocks()
+assert children(servers=True) == []
 assert descriptors() == before
