@@ -579,6 +579,24 @@ a_server_that_dies_with_a_nest_under_way_is_noticed(void)
 }
 
 static void
+a_nest_that_will_never_be_is_aborted_at_once(void)
+{
+    sphttp_call *mould = block(1);
+    pid_t server = mould->host->nursery_pid;
+    CHECK(kill(server, SIGSTOP) == 0);
+    sphttp_call *nest = make(mould);
+    CHECK(kill(server, SIGKILL) == 0);
+    (void)await_end(server, 2000);
+    int64_t begun = now_ns();
+    CHECK(sphttp_call_abort(nest) == 0);
+    sphttp_event event = call_finish(nest);
+    CHECK(event.kind == SPHTTP_FAILED && event.error == ECANCELED);
+    call_free(nest);
+    CHECK(now_ns() - begun < 2 * SECOND);
+    call_free(mould);
+}
+
+static void
 a_mould_that_is_freed_first_leaves_its_nests_alone(void)
 {
     sphttp_call *mould = block(1), *nest = make(mould);
@@ -759,6 +777,7 @@ be_host(int to, bool with_raw_fork)
         nap();
     }
     if (with_raw_fork && (below.raw = raw_fork()) == 0) {
+        (void)alarm(60); /* whatever becomes of the test */
         for (;;) {
             (void)pause();
         }
@@ -1000,6 +1019,7 @@ main(void)
         TEST(children_have_the_mask_of_the_thread_that_entered),
         TEST(nests_go_on_without_their_server_and_another_can_be_asked),
         TEST(a_server_that_dies_with_a_nest_under_way_is_noticed),
+        TEST(a_nest_that_will_never_be_is_aborted_at_once),
         TEST(a_mould_that_is_freed_first_leaves_its_nests_alone),
         TEST(what_a_killed_nursery_has_not_begun_another_does),
         TEST(a_nest_that_is_closed_ends_what_runs_in_it),
