@@ -87,10 +87,10 @@ round_is_over(struct sphttp_call *call)
         !hands_idle(call)) {
         return false;
     }
-    if (!news_all_ended(call, false)) { /* those that were to be tried again */
+    if (!news_all_told(call)) { /* since the look; or to be tried again, and were not */
         page_settle_all(call, false);
-        news_drain(call, SPHTTP_ENDED);
     }
+    news_drain(call, SPHTTP_ENDED); /* also of what has ended since the look */
     return true;
 }
 

@@ -28,7 +28,7 @@ ahead_wanted(const struct nursery *nursery)
         }
     }
     call->ledger->idle = idle;
-    if (page_next(call) >= call->ledger->total ||
+    if (call->ledger->total != UINT64_MAX ||
         gone > 2 * (uint64_t)call->plan.ahead) {
         return false; /* its end; or they would pile up where processors are busy */
     }

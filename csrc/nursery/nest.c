@@ -7,6 +7,9 @@
 
 #include "nursery/hands.h"
 #include "nursery/strays.h"
+#include "shared/ring.h"
+
+#define QUIET_NS (10 * SECOND)
 
 bool
 nest_stopped(const struct nursery *nursery)
@@ -91,7 +94,7 @@ nest_look_every(const struct nursery *nursery, int64_t clock_ns)
 {
     const struct plan *plan = &nursery->call->plan;
     if (!is_active(nursery)) {
-        return plan->leave_ns; /* at most: the host tells when a round begins */
+        return QUIET_NS; /* the host tells when a round begins */
     }
     /* The host may wait for news that was lost. */
     return plan->hold && clock_ns > SECOND ? SECOND : clock_ns;
@@ -108,6 +111,7 @@ nest_look_for_lost(struct nursery *nursery)
     }
     else if (call->plan.kept && page_stopped(call) == 0 && page_all_idle(call) &&
         strays_find_forgotten(nursery)) {
+        ring_mend(call);
         page_wake(call->page);
     }
 }

@@ -23,7 +23,7 @@ void nest_note_death(const struct nursery *nursery, uint32_t slot, int status);
 /* Its item is settled: its hand is nobody's. `gone`: all have expected that. */
 void nest_clear_hand(struct sphttp_call *call, uint32_t hand, bool gone);
 
-/* May children have anything to do, now or before long? */
+/* May children have anything to do? */
 bool nest_is_busy(const struct nursery *nursery);
 
 /* How often the clocks are to be looked at, where one runs for so long, or longer. */

@@ -74,6 +74,17 @@ ring_release(struct sphttp_call *call, uint32_t cell)
     put(&call->state[cell], ITEM_LOST); /* it is settled */
 }
 
+void
+ring_mend(struct sphttp_call *call)
+{
+    for (uint32_t cell = 0; cell < call->plan.count; cell++) {
+        uint64_t number = call->number[cell];
+        if (number != UINT64_MAX && call->state[cell] == item_free(number)) {
+            call->order[number & call->plan.ring] = cell;
+        }
+    }
+}
+
 int64_t
 ring_find(const struct sphttp_call *call, uint64_t number)
 {

@@ -25,6 +25,10 @@ void ring_feed(struct sphttp_call *call, uint32_t cell, uint64_t number,
 /* In the host: the cell holds none. */
 void ring_release(struct sphttp_call *call, uint32_t cell);
 
+/* In the nursery: somebody has scribbled there. Items that are free can be found again;
+ * at worst one that is fed meanwhile cannot. */
+void ring_mend(struct sphttp_call *call);
+
 /* The cell of item `number`, if that is free; -1. */
 int64_t ring_find(const struct sphttp_call *call, uint64_t number);
 

