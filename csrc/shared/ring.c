@@ -78,7 +78,7 @@ void
 ring_mend(struct sphttp_call *call)
 {
     for (uint32_t cell = 0; cell < call->plan.count; cell++) {
-        uint64_t number = call->ledger->number[cell];
+        uint64_t number = call->number[cell];
         if (number != UINT64_MAX && call->state[cell] == item_free(number)) {
             call->order[number & call->plan.ring] = cell;
         }

@@ -405,11 +405,11 @@ a_death_costs_the_item_that_was_in_hand_and_the_nest(void)
 static void
 kill_child(sphttp_call *call, int slot)
 {
-    while (call->ledger->living[slot].pid == 0) { /* it is not born yet */
+    while (call->living[slot].pid == 0) { /* it is not born yet */
         nap();
     }
-    CHECK(call->ledger->living[slot].pid > 1);
-    CHECK(kill(call->ledger->living[slot].pid, SIGKILL) == 0);
+    CHECK(call->living[slot].pid > 1);
+    CHECK(kill(call->living[slot].pid, SIGKILL) == 0);
 }
 
 static void
@@ -707,8 +707,8 @@ an_idle_nest_wakes_nobody(void)
     CHECK(do_round(call, 0, 0, "xx").returned == 2);
     CHECK(sphttp_nest_renew(call) == 1);
     (void)nanosleep(&(struct timespec){1, 200000000}, NULL);
-    pid_t pids[] = {sphttp_nest_pid(call), call->ledger->living[0].pid,
-                    call->ledger->living[1].pid};
+    pid_t pids[] = {sphttp_nest_pid(call), call->living[0].pid,
+                    call->living[1].pid};
     CHECK(pids[1] > 0 && pids[2] > 0);
     unsigned long before[3];
     for (int i = 0; i < 3; i++) {
@@ -754,7 +754,7 @@ kill_now_and_then(void *unused)
         (void)pthread_mutex_lock(&killing);
         if (prey != NULL) {
             uint32_t slot = (uint32_t)rand_r(&seed) % prey->plan.alive;
-            pid_t pid = prey->ledger->living[slot].pid;
+            pid_t pid = prey->living[slot].pid;
             if (pid > 0 && kill(pid, SIGKILL) == 0) {
                 kills++;
             }
