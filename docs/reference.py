@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import builtins
 import inspect
 import logging
 import sys
+import typing
 from pathlib import Path
 
 import griffe
@@ -16,6 +18,7 @@ from tep_parallel._engine.arguments import DEFAULTS
 logging.getLogger("griffe").setLevel(logging.ERROR)
 
 ROOT = Path(__file__).parent.parent
+KINDS = {*vars(builtins), *vars(typing)} - {"Generic"}
 HEAD = """# Reference
 
 Every public name of `tep_parallel`, from its docstring.
@@ -41,7 +44,9 @@ def reference() -> str:
 
 
 def _class(found: griffe.Class) -> list[str]:
-    bases = ", ".join(f"`{base}`" for base in found.bases if not str(base).startswith("Generic"))
+    names = {str(base).partition("[")[0]: base for base in found.bases}
+    known = [base for name, base in names.items() if hasattr(tep_parallel, name) or name in KINDS]
+    bases = ", ".join(f"`{base}`" for base in known)
     kind = f" A kind of {bases}." if bases else ""
     head = f"## {found.name}\n\n`{found.name}{_signature(found)}`{kind}\n\n{_texts(found)}"
     parts = [head]
