@@ -137,45 +137,53 @@ scratch_open(const char *path, const struct scratch *scratch,
     return 0;
 }
 
-/* A directory that is emptied. */
-struct sweep {
-    int fd, depth;
-    bool removed; /* something, this time */
-};
-
 static void sweep(int fd, int depth);
 
-/* Remove its entry; what is in that too, `depth` deep. */
-static void
-sweep_entry(void *whose, const char *name)
+/* Remove a directory's entry; what is in it too, `depth` deep. False: it stays. */
+static bool
+sweep_entry(int fd, const char *name, int depth)
 {
-    struct sweep *swept = whose;
-    if (unlinkat(swept->fd, name, 0) == 0) {
-        swept->removed = true;
-        return;
+    if (unlinkat(fd, name, 0) == 0) {
+        return true;
     }
-    int below = openat(swept->fd, name,
+    int below = openat(fd, name,
                        O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (below < 0) {
-        return; /* it stays */
+        return false;
     }
-    if (swept->depth > 0) {
-        sweep(below, swept->depth - 1);
+    if (depth > 0) {
+        sweep(below, depth - 1);
     }
     (void)close(below);
-    if (unlinkat(swept->fd, name, AT_REMOVEDIR) == 0) {
-        swept->removed = true;
-    }
+    return unlinkat(fd, name, AT_REMOVEDIR) == 0;
 }
 
 /* Empty the directory behind `fd`; its folders too, `depth` deep. */
 static void
 sweep(int fd, int depth)
 {
-    struct sweep swept = {fd, depth, true};
-    while (swept.removed && lseek(fd, 0, SEEK_SET) == 0) {
-        swept.removed = false;
-        each_entry(fd, sweep_entry, &swept);
+    struct entry { /* of getdents64; opendir would allocate */
+        uint64_t inode;
+        int64_t offset;
+        unsigned short length;
+        unsigned char type;
+        char name[];
+    };
+    bool removed = true;
+    while (removed && lseek(fd, 0, SEEK_SET) == 0) {
+        _Alignas(struct entry) char buffer[2048];
+        long n;
+        removed = false;
+        while ((n = syscall(SYS_getdents64, fd, buffer, sizeof(buffer))) > 0) {
+            for (long at = 0; at < n;) {
+                const struct entry *entry = (void *)(buffer + at);
+                at += entry->length;
+                if (strcmp(entry->name, ".") != 0 &&
+                    strcmp(entry->name, "..") != 0) {
+                    removed = sweep_entry(fd, entry->name, depth) || removed;
+                }
+            }
+        }
     }
 }
 

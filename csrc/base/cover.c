@@ -7,20 +7,13 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/safe.h"
 
-enum { MOST = 1 << 20 }; /* numbers that are tried, one by one */
-
-struct cover {
-    const int *spared; /* in order, so many: */
-    size_t count;
-    const int *own; /* two */
-    int fd;     /* one that can be used for nothing */
-    int folder; /* what lists those that are open; or -1 */
-};
+enum { MOST = 1 << 20 }; /* where nobody says how many there may be */
 
 static int
 by_number(const void *left, const void *right)
@@ -29,62 +22,45 @@ by_number(const void *left, const void *right)
     return (*a > *b) - (*a < *b);
 }
 
-static bool
-is_spared(const struct cover *cover, int fd)
+/* All numbers are below it: of a process that was just forked, the size of its table.
+ * Not a list of those that are open: the kernel would make a file of each. */
+static int
+table_size(void)
 {
-    return fd <= STDERR_FILENO || fd == cover->own[0] || fd == cover->own[1] ||
-           fd == cover->fd || fd == cover->folder ||
-           bsearch(&fd, cover->spared, cover->count, sizeof(fd), by_number) !=
-               NULL;
-}
-
-static void
-cover_one(const struct cover *cover, int fd)
-{
-    /* Above the limit nothing can be put; nor will anything new be there. */
-    if (!is_spared(cover, fd) && dup3(cover->fd, fd, O_CLOEXEC) < 0) {
-        (void)close(fd);
+    static const char word[] = "\nFDSize:\t";
+    char text[1024];
+    int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : 0;
+    close_end(&fd);
+    text[n > 0 ? n : 0] = '\0';
+    const char *at = strstr(text, word);
+    if (at != NULL) {
+        return atoi(at + sizeof(word) - 1);
     }
-}
-
-static void
-cover_named(void *whose, const char *name)
-{
-    cover_one(whose, atoi(name));
-}
-
-/* Where /proc does not list them, or there is no number left to look there. */
-static void
-cover_to_limit(const struct cover *cover)
-{
-    struct rlimit limit;
-    int end = MOST;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max < MOST) {
-        end = (int)limit.rlim_max;
-    }
-    for (int fd = STDERR_FILENO + 1; fd < end; fd++) {
-        if (fcntl(fd, F_GETFD) >= 0) {
-            cover_one(cover, fd);
-        }
-    }
+    struct rlimit limit; /* there is no /proc, or no number left to look there */
+    bool below = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max < MOST;
+    return below ? (int)limit.rlim_max : MOST;
 }
 
 int
 cover_all_but(const int *spared, size_t count, const int own[2])
 {
-    struct cover cover = {spared, count, own, -1, -1};
-    cover.fd = open("/", O_PATH | O_CLOEXEC);
-    if (cover.fd < 0) {
+    int size = table_size();
+    int cover = open("/", O_PATH | O_CLOEXEC);
+    if (cover < 0) {
         return -errno;
     }
-    cover.folder = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (cover.folder >= 0) {
-        each_entry(cover.folder, cover_named, &cover);
+    for (int fd = STDERR_FILENO + 1; fd < size; fd++) {
+        if (fd == own[0] || fd == own[1] || fd == cover ||
+            fcntl(fd, F_GETFD) < 0 ||
+            (count > 0 &&
+             bsearch(&fd, spared, count, sizeof(fd), by_number) != NULL)) {
+            continue;
+        }
+        if (dup3(cover, fd, O_CLOEXEC) < 0) {
+            (void)close(fd); /* above the limit, where nothing new will be */
+        }
     }
-    else {
-        cover_to_limit(&cover);
-    }
-    close_end(&cover.folder);
-    close_end(&cover.fd);
+    (void)close(cover);
     return 0;
 }

@@ -167,30 +167,6 @@ held_close(struct held *held)
     held->fd = -1;
 }
 
-void
-each_entry(int fd, void (*see)(void *whose, const char *name), void *whose)
-{
-    struct entry { /* of getdents64; opendir would allocate */
-        uint64_t inode;
-        int64_t offset;
-        unsigned short length;
-        unsigned char type;
-        char name[];
-    };
-    _Alignas(struct entry) char buffer[2048];
-    long n;
-    while ((n = syscall(SYS_getdents64, fd, buffer, sizeof(buffer))) > 0) {
-        for (long at = 0; at < n;) {
-            const struct entry *entry = (void *)(buffer + at);
-            at += entry->length;
-            if (strcmp(entry->name, ".") != 0 &&
-                strcmp(entry->name, "..") != 0) {
-                see(whose, entry->name);
-            }
-        }
-    }
-}
-
 static void
 close_between(unsigned int first, unsigned int last)
 {

@@ -49,11 +49,6 @@ int above_streams(int fd);
 /* A pipe, both ends above the streams. 0; or -errno, and both are -1. */
 int open_pipe(int ends[2], int flags);
 
-/* Tell `see` of each entry of the folder behind `fd`, but of . and ..; it may remove
- * some. */
-void each_entry(int fd, void (*see)(void *whose, const char *name),
-                void *whose);
-
 /* Close every descriptor but `spared`, which may be -1. */
 void close_all_but(int spared);
 

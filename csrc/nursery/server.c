@@ -8,7 +8,6 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/cover.h"
@@ -35,15 +34,6 @@ arrive(int socket, int error)
     return heard;
 }
 
-/* Has the host given it up meanwhile? Then what it shares may be another's by now. */
-static bool
-is_given_up(int socket)
-{
-    char byte;
-    ssize_t n = recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
-}
-
 /* Make the mould's own struct, which nobody else has, the call of this nest. 0 or
  * -errno. */
 static int
@@ -68,16 +58,13 @@ be_nest(struct sphttp_call *mould, const struct make *make,
         int fds[MAKE_COUNT])
 {
     int socket = fds[MAKE_SOCKET];
-    if (is_given_up(socket)) {
-        _exit(0);
-    }
     int err = settle(mould, make, fds);
     if (err != 0) {
         (void)arrive(socket, -err);
         _exit(1);
     }
     if (!arrive(socket, 0)) {
-        _exit(0);
+        _exit(0); /* the host has given it up: the page may be another's by now */
     }
     return nursery_run(mould);
 }

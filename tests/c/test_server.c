@@ -562,6 +562,19 @@ a_server_that_dies_with_a_nest_under_way_is_noticed(void)
     (void)await_end(server, 2000);
     CHECK(sphttp_nest_ready(nest) == -EPIPE);
     CHECK(sphttp_nest_ready(nest) == -EPIPE); /* as often as it is asked */
+    sphttp_call *second = block(1);
+    sphttp_nest_move(nest, second);
+    CHECK(call_fork(nest).kind == SPHTTP_STARTED);
+    await(nest);
+    CHECK(kill(nest->host->nursery_pid, SIGKILL) == 0);
+    call_free(nest);
+    nest = open_nest(mould);
+    sphttp_nest_move(nest, second);
+    server = second->host->nursery_pid;
+    CHECK(kill(server, SIGSTOP) == 0);
+    CHECK(call_fork(nest).kind == SPHTTP_STARTED);
+    CHECK(kill(server, SIGKILL) == 0);
+    (void)await_end(server, 2000);
     int64_t cell = feed(nest, twice, 7);
     sphttp_call_end_feed(nest);
     CHECK(!call_is_to_fork(nest));
@@ -575,6 +588,25 @@ a_server_that_dies_with_a_nest_under_way_is_noticed(void)
     CHECK(fate_of_cell(nest, cell, &answer) == SPHTTP_RETURNED && answer == 14);
     call_free(nest);
     call_free(other);
+    call_free(second);
+    call_free(mould);
+}
+
+static void
+a_nest_that_will_never_be_is_aborted_at_once(void)
+{
+    sphttp_call *mould = block(1);
+    pid_t server = mould->host->nursery_pid;
+    CHECK(kill(server, SIGSTOP) == 0);
+    sphttp_call *nest = make(mould);
+    CHECK(kill(server, SIGKILL) == 0);
+    (void)await_end(server, 2000);
+    int64_t begun = now_ns();
+    CHECK(sphttp_call_abort(nest) == 0);
+    sphttp_event event = call_finish(nest);
+    CHECK(event.kind == SPHTTP_FAILED && event.error == ECANCELED);
+    call_free(nest);
+    CHECK(now_ns() - begun < 2 * SECOND);
     call_free(mould);
 }
 
@@ -654,6 +686,22 @@ a_nest_that_is_closed_ends_what_runs_in_it(void)
     call_free(mould);
 }
 
+/* How many children that live has this process? */
+static int
+count_children(pid_t pid)
+{
+    char path[60];
+    int child, found = 0;
+    (void)sprintf(path, "/proc/%d/task/%d/children", (int)pid, (int)pid);
+    FILE *children = fopen(path, "r");
+    CHECK(children != NULL);
+    while (fscanf(children, "%d", &child) == 1) {
+        found += lives(child);
+    }
+    (void)fclose(children);
+    return found;
+}
+
 static void
 what_is_closed_before_it_is_there_is_never_there(void)
 {
@@ -667,6 +715,7 @@ what_is_closed_before_it_is_there_is_never_there(void)
             }
         }
         call_free(nest);
+        CHECK(count_children(server) == 0);
     }
     CHECK(kill(server, SIGSTOP) == 0);
     sphttp_call *nest = make(mould);
@@ -759,6 +808,7 @@ be_host(int to, bool with_raw_fork)
         nap();
     }
     if (with_raw_fork && (below.raw = raw_fork()) == 0) {
+        (void)alarm(60); /* whatever becomes of the test */
         for (;;) {
             (void)pause();
         }
@@ -1000,6 +1050,7 @@ main(void)
         TEST(children_have_the_mask_of_the_thread_that_entered),
         TEST(nests_go_on_without_their_server_and_another_can_be_asked),
         TEST(a_server_that_dies_with_a_nest_under_way_is_noticed),
+        TEST(a_nest_that_will_never_be_is_aborted_at_once),
         TEST(a_mould_that_is_freed_first_leaves_its_nests_alone),
         TEST(what_a_killed_nursery_has_not_begun_another_does),
         TEST(a_nest_that_is_closed_ends_what_runs_in_it),
