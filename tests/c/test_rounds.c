@@ -683,6 +683,42 @@ a_late_stop_word_stops_no_other_round(void)
     call_free(call);
 }
 
+/* While it looks for an item, this process is interrupted, and all else comes to its
+ * end: where it looks, there is nothing to be read at first. */
+static sphttp_call *interrupted;
+static char *unread;
+
+static void
+stop_here(int number)
+{
+    (void)number;
+    CHECK(mprotect(unread, 4096, PROT_READ | PROT_WRITE) == 0);
+    page_stop(interrupted->page, STOP_NEW);
+}
+
+static void
+who_is_about_to_take_an_item_sees_the_stop_word(void)
+{
+    sphttp_call *call = interrupted = open_nest(8192, 1);
+    CHECK(sphttp_nest_begin(call, SPHTTP_STOP, 0) == 0);
+    int64_t cell = feed_put(call, "x", 1, false);
+    CHECK(cell >= 0);
+    call->child.left = UINT64_MAX;
+    unread = (char *)((uintptr_t)&call->order[0] / 4096 * 4096);
+    CHECK(unread > (char *)&call->state[call->plan.count]); /* nothing else */
+    CHECK(signal(SIGSEGV, stop_here) != SIG_ERR);
+    CHECK(mprotect(unread, 4096, PROT_NONE) == 0);
+    CHECK(hand_take(call, TAKE_NOW) == -1);
+    CHECK(signal(SIGSEGV, SIG_DFL) == stop_here);
+    CHECK(page_stopped(call) == STOP_NEW);
+    CHECK(page_item(call, (uint32_t)cell) == item_free(0));
+    sphttp_call_end_feed(call);
+    call->host->round.over = true;
+    CHECK(sphttp_nest_renew(call) == 1);
+    CHECK(hand_take(call, TAKE_NOW) == -1);
+    call_free(call);
+}
+
 /* So often has a process slept. */
 static unsigned long
 sleeps_of(pid_t pid)
@@ -877,6 +913,7 @@ main(int argc, char **argv)
         TEST(a_child_that_cannot_get_ready_fails_the_round),
         TEST(a_round_that_was_scribbled_over_ends),
         TEST(a_late_stop_word_stops_no_other_round),
+        TEST(who_is_about_to_take_an_item_sees_the_stop_word),
         TEST(an_idle_nest_wakes_nobody),
         TEST(rounds_need_no_more_memory_than_one),
         TEST(no_round_hangs_or_ends_early_whoever_is_killed),

@@ -15,7 +15,9 @@ CELLS = 64
 class Server:
     """A mould, whose server is forked here; `work` is what its children do."""
 
-    def __init__(self, work: Callable[[str], str], alive: int = 2, keep: Iterable[int] = ()) -> None:
+    def __init__(
+        self, work: Callable[[str], str], alive: int = 2, keep: Iterable[int] = ()
+    ) -> None:
         error = ffi.new("int *")
         how = POOL | lib.SPHTTP_SERVER
         handle = lib.py_call_open(CELLS, alive, how, b"/tmp", error)
@@ -50,6 +52,8 @@ def _serve(handle: Any, work: Callable[[str], str]) -> NoReturn:
 
 class Nest:
     """A nest of that server."""
+
+    PATIENT = lib.SPHTTP_PATIENT
 
     def __init__(self, server: Server) -> None:
         error = ffi.new("int *")
@@ -97,8 +101,11 @@ class Nest:
         cells = self.feed(items, how)
         self.run()
         found = self.results(cells)
-        assert lib.sphttp_nest_renew(self.handle) == 1
+        assert self.renew() == 1
         return found
+
+    def renew(self) -> int:
+        return int(lib.sphttp_nest_renew(self.handle))
 
     def leave(self) -> None:
         lib.sphttp_nest_leave(self.handle)
