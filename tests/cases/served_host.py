@@ -9,6 +9,7 @@ every signal.
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 import time
 
@@ -21,7 +22,7 @@ SYS_CLONE = {"x86_64": 56, "aarch64": 220}[os.uname().machine]
 
 def work(item: str) -> str:
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    os.system("sleep 600 & setsid sleep 600 &")
+    subprocess.run("sleep 600 & setsid sleep 600 &", shell=True, check=True)
     time.sleep(600)
     return item
 
