@@ -22,7 +22,8 @@ SYS_CLONE = {"x86_64": 56, "aarch64": 220}[os.uname().machine]
 
 def work(item: str) -> str:
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    subprocess.run("sleep 600 & setsid sleep 600 &", shell=True, check=True)
+    for session in False, True:
+        subprocess.Popen(["sleep", "600"], start_new_session=session)
     time.sleep(600)
     return item
 
