@@ -89,8 +89,8 @@ round_is_over(struct sphttp_call *call)
     }
     if (!news_all_told(call)) { /* since the look; or to be tried again, and were not */
         page_settle_all(call, false);
+        news_drain(call, SPHTTP_ENDED);
     }
-    news_drain(call, SPHTTP_ENDED); /* also of what has ended since the look */
     return true;
 }
 

@@ -32,8 +32,10 @@ ahead_wanted(const struct nursery *nursery)
         gone > 2 * (uint64_t)call->plan.ahead) {
         return false; /* its end; or they would pile up where processors are busy */
     }
-    return call->ledger->busy != 0 ? idle < waiting(call)
-                                   : idle < call->plan.ahead;
+    /* Those that stay are forked at once: they are of use in every round. */
+    return call->ledger->busy != 0 && call->plan.quota == 1
+               ? page_stopped(call) == 0 && idle < waiting(call)
+               : idle < call->plan.ahead;
 }
 
 int64_t

@@ -462,6 +462,25 @@ what_died_is_tried_again_by_a_child_that_stands_ready(void)
 }
 
 static void
+nobody_is_forked_for_items_that_will_not_begin(void)
+{
+    enum task tasks[40] = {FAIL, FAIL};
+    sphttp_call *call = open_nest(64, 2, 1);
+    for (int round = 0; round < 5; round++) {
+        sphttp_result results[40];
+        int how = SPHTTP_STOP | (round % 2 == 0 ? SPHTTP_PATIENT : 0);
+        uint32_t begun = run_round(call, how, 40, tasks, results);
+        CHECK(begun >= 1 && begun < 40);
+        nap_ms(20);
+        CHECK(count_idle(call) < 40 - begun); /* none for each that is left */
+        CHECK(sphttp_nest_renew(call) == 1);
+        CHECK(run_all(call, SPHTTP_STOP, 4, NOTHING, NULL) == 4);
+        CHECK(sphttp_nest_renew(call) == 1);
+    }
+    leave(call);
+}
+
+static void
 an_idle_child_that_is_killed_is_replaced(void)
 {
     sphttp_call *call = open_nest(16, 4, 1);
@@ -607,6 +626,7 @@ main(void)
         TEST(used_children_that_still_exit_are_bounded),
         TEST(a_child_that_dies_costs_its_item_and_the_nest),
         TEST(what_died_is_tried_again_by_a_child_that_stands_ready),
+        TEST(nobody_is_forked_for_items_that_will_not_begin),
         TEST(an_idle_child_that_is_killed_is_replaced),
         TEST(who_leaves_a_child_behind_ends_the_nest_well),
         TEST(who_leaves_a_daemon_behind_ends_the_nest_at_the_next_round),
