@@ -45,15 +45,13 @@ def _serve(handle: Any, work: Callable[[str], str]) -> NoReturn:
             status = lib.SPHTTP_RETURNED
             cell = lib.sphttp_child_commit(handle, cell, status, text, len(text))
         os._exit(0)
-    except BaseException as error:  # noqa: BLE001  # no child may go on in the caller's program
+    except BaseException as error:  # no child may go on in the caller's program
         os.write(2, f"{error!r}\n".encode())
         os._exit(1)
 
 
 class Nest:
     """A nest of that server."""
-
-    PATIENT = lib.SPHTTP_PATIENT
 
     def __init__(self, server: Server) -> None:
         error = ffi.new("int *")
@@ -88,7 +86,7 @@ class Nest:
         assert kind == lib.SPHTTP_ENDED, (kind, os.strerror(self.event.error))
 
     def results(self, cells: list[int]) -> list[str]:
-        found = []
+        found: list[str] = []
         result = ffi.new("sphttp_result *")
         for cell in cells:
             lib.sphttp_call_result(self.handle, cell, result)
@@ -101,11 +99,8 @@ class Nest:
         cells = self.feed(items, how)
         self.run()
         found = self.results(cells)
-        assert self.renew() == 1
+        assert lib.sphttp_nest_renew(self.handle) > 0
         return found
-
-    def renew(self) -> int:
-        return int(lib.sphttp_nest_renew(self.handle))
 
     def leave(self) -> None:
         lib.sphttp_nest_leave(self.handle)
