@@ -99,8 +99,11 @@ class Nest:
         cells = self.feed(items, how)
         self.run()
         found = self.results(cells)
-        assert lib.sphttp_nest_renew(self.handle) > 0
+        assert self.renew() > 0
         return found
+
+    def renew(self) -> int:
+        return int(lib.sphttp_nest_renew(self.handle))
 
     def leave(self) -> None:
         lib.sphttp_nest_leave(self.handle)
