@@ -53,6 +53,8 @@ def _serve(handle: Any, work: Callable[[str], str]) -> NoReturn:
 class Nest:
     """A nest of that server."""
 
+    PATIENT = lib.SPHTTP_PATIENT
+
     def __init__(self, server: Server) -> None:
         error = ffi.new("int *")
         handle = lib.py_nest_open(server.handle, error)
@@ -99,8 +101,11 @@ class Nest:
         cells = self.feed(items, how)
         self.run()
         found = self.results(cells)
-        assert lib.sphttp_nest_renew(self.handle) > 0
+        assert self.renew() > 0
         return found
+
+    def renew(self) -> int:
+        return int(lib.sphttp_nest_renew(self.handle))
 
     def leave(self) -> None:
         lib.sphttp_nest_leave(self.handle)
