@@ -62,6 +62,8 @@ bench: build/bench/installed ## Side by side with os.fork, the peers and sha256s
 	{ build/bench/bin/python -W ignore benchmarks/one_child_an_item.py && \
 	  build/bench/bin/python -W ignore benchmarks/pools.py --plot docs/pools && \
 	  build/bench/bin/python -W ignore benchmarks/streams.py && \
+	  build/bench/bin/python -W ignore benchmarks/kept.py --big && \
+	  build/bench/bin/python -W ignore benchmarks/kept_costs.py && \
 	  build/bench/bin/python -W ignore benchmarks/digests.py --plot docs/digests; } > docs/figures.txt
 	cat docs/figures.txt
 

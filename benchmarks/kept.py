@@ -59,6 +59,7 @@ def pool(chunk: int | None = None, worker: Worker = work) -> Run:
 def executor(chunk: int = 1, worker: Worker = work) -> Run:
     """A ProcessPoolExecutor(2)."""
     made = concurrent.futures.ProcessPoolExecutor(2, mp_context=FORK)
+    held.append(made)  # to the end: 3.11 fails if it is collected while the interpreter ends
     return lambda items: list(made.map(worker, items, chunksize=chunk))
 
 
@@ -93,7 +94,7 @@ def in_large_host(contender: Contender) -> Contender:
     return make
 
 
-held: list[mmap.mmap] = []
+held: list[object] = []
 CONTENDERS: dict[str, Contender] = {
     "warm": warm,
     "fresh": fresh,

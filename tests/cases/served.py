@@ -86,7 +86,7 @@ class Nest:
         assert kind == lib.SPHTTP_ENDED, (kind, os.strerror(self.event.error))
 
     def results(self, cells: list[int]) -> list[str]:
-        found = []
+        found: list[str] = []
         result = ffi.new("sphttp_result *")
         for cell in cells:
             lib.sphttp_call_result(self.handle, cell, result)
@@ -99,8 +99,11 @@ class Nest:
         cells = self.feed(items, how)
         self.run()
         found = self.results(cells)
-        assert lib.sphttp_nest_renew(self.handle) == 1
+        assert self.renew() > 0
         return found
+
+    def renew(self) -> int:
+        return int(lib.sphttp_nest_renew(self.handle))
 
     def leave(self) -> None:
         lib.sphttp_nest_leave(self.handle)

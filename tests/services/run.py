@@ -35,6 +35,7 @@ CONNECTIONS = 16
 PATIENCE = 60.0  # seconds; against hanging only
 # No connection is closed for being idle: a client may be slow to use it again.
 HOOKS = ["--config", HERE / "gunicorn_hooks.py", "app:app"]
+NOBODY = ["--user=65534", "--group=65534"]
 LIKE_GUNICORN = ["--workers=2", "--keep-alive=60", "--timeout=60", "--log-level=warning"]
 
 
@@ -72,6 +73,8 @@ SERVERS: dict[str, Callable[[int], list[object]]] = {
         "app:asgi",
     ],
 }
+if os.getuid() == 0:  # its workers become another user before they enter their blocks
+    SERVERS["gunicorn-user"] = lambda port: gunicorn(port, *NOBODY, "--threads=8")
 STOPS = {"flask": signal.SIGINT}  # the others: SIGTERM
 ABRUPT = {"flask", "waitress"}  # they stop in the middle of an answer
 MEASURED = {"gunicorn-gthread", "uvicorn"}
@@ -132,6 +135,8 @@ def started(
 ) -> Iterator[tuple[subprocess.Popen[bytes], str, int]]:
     """A server that listens, with its mark and its port; nothing is left of it behind that."""
     (folder / "scratch").mkdir()
+    for each in (folder, folder / "scratch"):
+        each.chmod(0o777)
     mark, port = uuid.uuid4().hex, free_port()
     with (folder / "log").open("ab") as output:
         server = subprocess.Popen(
@@ -210,6 +215,18 @@ def twice(log: Path) -> list[str]:
     return [f"printed {n} times: {line}" for line, n in lines.items() if n > 1 and "host " in line]
 
 
+def is_open_to_nobody() -> bool:
+    """Whether the application can be loaded with the rights of nobody."""
+    command = [sys.executable, "-c", "import app"]
+    try:
+        done = subprocess.run(
+            command, cwd=HERE, user=65534, group=65534, capture_output=True, check=False
+        )
+    except PermissionError:
+        return False
+    return done.returncode == 0
+
+
 def main() -> None:
     """Try the servers, one after another."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -219,6 +236,9 @@ def main() -> None:
     options = parser.parse_args()
     names = options.server or list(SERVERS)
     for name in names:
+        if name == "gunicorn-user" and not is_open_to_nobody():
+            print(f"{name}: left out, this Python is not open to other users")
+            continue
         for how in ("outside", "block"):
             if options.only in (None, how):
                 with tempfile.TemporaryDirectory() as folder:
