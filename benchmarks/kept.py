@@ -84,7 +84,7 @@ def in_large_host(contender: Contender) -> Contender:
 
     def make() -> Run:
         call = contender()
-        memory = mmap.mmap(-1, LARGE)
+        memory = mmap.mmap(-1, LARGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         memory.madvise(mmap.MADV_NOHUGEPAGE)
         for place in range(0, LARGE, mmap.PAGESIZE):
             memory[place] = 1

@@ -197,7 +197,7 @@ def main() -> None:
     entries("to enter a block in a small host of one thread", rounds)
     with busy(4):
         entries("while four threads compute", rounds)
-    memory = mmap.mmap(-1, LARGE)
+    memory = mmap.mmap(-1, LARGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.madvise(mmap.MADV_NOHUGEPAGE)
     for place in range(0, LARGE, mmap.PAGESIZE):
         memory[place] = 1
