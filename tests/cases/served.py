@@ -45,7 +45,7 @@ def _serve(handle: Any, work: Callable[[str], str]) -> NoReturn:
             status = lib.SPHTTP_RETURNED
             cell = lib.sphttp_child_commit(handle, cell, status, text, len(text))
         os._exit(0)
-    except BaseException as error:  # noqa: BLE001  # no child may go on in the caller's program
+    except BaseException as error:  # no child may go on in the caller's program
         os.write(2, f"{error!r}\n".encode())
         os._exit(1)
 
