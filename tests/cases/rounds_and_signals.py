@@ -23,6 +23,8 @@ vars(_signal)["set_wakeup_fd"] = count  # C asks for it when it first needs it
 from served import Nest, Server  # noqa: E402
 from support import until  # noqa: E402
 
+from tep_parallel._engine.native import lib  # noqa: E402
+
 heard = Path(sys.argv[1], "heard")
 
 
@@ -113,7 +115,7 @@ thread.join()
 assert len(ticks) > 20, len(ticks)
 for delay in (0.0001, 0.05):
     signal.signal(signal.SIGALRM, ring)
-    cells = nest.feed(["sleep 0.3"], nest.PATIENT)
+    cells = nest.feed(["sleep 0.3"], lib.SPHTTP_PATIENT)
     begun = time.monotonic()
     signal.setitimer(signal.ITIMER_REAL, delay)
     try:
