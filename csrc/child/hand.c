@@ -145,6 +145,10 @@ hand_take_first(struct sphttp_call *call)
         below_look(call, BELOW_FIRST);
         item_get_ready(call);
         pool_get_ready(call);
+        struct hand *hand = &call->hands[call->child.hand];
+        if (hand->since_ns != 0) { /* the item may be younger than the child */
+            hand->since_ns = now_ns();
+        }
     }
     return hand_take(call, 0);
 }
