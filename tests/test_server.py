@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 from support import alive, run_case, started, until
@@ -31,3 +32,8 @@ def test_a_host_that_is_killed_leaves_nothing_of_its_nests(how: str) -> None:
         finally:
             if raw != 0:
                 os.kill(raw, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("how", ["leaves", "dies", "calls"])
+def test_blocks_in_calls_and_calls_in_blocks_end_with_their_hosts(how: str, tmp_path: Path) -> None:
+    run_case("served_nested", how, tmp_path)

@@ -167,7 +167,7 @@ sphttp_call_open(uint32_t count, uint32_t alive, int how, const char *root,
     set_plan(&whole->call.plan, count, alive, how, root);
     int err = open_whole(whole, (how & SPHTTP_LINGER) != 0, result);
     if (err == 0 && !whole->call.plan.server) {
-        page_begin_round(*result, round_how(how));
+        page_begin_round(*result, round_asked(how));
     }
     return err;
 }

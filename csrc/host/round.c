@@ -19,7 +19,7 @@
 #define HELD_NS (SECOND / 2000) /* of a round, with the GIL held */
 
 uint64_t
-round_how(int how)
+round_asked(int how)
 {
     uint64_t stop = (how & SPHTTP_CUT_SHORT) != 0 ? STOP_ALL
                     : (how & SPHTTP_STOP) != 0    ? STOP_NEW
@@ -126,7 +126,7 @@ sphttp_nest_begin(sphttp_call *nest, int how, int64_t deadline_ns)
         .held_ns = HELD_NS,
     };
     nest->host->texts_left = 0;
-    page_begin_round(nest, round_how(how) | (reaped ? ROUND_REAPED : 0) |
+    page_begin_round(nest, round_asked(how) | (reaped ? ROUND_REAPED : 0) |
                                round->number * ROUND_ONE);
     int64_t deadline = deadline_ns > 0 ? now_ns() + deadline_ns : 0;
     ledger->deadline_ns = deadline;

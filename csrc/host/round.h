@@ -7,8 +7,8 @@
 
 #include "shared/call.h"
 
-/* Flags of enum sphttp_how, as of enum round_how. */
-uint64_t round_how(int how);
+/* Flags of enum sphttp_how, as of enum round_kind. */
+uint64_t round_asked(int how);
 
 /* How the host is to be woken: HOST_SLEEPS; HOST_NAPS, for as long as it takes; or
  * HOST_WAITS_IDLE. */

@@ -24,8 +24,9 @@ nest_stopped(const struct nursery *nursery)
                : stop != 0;
 }
 
-bool
-nest_goes_on(const struct sphttp_call *call)
+/* May there be another round? */
+static bool
+goes_on(const struct sphttp_call *call)
 {
     return call->plan.kept && call->ledger->total == UINT64_MAX;
 }
@@ -39,7 +40,7 @@ nest_note_stop(struct nursery *nursery)
     if (!call->plan.kept || stop == STOP_ALL) {
         call->ledger->stop = stop;
     }
-    if (nest_goes_on(call) &&
+    if (goes_on(call) &&
         (nest_stopped(nursery) || strays_spent(nursery))) {
         call->ledger->total = call->ledger->watermark;
         page_set_total(call->page, call->ledger->total);
@@ -50,7 +51,7 @@ void
 nest_note_death(const struct nursery *nursery, uint32_t slot, int status)
 {
     struct sphttp_call *call = nursery->call;
-    if (!nest_goes_on(call)) {
+    if (!goes_on(call)) {
         return;
     }
     uint32_t hand = slot * call->plan.lanes;
@@ -109,8 +110,8 @@ nest_look_for_lost(struct nursery *nursery)
         nursery->fed = fed;
         nursery->fruitless = 0;
     }
-    else if (call->plan.kept && page_stopped(call) == 0 && page_all_idle(call) &&
-        strays_find_forgotten(nursery)) {
+    else if (call->plan.kept && page_stopped(call) == 0 &&
+             page_all_idle(call) && strays_find_forgotten(nursery)) {
         ring_mend(call);
         page_wake(call->page);
     }

@@ -10,9 +10,6 @@
 /* Shall no child be forked any more, and is it all over when the last has ended? */
 bool nest_stopped(const struct nursery *nursery);
 
-/* Are there to be children, whether or not there are items? */
-bool nest_goes_on(const struct sphttp_call *call);
-
 /* Note in the ledger what the stop word says; let idle children end, if the nest can
  * serve no other round. */
 void nest_note_stop(struct nursery *nursery);

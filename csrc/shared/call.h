@@ -79,7 +79,7 @@ struct child {
     uint32_t hand;     /* of its own, the one that it uses */
     struct held pulse; /* it ends when the nursery does */
     uint64_t number;   /* what words say of the item that it has */
-    uint64_t how;      /* of the round that it is of: enum round_how */
+    uint64_t how;      /* of the round that it is of: enum round_kind */
     uint64_t left;     /* so many more it may take */
     bool unlooked;     /* kept: it has had an item since it last looked what... */
     uint64_t below;    /* ...processes there are below it, by a sum of them... */

@@ -88,7 +88,7 @@ enum {
 
 /* What is said of a round, which is all of a call but where that is kept. Or'ed to it,
  * the round's number, times ROUND_ONE. */
-enum round_how {
+enum round_kind {
     ROUND_STOP = 3, /* after a failure: 0, STOP_NEW or STOP_ALL */
     ROUND_DISCARDS = 4, /* an item may be committed as ITEM_DISCARDED */
     ROUND_REAPED = 8, /* an item has ended when its child, which had one, is reaped */
@@ -105,7 +105,7 @@ struct page {
     _Atomic uint32_t nappers;   /* ...so many */
     _Atomic uint64_t watermark; /* of a held call: items from here on must wait */
     _Atomic uint64_t total;     /* so many items there will be */
-    _Atomic uint64_t how;       /* of the round, of enum round_how */
+    _Atomic uint64_t how;       /* of the round, of enum round_kind */
     _Alignas(64) _Atomic uint64_t next; /* pool: items from here on are nobody's */
     _Atomic uint32_t rung;      /* items have ended since the host looked */
     _Atomic uint32_t listens;   /* HOST_AWAKE, or what else it does */
@@ -305,7 +305,7 @@ int64_t page_served(const struct sphttp_call *call, uint32_t hand);
 bool page_strangers(struct sphttp_call *call);
 bool page_reaped(struct sphttp_call *call);
 
-/* Kept, in the host: a round begins, of enum round_how. The next one may: the stop word
+/* Kept, in the host: a round begins, of enum round_kind. The next one may: the stop word
  * is taken back, and what was not begun never will be. What the stop word said. */
 void page_begin_round(struct sphttp_call *call, uint64_t how);
 uint32_t page_end_round(struct sphttp_call *call);

@@ -24,11 +24,14 @@ if TYPE_CHECKING:
 class Face:
     """What a Parallel is, apart from what users are told. See there also for the block."""
 
-    worker: ParallelWorker | Process
-    _options: Options
-    _running: Running
+    if TYPE_CHECKING:  # get_type_hints must not meet what is imported for type checkers
+        worker: ParallelWorker | Process
+        _options: Options
+        _running: Running
+        _block: Block | None
+
     _entered = False
-    _block: Block | None = None  # None: calls have children of their own
+    _block = None  # calls have children of their own
 
     def __enter__(self) -> Self:
         if self._entered:

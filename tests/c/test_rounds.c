@@ -605,6 +605,7 @@ a_child_that_cannot_get_ready_fails_the_round(void)
         int begun = sphttp_nest_begin(call, SPHTTP_PATIENT, 0), error;
         if (begun == 0) {
             int64_t cell = feed_put(call, "w1", 2, false);
+            CHECK(feed_put(call, "w2", 2, false) >= 0); /* for the other */
             sphttp_call_end_feed(call);
             while (page_stopped(call) == 0) {
                 nap();
@@ -679,6 +680,42 @@ a_late_stop_word_stops_no_other_round(void)
     CHECK(page_stopped(call) == 0);
     call->child.how = call->page->how; /* of this one it is heard */
     CHECK(feed_put(call, "x", 1, false) >= 0);
+    call_free(call);
+}
+
+/* While it looks for an item, this process is interrupted, and all else comes to its
+ * end: where it looks, there is nothing to be read at first. */
+static sphttp_call *interrupted;
+static char *unread;
+
+static void
+stop_here(int number)
+{
+    (void)number;
+    CHECK(mprotect(unread, 4096, PROT_READ | PROT_WRITE) == 0);
+    page_stop(interrupted->page, STOP_NEW);
+}
+
+static void
+who_is_about_to_take_an_item_sees_the_stop_word(void)
+{
+    sphttp_call *call = interrupted = open_nest(8192, 1);
+    CHECK(sphttp_nest_begin(call, SPHTTP_STOP, 0) == 0);
+    int64_t cell = feed_put(call, "x", 1, false);
+    CHECK(cell >= 0);
+    call->child.left = UINT64_MAX;
+    unread = (char *)((uintptr_t)&call->order[0] / 4096 * 4096);
+    CHECK(unread > (char *)&call->state[call->plan.count]); /* nothing else */
+    CHECK(signal(SIGSEGV, stop_here) != SIG_ERR);
+    CHECK(mprotect(unread, 4096, PROT_NONE) == 0);
+    CHECK(hand_take(call, TAKE_NOW) == -1);
+    CHECK(signal(SIGSEGV, SIG_DFL) == stop_here);
+    CHECK(page_stopped(call) == STOP_NEW);
+    CHECK(page_item(call, (uint32_t)cell) == item_free(0));
+    sphttp_call_end_feed(call);
+    call->host->round.over = true;
+    CHECK(sphttp_nest_renew(call) == 1);
+    CHECK(hand_take(call, TAKE_NOW) == -1);
     call_free(call);
 }
 
@@ -783,8 +820,10 @@ no_round_hangs_or_ends_early_whoever_is_killed(void)
     sphttp_call *call = NULL;
     uint64_t nests = 0;
     CHECK(pthread_create(&killer, NULL, kill_now_and_then, NULL) == 0);
-    (void)alarm(300);
     for (uint64_t i = 0; i < many; i++) {
+        if (i % 100 == 0) {
+            (void)alarm(60);
+        }
         if (call == NULL) {
             nests++;
             call = open_nest(32, 1 + (uint32_t)(i % 3));
@@ -874,6 +913,7 @@ main(int argc, char **argv)
         TEST(a_child_that_cannot_get_ready_fails_the_round),
         TEST(a_round_that_was_scribbled_over_ends),
         TEST(a_late_stop_word_stops_no_other_round),
+        TEST(who_is_about_to_take_an_item_sees_the_stop_word),
         TEST(an_idle_nest_wakes_nobody),
         TEST(rounds_need_no_more_memory_than_one),
         TEST(no_round_hangs_or_ends_early_whoever_is_killed),

@@ -903,6 +903,29 @@ what_a_raw_fork_of_the_host_frees_goes_on(void)
     call_free(mould);
 }
 
+/* Also a call's that has no server. */
+static void
+what_a_raw_fork_frees_of_a_plain_call_goes_on(void)
+{
+    sphttp_call *plain;
+    CHECK(sphttp_call_open(CELLS, 1, MOULD & ~SPHTTP_SERVER, "/tmp", &plain) ==
+          0);
+    start(plain);
+    int64_t cell = feed(plain, twice, 14);
+    sphttp_call_end_feed(plain);
+    pid_t raw = raw_fork();
+    if (raw == 0) {
+        call_free(plain);
+        _exit(0);
+    }
+    int status, answer;
+    CHECK(waitpid(raw, &status, 0) == raw && status == 0);
+    CHECK(finish(plain) == SPHTTP_ENDED);
+    CHECK(fate_of_cell(plain, cell, &answer) == SPHTTP_RETURNED && answer == 28);
+    CHECK(sphttp_nest_renew(plain) == 1);
+    leave(plain);
+}
+
 static void
 a_fork_of_the_host_has_nothing_of_a_block_and_ends_nothing(void)
 {
@@ -1059,6 +1082,7 @@ main(void)
         TEST(nothing_outlives_a_host_that_is_killed),
         TEST(a_raw_fork_of_the_host_keeps_nothing_alive),
         TEST(what_a_raw_fork_of_the_host_frees_goes_on),
+        TEST(what_a_raw_fork_frees_of_a_plain_call_goes_on),
         TEST(a_fork_of_the_host_has_nothing_of_a_block_and_ends_nothing),
         TEST(children_have_the_page_of_their_own_nest_alone_and_no_ledger),
         TEST(what_a_child_forks_has_none_of_its_descriptors),

@@ -15,7 +15,9 @@ CELLS = 64
 class Server:
     """A mould, whose server is forked here; `work` is what its children do."""
 
-    def __init__(self, work: Callable[[str], str], alive: int = 2, keep: Iterable[int] = ()) -> None:
+    def __init__(
+        self, work: Callable[[str], str], alive: int = 2, keep: Iterable[int] = ()
+    ) -> None:
         error = ffi.new("int *")
         how = POOL | lib.SPHTTP_SERVER
         handle = lib.py_call_open(CELLS, alive, how, b"/tmp", error)
@@ -43,7 +45,7 @@ def _serve(handle: Any, work: Callable[[str], str]) -> NoReturn:
             status = lib.SPHTTP_RETURNED
             cell = lib.sphttp_child_commit(handle, cell, status, text, len(text))
         os._exit(0)
-    except BaseException as error:  # noqa: BLE001  # no child may go on in the caller's program
+    except BaseException as error:  # no child may go on in the caller's program
         os.write(2, f"{error!r}\n".encode())
         os._exit(1)
 
@@ -84,7 +86,7 @@ class Nest:
         assert kind == lib.SPHTTP_ENDED, (kind, os.strerror(self.event.error))
 
     def results(self, cells: list[int]) -> list[str]:
-        found = []
+        found: list[str] = []
         result = ffi.new("sphttp_result *")
         for cell in cells:
             lib.sphttp_call_result(self.handle, cell, result)
@@ -97,8 +99,11 @@ class Nest:
         cells = self.feed(items, how)
         self.run()
         found = self.results(cells)
-        assert lib.sphttp_nest_renew(self.handle) == 1
+        assert self.renew() > 0
         return found
+
+    def renew(self) -> int:
+        return int(lib.sphttp_nest_renew(self.handle))
 
     def leave(self) -> None:
         lib.sphttp_nest_leave(self.handle)

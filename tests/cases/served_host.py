@@ -9,6 +9,7 @@ every signal.
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 import time
 
@@ -21,7 +22,8 @@ SYS_CLONE = {"x86_64": 56, "aarch64": 220}[os.uname().machine]
 
 def work(item: str) -> str:
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    os.system("sleep 600 & setsid sleep 600 &")
+    for session in False, True:
+        subprocess.Popen(["sleep", "600"], start_new_session=session)
     time.sleep(600)
     return item
 

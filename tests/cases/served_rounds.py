@@ -37,7 +37,7 @@ def work(item: str) -> str:
         try:
             listening.accept()
         except OSError as error:
-            return error.strerror
+            return str(error.strerror)
     return f"{item} {os.getpid()}"
 
 
