@@ -94,6 +94,11 @@ runs_reuse(struct sphttp_call *call)
 {
     struct runs *runs = &call->host->runs;
     size_t left = 0;
+    /* The record of a setup or teardown that failed lies in one of them, and is read
+     * last. Looked at after the claims: who has none any more has committed by now. */
+    if (page_item(call, call->plan.count) != ITEM_FREE) {
+        return;
+    }
     for (size_t i = 0; i < runs->count; i++) {
         struct run run = runs->list[i];
         if (run.idle && !run.free && run_size(run.name) > KEPT_MOST) {
