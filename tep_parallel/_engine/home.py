@@ -50,14 +50,22 @@ class Home:
         cells = len(self._plan.items)
         nest = Nest(self._mould, cells)
         if not nest.start():
-            msg = "the server of a block had been killed: another was forked, from this process as "
-            warnings.warn(msg + "it is now", RuntimeWarning, stacklevel=7)
-            self._mould = self._launched()
-            nest.move(self._mould)
-            if not nest.start():
-                msg = "the server of a block was killed as soon as it was forked"
-                raise BrokenPipeError(msg)
+            self.move(nest)
         return nest
+
+    def move(self, nest: Nest) -> None:
+        """The server of a nest is gone: fork another, and ask that for its nursery.
+
+        Raises:
+            BrokenPipeError: That is gone, too.
+        """
+        msg = "the server of a block had been killed: another was forked, from this process as "
+        warnings.warn(msg + "it is now", RuntimeWarning, stacklevel=8)
+        self._mould = self._launched()
+        nest.move(self._mould)
+        if not nest.start():
+            msg = "the server of a block was killed as soon as it was forked"
+            raise BrokenPipeError(msg)
 
     def begun(self, how: int, nanoseconds: int) -> Nest:
         """A nest in which a round has begun; see Nest.begin."""

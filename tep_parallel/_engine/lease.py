@@ -60,6 +60,7 @@ class Lease(Call):
         self.home = home
         self.out: deque[Any] = deque()
         self._begun = True
+        self._moved = False  # whether another server was asked for its nursery
         self._wait_read = gevents_waiter()
         self._until = None if deadline is None else time.monotonic() + deadline
         self._deadline = deadline
@@ -116,6 +117,18 @@ class Lease(Call):
         nest.aborts.append(None)
         if self._nest is nest:
             lib.py_call_abort(nest.handle)
+
+    def run(self) -> int:
+        """See Call. If its nursery was killed, and the server too, another server forks it."""
+        nest = self._nest
+        try:
+            return super().run()
+        except BrokenPipeError:
+            if nest is None or self._moved:
+                raise
+        self._moved = True
+        self.home.move(nest)
+        return super().run()
 
     def wait(self, word: Wait) -> int:
         """Wait for what the call's steps wait for, and return the answer."""
