@@ -49,24 +49,26 @@ class Home:
         """A nest, whose nursery may still be under way."""
         cells = len(self._plan.items)
         nest = Nest(self._mould, cells)
-        self.start(nest)
+        if not nest.start():
+            self.move(nest)
         return nest
 
-    def start_again(self, nest: Nest) -> None:
-        """Have another nursery forked for a nest whose own server may be gone."""
-        nest.move(self._mould)
-        self.start(nest)
+    def move(self, nest: Nest) -> None:
+        """The server of a nest is gone: fork another, if nobody has, and ask that for its nursery.
 
-    def start(self, nest: Nest) -> None:
-        """Have a nursery forked for a nest, by another server if this one is gone."""
+        Raises:
+            BrokenPipeError: That is gone, too.
+        """
+        nest.move(self._mould)
+        if nest.start():  # another call has forked one
+            return
+        msg = "the server of a block had been killed: another was forked, from this process as "
+        warnings.warn(msg + "it is now", RuntimeWarning, stacklevel=8)
+        self._mould = self._launched()
+        nest.move(self._mould)
         if not nest.start():
-            msg = "the server of a block had been killed: another was forked, from this process as "
-            warnings.warn(msg + "it is now", RuntimeWarning, stacklevel=7)
-            self._mould = self._launched()
-            nest.move(self._mould)
-            if not nest.start():
-                msg = "the server of a block was killed as soon as it was forked"
-                raise BrokenPipeError(msg)
+            msg = "the server of a block was killed as soon as it was forked"
+            raise BrokenPipeError(msg)
 
     def begun(self, how: int, nanoseconds: int) -> Nest:
         """A nest in which a round has begun; see Nest.begin."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import time
 from collections import deque
 from collections.abc import Collection
@@ -44,10 +42,6 @@ def how_of(options: Options, on_error: str, *, eager: bool, discard: bool, whole
     return how
 
 
-class ServerGoneError(BrokenPipeError):
-    """The nursery of a call was killed, and the server, which was to fork another."""
-
-
 class Lease(Call):
     """One call of a block. It owns a nest from `begin` to its end; and so a call that nobody
     closes has its nest ended by the nest's handle.
@@ -66,6 +60,7 @@ class Lease(Call):
         self.home = home
         self.out: deque[Any] = deque()
         self._begun = True
+        self._moved = False  # whether another server was asked for its nursery
         self._wait_read = gevents_waiter()
         self._until = None if deadline is None else time.monotonic() + deadline
         self._deadline = deadline
@@ -123,23 +118,24 @@ class Lease(Call):
         if self._nest is nest:
             lib.py_call_abort(nest.handle)
 
+    def run(self) -> int:
+        """See Call. If its nursery was killed, and the server too, another server forks it."""
+        nest = self._nest
+        try:
+            return super().run()
+        except BrokenPipeError:
+            if nest is None or self._moved:
+                raise
+        self._moved = True
+        self.home.move(nest)
+        return super().run()
+
     def wait(self, word: Wait) -> int:
         """Wait for what the call's steps wait for, and return the answer."""
         if word is END:
             self.close()
             return 0
-        while True:
-            try:
-                return self.run()
-            except ServerGoneError:
-                if self._nest is None:
-                    raise
-                self.home.start_again(self._nest)
-
-    def _fail(self, error: int) -> NoReturn:
-        if error == errno.EPIPE:
-            raise ServerGoneError(error, os.strerror(error))
-        super()._fail(error)
+        return self.run()
 
     def close(self) -> None:
         """Kill and reap what still runs of it. A second call does nothing."""
