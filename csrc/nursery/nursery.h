@@ -60,6 +60,7 @@ struct nursery {
     int64_t again_ns; /* ...or it is this late; */
     int64_t hungry_ns; /* since when there is not even one child; or 0 */
     uint64_t how_seen; /* kept: of the round, when the clocks were last looked at */
+    bool active;      /* kept: a round is under way, or was lately; as of its last look */
     bool counts;      /* the host asks whether there are strangers */
     bool reported;    /* the host knows that it is all over */
     int64_t patience_ns; /* until when nested nurseries are waited for; or 0 */

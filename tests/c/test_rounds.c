@@ -8,9 +8,11 @@
 #include "child/item.h"
 #include "host/call.h"
 #include "host/feed.h"
+#include "host/forks.h"
 #include "host/host.h"
 #include "host/open.h"
 #include "host/round.h"
+#include "nursery/nest.h"
 #include "nursery/nursery.h"
 
 #include <errno.h>
@@ -19,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -762,6 +765,32 @@ who_is_about_to_take_an_item_sees_the_stop_word(void)
     call_free(call);
 }
 
+/* A round that begins between the nursery's look at its clocks and its sleep. */
+static void
+a_nursery_that_is_about_to_sleep_hears_of_a_round(void)
+{
+    for (int i = 0; i < 2; i++) {
+        sphttp_call *call = open_nest(8, 2);
+        struct nursery *nursery = call->nursery;
+        CHECK(sphttp_call_limit(call, SECOND / 10, 0, 0) == 0);
+        CHECK(socket_open(call) == 0);
+        call->page->how = call->ledger->how = nursery->how_seen = 0;
+        nest_expect(nursery);
+        int64_t look = nest_look_every(nursery, SECOND / 10);
+        CHECK(look > SECOND);
+        if (i == 0) { /* it sees that... */
+            call->ledger->busy = 1;
+        }
+        nest_sleeps(nursery, now_ns() + look);
+        CHECK(sphttp_nest_begin(call, 0, 0) == 0);
+        char byte; /* ...and is told all the same */
+        CHECK(recv(nursery->given, &byte, 1, MSG_DONTWAIT) == 1);
+        CHECK(byte == BYTE_LOOK);
+        socket_close(call);
+        call_free(call);
+    }
+}
+
 /* So often has a process slept. */
 static unsigned long
 sleeps_of(pid_t pid)
@@ -958,6 +987,7 @@ main(int argc, char **argv)
         TEST(a_late_stop_word_stops_no_other_round),
         TEST(a_round_is_not_over_while_a_hand_holds_something),
         TEST(who_is_about_to_take_an_item_sees_the_stop_word),
+        TEST(a_nursery_that_is_about_to_sleep_hears_of_a_round),
         TEST(an_idle_nest_wakes_nobody),
         TEST(rounds_need_no_more_memory_than_one),
         TEST(no_round_hangs_or_ends_early_whoever_is_killed),
