@@ -175,6 +175,8 @@ sphttp_nest_leave(sphttp_call *nest)
         host->ended = true; /* or was never forked */
         return;
     }
+    host->leaves = true;
+    host->silent = 0;
     nest->ledger->busy = 1;
     nest->ledger->total = nest->ledger->watermark;
     page_set_total(nest->page, nest->ledger->total);

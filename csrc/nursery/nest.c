@@ -31,6 +31,12 @@ goes_on(const struct sphttp_call *call)
     return call->plan.kept && call->ledger->total == UINT64_MAX;
 }
 
+bool
+nest_leaves(const struct sphttp_call *call)
+{
+    return call->plan.kept && !goes_on(call);
+}
+
 void
 nest_note_stop(struct nursery *nursery)
 {

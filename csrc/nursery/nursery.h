@@ -30,6 +30,7 @@ struct seen {
     uint64_t number; /* ...and that one's */
     int64_t since;  /* its clock runs since then; 0: not yet */
     int64_t leaving; /* its child is at its end since then; 0: it has items */
+    int64_t idle;    /* kept: it has none since then, and shall end; or 0 */
     int64_t looked;  /* when that was */
     int64_t asked;  /* the item it will be asked about; or -1 */
     bool ready;     /* its child is through with its setup */

@@ -791,6 +791,51 @@ a_nursery_that_is_about_to_sleep_hears_of_a_round(void)
     }
 }
 
+/* The nest of a block that ends: who is to end, its first child or its nursery, hears of
+ * nothing. */
+static void
+leave_with_a_deaf(bool nursery, bool setup)
+{
+    sphttp_call *call;
+    memset((void *)facts, 0, sizeof(*facts));
+    CHECK(sphttp_call_open(8, 2, KEPT | (setup ? SPHTTP_SETUP : 0), root,
+                           &call) == 0);
+    CHECK(sphttp_call_limit(call, SECOND / 10, 0, 0) == 0);
+    start(call);
+    CHECK(do_round(call, 0, 0, "xxxx").returned == 4);
+    CHECK(sphttp_nest_renew(call) == 1);
+    pid_t deaf = nursery ? sphttp_nest_pid(call) : call->living[0].pid;
+    CHECK(deaf > 1 && kill(deaf, SIGSTOP) == 0);
+    int64_t begun = now_ns();
+    int error, stage;
+    sphttp_nest_leave(call);
+    CHECK(run_round(call, &error) == SPHTTP_ENDED);
+    CHECK(now_ns() - begun < 20 * SECOND);
+    CHECK(nursery || (sphttp_call_overstayed(call, &stage) == deaf &&
+                      facts->ended == 1)); /* the other had its time */
+    CHECK(sphttp_call_unready(call, &stage) == 0);
+    close_nest(call);
+}
+
+static void
+a_nest_ends_though_somebody_was_stopped(void)
+{
+    pid_t pids[3];
+    for (int i = 0; i < 3; i++) { /* at once: each takes its time */
+        pids[i] = fork();
+        if (pids[i] == 0) {
+            facts = mmap(NULL, sizeof(*facts), PROT_READ | PROT_WRITE,
+                         MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+            leave_with_a_deaf(i == 2, i == 1);
+            _exit(0);
+        }
+    }
+    for (int i = 0; i < 3; i++) {
+        int status;
+        CHECK(waitpid(pids[i], &status, 0) == pids[i] && status == 0);
+    }
+}
+
 /* So often has a process slept. */
 static unsigned long
 sleeps_of(pid_t pid)
@@ -988,6 +1033,7 @@ main(int argc, char **argv)
         TEST(a_round_is_not_over_while_a_hand_holds_something),
         TEST(who_is_about_to_take_an_item_sees_the_stop_word),
         TEST(a_nursery_that_is_about_to_sleep_hears_of_a_round),
+        TEST(a_nest_ends_though_somebody_was_stopped),
         TEST(an_idle_nest_wakes_nobody),
         TEST(rounds_need_no_more_memory_than_one),
         TEST(no_round_hangs_or_ends_early_whoever_is_killed),
