@@ -24,7 +24,10 @@
 #include "shared/news.h"
 #include "shared/pool.h"
 
-enum { NURSERIES_MOST = 2 };
+enum {
+    NURSERIES_MOST = 2,
+    SILENT_MOST = 10 /* s; a nursery whose nest leaves rings every second */
+};
 #define LIVELY_NS (SECOND / 1000) /* from one look to the next */
 
 /* --- Fork and wait ---------------------------------------------------------- */
@@ -130,7 +133,7 @@ sleep_till_word(struct sphttp_call *call, struct pollfd fds[3], bool *told)
     }
     if (n == 0) {
         *told = !page_listen(call, HOST_SLEEPS); /* the bell may lag behind */
-        n = sleep_for(fds, *told ? 0 : -1);
+        n = sleep_for(fds, *told ? 0 : host->leaves ? SECOND : -1);
     }
     (void)page_listen(call, HOST_AWAKE);
     return n;
@@ -149,9 +152,18 @@ static sphttp_event
 hear_news(struct host *host)
 {
     int64_t now = now_ns();
+    host->silent = 0;
     host->lively = now - host->heard_ns < LIVELY_NS;
     host->heard_ns = now;
     return (sphttp_event){.kind = SPHTTP_NEWS};
+}
+
+/* Nothing came within a second. Is the nursery of a nest that leaves no good any more?
+ * Somebody may have stopped it. */
+static bool
+is_silent(struct host *host)
+{
+    return host->leaves && ++host->silent >= SILENT_MOST;
 }
 
 /* Sleep until the nursery has something to say: SPHTTP_ENDED, it has; SPHTTP_NEWS;
@@ -178,6 +190,9 @@ wait_for_word(struct sphttp_call *call)
                 return (sphttp_event){.kind = SPHTTP_SIGNALS};
             }
             continue; /* this thread handles no signals */
+        }
+        if (n == 0 && !told && is_silent(call->host)) {
+            return event_of(-EPIPE);
         }
         if (fds[0].revents != 0) {
             char byte;

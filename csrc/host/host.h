@@ -58,6 +58,8 @@ struct host {
     int refused; /* -errno: there will be no such nursery; or 0 */
     struct sphttp_call *mould; /* whose server; NULL: it is gone */
     int files[2]; /* memory files of page and ledger; or -1 */
+    bool leaves; /* kept: its nursery was told to let it end... */
+    uint32_t silent; /* ...and has said nothing for so many seconds since */
     bool stops; /* with the host, at a terminal's Ctrl-Z */
 
     /* Waking up for signals: wake.c, and Python's side of it. */

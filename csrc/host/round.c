@@ -175,6 +175,8 @@ sphttp_nest_leave(sphttp_call *nest)
         host->ended = true; /* or was never forked */
         return;
     }
+    host->leaves = true;
+    host->silent = 0;
     nest->ledger->busy = 1;
     page_skip_unbegun(nest); /* or children would be forked for it, without end */
     nest->ledger->total = nest->ledger->watermark;

@@ -7,6 +7,8 @@
 #include "nursery/nest.h"
 #include "nursery/strays.h"
 
+#define DEAF_NS (10 * SECOND) /* in which an idle child can hear that it shall end */
+
 /* The child whose hand it is; 0: there is none. */
 static pid_t
 child_of(const struct sphttp_call *call, uint32_t hand)
@@ -47,6 +49,9 @@ look_at(const struct nursery *nursery, uint32_t hand, int64_t now)
         if (call->plan.lanes > 1 || /* it never says so; and another hand may be busy */
             page_leaving(call, hand, born, now, &leaving) == 0) {
             seen->leaving = 0;
+            if (seen->idle == 0 && nest_leaves(call)) {
+                seen->idle = now;
+            }
         }
         else if (seen->leaving == 0) {
             seen->leaving =
@@ -57,7 +62,7 @@ look_at(const struct nursery *nursery, uint32_t hand, int64_t now)
     if (seen->item != item || seen->number != number) {
         seen->item = item;
         seen->number = number;
-        seen->since = seen->leaving = 0;
+        seen->since = seen->leaving = seen->idle = 0;
     }
     if (seen->since == 0 && seen->ready) {
         seen->since = not_while_stopped(nursery, since != 0 ? since : now);
@@ -83,6 +88,7 @@ limits_shift(struct sphttp_call *call, int64_t ns)
         struct seen *seen = &call->nursery->seen[hand];
         seen->since += seen->since != 0 ? ns : 0;
         seen->leaving += seen->leaving != 0 ? ns : 0;
+        seen->idle += seen->idle != 0 ? ns : 0;
     }
 }
 
@@ -111,6 +117,7 @@ kill_leaver(struct sphttp_call *call, uint32_t hand)
         remark->what = page_leaving(call, hand, 0, INT64_MAX, &since);
         remark->pid = child_of(call, hand);
     }
+    call->nursery->seen[hand].ready = true; /* it does not end for want of its setup */
     kill_with_group(child_of(call, hand));
 }
 
@@ -123,6 +130,10 @@ end_of(const struct sphttp_call *call, uint32_t hand)
     int64_t since = seen->item != 0 ? seen->since : seen->leaving;
     int64_t most = seen->item != 0 ? call->plan.timeout_ns
                                    : call->plan.leave_ns;
+    if (seen->item == 0 && since == 0) { /* it may be deaf, or stopped */
+        since = seen->idle;
+        most = DEAF_NS;
+    }
     return child_of(call, hand) != 0 && since != 0 && most != 0 ? since + most
                                                                 : INT64_MAX;
 }
@@ -175,7 +186,7 @@ limits_enforce(struct nursery *nursery)
         }
         else {
             kill_leaver(call, hand);
-            seen->leaving = now; /* killed is killed */
+            seen->leaving = seen->idle = now; /* killed is killed */
         }
     }
     nursery->due_ns = next;

@@ -31,6 +31,12 @@ goes_on(const struct sphttp_call *call)
     return call->plan.kept && call->ledger->total == UINT64_MAX;
 }
 
+bool
+nest_leaves(const struct sphttp_call *call)
+{
+    return call->plan.kept && !goes_on(call);
+}
+
 void
 nest_note_stop(struct nursery *nursery)
 {
@@ -94,7 +100,7 @@ int64_t
 nest_look_every(const struct nursery *nursery, int64_t clock_ns)
 {
     const struct plan *plan = &nursery->call->plan;
-    if (!is_active(nursery)) {
+    if (!nursery->active) {
         return QUIET_NS; /* the host tells when a round begins */
     }
     /* The host may wait for news that was lost. */
@@ -125,6 +131,7 @@ nest_expect(struct nursery *nursery)
     bool forks = nursery->running < call->plan.alive;
     call->ledger->forks = call->plan.kept && forks;
     call->ledger->wants = call->plan.kept || forks;
+    nursery->active = is_active(nursery); /* last: of a round that begins now it is told */
 }
 
 void
@@ -133,7 +140,7 @@ nest_sleeps(struct nursery *nursery, int64_t until)
     struct sphttp_call *call = nursery->call;
     if (call->plan.kept) {
         call->ledger->wakes_ns = until;
-        if (is_active(nursery)) { /* it looks every second by itself */
+        if (nursery->active) { /* it looks every second by itself */
             call->ledger->wants = 0;
         }
     }

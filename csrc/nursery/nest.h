@@ -20,6 +20,9 @@ void nest_note_death(const struct nursery *nursery, uint32_t slot, int status);
 /* Its item is settled: its hand is nobody's. `gone`: all have expected that. */
 void nest_clear_hand(struct sphttp_call *call, uint32_t hand, bool gone);
 
+/* Shall children that have no item end, since no other round will be? */
+bool nest_leaves(const struct sphttp_call *call);
+
 /* May children have anything to do? */
 bool nest_is_busy(const struct nursery *nursery);
 

@@ -30,6 +30,7 @@ struct seen {
     uint64_t number; /* ...and that one's */
     int64_t since;  /* its clock runs since then; 0: not yet */
     int64_t leaving; /* its child is at its end since then; 0: it has items */
+    int64_t idle;    /* kept: it has none since then, and shall end; or 0 */
     int64_t looked;  /* when that was */
     int64_t asked;  /* the item it will be asked about; or -1 */
     bool ready;     /* its child is through with its setup */
@@ -60,6 +61,7 @@ struct nursery {
     int64_t again_ns; /* ...or it is this late; */
     int64_t hungry_ns; /* since when there is not even one child; or 0 */
     uint64_t how_seen; /* kept: of the round, when the clocks were last looked at */
+    bool active;      /* kept: a round is under way, or was lately; as of its last look */
     bool counts;      /* the host asks whether there are strangers */
     bool reported;    /* the host knows that it is all over */
     int64_t patience_ns; /* until when nested nurseries are waited for; or 0 */

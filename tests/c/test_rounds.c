@@ -8,9 +8,11 @@
 #include "child/item.h"
 #include "host/call.h"
 #include "host/feed.h"
+#include "host/forks.h"
 #include "host/host.h"
 #include "host/open.h"
 #include "host/round.h"
+#include "nursery/nest.h"
 #include "nursery/nursery.h"
 
 #include <errno.h>
@@ -19,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -762,6 +765,77 @@ who_is_about_to_take_an_item_sees_the_stop_word(void)
     call_free(call);
 }
 
+/* A round that begins between the nursery's look at its clocks and its sleep. */
+static void
+a_nursery_that_is_about_to_sleep_hears_of_a_round(void)
+{
+    for (int i = 0; i < 2; i++) {
+        sphttp_call *call = open_nest(8, 2);
+        struct nursery *nursery = call->nursery;
+        CHECK(sphttp_call_limit(call, SECOND / 10, 0, 0) == 0);
+        CHECK(socket_open(call) == 0);
+        call->page->how = call->ledger->how = nursery->how_seen = 0;
+        nest_expect(nursery);
+        int64_t look = nest_look_every(nursery, SECOND / 10);
+        CHECK(look > SECOND);
+        if (i == 0) { /* it sees that... */
+            call->ledger->busy = 1;
+        }
+        nest_sleeps(nursery, now_ns() + look);
+        CHECK(sphttp_nest_begin(call, 0, 0) == 0);
+        char byte; /* ...and is told all the same */
+        CHECK(recv(nursery->given, &byte, 1, MSG_DONTWAIT) == 1);
+        CHECK(byte == BYTE_LOOK);
+        socket_close(call);
+        call_free(call);
+    }
+}
+
+/* The nest of a block that ends: who is to end, its first child or its nursery, hears of
+ * nothing. */
+static void
+leave_with_a_deaf(bool nursery, bool setup)
+{
+    sphttp_call *call;
+    memset((void *)facts, 0, sizeof(*facts));
+    CHECK(sphttp_call_open(8, 2, KEPT | (setup ? SPHTTP_SETUP : 0), root,
+                           &call) == 0);
+    CHECK(sphttp_call_limit(call, SECOND / 10, 0, 0) == 0);
+    start(call);
+    CHECK(do_round(call, 0, 0, "xxxx").returned == 4);
+    CHECK(sphttp_nest_renew(call) == 1);
+    pid_t deaf = nursery ? sphttp_nest_pid(call) : call->living[0].pid;
+    CHECK(deaf > 1 && kill(deaf, SIGSTOP) == 0);
+    int64_t begun = now_ns();
+    int error, stage;
+    sphttp_nest_leave(call);
+    CHECK(run_round(call, &error) == SPHTTP_ENDED);
+    CHECK(now_ns() - begun < 20 * SECOND);
+    CHECK(nursery || (sphttp_call_overstayed(call, &stage) == deaf &&
+                      facts->ended == 1)); /* the other had its time */
+    CHECK(sphttp_call_unready(call, &stage) == 0);
+    close_nest(call);
+}
+
+static void
+a_nest_ends_though_somebody_was_stopped(void)
+{
+    pid_t pids[3];
+    for (int i = 0; i < 3; i++) { /* at once: each takes its time */
+        pids[i] = fork();
+        if (pids[i] == 0) {
+            facts = mmap(NULL, sizeof(*facts), PROT_READ | PROT_WRITE,
+                         MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+            leave_with_a_deaf(i == 2, i == 1);
+            _exit(0);
+        }
+    }
+    for (int i = 0; i < 3; i++) {
+        int status;
+        CHECK(waitpid(pids[i], &status, 0) == pids[i] && status == 0);
+    }
+}
+
 /* So often has a process slept. */
 static unsigned long
 sleeps_of(pid_t pid)
@@ -958,6 +1032,8 @@ main(int argc, char **argv)
         TEST(a_late_stop_word_stops_no_other_round),
         TEST(a_round_is_not_over_while_a_hand_holds_something),
         TEST(who_is_about_to_take_an_item_sees_the_stop_word),
+        TEST(a_nursery_that_is_about_to_sleep_hears_of_a_round),
+        TEST(a_nest_ends_though_somebody_was_stopped),
         TEST(an_idle_nest_wakes_nobody),
         TEST(rounds_need_no_more_memory_than_one),
         TEST(no_round_hangs_or_ends_early_whoever_is_killed),
