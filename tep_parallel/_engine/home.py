@@ -14,7 +14,7 @@ from tep_parallel._engine.nest import Mould, Nest
 from tep_parallel._engine.plan import Plan
 from tep_parallel._engine.turns import Turns
 
-_TRIES = 3  # to begin a call in a nest; one may have died while it was free
+_TRIES = 3  # to begin a call in a nest that was just made
 
 
 class Home:
@@ -70,11 +70,13 @@ class Home:
 
     def begun(self, how: int, nanoseconds: int) -> Nest:
         """A nest in which a round has begun; see Nest.begin."""
-        for _ in range(_TRIES):
+        tries = _TRIES
+        while tries > 0:
             try:
                 nest = self._free.pop()
             except IndexError:
                 nest = self._asked()
+                tries -= 1
             if nest.begin(how, nanoseconds):
                 break
             nest.leave()

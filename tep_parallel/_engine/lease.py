@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 import time
 from collections import deque
 from collections.abc import Collection
@@ -90,7 +91,8 @@ class Lease(Call):
         left = 0
         if self._until is not None:
             left = int((self._until - time.monotonic()) * 1e9)
-        if self._permit is None or left < 0 or self.aborted:
+        late = self._until is not None and left <= 0
+        if self._permit is None or late or self.aborted:
             self.close()
             self._raise_unbegun(0 if items is None else len(items))
         nest = self.home.begun(how if self._wait_read is None else how & ~_PATIENT, left)
@@ -128,6 +130,8 @@ class Lease(Call):
         if word is END:
             self.close()
             return 0
+        if self._permit is not None:
+            self._permit.thread = threading.get_ident()  # an iterator may be handed on
         while True:
             try:
                 return self.run()
@@ -143,17 +147,27 @@ class Lease(Call):
 
     def close(self) -> None:
         """Kill and reap what still runs of it. A second call does nothing."""
-        nest = self._nest
-        if nest is not None:
-            self.home.retire(nest, nest.close)
-            self._nest = None  # not before: who aborts it meanwhile waits for its end too
-        self._permit = None
-        self._running.leave(self)
+        try:
+            nest = self._nest
+            if nest is not None:
+                self.home.retire(nest, nest.close)
+                self._nest = None  # not before: who aborts it meanwhile waits for its end too
+        finally:
+            self._leave()
 
-    def part(self) -> None:
+    def part(self, *, fetched: bool) -> None:
         """It has ended well, and nobody will ask for anything of it any more."""
         nest, self._nest = self._nest, None
-        if nest is not None:
-            self.home.give_back(nest)
-        self._permit = None
+        try:
+            if nest is not None:
+                if not fetched:
+                    nest.empty()
+                self.home.give_back(nest)
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        if self._permit is not None:
+            self.home.turns.leave(self._permit)
+            self._permit = None
         self._running.leave(self)
