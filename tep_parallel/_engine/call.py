@@ -106,8 +106,12 @@ class Call(UnderWay):
         lib.py_call_close(self.handle)
         self._running.leave(self)
 
-    def part(self) -> None:
-        """Nobody will ask for anything of it any more."""
+    def part(self, *, fetched: bool) -> None:
+        """Nobody will ask for anything of it any more.
+
+        Args:
+            fetched: Whether all that there was has been fetched.
+        """
 
     def abort(self) -> None:
         """End whatever still runs; from any thread. Then run returns ABORTED."""

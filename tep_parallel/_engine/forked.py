@@ -67,8 +67,10 @@ def steps_of(call: Call, flow: Flow) -> Steps:
     try:
         if stopped is None:
             yield from _handed(call, flow.conclude())
-    finally:
-        call.part()
+    except BaseException:
+        call.part(fetched=False)
+        raise
+    call.part(fetched=True)
     return stopped
 
 

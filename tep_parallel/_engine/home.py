@@ -14,7 +14,7 @@ from tep_parallel._engine.nest import Mould, Nest
 from tep_parallel._engine.plan import Plan
 from tep_parallel._engine.turns import Turns
 
-_TRIES = 3  # to begin a call in a nest; one may have died while it was free
+_TRIES = 3  # to begin a call in a nest that was just made
 
 
 class Home:
@@ -49,34 +49,34 @@ class Home:
         """A nest, whose nursery may still be under way."""
         cells = len(self._plan.items)
         nest = Nest(self._mould, cells)
-        if not nest.start():
-            self.move(nest)
+        self.start(nest)
         return nest
 
-    def move(self, nest: Nest) -> None:
-        """The server of a nest is gone: fork another, if nobody has, and ask that for its nursery.
+    def start_again(self, nest: Nest) -> None:
+        """Have another nursery forked for a nest whose own server may be gone."""
+        nest.move(self._mould)
+        self.start(nest)
 
-        Raises:
-            BrokenPipeError: That is gone, too.
-        """
-        nest.move(self._mould)
-        if nest.start():  # another call has forked one
-            return
-        msg = "the server of a block had been killed: another was forked, from this process as "
-        warnings.warn(msg + "it is now", RuntimeWarning, stacklevel=8)
-        self._mould = self._launched()
-        nest.move(self._mould)
+    def start(self, nest: Nest) -> None:
+        """Have a nursery forked for a nest, by another server if this one is gone."""
         if not nest.start():
-            msg = "the server of a block was killed as soon as it was forked"
-            raise BrokenPipeError(msg)
+            msg = "the server of a block had been killed: another was forked, from this process as "
+            warnings.warn(msg + "it is now", RuntimeWarning, stacklevel=7)
+            self._mould = self._launched()
+            nest.move(self._mould)
+            if not nest.start():
+                msg = "the server of a block was killed as soon as it was forked"
+                raise BrokenPipeError(msg)
 
     def begun(self, how: int, nanoseconds: int) -> Nest:
         """A nest in which a round has begun; see Nest.begin."""
-        for _ in range(_TRIES):
+        tries = _TRIES
+        while tries > 0:
             try:
                 nest = self._free.pop()
             except IndexError:
                 nest = self._asked()
+                tries -= 1
             if nest.begin(how, nanoseconds):
                 break
             nest.leave()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import threading
 import time
 from collections import deque
 from collections.abc import Collection
@@ -42,6 +45,10 @@ def how_of(options: Options, on_error: str, *, eager: bool, discard: bool, whole
     return how
 
 
+class ServerGoneError(BrokenPipeError):
+    """The nursery of a call was killed, and the server, which was to fork another."""
+
+
 class Lease(Call):
     """One call of a block. It owns a nest from `begin` to its end; and so a call that nobody
     closes has its nest ended by the nest's handle.
@@ -60,7 +67,6 @@ class Lease(Call):
         self.home = home
         self.out: deque[Any] = deque()
         self._begun = True
-        self._moved = False  # whether another server was asked for its nursery
         self._wait_read = gevents_waiter()
         self._until = None if deadline is None else time.monotonic() + deadline
         self._deadline = deadline
@@ -85,7 +91,8 @@ class Lease(Call):
         left = 0
         if self._until is not None:
             left = int((self._until - time.monotonic()) * 1e9)
-        if self._permit is None or left < 0 or self.aborted:
+        late = self._until is not None and left <= 0
+        if self._permit is None or late or self.aborted:
             self.close()
             self._raise_unbegun(0 if items is None else len(items))
         nest = self.home.begun(how if self._wait_read is None else how & ~_PATIENT, left)
@@ -118,38 +125,49 @@ class Lease(Call):
         if self._nest is nest:
             lib.py_call_abort(nest.handle)
 
-    def run(self) -> int:
-        """See Call. If its nursery was killed, and the server too, another server forks it."""
-        nest = self._nest
-        try:
-            return super().run()
-        except BrokenPipeError:
-            if nest is None or self._moved:
-                raise
-        self._moved = True
-        self.home.move(nest)
-        return super().run()
-
     def wait(self, word: Wait) -> int:
         """Wait for what the call's steps wait for, and return the answer."""
         if word is END:
             self.close()
             return 0
-        return self.run()
+        if self._permit is not None:
+            self._permit.thread = threading.get_ident()  # an iterator may be handed on
+        while True:
+            try:
+                return self.run()
+            except ServerGoneError:
+                if self._nest is None:
+                    raise
+                self.home.start_again(self._nest)
+
+    def _fail(self, error: int) -> NoReturn:
+        if error == errno.EPIPE:
+            raise ServerGoneError(error, os.strerror(error))
+        super()._fail(error)
 
     def close(self) -> None:
         """Kill and reap what still runs of it. A second call does nothing."""
-        nest = self._nest
-        if nest is not None:
-            self.home.retire(nest, nest.close)
-            self._nest = None  # not before: who aborts it meanwhile waits for its end too
-        self._permit = None
-        self._running.leave(self)
+        try:
+            nest = self._nest
+            if nest is not None:
+                self.home.retire(nest, nest.close)
+                self._nest = None  # not before: who aborts it meanwhile waits for its end too
+        finally:
+            self._leave()
 
-    def part(self) -> None:
+    def part(self, *, fetched: bool) -> None:
         """It has ended well, and nobody will ask for anything of it any more."""
         nest, self._nest = self._nest, None
-        if nest is not None:
-            self.home.give_back(nest)
-        self._permit = None
+        try:
+            if nest is not None:
+                if not fetched:
+                    nest.empty()
+                self.home.give_back(nest)
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        if self._permit is not None:
+            self.home.turns.leave(self._permit)
+            self._permit = None
         self._running.leave(self)

@@ -1,7 +1,8 @@
 """How many calls of a block run at once, and whose turn is next.
 
-A signal handler may make a call while its own thread is anywhere in here. So there is no lock
-round what threads share: each step on a deque or a dictionary is one for the interpreter.
+A signal handler may make a call, or raise, while its own thread is anywhere in here. So there is
+no lock round what threads share, and nobody is handed anything that could be lost on the way:
+those who want a turn stand in a line for as long as they live, and the first of it have one.
 """
 
 from __future__ import annotations
@@ -9,46 +10,34 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from weakref import ref
 
+_LOOK = 0.5  # seconds after which one who waits looks by itself: a handler may have kept who wakes
+
 
 class Permit:
-    """That one call may run. It ends when nobody has the object any more, also where a signal
-    handler has raised before somebody could keep it.
+    """One that stands in the line: it runs, or waits for its turn.
 
-    Args:
-        turns: Where it came from.
-        counted: Whether it is one of those that there are; otherwise it is beyond the limit.
+    Attributes:
+        thread: Which thread has it.
+        counted: Whether it needs a turn; otherwise it is beyond the limit.
+        entry: What stands in the line.
+        lock: What wakes it where it waits.
     """
 
-    __slots__ = ("_turns", "counted")
+    __slots__ = ("__weakref__", "counted", "entry", "lock", "thread")
 
-    def __init__(self, turns: ref[Turns], *, counted: bool) -> None:
-        self._turns = turns
-        self.counted = counted
-
-    def __del__(self) -> None:
-        turns = self._turns()
-        if turns is not None:
-            turns.give_back(self)
-
-
-class _Waiter:
-    """A thread that waits for its turn."""
-
-    __slots__ = ("gone", "lock", "permit")
-
-    def __init__(self) -> None:
-        self.permit: Permit | None = None
-        self.gone = False
-        self.lock = threading.Lock()  # it only wakes; gevent may have put its own here
-        self.lock.acquire()
+    def __init__(self, thread: int, gone: Callable[[ref[Permit]], None]) -> None:
+        self.thread = thread
+        self.counted = True
+        self.lock: threading.Lock | None = None  # gevent may have put its own here
+        self.entry: ref[Permit] | None = ref(self, gone)
 
     def wake(self) -> None:
-        with contextlib.suppress(RuntimeError):  # it has been woken
-            self.lock.release()
+        if self.lock is not None:
+            with contextlib.suppress(RuntimeError):  # it has been woken
+                self.lock.release()
 
 
 class Turns:
@@ -60,19 +49,16 @@ class Turns:
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self._self = ref(self)
-        self._free = deque(Permit(self._self, counted=True) for _ in range(most))
-        self._waiting: deque[_Waiter] = deque()
-        # The threads that have a permit, or wait for one, by the id of that.
-        self._threads: dict[int, int] = {}
+        # In the order in which they came. It keeps nobody alive.
+        self._line: dict[ref[Permit], None] = {}
 
     @property
     def taken(self) -> int:
-        """How many of the permits are taken."""
-        return self.most - len(self._free)
+        """How many there are that have a turn, or want one."""
+        return len(self._line)
 
     def take(self, until: float | None, is_over: Callable[[], bool]) -> Permit | None:
-        """Wait for a permit, in the order in which threads came; None: the wait is over.
+        """Wait for a turn, in the order in which threads came; None: the wait is over.
 
         A thread that has one, or waits, gets another at once, beyond the limit: it might wait
         for itself.
@@ -81,67 +67,58 @@ class Turns:
             until: Where the wait ends, by time.monotonic; None: nowhere.
             is_over: Whether the wait is over; asked when `wake` is called.
         """
-        thread = threading.get_ident()
-        permit: Permit | None
-        if thread in self._threads.values():
-            permit = Permit(self._self, counted=False)
-        else:
-            try:
-                # Nobody who waits is overtaken.
-                permit = None if self._waiting else self._free.popleft()
-            except IndexError:
-                permit = None
-            if permit is None:
-                permit = self._wait(thread, until, is_over)
-        if permit is not None:
-            self._threads[id(permit)] = thread
-        return permit
-
-    def _wait(self, thread: int, until: float | None, is_over: Callable[[], bool]) -> Permit | None:
-        waiter = _Waiter()
-        self._threads[id(waiter)] = thread
+        permit = Permit(threading.get_ident(), self._gone)
+        entry = permit.entry
+        assert entry is not None
         try:
-            self._waiting.append(waiter)
-            self._match()
-            while waiter.permit is None and not is_over():
-                left = -1.0 if until is None else until - time.monotonic()
-                if until is not None and left <= 0:
-                    break
-                waiter.lock.acquire(timeout=left)
-            return waiter.permit
-        finally:
-            waiter.gone = True
-            # Whoever raises keeps this frame, which must not keep a permit.
-            waiter.permit = None
-            del self._threads[id(waiter)]
-            with contextlib.suppress(ValueError):
-                self._waiting.remove(waiter)
+            permit.counted = all(other.thread != permit.thread for other in self._living())
+            self._line[entry] = None
+            if not permit.counted or self._is_next(permit) or self._wait(permit, until, is_over):
+                return permit
+        except BaseException:
+            # Whoever raises keeps this frame, which must not keep a permit in the line.
+            self.leave(permit)
+            raise
+        self.leave(permit)
+        return None
+
+    def _wait(self, permit: Permit, until: float | None, is_over: Callable[[], bool]) -> bool:
+        """Whether its turn has come."""
+        lock = permit.lock = threading.Lock()
+        lock.acquire()
+        while not self._is_next(permit):
+            left = _LOOK if until is None else min(_LOOK, until - time.monotonic())
+            if left <= 0 or is_over():
+                return False
+            lock.acquire(timeout=left)
+        permit.lock = None
+        return True
+
+    def _living(self) -> list[Permit]:
+        """All that stand in the line."""
+        found = [entry() for entry in list(self._line)]
+        return [permit for permit in found if permit is not None]
+
+    def _first(self) -> list[Permit]:
+        """Those that have their turn."""
+        return [permit for permit in self._living() if permit.counted][: self.most]
+
+    def _is_next(self, permit: Permit) -> bool:
+        return len(self._line) <= self.most or permit in self._first()
 
     def wake(self) -> None:
         """Let each thread that waits ask whether its wait is over."""
-        for waiter in list(self._waiting):
-            waiter.wake()
+        for permit in self._living():
+            permit.wake()
 
-    def give_back(self, permit: Permit) -> None:
-        """Nobody has `permit` any more."""
-        self._threads.pop(id(permit), None)
-        if permit.counted:
-            self._free.append(Permit(self._self, counted=True))
-            self._match()
+    def leave(self, permit: Permit) -> None:
+        """It has run. One that nobody has any more leaves by itself."""
+        if permit.entry is not None:
+            self._gone(permit.entry)
+            permit.entry = None
 
-    def _match(self) -> None:
-        """Hand free permits to those who wait."""
-        while self._waiting and self._free:
-            try:
-                permit: Permit | None = self._free.popleft()
-            except IndexError:
-                return
-            try:
-                waiter = self._waiting.popleft()
-            except IndexError:
-                continue  # the permit comes back by itself
-            waiter.permit = permit
-            permit = None
-            if waiter.gone:
-                waiter.permit = None
-            waiter.wake()
+    def _gone(self, entry: ref[Permit]) -> None:
+        self._line.pop(entry, None)
+        if len(self._line) >= self.most:
+            for permit in self._first():
+                permit.wake()
