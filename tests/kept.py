@@ -10,7 +10,9 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import time
 import warnings
+from pathlib import Path
 from typing import Any
 
 import tep_parallel
@@ -28,7 +30,23 @@ class Parallel(tep_parallel.Parallel):  # type: ignore[type-arg]
         if kept and os.getpid() == _PID:
             with warnings.catch_warnings():  # that there are threads: pytest's, a case's
                 warnings.simplefilter("ignore", RuntimeWarning)
+                before = _servers()
                 _blocks.enter_context(self)
+            end = time.monotonic() + 10
+            # It has its name a moment after its birth; support.children knows it by that.
+            while options.get("in_processes") != 0 and _servers() == before:
+                assert time.monotonic() < end
+                time.sleep(0.001)
+
+
+def _servers() -> int:
+    """How many children of this process say that they are a block's server."""
+    found = 0
+    for task in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(OSError):
+            for pid in (task / "children").read_text().split():
+                found += Path(f"/proc/{pid}/comm").read_text() == "tep-server\n"
+    return found
 
 
 def close_blocks() -> None:
