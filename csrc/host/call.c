@@ -364,6 +364,9 @@ call_finish(struct sphttp_call *call)
                                              : event_of(0);
     }
     if (event.kind == SPHTTP_FAILED && event.error == EPIPE) {
+        if (call->host->round.on && call->host->give_up_ns != 0) {
+            return (sphttp_event){.kind = SPHTTP_STARTED}; /* that may take seconds */
+        }
         event = nursery_lost(call);
         call->host->round.spent = true;
         if (event.kind == SPHTTP_FORK_AGAIN && round_is_over(call)) {
@@ -379,6 +382,11 @@ call_finish(struct sphttp_call *call)
     runs_ask(call);
     news_drain(call, event.kind);
     if (event.kind == SPHTTP_NEWS && round_is_over(call)) {
+        /* Items may have not begun for want of a child, and it has not said so yet. */
+        int err = news_all_told(call) ? 0 : nursery_trouble(call);
+        if (err != 0) {
+            return event_of(err);
+        }
         call->host->round.over = true;
         event.kind = SPHTTP_ENDED;
     }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "host/forks.h"
 #include "host/host.h"
@@ -87,7 +88,8 @@ void
 feed_close(struct sphttp_call *call)
 {
     struct feed *feed = &call->host->feed;
-    if (feed->at != NULL) {
+    /* A raw fork of the host has not mapped it; something else may be there. */
+    if (feed->at != NULL && call->plan.owner == getpid()) {
         (void)munmap(feed->at, feed->size);
     }
     for (uint32_t i = 0; i < SHELVES; i++) {

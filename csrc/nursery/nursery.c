@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "child/hand.h"
@@ -277,7 +278,9 @@ finish_slot(struct nursery *nursery, uint32_t slot, int status,
     if (call->plan.kept) {
         nest_clear_hand(call, slot, gone);
     }
-    if (!gone || (call->ledger->how & ROUND_REAPED) != 0) {
+    /* One that was killed may not have rung. */
+    if (!gone || !WIFEXITED(status) ||
+        (call->ledger->how & ROUND_REAPED) != 0) {
         news_tell_again(call);
     }
     /* Reaped: from now on the number may be anybody's. */

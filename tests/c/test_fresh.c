@@ -33,6 +33,7 @@ enum task {
     FAIL,         /* it says that it raised */
     DIE,          /* with the item in hand */
     DIE_LATER,    /* after the commit */
+    DIE_GONE,     /* just before it tells that nobody need wait for it */
     SLEEP,        /* for 30 ms with the item in hand */
     TEAR_DOWN,    /* for 30 ms after the commit */
     EXIT_SLOWLY,  /* for 30 ms after nobody waits for it */
@@ -175,6 +176,11 @@ serve(sphttp_call *call)
                                    (char *)&number, sizeof(number));
     }
     if (task == DIE_LATER) {
+        (void)raise(SIGKILL);
+    }
+    if (task == DIE_GONE) {
+        nap_ms(5);
+        CHECK(hand_leave(call));
         (void)raise(SIGKILL);
     }
     if (task == TEAR_DOWN) {
@@ -464,6 +470,19 @@ a_child_that_dies_costs_its_item_and_the_nest(void)
 }
 
 static void
+a_child_that_dies_before_it_rings_does_not_delay_the_end(void)
+{
+    sphttp_call *call = open_nest(2, 2, 1);
+    for (int i = 0; i < 4; i++) {
+        int64_t begun = now_ns();
+        CHECK(run_all(call, SPHTTP_PATIENT, 1, DIE_GONE, NULL) == 1);
+        CHECK(now_ns() - begun < SECOND / 4);
+        CHECK(sphttp_nest_renew(call) == 1);
+    }
+    leave(call);
+}
+
+static void
 what_died_is_tried_again_by_a_child_that_stands_ready(void)
 {
     sphttp_call *call;
@@ -649,6 +668,7 @@ main(void)
         TEST(who_is_told_of_ends_waits_for_them_and_knows_them_all),
         TEST(used_children_that_still_exit_are_bounded),
         TEST(a_child_that_dies_costs_its_item_and_the_nest),
+        TEST(a_child_that_dies_before_it_rings_does_not_delay_the_end),
         TEST(what_died_is_tried_again_by_a_child_that_stands_ready),
         TEST(nobody_is_forked_for_items_that_will_not_begin),
         TEST(an_idle_child_that_is_killed_is_replaced),

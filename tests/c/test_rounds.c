@@ -836,6 +836,25 @@ a_nest_ends_though_somebody_was_stopped(void)
     }
 }
 
+/* No child can be forked, and the host looks before the nursery says so. */
+static void
+a_round_that_was_stopped_for_want_of_a_child_fails(void)
+{
+    sphttp_call *call = open_nest(4, 1);
+    CHECK(socket_open(call) == 0);
+    CHECK(sphttp_nest_begin(call, SPHTTP_PATIENT, 0) == 0);
+    CHECK(feed_put(call, "x", 1, false) == 0);
+    sphttp_call_end_feed(call);
+    call->ledger->error = EAGAIN;
+    call->ledger->trouble = TROUBLE_FORK;
+    page_stop(call->page, STOP_NEW);
+    call->host->nursery_pid = getpid();
+    sphttp_event event = call_finish(call);
+    CHECK(event.kind == SPHTTP_FAILED && event.error == EAGAIN);
+    call->host->nursery_pid = 0;
+    call_free(call);
+}
+
 /* So often has a process slept. */
 static unsigned long
 sleeps_of(pid_t pid)
@@ -1034,6 +1053,7 @@ main(int argc, char **argv)
         TEST(who_is_about_to_take_an_item_sees_the_stop_word),
         TEST(a_nursery_that_is_about_to_sleep_hears_of_a_round),
         TEST(a_nest_ends_though_somebody_was_stopped),
+        TEST(a_round_that_was_stopped_for_want_of_a_child_fails),
         TEST(an_idle_nest_wakes_nobody),
         TEST(rounds_need_no_more_memory_than_one),
         TEST(no_round_hangs_or_ends_early_whoever_is_killed),
