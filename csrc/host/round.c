@@ -51,13 +51,15 @@ all_ended(struct sphttp_call *call)
 }
 
 uint32_t
-round_listens(const struct sphttp_call *call)
+round_listens(struct sphttp_call *call)
 {
     const struct round *round = &call->host->round;
     if (!round->on) {
         return HOST_SLEEPS;
     }
-    if (round->all_fed && (round->patient || news_all_told(call))) {
+    /* Of items that will not begin nobody tells. */
+    if (round->all_fed && (round->patient || news_all_told(call) ||
+                           (page_stopped(call) != 0 && all_ended(call)))) {
         return HOST_WAITS_IDLE;
     }
     return round->patient ? HOST_NAPS : HOST_SLEEPS;

@@ -12,7 +12,7 @@ uint64_t round_asked(int how);
 
 /* How the host is to be woken: HOST_SLEEPS; HOST_NAPS, for as long as it takes; or
  * HOST_WAITS_IDLE. */
-uint32_t round_listens(const struct sphttp_call *call);
+uint32_t round_listens(struct sphttp_call *call);
 
 /* Would that have woken it by now, or is the round over? */
 bool round_is_due(struct sphttp_call *call, uint32_t listens);

@@ -10,10 +10,13 @@
 #include "host/feed.h"
 #include "host/forks.h"
 #include "host/host.h"
+#include "host/news.h"
 #include "host/open.h"
+#include "host/round.h"
 #include "host/round.h"
 #include "nursery/nest.h"
 #include "nursery/nursery.h"
+#include "shared/news.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -855,6 +858,34 @@ a_round_that_was_stopped_for_want_of_a_child_fails(void)
     call_free(call);
 }
 
+/* Else it is over when the nursery looks, a second later. */
+static void
+the_host_hears_of_the_end_of_a_round_that_was_stopped(void)
+{
+    sphttp_call *call = open_nest(4, 1);
+    CHECK(sphttp_nest_begin(call, SPHTTP_STOP, 0) == 0);
+    CHECK(feed_put(call, "x", 1, false) == 0);
+    CHECK(feed_put(call, "x", 1, false) == 1); /* it never begins */
+    sphttp_call_end_feed(call);
+    call->living[0].pid = getpid();
+    call->child.left = UINT64_MAX;
+    CHECK(hand_take(call, TAKE_NOW) == 0);
+    page_stop(call->page, STOP_NEW);
+    CHECK(round_listens(call) == HOST_SLEEPS); /* one runs */
+    CHECK(hand_commit(call, 0, ITEM_DONE));
+    news_drain(call, SPHTTP_NEWS);
+    uint32_t listens = round_listens(call);
+    CHECK(listens == HOST_WAITS_IDLE && !round_is_due(call, listens));
+    CHECK(page_listen(call, listens));
+    call->hands[0].item = 0;
+    CHECK(news_tell_idle(call));
+    char ring;
+    CHECK(read(call->host->heard, &ring, 1) == 1);
+    CHECK(round_is_due(call, listens) && round_is_over(call));
+    call->living[0].pid = 0;
+    call_free(call);
+}
+
 /* So often has a process slept. */
 static unsigned long
 sleeps_of(pid_t pid)
@@ -1054,6 +1085,7 @@ main(int argc, char **argv)
         TEST(a_nursery_that_is_about_to_sleep_hears_of_a_round),
         TEST(a_nest_ends_though_somebody_was_stopped),
         TEST(a_round_that_was_stopped_for_want_of_a_child_fails),
+        TEST(the_host_hears_of_the_end_of_a_round_that_was_stopped),
         TEST(an_idle_nest_wakes_nobody),
         TEST(rounds_need_no_more_memory_than_one),
         TEST(no_round_hangs_or_ends_early_whoever_is_killed),
