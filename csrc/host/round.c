@@ -180,6 +180,7 @@ sphttp_nest_leave(sphttp_call *nest)
     host->leaves = true;
     host->silent = 0;
     nest->ledger->busy = 1;
+    page_skip_unbegun(nest); /* or children would be forked for it, without end */
     nest->ledger->total = nest->ledger->watermark;
     page_set_total(nest->page, nest->ledger->total);
     socket_say(nest, BYTE_LOOK);

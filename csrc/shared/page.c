@@ -350,10 +350,16 @@ page_begin_round(struct sphttp_call *call, uint64_t how)
     call->page->how = how;
 }
 
+void
+page_skip_unbegun(const struct sphttp_call *call)
+{
+    call->page->next = call->ledger->watermark;
+}
+
 uint32_t
 page_end_round(struct sphttp_call *call)
 {
-    call->page->next = call->ledger->watermark;
+    page_skip_unbegun(call);
     return atomic_exchange(&call->page->stop, 0);
 }
 

@@ -309,6 +309,7 @@ bool page_reaped(struct sphttp_call *call);
  * is taken back, and what was not begun never will be. What the stop word said. */
 void page_begin_round(struct sphttp_call *call, uint64_t how);
 uint32_t page_end_round(struct sphttp_call *call);
+void page_skip_unbegun(const struct sphttp_call *call); /* what was not begun */
 
 /* Does a child sleep or nap, since there is no item for it? */
 bool page_idle(const struct sphttp_call *call);
