@@ -398,7 +398,8 @@ tend(struct nursery *nursery, bool left)
         nursery->running = 0;
     }
     bool over = nursery->running == 0 &&
-                (nest_stopped(nursery) || nursery->next >= call->ledger->total ||
+                (nest_stopped(nursery) || nest_leaves(call) || /* it forks none */
+                 nursery->next >= call->ledger->total ||
                  strays_spent(nursery));
     if (over && stop == 0 && strays_find_forgotten(nursery)) {
         return 0;

@@ -886,6 +886,28 @@ the_host_hears_of_the_end_of_a_round_that_was_stopped(void)
     call_free(call);
 }
 
+/* Nobody is left who could bring it forward, should somebody have scribbled. */
+static void
+a_nest_without_children_ends_whatever_is_said_to_be_the_next_item(void)
+{
+    sphttp_call *call = open_nest(8, 2);
+    int error;
+    start(call);
+    CHECK(do_round(call, 0, 0, "xxxx").returned == 4);
+    CHECK(sphttp_nest_renew(call) == 1);
+    CHECK(kill(sphttp_nest_pid(call), SIGSTOP) == 0);
+    kill_child(call, 0);
+    kill_child(call, 1);
+    nap();
+    sphttp_nest_leave(call);
+    call->page->next = 0;
+    CHECK(kill(sphttp_nest_pid(call), SIGCONT) == 0);
+    (void)alarm(20);
+    CHECK(run_round(call, &error) == SPHTTP_ENDED);
+    (void)alarm(0);
+    close_nest(call);
+}
+
 /* So often has a process slept. */
 static unsigned long
 sleeps_of(pid_t pid)
@@ -1086,6 +1108,7 @@ main(int argc, char **argv)
         TEST(a_nest_ends_though_somebody_was_stopped),
         TEST(a_round_that_was_stopped_for_want_of_a_child_fails),
         TEST(the_host_hears_of_the_end_of_a_round_that_was_stopped),
+        TEST(a_nest_without_children_ends_whatever_is_said_to_be_the_next_item),
         TEST(an_idle_nest_wakes_nobody),
         TEST(rounds_need_no_more_memory_than_one),
         TEST(no_round_hangs_or_ends_early_whoever_is_killed),
