@@ -13,8 +13,8 @@ from types import FrameType
 from typing import Any
 
 import pytest
-
 from support import alive, below, name_of, until
+
 from tep_parallel import Kill, Parallel, ParallelWorker
 
 # That of the tests' time limit is one.
