@@ -70,12 +70,16 @@ note_item(uint32_t cell, PyObject *item, uint64_t number, uintptr_t items,
  * If it blocks, they wait for one of its items, as ever. */
 #define MOMENT_NS (SECOND / 10000)
 
-int64_t
-py_call_pull(sphttp_call *call, uintptr_t source, uint64_t number,
+/* So many items of a list are fed before children are told of them: at first, and at
+ * most. To tell them takes longer than to feed an item. */
+enum { FEW = 4, MANY = 64 };
+
+static int64_t
+pull(sphttp_call *call, uintptr_t source, uint64_t number,
              uint32_t most, uintptr_t items, uintptr_t numbers,
              uintptr_t box)
 {
-    int64_t fed = 0, until = now_ns() + MOMENT_NS;
+    int64_t fed = 0, told = FEW, until = now_ns() + MOMENT_NS;
     while (fed < most && (!sphttp_call_ready(call) || now_ns() < until) &&
            page_stopped(call) == 0 && pause_between_items((unsigned int)fed)) {
         PyObject *item = PyIter_Next((PyObject *)source);
@@ -97,13 +101,29 @@ py_call_pull(sphttp_call *call, uintptr_t source, uint64_t number,
         if (!noted) {
             break;
         }
-        fed++;
+        if (++fed == told) {
+            feed_tell(call);
+            told += told < MANY ? told : MANY;
+        }
     }
     if (PyErr_Occurred() == NULL) {
         return fed << 2;
     }
     (void)PyList_SetItem((PyObject *)box, 1, take_exception());
     return fed << 2 | SPHTTP_PULL_RAISED;
+}
+
+int64_t
+py_call_pull(sphttp_call *call, uintptr_t source, uint64_t number,
+             uint32_t most, uintptr_t items, uintptr_t numbers,
+             uintptr_t box)
+{
+    /* Any other source may take its time for the next item. */
+    call->host->feed.many = Py_TYPE((PyObject *)source) == &PyListIter_Type;
+    int64_t fed = pull(call, source, number, most, items, numbers, box);
+    call->host->feed.many = false;
+    feed_tell(call);
+    return fed;
 }
 
 /* --- Results ----------------------------------------------------------------------- */

@@ -129,7 +129,8 @@ int sphttp_server_keep(sphttp_call *mould, const int *fds, size_t count);
 /* Prepare a nest. py_call_start then asks the server for its nursery and does not wait:
  * SPHTTP_STARTED; SPHTTP_FAILED with EPIPE: the server is gone. So may py_call_run,
  * which also says ETIMEDOUT after 10 s without a nursery: call it again, or close the
- * nest. The caller frees the nest with py_call_free. NULL, and why in `*error`: as
+ * nest. Its first word of a nest may be SPHTTP_NEWS with nothing behind it: the nursery
+ * is there. The caller frees the nest with py_call_free. NULL, and why in `*error`: as
  * sphttp_call_open; -ECHILD: the mould is another process's. */
 sphttp_call *py_nest_open(sphttp_call *mould, int *error);
 

@@ -26,7 +26,7 @@ class FileDigest(ParallelWorker):
     subclass; otherwise they call `process`. In C, a child of a pool reads several files at
     once if the processor is faster that way. With a `timeout` it reads one file at a time.
     TEP_PARALLEL_SHA256 in the environment names the code that computes SHA-256; `openssl`
-    reads one file at a time.
+    reads one file at a time. In a block of Parallel each call has children of its own.
 
     Args:
         key: The key of HMAC: str, encoded as UTF-8, or a bytes-like object. It may be empty.

@@ -17,7 +17,7 @@ few_are_gone(const struct sphttp_call *call)
     for (uint32_t hand = 0; hand < call->plan.hands; hand++) {
         gone += page_hand_gone(call, hand);
     }
-    return gone <= call->plan.ahead;
+    return gone <= 2 * (uint64_t)call->plan.ahead;
 }
 
 void

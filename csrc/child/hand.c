@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "child/below.h"
+#include "child/item.h"
 #include "shared/news.h"
 #include "shared/pool.h"
 
@@ -140,7 +141,15 @@ sleep_for_more(struct sphttp_call *call, bool nap, uint32_t turn,
 int64_t
 hand_take_first(struct sphttp_call *call)
 {
-    below_look(call, BELOW_FIRST);
+    if (call->plan.kept) { /* ahead of the first item: somebody waits for that */
+        below_look(call, BELOW_FIRST);
+        item_get_ready(call);
+        pool_get_ready(call);
+        struct hand *hand = &call->hands[call->child.hand];
+        if (hand->since_ns != 0) { /* the item may be younger than the child */
+            hand->since_ns = now_ns();
+        }
+    }
     return hand_take(call, 0);
 }
 

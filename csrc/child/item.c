@@ -29,6 +29,12 @@ look_anew(struct sphttp_call *call)
     return 0;
 }
 
+void
+item_get_ready(struct sphttp_call *call)
+{
+    (void)look_anew(call);
+}
+
 int
 item_find(struct sphttp_call *call, uint32_t cell, const char **at,
           size_t *size)

@@ -7,6 +7,9 @@
 
 #include "shared/call.h"
 
+/* See what there is already of the memory that items will be in. */
+void item_get_ready(struct sphttp_call *call);
+
 /* The item of this cell, until another is asked for: 0, text; 1, a pickle; or -errno. */
 int item_find(struct sphttp_call *call, uint32_t cell, const char **at,
               size_t *size);

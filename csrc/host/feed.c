@@ -207,6 +207,24 @@ feed_beat(struct sphttp_call *call)
     }
 }
 
+void
+feed_tell(struct sphttp_call *call)
+{
+    const struct feed *feed = &call->host->feed;
+    if (call->ledger->watermark == feed->number) {
+        return;
+    }
+    ring_raise(call, feed->number);
+    socket_look(call);
+    if (call->plan.kept &&
+        feed->number - call->host->round.from > call->ledger->idle) {
+        socket_let_fork(call);
+    }
+    if (call->host->unbeaten >= call->plan.count / 2) {
+        feed_beat(call);
+    }
+}
+
 int64_t
 feed_put(struct sphttp_call *call, const void *item, size_t size,
          bool pickled)
@@ -230,13 +248,9 @@ feed_put(struct sphttp_call *call, const void *item, size_t size,
     call->report[cell] = (struct report){0};
     ring_feed(call, cell, feed->number++, found.at,
               size | (pickled ? ITEM_PICKLED : 0));
-    socket_look(call);
-    if (call->plan.kept &&
-        feed->number - call->host->round.from > call->ledger->idle) {
-        socket_let_fork(call);
-    }
-    if (++call->host->unbeaten >= call->plan.count / 2) {
-        feed_beat(call);
+    call->host->unbeaten++;
+    if (!feed->many) {
+        feed_tell(call);
     }
     return cell;
 }

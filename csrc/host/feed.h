@@ -27,6 +27,7 @@ struct feed {
     uint64_t size;   /* bytes, mapped and backed... */
     uint64_t used;   /* ...of which so many have been used */
     uint64_t number; /* the next item's */
+    bool many;       /* items are fed, of which children are not told one by one */
     struct fed *fed; /* one a cell */
     uint32_t *cells; /* those that are free, so many: */
     uint32_t cells_free;
@@ -44,12 +45,16 @@ void feed_unshare(struct feed *feed);
 /* The host is about to wait: let those who nap begin what was fed. */
 void feed_beat(struct sphttp_call *call);
 
-/* Feed the next item. Its cell; see py_call_feed for the errors. */
+/* Feed the next item. Its cell; see py_call_feed for the errors. If `many` are fed, children
+ * begin none before feed_tell. */
 int64_t feed_put(struct sphttp_call *call, const void *item, size_t size,
                  bool pickled);
 
 /* No result will be asked for any more: let all cells be used anew. */
 void feed_release_all(struct sphttp_call *call);
+
+/* Let all that was fed begin. */
+void feed_tell(struct sphttp_call *call);
 
 /* Where item `number` is kept, from when it was fed until it is known that it has begun:
  * its cell; in a call that is not fed its index. */

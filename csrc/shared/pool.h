@@ -27,6 +27,9 @@ bool pool_entered(const struct sphttp_call *call);
  * is in it stays. 0, or -errno and none was found; -EFBIG: past RLIMIT_FSIZE. */
 int pool_back(int fd, uint64_t from, uint64_t to);
 
+/* In a child: have room for small records; what cannot be had is asked for again. */
+void pool_get_ready(struct sphttp_call *call);
+
 /* In a child: put a record there, its header first. Its offset, a multiple of 8, or
  * -errno. */
 int64_t pool_write(struct sphttp_call *call, const struct iovec parts[3]);

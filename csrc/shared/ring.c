@@ -63,8 +63,13 @@ ring_feed(struct sphttp_call *call, uint32_t cell, uint64_t number,
      * on the item may be taken; the watermark is what makes children look. */
     put(&call->number[cell], number);
     put(&call->state[cell], item_free(number));
-    put(&call->ledger->watermark, number + 1);
-    page_raise_watermark(call->page, number + 1);
+}
+
+void
+ring_raise(struct sphttp_call *call, uint64_t watermark)
+{
+    put(&call->ledger->watermark, watermark);
+    page_raise_watermark(call->page, watermark);
 }
 
 void

@@ -22,6 +22,9 @@ void ring_open(struct sphttp_call *call);
 void ring_feed(struct sphttp_call *call, uint32_t cell, uint64_t number,
                uint64_t at, uint64_t size);
 
+/* Let those below the watermark begin: they have been fed. */
+void ring_raise(struct sphttp_call *call, uint64_t watermark);
+
 /* In the host: the cell holds none. */
 void ring_release(struct sphttp_call *call, uint32_t cell);
 

@@ -18,7 +18,7 @@ from tep_parallel._engine.running import Running
 from tep_parallel._engine.told import warn
 from tep_parallel._engine.under_way import UnderWay
 
-_LEAST_CELLS = 1024  # so many items of an eager call are fed at once
+_LEAST_CELLS = 4096  # so many items of an eager call are fed at once
 _MOST_ALIVE = 512  # children, where the caller names no number
 _MOST_READY = 32  # children that are used once and were forked ahead
 

@@ -39,6 +39,7 @@ enum task {
     STAY_BEHIND,  /* leave a child */
     BE_A_DAEMON,  /* leave a grandchild, whose parent is gone */
     RUN_COMMAND,  /* start a child and wait for it */
+    TOGETHER,     /* wait until six do */
     COMPUTE       /* 30 ms of the processor's time, 30 MB of memory */
 };
 
@@ -51,6 +52,7 @@ struct facts {
     _Atomic int64_t exits[ITEMS_MOST];
     _Atomic int strangers[64]; /* pids of those that were left behind */
     _Atomic uint32_t stranger_count;
+    _Atomic uint32_t together;
     _Atomic uint32_t exiting; /* children that nobody waits for now... */
     _Atomic uint32_t exiting_most; /* ...and the most there ever were */
 };
@@ -126,6 +128,12 @@ do_task(enum task task)
             __real__exit(0);
         }
         CHECK(wait(NULL) > 0);
+        break;
+    case TOGETHER:
+        facts->together++;
+        while (facts->together % 6 != 0) {
+            nap_ms(1);
+        }
         break;
     case COMPUTE: {
         volatile char *memory = malloc(30 << 20);
@@ -346,6 +354,21 @@ more_items_than_stand_ready_get_children_in_the_call(void)
         await_ready(call, 2);
         leave(call);
     }
+}
+
+/* The nursery is told, which sleeps while nobody ends. */
+static void
+who_is_missing_is_forked_while_all_others_work(void)
+{
+    sphttp_call *call = open_nest(16, 2, 1);
+    for (int round = 0; round < 10; round++) {
+        int64_t begun = now_ns();
+        CHECK(run_all(call, SPHTTP_PATIENT, 6, TOGETHER, NULL) == 6);
+        CHECK(now_ns() - begun < 900000000); /* before it looks by itself */
+        CHECK(sphttp_nest_renew(call) == 1);
+        await_ready(call, 2);
+    }
+    leave(call);
 }
 
 static void
@@ -621,6 +644,7 @@ main(void)
     static const struct test tests[] = {
         TEST(every_item_has_a_child_of_its_own_that_was_there_before),
         TEST(more_items_than_stand_ready_get_children_in_the_call),
+        TEST(who_is_missing_is_forked_while_all_others_work),
         TEST(a_round_waits_for_a_teardown_and_not_for_an_exit),
         TEST(who_is_told_of_ends_waits_for_them_and_knows_them_all),
         TEST(used_children_that_still_exit_are_bounded),

@@ -10,6 +10,7 @@
 #include "host/feed.h"
 #include "host/host.h"
 #include "host/open.h"
+#include "host/round.h"
 #include "nursery/nursery.h"
 
 #include <errno.h>
@@ -316,7 +317,7 @@ a_round_that_was_stopped_leaves_the_next_one_whole(void)
     sphttp_call *call = open_nest(64, 3);
     start(call);
     uint32_t never = 0;
-    for (uint64_t i = 0; i < 6000; i++) {
+    for (uint64_t i = 0; i < 2000; i++) {
         int how = SPHTTP_STOP | (i % 2 == 0 ? SPHTTP_PATIENT : 0);
         const char *text = letters[i % 3];
         struct counts counts = do_round(call, how, i * 64, text);
@@ -338,7 +339,7 @@ a_round_that_was_stopped_leaves_the_next_one_whole(void)
         CHECK(sphttp_nest_renew(call) == 1);
         spin(rand() % 20000);
     }
-    CHECK(never > 6000);
+    CHECK(never > 2000);
     leave(call);
 }
 
@@ -387,7 +388,7 @@ after_a_kill_or_a_failure_that_cuts_short_there_is_no_other_round(void)
 static void
 a_death_costs_the_item_that_was_in_hand_and_the_nest(void)
 {
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 40; i++) {
         sphttp_call *call = open_nest(8, 2);
         CHECK(sphttp_call_limit(call, 0, 0, i % 4 == 0 ? 1 : 0) == 0);
         start(call);
@@ -415,7 +416,7 @@ kill_child(sphttp_call *call, int slot)
 static void
 an_idle_child_that_dies_costs_no_item(void)
 {
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 40; i++) {
         sphttp_call *call = open_nest(8, 2);
         start(call);
         CHECK(do_round(call, 0, 0, "xxxx").returned == 4);
@@ -510,7 +511,7 @@ a_deadline_never_cuts_the_next_round(void)
     start(call);
     CHECK(do_round(call, 0, 0, "xx").returned == 2);
     CHECK(sphttp_nest_renew(call) == 1);
-    for (int i = 0; i < 3000; i++) {
+    for (int i = 0; i < 800; i++) {
         struct counts counts = do_limited_round(
             call, SPHTTP_PATIENT, 10000 + rand() % 60000, 0, "xx");
         bool overdue = sphttp_call_overdue(call);
@@ -532,7 +533,7 @@ a_deadline_never_cuts_the_next_round(void)
             CHECK(sphttp_nest_renew(call) == 1);
         }
     }
-    CHECK(cut > 0 && cut < 3000);
+    CHECK(cut > 0 && cut < 800);
     leave(call);
 }
 
@@ -565,13 +566,13 @@ who_has_had_its_quota_is_followed_by_another(void)
     sphttp_call *call = open_nest(16, 2);
     sphttp_call_quota(call, 3);
     start(call);
-    for (uint64_t i = 0; i < 300; i++) {
+    for (uint64_t i = 0; i < 100; i++) {
         const char *letters = i % 3 == 0 ? "x" : i % 3 == 1 ? "fxfx" : "xxxxxxx";
         struct counts counts = do_round(call, SPHTTP_PATIENT, i * 8, letters);
         CHECK(counts.returned + counts.failed == strlen(letters));
         CHECK(sphttp_nest_renew(call) == 1);
     }
-    CHECK(call->ledger->deaths == 0 && facts->ended > 300);
+    CHECK(call->ledger->deaths == 0 && facts->ended > 100);
     leave(call);
 }
 
@@ -594,7 +595,7 @@ die(sphttp_call *call)
 static void
 a_child_that_cannot_get_ready_fails_the_round(void)
 {
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 40; i++) {
         sphttp_call *call;
         memset((void *)facts, 0, sizeof(*facts));
         CHECK(sphttp_call_open(8, 2, KEPT | SPHTTP_SETUP, root, &call) == 0);
@@ -683,6 +684,48 @@ a_late_stop_word_stops_no_other_round(void)
     call_free(call);
 }
 
+/* Its child may still be running code of the user's, or have something to say. */
+static void
+a_round_is_not_over_while_a_hand_holds_something(void)
+{
+    sphttp_call *call = open_nest(4, 2);
+    CHECK(sphttp_nest_begin(call, 0, 0) == 0);
+    CHECK(feed_put(call, "x", 1, false) == 0);
+    CHECK(!round_is_over(call)); /* nor before all is known */
+    sphttp_call_end_feed(call);
+    CHECK(!round_is_over(call));
+    call->living[0].pid = getpid();
+    call->child.left = UINT64_MAX;
+    CHECK(hand_take(call, TAKE_NOW) == 0);
+    CHECK(!round_is_over(call));
+    CHECK(hand_commit(call, 0, ITEM_DONE));
+    CHECK(!round_is_over(call));
+    call->living[0].pid = 0; /* its number is not known yet */
+    call->ledger->born = 1;
+    CHECK(!round_is_over(call));
+    call->ledger->born = 2;
+    CHECK(round_is_over(call)); /* no child's: somebody has scribbled */
+    call->living[0].pid = getpid();
+    call->hands[0].item = 0;
+    call->hands[0].leaving = SPHTTP_TEARDOWN;
+    CHECK(!round_is_over(call));
+    call->hands[0].leaving = 0;
+    CHECK(round_is_over(call));
+    call->hands[0].item = 1;
+    call->child.left = 0; /* it has had its quota, and has yet to end */
+    CHECK(hand_take(call, TAKE_NOW) == -1 && !round_is_over(call));
+    call->hands[0].item = 0;
+    pid_t pid = fork();
+    if (pid == 0) {
+        sphttp_child_fail(call, SPHTTP_RAISED, "", 0);
+    }
+    int status;
+    CHECK(waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 1);
+    CHECK(!round_is_over(call)); /* before it is reaped */
+    call->living[0].pid = 0;
+    call_free(call);
+}
+
 /* While it looks for an item, this process is interrupted, and all else comes to its
  * end: where it looks, there is nothing to be read at first. */
 static sphttp_call *interrupted;
@@ -764,13 +807,13 @@ rounds_need_no_more_memory_than_one(void)
     sphttp_call *call = open_nest(64, 2);
     start(call);
     struct stat items, records;
-    for (uint64_t i = 0; i < 30000; i++) {
+    for (uint64_t i = 0; i < 20000; i++) {
         CHECK(do_round(call, SPHTTP_PATIENT, i, "xxxxxxxx").returned == 8);
         CHECK(sphttp_nest_renew(call) == 1);
     }
     CHECK(fstat(call->items.fd, &items) == 0 && items.st_size == 64 << 10);
     CHECK(fstat(call->memory.fd, &records) == 0);
-    CHECK(records.st_size <= 8 << 20); /* all of them would take 24 */
+    CHECK(records.st_size <= 8 << 20); /* all of them would take 16 */
     leave(call);
 }
 
@@ -809,7 +852,7 @@ set_prey(sphttp_call *call)
     (void)pthread_mutex_unlock(&killing);
 }
 
-static uint32_t many = 20000; /* rounds */
+static uint32_t many = 5000; /* rounds */
 
 static void
 no_round_hangs_or_ends_early_whoever_is_killed(void)
@@ -869,7 +912,7 @@ no_round_hangs_or_ends_early_whoever_is_killed(void)
         close_nest(call);
     }
     CHECK(kills > 10 && nests > 10);
-    if (many > 20000) {
+    if (many > 5000) {
         fprintf(stderr, "%u kills, %llu nests\n", kills,
                 (unsigned long long)nests);
     }
@@ -913,6 +956,7 @@ main(int argc, char **argv)
         TEST(a_child_that_cannot_get_ready_fails_the_round),
         TEST(a_round_that_was_scribbled_over_ends),
         TEST(a_late_stop_word_stops_no_other_round),
+        TEST(a_round_is_not_over_while_a_hand_holds_something),
         TEST(who_is_about_to_take_an_item_sees_the_stop_word),
         TEST(an_idle_nest_wakes_nobody),
         TEST(rounds_need_no_more_memory_than_one),

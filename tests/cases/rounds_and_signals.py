@@ -1,6 +1,5 @@
 """Rounds in a host that handles signals, and children that do while they are idle."""
 
-import _signal
 import os
 import signal
 import sys
@@ -10,18 +9,21 @@ from pathlib import Path
 from typing import Any
 
 exchanged: list[int] = []
-_exchange = _signal.set_wakeup_fd
+_module: Any = sys.modules["_signal"]  # where C asks for it when it first needs it
+_exchange = _module.set_wakeup_fd
 
 
 def count(fd: int, **options: bool) -> int:
     exchanged.append(fd)
-    return _exchange(fd, **options)
+    return int(_exchange(fd, **options))
 
 
-vars(_signal)["set_wakeup_fd"] = count  # C asks for it when it first needs it
+_module.set_wakeup_fd = count
 
 from served import Nest, Server  # noqa: E402
 from support import until  # noqa: E402
+
+from tep_parallel._engine.native import lib  # noqa: E402
 
 heard = Path(sys.argv[1], "heard")
 
@@ -113,7 +115,7 @@ thread.join()
 assert len(ticks) > 20, len(ticks)
 for delay in (0.0001, 0.05):
     signal.signal(signal.SIGALRM, ring)
-    cells = nest.feed(["sleep 0.3"], nest.PATIENT)
+    cells = nest.feed(["sleep 0.3"], lib.SPHTTP_PATIENT)
     begun = time.monotonic()
     signal.setitimer(signal.ITIMER_REAL, delay)
     try:
