@@ -587,15 +587,15 @@ def test_calls_that_wait_come_in_the_order_in_which_they_began_to(tmp_path: Path
     def work(item: str) -> str:
         while item == "hold" and not (tmp_path / "go").exists():
             time.sleep(0.005)
+        with (tmp_path / "order").open("a") as file:
+            file.write(f"{item} ")
         return item
 
     p = warm(work, max_calls=1, in_processes=1)
-    order: list[int] = []
     waiting: list[threading.Thread] = []
 
     def call(number: int) -> None:
         p.map_processes([f"{number}"])
-        order.append(number)
 
     holder = threading.Thread(target=p.map_processes, args=(["hold"],))
     holder.start()
@@ -607,7 +607,7 @@ def test_calls_that_wait_come_in_the_order_in_which_they_began_to(tmp_path: Path
     (tmp_path / "go").touch()
     for thread in (holder, *waiting):
         thread.join()
-    assert order == list(range(6))
+    assert (tmp_path / "order").read_text().split() == ["hold", *map(str, range(6))]
 
 
 def sleeps_in_a_call(thread: threading.Thread) -> bool:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tep_parallel._engine.arguments import HasFileno
 from tep_parallel._engine.native import lib
+from tep_parallel._engine.told import warn
 
 
 def user() -> tuple[Any, ...]:
@@ -58,10 +58,18 @@ def warn_of_threads() -> None:
         return
     me = threading.current_thread()
     names = [each.name for each in threading.enumerate() if each is not me]
-    others = len(os.listdir("/proc/self/task")) - 1 - len(names)
+    others = _threads() - 1 - len(names)
     if others > 0:
         names.append(f"{others} that Python does not know")
     if names:
         msg = f"the block was entered in a process with other threads ({', '.join(names)}): what"
         msg += " they hold now, a lock or an import, children never get; enter it before they start"
-        warnings.warn(msg, RuntimeWarning, stacklevel=5)
+        warn(msg)
+
+
+def _threads() -> int:
+    """How many threads this process has; 0: the system does not tell."""
+    try:
+        return len(os.listdir("/proc/self/task"))
+    except OSError:
+        return 0

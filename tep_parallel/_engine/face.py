@@ -40,7 +40,12 @@ class Face:
         if self._options.in_processes != 0:
             from tep_parallel._engine.block import Block  # importing this package must stay cheap
 
-            self._block = Block(self.worker, self._options, self._running)
+            self._entered = True
+            try:
+                self._block = Block(self.worker, self._options, self._running)
+            except BaseException:
+                self._entered = False
+                raise
         self._entered = True
         return self
 
@@ -54,9 +59,8 @@ class Face:
         self._entered = False
         if block is not None:
             # Ctrl-C is answered at once.
-            block.close(
-                well=error is None or isinstance(error, Exception), failed=error is not None
-            )
+            well = not isinstance(error, KeyboardInterrupt)
+            block.close(well=well, failed=error is not None)
 
     def _stream(self, items: Items, on_error: str, *, ordered: bool) -> Stream[Any]:
         process_of(self.worker)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import warnings
 from collections import deque
 from collections.abc import Callable
 
@@ -12,6 +11,7 @@ from tep_parallel._engine.counting import processor_count
 from tep_parallel._engine.found import Finder
 from tep_parallel._engine.nest import Mould, Nest
 from tep_parallel._engine.plan import Plan
+from tep_parallel._engine.told import warn
 from tep_parallel._engine.turns import Turns
 
 _TRIES = 3  # to begin a call in a nest that was just made
@@ -60,13 +60,16 @@ class Home:
     def start(self, nest: Nest) -> None:
         """Have a nursery forked for a nest, by another server if this one is gone."""
         if not nest.start():
-            msg = "the server of a block had been killed: another was forked, from this process as "
-            warnings.warn(msg + "it is now", RuntimeWarning, stacklevel=7)
+            if self._closed:
+                msg = "the block of this Parallel has ended"
+                raise RuntimeError(msg)
             self._mould = self._launched()
             nest.move(self._mould)
             if not nest.start():
                 msg = "the server of a block was killed as soon as it was forked"
                 raise BrokenPipeError(msg)
+            msg = "the server of a block had been killed: another was forked, from this process as "
+            warn(msg + "it is now")  # it may raise: then the next call finds that server
 
     def begun(self, how: int, nanoseconds: int) -> Nest:
         """A nest in which a round has begun; see Nest.begin."""
@@ -90,7 +93,7 @@ class Home:
     def _ask(self) -> None:
         """Have another nest made behind the scenes. If that fails, a call will say so that has
         none."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, RuntimeError):
             self._free.append(self._asked())
 
     def give_back(self, nest: Nest) -> None:
@@ -106,9 +109,11 @@ class Home:
 
     def retire(self, nest: Nest, end: Callable[[], None]) -> None:
         """End a nest that serves no other call."""
-        if not self._free and not self._closed:
-            self._ask()
-        end()
+        try:
+            if not self._free and not self._closed:
+                self._ask()
+        finally:
+            end()
         nest.warn(self._plan.options.timeout)
 
     def close(self) -> list[Exception]:

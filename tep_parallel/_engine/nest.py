@@ -4,7 +4,6 @@ one call after another."""
 from __future__ import annotations
 
 import errno
-import warnings
 from functools import partial
 from typing import Any
 
@@ -16,6 +15,7 @@ from tep_parallel._engine.native import fail, ffi, lib
 from tep_parallel._engine.plan import Plan
 from tep_parallel._engine.prepare import prepare
 from tep_parallel._engine.running import Running
+from tep_parallel._engine.told import warn
 from tep_parallel._engine.under_way import UnderWay
 
 _LEAST_CELLS = 4096  # so many items of an eager call are fed at once
@@ -147,4 +147,4 @@ class Nest(UnderWay):
         """Warn of a child that was killed at its end."""
         pid, stage = self.overstayed
         if pid != 0:
-            warnings.warn(overstayed(pid, stage, timeout), RuntimeWarning, stacklevel=5)
+            warn(overstayed(pid, stage, timeout))

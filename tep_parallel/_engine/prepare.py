@@ -56,6 +56,10 @@ def loaded(pickled: bytes) -> Any:
     try:
         return pickle.loads(pickled)  # noqa: S301  # the host has made it
     except (AttributeError, ImportError) as error:
+        frames = error.__traceback__
+        own = frames is not None and frames.tb_next is not None  # code of the caller's raised it
+        if own or type(error) not in (AttributeError, ImportError, ModuleNotFoundError):
+            raise
         msg = f"{error}: the children of a block know the classes and the modules that there were"
         msg += " when it was entered; define or import it before that, or send text"
         raise type(error)(msg) from None
