@@ -477,19 +477,22 @@ def test_an_idle_childs_signal_handler_runs_at_once(tmp_path: Path) -> None:
     class Handles(ParallelWorker):
         def setup(self) -> None:
             signal.signal(signal.SIGUSR1, lambda *_: (tmp_path / str(os.getpid())).touch())
+            (tmp_path / f"ready {os.getpid()}").touch()
 
         def process(self, item: object) -> str:
             return str(os.getpid())
 
+    def is_ready(pid: int) -> bool:
+        return (tmp_path / f"ready {pid}").exists()
+
     for parallel in (warm(Handles(), max_calls=1), fresh(Handles(), max_calls=1)):
         parallel.map_processes(range(4))
-        until(lambda: len(kept_processes()) >= 2)
-        # One of those that have been there for a call has its handler.
+        until(lambda: len(kept_processes()) >= 2 and all(map(is_ready, kept_processes())))
         for pid in kept_processes():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGUSR1)
-        until(lambda: list(tmp_path.iterdir()), limit=LIMIT / 2)
-        for path in tmp_path.iterdir():
+        until(lambda: any(path.name.isdigit() for path in tmp_path.iterdir()), limit=LIMIT / 2)
+        for path in tmp_path.glob("[0-9]*"):
             path.unlink()
 
 
