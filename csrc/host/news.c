@@ -89,20 +89,21 @@ has_ended(const struct sphttp_call *call, uint32_t index, bool report)
            call->ledger->report[index].ended_ns != 0;
 }
 
-/* Take note of those that have begun; with `all`, of every one. */
+/* Take note of those that have begun; in the end, of every one. Of those that were let
+ * begin there are few, and no child's word is asked which have. */
 static void
-note_begun(struct sphttp_call *call, bool all)
+note_begun(struct sphttp_call *call, bool over)
 {
     struct host *host = call->host;
     uint64_t count = call->plan.count;
     uint64_t end = call->plan.hold ? call->ledger->watermark : count;
-    if (!call->plan.fed && (all || end > count)) {
+    if (!call->plan.fed && (over || end > count)) {
         end = count;
     }
     while (host->begun_to < end) {
         uint64_t number = host->begun_to;
         uint32_t index = feed_cell(call, number);
-        if (!all && !has_begun(call, number, index)) {
+        if (!over && !call->plan.hold && !has_begun(call, number, index)) {
             return;
         }
         host->begun[host->begun_count++] =
@@ -161,8 +162,7 @@ news_drain(struct sphttp_call *call, int kind)
             host->fresh_to * sizeof(*host->fresh));
     host->fresh_from = 0;
     uint32_t first = host->fresh_to;
-    /* Of those that were fed there are few, and no child's word says which have begun. */
-    note_begun(call, kind == SPHTTP_ENDED || call->plan.fed);
+    note_begun(call, kind == SPHTTP_ENDED);
     note_ended(call, kind == SPHTTP_NEWS);
     order(call, host->fresh + first, host->fresh_to - first);
 }

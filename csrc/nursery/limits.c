@@ -149,6 +149,7 @@ limits_enforce(struct nursery *nursery)
      * nobody need look again. */
     int64_t next = now + (timeout != 0 && timeout < leave ? timeout : leave);
     if (call->plan.hold) {
+        strays_find_held(call);
         page_wake(call->page); /* if the count of the sleepers was written over */
         if (next > now + SECOND) {
             next = now + SECOND; /* the host may wait for news that was lost */

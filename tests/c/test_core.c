@@ -1103,6 +1103,31 @@ what_is_nobodys_is_told_of(void)
     end(call);
 }
 
+/* Items that had to wait for their host have ended, and a stray says that none was ever
+ * taken, or that all were. */
+static void
+whom_the_host_let_begin_is_looked_for_whatever_a_child_says(void)
+{
+    sphttp_call *call = open_call(5, 2, SPHTTP_POOL | SPHTTP_TELL);
+    sphttp_call_allow(call, 2);
+    call->state[0] = call->state[1] = ITEM_LOST;
+    call->ledger->report[0].ended_ns = call->ledger->report[1].ended_ns =
+        now_ns();
+    call->page->next = 0;
+    news_drain(call, SPHTTP_NEWS);
+    CHECK(sphttp_call_next(call) >= 0 && sphttp_call_next(call) >= 0);
+    CHECK(sphttp_call_next(call) == -1);
+    sphttp_call_allow(call, 3);
+    call->page->next = 4;
+    strays_find_held(call);
+    CHECK(call->page->next == 2);
+    call->page->next = 3;
+    call->state[2] = ITEM_LOST;
+    strays_find_held(call); /* the next has to wait */
+    CHECK(call->page->next == 3);
+    end(call);
+}
+
 /* When a nursery of three children next looks at its clocks. */
 static int64_t
 next_of(struct nursery *nursery)
@@ -1364,6 +1389,7 @@ main(void)
         TEST(a_late_item_that_was_committed_costs_no_other),
         TEST(a_child_that_works_is_not_taken_for_one_that_leaves),
         TEST(what_is_nobodys_is_told_of),
+        TEST(whom_the_host_let_begin_is_looked_for_whatever_a_child_says),
         TEST(the_nearest_limit_is_that_of_the_oldest_item),
         TEST(a_clock_that_was_scribbled_on_runs_on),
         TEST(an_abort_leaves_nothing_alive_and_keeps_what_was_committed),
