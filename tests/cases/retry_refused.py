@@ -16,12 +16,16 @@ LIMIT = 20.0  # seconds; against hanging only
 
 
 def work(item: Path) -> str:
-    """The first item leaves its number there, and dies; the second waits for that."""
+    """The first item waits for the second, leaves its number there, and dies; the second waits for
+    that."""
+    end = time.monotonic() + LIMIT
     if not item.is_dir():
+        while not (item.parent / "runs").exists() and time.monotonic() < end:
+            time.sleep(0.001)
         item.write_text(str(os.getpid()))
         resource.prlimit(os.getppid(), resource.RLIMIT_NPROC, (0, 0))
         os._exit(7)
-    end = time.monotonic() + LIMIT
+    (item / "runs").touch()
     while time.monotonic() < end:
         noted = item / "pid"
         if noted.exists() and noted.read_text():
