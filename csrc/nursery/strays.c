@@ -50,13 +50,13 @@ strays_find_forgotten(struct nursery *nursery)
 void
 strays_find_held(struct sphttp_call *call)
 {
-    uint32_t hand = 0;
-    while (hand < call->plan.hands && page_in_hand(call, hand) == 0) {
-        hand++;
-    }
-    if (!call->plan.pool || page_stopped(call) != 0 ||
-        hand < call->plan.hands) {
+    if (!call->plan.pool || page_stopped(call) != 0) {
         return;
+    }
+    for (uint32_t hand = 0; hand < call->plan.hands; hand++) {
+        if (page_in_hand(call, hand) != 0) {
+            return; /* it goes on from there */
+        }
     }
     int64_t index = page_first_free(call);
     if (index >= 0 &&
