@@ -107,30 +107,18 @@ nest_look_every(const struct nursery *nursery, int64_t clock_ns)
     return plan->hold && clock_ns > SECOND ? SECOND : clock_ns;
 }
 
-/* Of a call that is no nest, whose items wait for its host. */
-static void
-look_among_held(struct sphttp_call *call)
-{
-    int64_t index = page_first_free(call);
-    if (index >= 0 &&
-        page_number(call, (uint32_t)index) < call->ledger->watermark) {
-        page_begin_anew(call, page_number(call, (uint32_t)index));
-        page_wake(call->page);
-    }
-}
-
 void
 nest_look_for_lost(struct nursery *nursery)
 {
     struct sphttp_call *call = nursery->call;
-    bool idle = call->plan.pool && call->plan.hold &&
-                page_stopped(call) == 0 && page_all_idle(call);
     if (!call->plan.kept) {
-        if (idle) {
-            look_among_held(call);
+        if (call->plan.hold) {
+            strays_find_held(call);
         }
         return;
     }
+    bool idle = call->plan.pool && call->plan.hold &&
+                page_stopped(call) == 0 && page_all_idle(call);
     uint64_t fed = call->ledger->watermark;
     if (fed != nursery->fed) { /* not for long, then */
         nursery->fed = fed;

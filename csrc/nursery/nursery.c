@@ -358,6 +358,7 @@ static void
 tell_host(struct nursery *nursery)
 {
     nursery->reported = true;
+    /* In a call that was not stopped, what says that it is free is nobody's either. */
     page_settle_all(nursery->call, page_stopped(nursery->call) == 0);
     page_set_rung(nursery->call, true); /* the socket wakes it */
     (void)send(nursery->host, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);

@@ -48,6 +48,24 @@ strays_find_forgotten(struct nursery *nursery)
     return index >= 0;
 }
 
+void
+strays_find_held(struct sphttp_call *call)
+{
+    if (!call->plan.pool || page_stopped(call) != 0) {
+        return;
+    }
+    for (uint32_t hand = 0; hand < call->plan.hands; hand++) {
+        if (page_in_hand(call, hand) != 0) {
+            return; /* it goes on from there */
+        }
+    }
+    int64_t index = page_first_free(call);
+    if (index >= 0 &&
+        page_number(call, (uint32_t)index) < call->ledger->watermark) {
+        page_begin_anew(call, page_number(call, (uint32_t)index));
+    }
+}
+
 /* Does a living child have item `index` in hand, or did it when it was killed? */
 static bool
 is_somebodys(const struct sphttp_call *call, uint32_t index)

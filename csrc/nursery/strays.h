@@ -23,6 +23,10 @@ uint32_t strays_item_left(const struct sphttp_call *call, uint32_t hand,
  * scribbled on the count of what is set aside? Then it begins anew. */
 bool strays_find_forgotten(struct nursery *nursery);
 
+/* Pool: may an item begin that was passed over, since somebody has scribbled on that
+ * count, while the next must wait for the host? Then it begins anew. */
+void strays_find_held(struct sphttp_call *call);
+
 /* Let the host hear of items that have ended, and nobody knows how: it may
  * wait for that before it lets others start. */
 void strays_settle(struct nursery *nursery);

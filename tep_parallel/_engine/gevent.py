@@ -172,6 +172,9 @@ def _cut_off(loop: Any) -> None:
         loop.reinit()
         loop.reset_sigchld()
     else:
+        if hasattr(loop, "_stop_callback_timer"):
+            # If it was started, destroy() raises TypeError (gevent 26.9, libev by cffi).
+            loop._stop_callback_timer()
         loop.destroy()
 
 

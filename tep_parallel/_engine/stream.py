@@ -62,19 +62,13 @@ class Stream(Generic[T_co]):
         if os.getpid() != self._owner:
             msg = "the iterator is that of the process that this one was forked from"
             raise ChildProcessError(errno.ECHILD, msg)
-        token = object()
         try:
-            self._take_turn(token)
-            self._advance(self._call, self._steps)
+            self._in_turn(self._advance)
         except StopIteration as end:
             if end.value is None:
                 raise
             msg = "a function of the caller's raised StopIteration"
             raise RuntimeError(msg) from end.value
-        finally:
-            # No call here, behind which a signal handler could raise: nobody else would do it.
-            if 0 in self._turn and self._turn[0] is token:
-                del self._turn[0]
 
     def close(self) -> None:
         """End the iteration, and kill and reap what still runs. A second call does nothing.
@@ -85,17 +79,20 @@ class Stream(Generic[T_co]):
         """
         if os.getpid() != self._owner:
             return
+        self._in_turn(self._clear_and_end)
+
+    def _clear_and_end(self, call: Any, steps: Any) -> None:
+        self._out.clear()
+        self._end(call, steps)
+
+    def _in_turn(self, act: Callable[[Any, Any], None]) -> None:
         token = object()
         try:
-            self._take_turn(token)
-            self._out.clear()
-            self._end(self._call, self._steps)
+            if self._turn.setdefault(0, token) is not token:
+                msg = "the iterator is already being advanced"
+                raise ValueError(msg)
+            act(self._call, self._steps)
         finally:
             # No call here, behind which a signal handler could raise: nobody else would do it.
             if 0 in self._turn and self._turn[0] is token:
                 del self._turn[0]
-
-    def _take_turn(self, token: object) -> None:
-        if self._turn.setdefault(0, token) is not token:
-            msg = "the iterator is already being advanced"
-            raise ValueError(msg)

@@ -7,8 +7,10 @@ Prints a line for each greenlet or callback of the host's that runs in a child: 
 from __future__ import annotations
 
 import sys
+import time
 
 PATCHED, PLACE = sys.argv[1] == "patched", sys.argv[2]
+SLEEP = time.sleep  # which lets threads run, not greenlets
 if PATCHED:
     from gevent import monkey
 
@@ -83,6 +85,15 @@ WAITS: dict[str, Callable[[], object]] = {
 ITEMS = ["light", "heavy", "inherited"]
 # These wait for what only children do, each in a memory of its own.
 NEVER = {"an event", "a queue"}
+
+
+def let_threads_run_between_turns() -> None:
+    """They do while libev waits; callbacks that were left over have started its timer then."""
+    loop = gevent.get_hub().loop
+    if os.environ.get("GEVENT_LOOP") == "libev-cffi":  # the one that shows its timer
+        start_timer = loop._start_callback_timer
+        loop._start_callback_timer = lambda: (start_timer(), SLEEP(0.0001))
+        sys.setswitchinterval(1e-6)
 
 
 def is_readable() -> None:
@@ -167,6 +178,7 @@ if PLACE == "main":
 elif PLACE == "greenlets":
     gevent.joinall([gevent.spawn(call) for _ in range(4)], raise_error=True)
 else:
+    let_threads_run_between_turns()
     gevent.get_hub().threadpool.apply(call)
 assert os.getpid() == HOST
 assert gettrace() is None  # what a call has to look after is over with it
