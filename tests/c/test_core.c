@@ -1128,31 +1128,6 @@ whom_the_host_let_begin_is_looked_for_whatever_a_child_says(void)
     end(call);
 }
 
-/* Items that had to wait for their host have ended, and a stray says that none was ever
- * taken, or that all were. */
-static void
-whom_the_host_let_begin_is_looked_for_whatever_a_child_says(void)
-{
-    sphttp_call *call = open_call(5, 2, SPHTTP_POOL | SPHTTP_TELL);
-    sphttp_call_allow(call, 2);
-    call->state[0] = call->state[1] = ITEM_LOST;
-    call->ledger->report[0].ended_ns = call->ledger->report[1].ended_ns =
-        now_ns();
-    call->page->next = 0;
-    news_drain(call, SPHTTP_NEWS);
-    CHECK(sphttp_call_next(call) >= 0 && sphttp_call_next(call) >= 0);
-    CHECK(sphttp_call_next(call) == -1);
-    sphttp_call_allow(call, 3);
-    call->page->next = 4;
-    strays_find_held(call);
-    CHECK(call->page->next == 2);
-    call->page->next = 3;
-    call->state[2] = ITEM_LOST;
-    strays_find_held(call); /* the next has to wait */
-    CHECK(call->page->next == 3);
-    end(call);
-}
-
 /* When a nursery of three children next looks at its clocks. */
 static int64_t
 next_of(struct nursery *nursery)
