@@ -29,6 +29,13 @@ def test_ten_thousand_descriptors_are_let_go_of() -> None:
 
 
 @each
+@pytest.mark.parametrize("when", ["before", "between"])
+def test_a_host_that_closes_all_it_has_open_gets_another_server(when: str, shape: str) -> None:
+    """Nothing of what it opens in their place is written to, or closed."""
+    assert run_case("kept_closes_all", shape, when) == ""
+
+
+@each
 @pytest.mark.parametrize("raw", [[], ["raw"]], ids=["alone", "with a raw fork alive"])
 @pytest.mark.parametrize("when", ["idle", "call", "stream"])
 def test_a_host_that_is_killed_in_a_block_leaves_nothing(

@@ -173,9 +173,9 @@ wait_for_word(struct sphttp_call *call)
 {
     bool told = false;
     struct pollfd fds[] = {
-        {.fd = call->host->host_end, .events = POLLIN},
+        {.fd = call->host->host_end.fd, .events = POLLIN},
         {.fd = call->host->wake[0], .events = POLLIN},
-        {.fd = call->host->heard, .events = POLLIN},
+        {.fd = call->host->heard.fd, .events = POLLIN},
     };
     for (;;) {
         for (int i = 0; i < 3; i++) {
@@ -196,7 +196,7 @@ wait_for_word(struct sphttp_call *call)
         }
         if (fds[0].revents != 0) {
             char byte;
-            ssize_t n = recv(call->host->host_end, &byte, 1, MSG_DONTWAIT);
+            ssize_t n = recv(call->host->host_end.fd, &byte, 1, MSG_DONTWAIT);
             if (n > 0 && byte == WORD_OVER) {
                 return event_of(0);
             }
@@ -210,7 +210,7 @@ wait_for_word(struct sphttp_call *call)
         }
         if (fds[2].revents != 0) {
             char rings[64];
-            (void)read(call->host->heard, rings, sizeof(rings));
+            (void)read(call->host->heard.fd, rings, sizeof(rings));
         }
         if (told || (fds[2].revents != 0 && !waits_idly(call))) {
             return hear_news(call->host);
@@ -426,7 +426,7 @@ int
 sphttp_call_descriptor(sphttp_call *call)
 {
     if (!call->plan.tell) {
-        return call->host->host_end;
+        return call->host->host_end.fd;
     }
     uint32_t listens = round_listens(call);
     (void)page_listen(call, listens);

@@ -67,11 +67,14 @@ dismiss_nursery(struct sphttp_call *call, bool goodbye)
     if (!has_nursery(call)) {
         return;
     }
+    forks_lock();
+    (void)forks_find_closed(call);
+    forks_unlock();
     if (goodbye) {
-        (void)send(call->host->host_end, &(char){BYTE_GOODBYE}, 1,
+        (void)send(call->host->host_end.fd, &(char){BYTE_GOODBYE}, 1,
                    MSG_NOSIGNAL);
     }
-    (void)shutdown(call->host->host_end, SHUT_WR);
+    (void)shutdown(call->host->host_end.fd, SHUT_WR);
     if (call->host->dismissed_ns == 0) {
         call->host->dismissed_ns = now_ns();
     }
@@ -91,7 +94,7 @@ sphttp_call_ending(const sphttp_call *call)
 {
     const struct host *host = call->host;
     if (!has_nursery(call) || host->nursery_fd < 0) {
-        return has_nursery(call) ? host->host_end : -1;
+        return has_nursery(call) ? host->host_end.fd : -1;
     }
     return poll_until(host->nursery_fd, POLLIN, 0) ? -1 : host->nursery_fd;
 }
@@ -121,7 +124,7 @@ kill_nursery(bool nest, pid_t pid, int fd)
 static bool
 arrives(struct sphttp_call *call, int64_t end)
 {
-    while (call->host->asked && poll_until(call->host->host_end, POLLIN, end)) {
+    while (call->host->asked && poll_until(call->host->host_end.fd, POLLIN, end)) {
         (void)sphttp_nest_ready(call);
     }
     call->host->asked = false; /* what comes later finds the socket closed */
@@ -142,7 +145,7 @@ end_nursery(struct sphttp_call *call)
      * to wake up once more. Where there is no pidfd, it must do. */
     bool gone = call->host->nursery_fd >= 0
                     ? poll_until(call->host->nursery_fd, POLLIN, end)
-                    : poll_until(call->host->host_end, POLLRDHUP, end);
+                    : poll_until(call->host->host_end.fd, POLLRDHUP, end);
     if (!gone) {
         kill_nursery(call->host->nest, call->host->nursery_pid,
                      call->host->nursery_fd);
@@ -172,12 +175,13 @@ shut_and_look(struct sphttp_call *call)
     forks_lock();
     const struct host *host = call->host;
     nest_hear(call);
-    struct glimpse seen = {
-        .pid = host->nursery_pid, .nest = host->nest, .fd = -1};
     /* Where there is a socket only, the nursery is just being forked. */
-    seen.gone = host->host_end < 0 || host->refused != 0;
+    struct glimpse seen = {.nest = host->nest, .fd = -1};
+    seen.gone = forks_find_closed(call) || host->host_end.fd < 0 ||
+                host->refused != 0;
+    seen.pid = host->nursery_pid;
     if (!seen.gone) {
-        (void)shutdown(host->host_end, SHUT_WR);
+        (void)shutdown(host->host_end.fd, SHUT_WR);
         seen.fd = host->nursery_fd < 0
                       ? -1
                       : fcntl(host->nursery_fd, F_DUPFD_CLOEXEC, 3);

@@ -53,10 +53,10 @@ forks_unlock(void)
 static void
 drop_hosts(struct sphttp_call *call)
 {
-    close_end(&call->host->host_end);
+    held_close(&call->host->host_end);
     close_end(&call->host->nursery_fd);
     close_end(&call->host->both);
-    close_end(&call->host->heard);
+    held_close(&call->host->heard);
     close_end(&call->host->wake[0]);
     close_end(&call->host->wake[1]);
     close_end(&call->host->files[0]);
@@ -142,6 +142,28 @@ forks_forget_mould(const struct sphttp_call *mould)
 }
 
 bool
+forks_find_closed(struct sphttp_call *call)
+{
+    struct host *host = call->host;
+    if (host->host_end.fd < 0 ||
+        (held_still(&host->host_end) &&
+         (host->heard.fd < 0 || held_still(&host->heard)))) {
+        return false;
+    }
+    held_close(&host->host_end);
+    held_close(&host->heard);
+    host->wake[0] = host->wake[1] = host->files[0] = host->files[1] = -1;
+    host->both = host->pool_reader = call->nursery->given = -1;
+    if (host->nest) { /* it is no child of ours */
+        host->nursery_pid = 0;
+        host->asked = false;
+    }
+    host->nursery_fd =
+        host->nursery_pid == 0 ? -1 : open_process(host->nursery_pid);
+    return true;
+}
+
+bool
 forks_lock_in_handler(void)
 {
     /* Whoever has it may want what the interrupted thread holds, malloc's lock. */
@@ -162,8 +184,8 @@ forks_tell_nurseries(char byte)
     for (struct sphttp_call *call = open_calls; call != NULL;
          call = call->host->next_open) {
         /* Also to one that is just being forked: it reads that later. */
-        if (call->host->host_end >= 0 && call->plan.owner == self) {
-            (void)send(call->host->host_end, &byte, 1,
+        if (call->plan.owner == self && held_still(&call->host->host_end)) {
+            (void)send(call->host->host_end.fd, &byte, 1,
                        MSG_DONTWAIT | MSG_NOSIGNAL);
         }
     }
@@ -190,8 +212,8 @@ socket_let_fork(struct sphttp_call *call)
 void
 socket_say(struct sphttp_call *call, char byte)
 {
-    if (call->plan.owner == getpid()) {
-        (void)send(call->host->host_end, &byte, 1,
+    if (call->plan.owner == getpid() && held_still(&call->host->host_end)) {
+        (void)send(call->host->host_end.fd, &byte, 1,
                    MSG_DONTWAIT | MSG_NOSIGNAL);
     }
 }
@@ -218,7 +240,8 @@ socket_open(struct sphttp_call *call)
                   ? 0
                   : -errno;
     if (err == 0) {
-        int host = call->host->host_end = above_streams(ends[0]);
+        int host = above_streams(ends[0]);
+        (void)held_set(&call->host->host_end, host);
         int nursery = call->nursery->given = above_streams(ends[1]);
         err = host < 0 ? host : nursery < 0 ? nursery : 0;
     }
@@ -234,7 +257,7 @@ socket_close(struct sphttp_call *call)
 {
     forks_lock();
     close_end(&call->host->both); /* it is of this socket */
-    close_end(&call->host->host_end);
+    held_close(&call->host->host_end);
     close_end(&call->nursery->given);
     close_end(&call->host->nursery_fd);
     forks_unlock();

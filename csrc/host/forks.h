@@ -30,6 +30,11 @@ bool forks_lock_in_handler(void);
 /* Under the lock: say it to every nursery. Async-signal-safe. */
 void forks_tell_nurseries(char byte);
 
+/* Under the lock: has somebody else closed its socket? A host that becomes a daemon closes
+ * all that it has open, and the numbers may be others' by now. Then nothing of it is used,
+ * or closed, any more; its nursery sees that, and ends. */
+bool forks_find_closed(struct sphttp_call *call);
+
 /* Make the socket between host and nursery. 0 or -errno. */
 int socket_open(struct sphttp_call *call);
 

@@ -45,7 +45,7 @@ struct host {
     /* The nursery. */
     pid_t nursery_pid; /* 0: none */
     int nursery_fd;    /* a pidfd; -1: there is none to be had */
-    int host_end;      /* of the socket; or -1 */
+    struct held host_end; /* of the socket */
     bool ended;
     int64_t dismissed_ns; /* when the nursery was told to end; or 0 */
     uint32_t nurseries_lost; /* fed: one after the other, in vain */
@@ -74,7 +74,7 @@ struct host {
     uint64_t turn_work;  /* since the clock was last read */
 
     /* Items that have ended: news.c. */
-    int heard;       /* tell: the bell's other end; or -1 */
+    struct held heard; /* tell: the bell's other end */
     int both;        /* tell: an epoll of socket and bell; or -1 */
     int64_t heard_ns;  /* tell: when it last heard of some; and... */
     bool lively;       /* ...whether that was soon after the time before */

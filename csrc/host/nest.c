@@ -67,8 +67,9 @@ nest_ask(struct sphttp_call *nest)
 {
     struct host *host = nest->host;
     forks_lock();
-    int server = host->mould != NULL ? host->mould->host->host_end : -1;
-    int err = server >= 0 ? send_make(nest, server) : -EPIPE;
+    bool there = host->mould != NULL && !forks_find_closed(host->mould) &&
+                 host->mould->host->host_end.fd >= 0;
+    int err = there ? send_make(nest, host->mould->host->host_end.fd) : -EPIPE;
     close_end(&nest->nursery->given);
     host->asked = err == 0;
     host->refused = 0;
@@ -88,7 +89,7 @@ nest_hear(struct sphttp_call *nest)
     if (!host->asked) {
         return;
     }
-    ssize_t n = rights_receive(host->host_end, &arrival, sizeof(arrival), &fd, 1);
+    ssize_t n = rights_receive(host->host_end.fd, &arrival, sizeof(arrival), &fd, 1);
     if (n == -EAGAIN) {
         return;
     }
@@ -117,7 +118,7 @@ static int
 sleep_a_little(const struct sphttp_call *nest)
 {
     struct pollfd fds[] = {
-        {.fd = nest->host->host_end, .events = POLLIN},
+        {.fd = nest->host->host_end.fd, .events = POLLIN},
         {.fd = nest->host->wake[0], .events = POLLIN},
     };
     struct timespec most = {0, LOOK};

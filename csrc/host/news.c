@@ -27,7 +27,7 @@ news_open(struct sphttp_call *call)
     int ends[2];
     int err = open_pipe(ends, O_NONBLOCK);
     if (err == 0) {
-        host->heard = ends[0];
+        (void)held_set(&host->heard, ends[0]);
         (void)held_set(&call->bell, ends[1]);
     }
     return err;
@@ -40,7 +40,7 @@ news_close(struct sphttp_call *call)
     free(call->host->fresh);
     call->host->begun = NULL;
     call->host->fresh = NULL;
-    close_end(&call->host->heard);
+    held_close(&call->host->heard);
     held_close(&call->bell);
     close_end(&call->host->both);
 }
@@ -49,15 +49,15 @@ int
 news_descriptor(struct sphttp_call *call)
 {
     struct host *host = call->host;
-    if (host->host_end < 0 || host->both >= 0) {
-        return host->host_end < 0 ? -1 : host->both;
+    if (host->host_end.fd < 0 || host->both >= 0) {
+        return host->host_end.fd < 0 ? -1 : host->both;
     }
     struct epoll_event event = {.events = EPOLLIN};
     forks_lock();
     int fd = host->both = above_streams(epoll_create1(EPOLL_CLOEXEC));
     if (fd >= 0 &&
-        (epoll_ctl(fd, EPOLL_CTL_ADD, host->host_end, &event) != 0 ||
-         epoll_ctl(fd, EPOLL_CTL_ADD, host->heard, &event) != 0)) {
+        (epoll_ctl(fd, EPOLL_CTL_ADD, host->host_end.fd, &event) != 0 ||
+         epoll_ctl(fd, EPOLL_CTL_ADD, host->heard.fd, &event) != 0)) {
         fd = -errno;
         close_end(&host->both);
     }

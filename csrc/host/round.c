@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "host/farewell.h"
 #include "host/forks.h"
 #include "host/host.h"
 #include "host/news.h"
@@ -108,13 +109,26 @@ is_spent(const struct sphttp_call *call)
            page_item(call, call->plan.count) != ITEM_FREE;
 }
 
+/* Has the host closed all that it had open? Then its nursery ends, and all below it. */
+static bool
+was_closed(struct sphttp_call *nest)
+{
+    forks_lock();
+    bool closed = forks_find_closed(nest);
+    forks_unlock();
+    if (closed) {
+        await_orphans(nest);
+    }
+    return closed;
+}
+
 int
 sphttp_nest_begin(sphttp_call *nest, int how, int64_t deadline_ns)
 {
     struct round *round = &nest->host->round;
     struct ledger *ledger = nest->ledger;
     bool reaped = (how & SPHTTP_REAPED) != 0 && nest->plan.quota == 1;
-    if (round->on || round->spent || nest->host->ended ||
+    if (was_closed(nest) || round->on || round->spent || nest->host->ended ||
         ledger->aborted != 0 || page_stopped(nest) != 0 ||
         strangers_found(nest)) {
         return -ESTALE;
@@ -173,7 +187,7 @@ sphttp_nest_leave(sphttp_call *nest)
     struct host *host = nest->host;
     host->round.on = host->round.over = false;
     host->round.spent = true;
-    if (host->nursery_pid == 0 && !host->asked) {
+    if (was_closed(nest) || (host->nursery_pid == 0 && !host->asked)) {
         host->ended = true; /* or was never forked */
         return;
     }

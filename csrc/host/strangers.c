@@ -42,12 +42,12 @@ strangers_found(struct sphttp_call *nest)
     if (host->round.counts) {
         int64_t end = now_ns() + COUNTED_NS;
         char word = WORD_OVER;
-        bool there = poll_until(host->host_end, POLLIN, end) &&
-                     recv(host->host_end, &word, 1,
+        bool there = poll_until(host->host_end.fd, POLLIN, end) &&
+                     recv(host->host_end.fd, &word, 1,
                           MSG_PEEK | MSG_DONTWAIT) > 0 &&
                      word == WORD_COUNTED; /* else it stays there */
         if (there) {
-            (void)recv(host->host_end, &word, 1, MSG_DONTWAIT);
+            (void)recv(host->host_end.fd, &word, 1, MSG_DONTWAIT);
         }
         host->round.strangers = !there || nest->ledger->strangers != 0;
         host->round.counts = false;

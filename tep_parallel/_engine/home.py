@@ -68,8 +68,10 @@ class Home:
             if not nest.start():
                 msg = "the server of a block was killed as soon as it was forked"
                 raise BrokenPipeError(msg)
-            msg = "the server of a block had been killed: another was forked, from this process as "
-            warn(msg + "it is now")  # it may raise: then the next call finds that server
+            msg = (
+                "the server of a block was gone: another was forked, from this process as it is now"
+            )
+            warn(msg)  # it may raise: then the next call finds that server
 
     def begun(self, how: int, nanoseconds: int) -> Nest:
         """A nest in which a round has begun; see Nest.begin."""

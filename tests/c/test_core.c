@@ -905,7 +905,7 @@ static ssize_t
 rings(const sphttp_call *call)
 {
     char bytes[9];
-    return read(call->host->heard, bytes, sizeof(bytes));
+    return read(call->host->heard.fd, bytes, sizeof(bytes));
 }
 
 /* And who ends one while the host is awake does not ring at all. */

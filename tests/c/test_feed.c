@@ -489,7 +489,7 @@ a_lost_nursery_is_followed_by_another(void)
         if (cell >= 0) {
             held[cell] = ++fed;
         }
-        if (poll(&(struct pollfd){call->host->host_end, POLLIN, 0}, 1, 0) > 0) {
+        if (poll(&(struct pollfd){call->host->host_end.fd, POLLIN, 0}, 1, 0) > 0) {
             CHECK(last_word(call) == SPHTTP_FORK_AGAIN);
             start(call, kill_the_nursery_at_100);
         }

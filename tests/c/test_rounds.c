@@ -409,14 +409,21 @@ a_death_costs_the_item_that_was_in_hand_and_the_nest(void)
     }
 }
 
-static void
-kill_child(sphttp_call *call, int slot)
+/* It may have done all there is before its nursery has noted that it is born. */
+static pid_t
+child_of(const sphttp_call *call, int slot)
 {
-    while (call->living[slot].pid == 0) { /* it is not born yet */
+    while (call->living[slot].pid == 0) {
         nap();
     }
     CHECK(call->living[slot].pid > 1);
-    CHECK(kill(call->living[slot].pid, SIGKILL) == 0);
+    return call->living[slot].pid;
+}
+
+static void
+kill_child(const sphttp_call *call, int slot)
+{
+    CHECK(kill(child_of(call, slot), SIGKILL) == 0);
 }
 
 static void
@@ -817,11 +824,7 @@ leave_with_a_deaf(bool nursery, bool setup)
     start(call);
     CHECK(do_round(call, 0, 0, "xxxx").returned == 4);
     CHECK(sphttp_nest_renew(call) == 1);
-    pid_t deaf = 0; /* a child may have ended the round before its nursery noted it */
-    while (deaf == 0) {
-        deaf = nursery ? sphttp_nest_pid(call) : call->living[0].pid;
-        nap();
-    }
+    pid_t deaf = nursery ? sphttp_nest_pid(call) : child_of(call, 0);
     CHECK(deaf > 1 && kill(deaf, SIGSTOP) == 0);
     int64_t begun = now_ns();
     int error, stage;
@@ -894,7 +897,7 @@ the_host_hears_of_the_end_of_a_round_that_was_stopped(void)
     call->hands[0].item = 0;
     CHECK(news_tell_idle(call));
     char ring;
-    CHECK(read(call->host->heard, &ring, 1) == 1);
+    CHECK(read(call->host->heard.fd, &ring, 1) == 1);
     CHECK(round_is_due(call, listens) && round_is_over(call));
     call->living[0].pid = 0;
     call_free(call);
@@ -909,6 +912,7 @@ a_nest_without_children_ends_whatever_is_said_to_be_the_next_item(void)
     start(call);
     CHECK(do_round(call, 0, 0, "xxxx").returned == 4);
     CHECK(sphttp_nest_renew(call) == 1);
+    (void)child_of(call, 1); /* both are born */
     CHECK(kill(sphttp_nest_pid(call), SIGSTOP) == 0);
     kill_child(call, 0);
     kill_child(call, 1);

@@ -429,7 +429,7 @@ static void
 odd_messages_are_dropped_with_what_comes_with_them(void)
 {
     sphttp_call *mould = block(1);
-    int server = mould->host->host_end;
+    int server = mould->host->host_end.fd;
     char bytes[200] = {0};
     struct make odd = {.size = 1}, make_it = {.size = sizeof(make_it)};
     for (size_t size = 1; size < sizeof(bytes); size += 7) {
@@ -533,7 +533,7 @@ nests_go_on_without_their_server_and_another_can_be_asked(void)
     (void)await_end(mould->host->nursery_pid, 2000);
     sphttp_event event = call_fork(late);
     CHECK(event.kind == SPHTTP_FAILED && event.error == EPIPE);
-    CHECK(late->host->host_end < 0 && late->nursery->given < 0);
+    CHECK(late->host->host_end.fd < 0 && late->nursery->given < 0);
     int answer;
     int64_t first = feed(nest, twice, 3);
     sphttp_call_end_feed(nest);
