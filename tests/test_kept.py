@@ -482,13 +482,13 @@ def test_an_idle_childs_signal_handler_runs_at_once(tmp_path: Path) -> None:
         def process(self, item: object) -> str:
             return str(os.getpid())
 
-    def is_ready(pid: int) -> bool:
-        return (tmp_path / f"ready {pid}").exists()
+    def ready() -> list[int]:
+        return [pid for pid in kept_processes() if (tmp_path / f"ready {pid}").exists()]
 
     for parallel in (warm(Handles(), max_calls=1), fresh(Handles(), max_calls=1)):
         parallel.map_processes(range(4))
-        until(lambda: len(kept_processes()) >= 2 and all(map(is_ready, kept_processes())))
-        for pid in kept_processes():
+        until(lambda: len(ready()) >= 2)
+        for pid in ready():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGUSR1)
         until(lambda: any(path.name.isdigit() for path in tmp_path.iterdir()), limit=LIMIT / 2)

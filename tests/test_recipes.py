@@ -45,7 +45,7 @@ def test_breakpoint_in_a_child_has_nobody_to_ask(tmp_path: Path) -> None:
 
 @pytest.mark.peers
 def test_the_recipe_for_notebooks_runs_in_one() -> None:
-    (cell,) = (block.text for block in blocks() if "factor" in block.text)
+    (cell,) = (block.text for block in blocks() if "factor = 3" in block.text)
     printed, _ = run_case_with_stderr("notebook", cell)  # Jupyter has things to say
     check_printed(cell, printed)
 

@@ -639,6 +639,21 @@ def test_abort_in_a_hook_ends_the_call(shape: Shape) -> None:
         assert children() == []
 
 
+@every
+def test_abort_in_the_hook_of_the_last_item_too(shape: Shape) -> None:
+    def abort_at_the_end(outcome: Outcome[Any]) -> None:
+        heard.append(outcome)
+        if len(heard) % 3 == 0:
+            parallel.abort()
+
+    heard: list[Outcome[Any]] = []
+    parallel = Parallel(upper, on_finish=abort_at_the_end, **shape)
+    for face in ("map_processes", "imap_processes", "as_completed"):
+        with pytest.raises(AbortedError):
+            list(getattr(parallel, face)(texts(3)))
+        assert children() == []
+
+
 def test_abort_in_a_signal_handler_ends_the_call() -> None:
     parallel = Parallel(lambda _: time.sleep(60) or "", in_processes=2)
     former = signal.signal(signal.SIGALRM, lambda *_: parallel.abort())

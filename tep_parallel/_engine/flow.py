@@ -22,7 +22,7 @@ class Flow:
         watch: Tells the caller.
         is_idle: Whether nothing was forked, and nothing will be.
         has_ready: Whether something can be handed out now.
-        aborted: Whether the call was aborted before all children had ended.
+        aborted: Whether the call was aborted before all was told of its items.
     """
 
     is_idle = has_ready = False

@@ -10,7 +10,7 @@ import os
 from collections.abc import Generator, Iterable, Sequence
 from typing import Any
 
-from tep_parallel._engine.call import ABORTED, END, NEWS, WORD, Call, leave
+from tep_parallel._engine.call import END, NEWS, WORD, Call, leave
 from tep_parallel._engine.flow import Flow
 from tep_parallel._engine.native import lib
 from tep_parallel._engine.plan import Plan
@@ -89,7 +89,7 @@ def _under_way(call: Call, flow: Flow) -> Steps:
                 continue
             kind = yield WORD
             flow.hear()
-        flow.aborted = kind == ABORTED
+        flow.aborted = call.aborted  # also by a hook that just heard of the last items
     except StopIteration as error:
         return error
     return None
