@@ -154,6 +154,15 @@ def started(
     try:
         until(lambda: listens(port) or server.poll() is not None, f"{name} listens")
         yield server, mark, port
+    except SystemExit:
+        for pid in marked(mark):
+            states = [
+                path.read_text().split()[1:3] for path in Path(f"/proc/{pid}/task").glob("*/stat")
+            ]
+            waits = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/wchan")]
+            print(pid, states, waits)
+        print("its log ends with:", (folder / "log").read_text(errors="replace")[-4000:], sep="\n")
+        raise
     finally:
         end(server, mark)
 
