@@ -10,8 +10,10 @@
 #include "shared/pool.h"
 #include "shared/store.h"
 
-/* Items that take less are taken a few at a time. */
-enum { QUICK_NS = 20000 };
+enum {
+    QUICK_NS = 20000, /* items that take less are taken a few at a time */
+    LARGE = 1 << 20   /* bytes; of such a result the host hears at once */
+};
 
 /* Write its record. Its state from then on. */
 static uint64_t
@@ -69,7 +71,7 @@ child_commit(struct sphttp_call *call, uint32_t index, int status,
         (void)kill(getppid(), SIGCHLD); /* it looks at the page then */
     }
     if (call->plan.pool) {
-        call->child.stripped = !news_tell(call) ||
+        call->child.stripped = !news_tell(call, size >= LARGE) ||
                                state == item_unwritten(EBADF) ||
                                call->child.stripped;
     }

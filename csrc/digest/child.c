@@ -287,7 +287,7 @@ tell_bytes(const struct digester *child, struct lane *lane)
         lane->counted = lane->file.total;
         uint64_t before = atomic_fetch_add(&call->page->bytes, bytes);
         if (before / RING_EVERY != (before + bytes) / RING_EVERY) {
-            (void)news_tell(call);
+            (void)news_tell(call, false);
         }
     }
 }

@@ -139,14 +139,6 @@ sleep_till_word(struct sphttp_call *call, struct pollfd fds[3], bool *told)
     return n;
 }
 
-/* Does its host want to hear of nothing but the end of the round? */
-static bool
-waits_idly(struct sphttp_call *call)
-{
-    const struct round *round = &call->host->round;
-    return round->on && round->patient && round->all_fed;
-}
-
 /* It hears that items have ended. */
 static sphttp_event
 hear_news(struct host *host)
@@ -212,7 +204,7 @@ wait_for_word(struct sphttp_call *call)
             char rings[64];
             (void)read(call->host->heard.fd, rings, sizeof(rings));
         }
-        if (told || (fds[2].revents != 0 && !waits_idly(call))) {
+        if (told || fds[2].revents != 0) {
             return hear_news(call->host);
         }
         if (n == 0 && call->host->give_up_ns != 0) {

@@ -28,7 +28,7 @@ wake_host(struct sphttp_call *call)
 }
 
 bool
-news_tell(struct sphttp_call *call)
+news_tell(struct sphttp_call *call, bool large)
 {
     if (!call->plan.tell) {
         return true;
@@ -40,8 +40,8 @@ news_tell(struct sphttp_call *call)
     call->child.untold++;
     uint32_t listens = call->page->listens;
     bool many = call->child.untold >= call->plan.count / call->plan.alive / 2;
-    return listens == HOST_AWAKE || (listens == HOST_NAPS && !many) ||
-           listens == HOST_WAITS_IDLE || wake_host(call);
+    bool leave = (listens == HOST_NAPS && !many) || listens == HOST_WAITS_IDLE;
+    return listens == HOST_AWAKE || (leave && !large) || wake_host(call);
 }
 
 bool

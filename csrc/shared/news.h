@@ -6,9 +6,10 @@
 
 #include "shared/call.h"
 
-/* An item has ended: let the host look, if it wants to know. False: it does not hear,
- * until the nursery tells it that this child has ended. */
-bool news_tell(struct sphttp_call *call);
+/* An item has ended: let the host look, if it wants to know. What is `large` takes it
+ * time to read: it hears of that at once. False: it does not hear, until the nursery
+ * tells it that this child has ended. */
+bool news_tell(struct sphttp_call *call, bool large);
 
 /* This child is about to sleep, for there is no item for it. As above. */
 bool news_tell_idle(struct sphttp_call *call);

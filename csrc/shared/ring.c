@@ -56,9 +56,11 @@ void
 ring_feed(struct sphttp_call *call, uint32_t cell, uint64_t number,
           uint64_t at, uint64_t size)
 {
-    call->places[cell].at = at;
-    call->places[cell].size = size;
-    call->order[number & call->plan.ring] = cell;
+    struct place *place = &call->places[cell];
+    atomic_store_explicit(&place->at, at, memory_order_relaxed);
+    atomic_store_explicit(&place->size, size, memory_order_relaxed);
+    atomic_store_explicit(&call->order[number & call->plan.ring], cell,
+                          memory_order_relaxed);
     /* First the number: the nursery believes no word of another. From its state
      * on the item may be taken; the watermark is what makes children look. */
     put(&call->number[cell], number);

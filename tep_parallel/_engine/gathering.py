@@ -51,12 +51,18 @@ class Gathering(Fed):
         if batch:
             self._values[self._next - len(batch) : self._next] = batch
             self._batch = []
-        if self._cells:
+        if self._cells and (not self._takes or self._next in self._cells or self._is_held_up()):
             self._gather()
 
     def hand_out(self) -> Iterator[Any]:
         """Nothing before the end."""
         return iter(())
+
+    def _is_held_up(self) -> bool:
+        """Whether children have soon nothing to do, since an item that runs keeps the cells of
+        those behind it. They are few most of the time, and dear: C takes many at a time."""
+        full = self._left == self._window
+        return full and not self._over and self._running <= self._window // 2
 
     def _take_texts(self) -> None:
         while self._next in self._done:
@@ -108,6 +114,7 @@ class Gathering(Fed):
 
     def conclude(self) -> Iterator[Any]:
         """Raise what concerns the call as a whole."""
+        self._gather()
         if not self.aborted:
             self._raise_call_error()
         if self._left or not self._exhausted:

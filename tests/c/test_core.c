@@ -831,7 +831,7 @@ commit_at(sphttp_call *call, uint32_t index, int64_t ended_ns)
                             .index = index,
                             .status = SPHTTP_RETURNED};
     call->state[index] = store_write(call, &header, "x");
-    CHECK(news_tell(call));
+    CHECK(news_tell(call, false));
 }
 
 static void
@@ -918,7 +918,7 @@ who_ends_an_item_rings_once_for_a_host_that_sleeps(void)
     CHECK(!sphttp_call_ready(call) && page_listen(call, HOST_SLEEPS));
     for (uint32_t i = 0; i < 3; i++) {
         call->state[i] = ITEM_DISCARDED;
-        CHECK(news_tell(call) && sphttp_call_ready(call));
+        CHECK(news_tell(call, false) && sphttp_call_ready(call));
     }
     CHECK(rings(call) == 1);
     news_drain(call, SPHTTP_NEWS);
@@ -926,7 +926,7 @@ who_ends_an_item_rings_once_for_a_host_that_sleeps(void)
         CHECK(sphttp_call_ready(call) && sphttp_call_next(call) == i);
     }
     CHECK(!sphttp_call_ready(call));
-    CHECK(news_tell(call) && sphttp_call_ready(call) && rings(call) < 0);
+    CHECK(news_tell(call, false) && sphttp_call_ready(call) && rings(call) < 0);
     CHECK(!page_listen(call, HOST_SLEEPS)); /* it had better look */
     news_tell_again(call);
     CHECK(rings(call) == 1);
@@ -940,11 +940,11 @@ a_host_that_naps_is_woken_for_many_or_by_who_has_nothing_to_do(void)
         open_call(8, 1, SPHTTP_POOL | SPHTTP_TELL | SPHTTP_DISCARD);
     CHECK(page_listen(call, HOST_NAPS));
     for (int i = 0; i < 4; i++) {
-        CHECK(rings(call) < 0 && news_tell(call));
+        CHECK(rings(call) < 0 && news_tell(call, false));
     }
     CHECK(rings(call) == 1 && news_tell_idle(call) && rings(call) < 0);
     (void)page_listen(call, HOST_NAPS);
-    CHECK(news_tell(call) && rings(call) < 0);
+    CHECK(news_tell(call, false) && rings(call) < 0);
     CHECK(news_tell_idle(call) && rings(call) == 1);
     end(call);
 }
