@@ -903,6 +903,20 @@ the_host_hears_of_the_end_of_a_round_that_was_stopped(void)
     call_free(call);
 }
 
+/* Else it would read all large results one after the other, at the end. */
+static void
+a_host_that_waits_for_the_end_hears_of_large_results(void)
+{
+    sphttp_call *call = open_nest(4, 1);
+    char ring;
+    CHECK(page_listen(call, HOST_WAITS_IDLE));
+    CHECK(news_tell(call, false));
+    CHECK(read(call->host->heard.fd, &ring, 1) == -1);
+    CHECK(news_tell(call, true));
+    CHECK(read(call->host->heard.fd, &ring, 1) == 1);
+    call_free(call);
+}
+
 /* Nobody is left who could bring it forward, should somebody have scribbled. */
 static void
 a_nest_without_children_ends_whatever_is_said_to_be_the_next_item(void)
@@ -1126,6 +1140,7 @@ main(int argc, char **argv)
         TEST(a_nest_ends_though_somebody_was_stopped),
         TEST(a_round_that_was_stopped_for_want_of_a_child_fails),
         TEST(the_host_hears_of_the_end_of_a_round_that_was_stopped),
+        TEST(a_host_that_waits_for_the_end_hears_of_large_results),
         TEST(a_nest_without_children_ends_whatever_is_said_to_be_the_next_item),
         TEST(an_idle_nest_wakes_nobody),
         TEST(rounds_need_no_more_memory_than_one),
