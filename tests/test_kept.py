@@ -378,9 +378,9 @@ ENDS: dict[str, tuple[Shape, type[BaseException] | None]] = {
     "kill": ({}, None),
     "die": ({}, DeadWorkerError),
     "exit": ({}, DeadWorkerError),
-    "timeout": ({"timeout": 0.1}, ItemTimeoutError),
-    "deadline": ({"deadline": 1.0}, DeadlineError),
-    "on_error": ({"on_error": "kill", "timeout": 0.1}, ItemTimeoutError),
+    "timeout": ({"timeout": 0.5}, ItemTimeoutError),
+    "deadline": ({"deadline": 3.0}, DeadlineError),
+    "on_error": ({"on_error": "kill", "timeout": 0.5}, ItemTimeoutError),
 }
 
 
