@@ -31,9 +31,10 @@ class Alarm(Exception):
 
 
 def ring(number: int, frame: FrameType | None) -> None:
-    """Not in what logging does after each fork: what is raised there is printed and lost."""
+    """Not in what logging does after each fork, nor in an import's locks: Python prints what is
+    raised there, and loses it."""
     while frame is not None:
-        if frame.f_code.co_filename == logging.__file__:
+        if frame.f_code.co_filename in (logging.__file__, "<frozen importlib._bootstrap>"):
             return
         frame = frame.f_back
     raise Alarm
