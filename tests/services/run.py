@@ -243,6 +243,8 @@ def main() -> None:
     parser.add_argument("--only", choices=["outside", "block", "cpu"])
     parser.add_argument("server", nargs="*", help=f"of {', '.join(SERVERS)}; all")
     options = parser.parse_args()
+    # A shell starts what it runs in the background deaf to Ctrl-C, and so would a server be.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     names = options.server or list(SERVERS)
     for name in names:
         if name == "gunicorn-user" and not is_open_to_nobody():
