@@ -389,14 +389,15 @@ ENDS: dict[str, tuple[Shape, type[BaseException] | None]] = {
 def test_the_next_call_is_right_however_the_last_one_ended(how: str, shape: Shape) -> None:
     options, error = ENDS[how]
     p = Parallel(ends(how), max_calls=1, **options, **shape)
-    p.map_processes(range(20))
+    usual = range(4 if how == "deadline" else 20)  # a loaded machine forks 20 in more than that
+    p.map_processes(usual)
     for _ in range(3):
         until(lambda: len(kept_processes()) >= 2)
         before = set(map(str, kept_processes()))
         with pytest.raises(error) if error else contextlib.nullcontext():
             assert p.map_processes([1, "end", 3]) in ("broken", "killed")
-        after = p.map_processes(range(20))
-        assert len(after) == 20
+        after = p.map_processes(usual)
+        assert len(after) == len(usual)
         if how in WELL and "in_processes" in shape:
             assert set(after) <= before, "the children were not kept"
         if how in ("kill", "deadline", "on_error") and "in_processes" in shape:
