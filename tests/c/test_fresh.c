@@ -220,7 +220,7 @@ count_idle(const sphttp_call *call)
 static void
 await_ready(const sphttp_call *call, uint32_t ready)
 {
-    int64_t end = now_ns() + 3 * SECOND;
+    int64_t end = now_ns() + 30 * SECOND;
     while (count_idle(call) != ready || call->page->sleepers < ready) {
         CHECK(now_ns() < end);
         nap_ms(1);
@@ -323,6 +323,15 @@ leave(sphttp_call *call)
     CHECK(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD);
 }
 
+/* What a round has taken since `begun`, if that is less than before: on a loaded machine
+ * one of several may take any time. */
+static void
+keep_least(int64_t *least, int64_t begun)
+{
+    int64_t taken = now_ns() - begun;
+    *least = taken < *least ? taken : *least;
+}
+
 /* --- Tests: used once ---------------------------------------------------------------- */
 
 static void
@@ -367,13 +376,15 @@ static void
 who_is_missing_is_forked_while_all_others_work(void)
 {
     sphttp_call *call = open_nest(16, 2, 1);
+    int64_t least = INT64_MAX;
     for (int round = 0; round < 10; round++) {
         int64_t begun = now_ns();
         CHECK(run_all(call, SPHTTP_PATIENT, 6, TOGETHER, NULL) == 6);
-        CHECK(now_ns() - begun < 900000000); /* before it looks by itself */
+        keep_least(&least, begun);
         CHECK(sphttp_nest_renew(call) == 1);
         await_ready(call, 2);
     }
+    CHECK(least < 900000000); /* before it looks by itself */
     leave(call);
 }
 
@@ -381,6 +392,7 @@ static void
 a_round_waits_for_a_teardown_and_not_for_an_exit(void)
 {
     sphttp_call *call = open_nest(16, 4, 1);
+    int64_t least = INT64_MAX;
     for (int round = 0; round < 5; round++) {
         CHECK(run_all(call, SPHTTP_PATIENT, 3, TEAR_DOWN, NULL) == 3);
         int64_t over = now_ns();
@@ -391,10 +403,11 @@ a_round_waits_for_a_teardown_and_not_for_an_exit(void)
         await_ready(call, 4);
         int64_t begun = now_ns();
         CHECK(run_all(call, SPHTTP_PATIENT, 3, EXIT_SLOWLY, NULL) == 3);
-        CHECK(now_ns() - begun < 25000000);
+        keep_least(&least, begun);
         CHECK(sphttp_nest_renew(call) == 1);
         await_ready(call, 4);
     }
+    CHECK(least < 25000000);
     leave(call);
 }
 
@@ -473,12 +486,14 @@ static void
 a_child_that_dies_before_it_rings_does_not_delay_the_end(void)
 {
     sphttp_call *call = open_nest(2, 2, 1);
+    int64_t least = INT64_MAX;
     for (int i = 0; i < 4; i++) {
         int64_t begun = now_ns();
         CHECK(run_all(call, SPHTTP_PATIENT, 1, DIE_GONE, NULL) == 1);
-        CHECK(now_ns() - begun < SECOND / 4);
+        keep_least(&least, begun);
         CHECK(sphttp_nest_renew(call) == 1);
     }
+    CHECK(least < SECOND / 4);
     leave(call);
 }
 
@@ -498,7 +513,7 @@ what_died_is_tried_again_by_a_child_that_stands_ready(void)
     int64_t begun = now_ns();
     CHECK(run_all(call, SPHTTP_REAPED, 1, DIE, &result) == 0);
     CHECK(result.fate == SPHTTP_DIED && result.attempts == 4);
-    CHECK(facts->taken[0] == 4 && now_ns() - begun < SECOND / 2);
+    CHECK(facts->taken[0] == 4 && now_ns() - begun < 3 * SECOND);
     CHECK(sphttp_nest_renew(call) == 0);
     leave(call);
 }
@@ -529,7 +544,7 @@ an_idle_child_that_is_killed_is_replaced(void)
     for (uint32_t slot = 0; slot < 4; slot++) {
         pid_t pid = call->living[slot].pid;
         CHECK(kill(pid, SIGKILL) == 0);
-        int64_t end = now_ns() + SECOND;
+        int64_t end = now_ns() + 30 * SECOND;
         while (call->living[slot].pid == pid) {
             CHECK(now_ns() < end);
             nap_ms(1);
