@@ -1,0 +1,28 @@
+"""A queue of Celery's in a folder: no broker has to run, and nothing crosses a network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from celery import Celery
+
+
+def queue_in(folder: Path) -> Any:
+    """The queue in this folder, for its workers and for those who give it work."""
+    for name in ("queue", "control", "results"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    queue = Celery("tasks", broker="filesystem://", backend=f"file://{folder / 'results'}")
+    queue.conf.update(
+        broker_transport_options={
+            "data_folder_in": str(folder / "queue"),
+            "data_folder_out": str(folder / "queue"),
+            "control_folder": str(folder / "control"),
+            "polling_interval": 0.01,  # seconds
+        },
+        worker_prefetch_multiplier=1,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        broker_connection_retry_on_startup=True,
+    )
+    return queue
