@@ -12,8 +12,8 @@ from process import alive, started, until
 from servers import SERVERS
 
 QUICK = 0.05  # seconds in which a bystander hears of its connection's end
-TRIES = 5  # of which the best counts: this machine may do something else meanwhile
-BYSTANDERS = {"gunicorn-gthread", "starlette"}
+TRIES = 3  # of which the best counts: this machine may do something else meanwhile
+BYSTANDERS: dict[str, list[object]] = {"gunicorn-gthread": ["--workers=1"], "starlette": []}
 
 
 def given_up(name: str, how: str) -> None:
@@ -41,7 +41,7 @@ def given_up(name: str, how: str) -> None:
 
 def bystander(name: str, how: str) -> None:
     """A connection that is open while another's call forks: when is its end seen?"""
-    with started(name, how) as service:
+    with started(name, how, *BYSTANDERS[name]) as service:
         seconds = min(_one_end(service.port) for _ in range(TRIES))
         # Outside a block the children of the other's call hold the connection, for a second.
         right = seconds < QUICK if how == "block" else seconds < 2
