@@ -24,5 +24,6 @@ def queue_in(folder: Path) -> Any:
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
         broker_connection_retry_on_startup=True,
+        worker_proc_alive_timeout=60.0,  # seconds; a busy machine needs more than the usual four
     )
     return queue

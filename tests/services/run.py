@@ -71,6 +71,7 @@ def kill_worker(service: Service, load: Load) -> None:
 
 def serve(name: str, how: str, seconds: float, files: list[Path]) -> None:
     """Start the server, load it, stop it, look at what is left."""
+    begun = time.monotonic()
     with started(name, how, FILES=str(files[0].parent)) as service:
         server = service.server
         turns: list[Callable[[Service, Load], None]] = []
@@ -91,7 +92,10 @@ def serve(name: str, how: str, seconds: float, files: list[Path]) -> None:
         faults = load.faults() + service.said_twice()
         faults += [f"left in the scratch root: {path.name}" for path in service.scratch.iterdir()]
         faults += ["the port is in use"] if listens(service.port) else []
-        print(f"{service.name}: {load.summary()}, status {service.process.returncode}", flush=True)
+        if service.process.returncode not in (0, -server.stop):
+            faults.append(f"it ended with {service.process.returncode}")
+        ending = f"status {service.process.returncode} after {time.monotonic() - begun:.0f} s"
+        print(f"{service.name}: {load.summary()}, {ending}", flush=True)
         if faults:
             sys.exit("\n".join([f"{service.name}: {len(faults)} faults", *faults[:20]]))
 

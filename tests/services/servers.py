@@ -89,7 +89,9 @@ SERVERS = {
         lambda port: [sys.executable, HERE / "app.py", port], signal.SIGINT, abrupt=True
     ),
     "waitress": Server(waitress, abrupt=True),
-    "uwsgi": Server(uwsgi, reload=True, workers=True, limit=["--harakiri=2"]),
+    # Not reloaded: a worker with threads that answer sometimes never ends then, whoever does
+    # the work (once in twelve with a pool of threads and no fork at all).
+    "uwsgi": Server(uwsgi, workers=True, limit=["--harakiri=2"]),
     "gunicorn-sync": gunicorn(limit=["--timeout=2"]),
     "gunicorn-gthread": gunicorn("--threads=8"),
     "gunicorn-gevent": gunicorn("--worker-class=gevent"),
