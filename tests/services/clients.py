@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import uuid
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlencode
@@ -72,7 +73,8 @@ class TaskClient:
     def __init__(self, folder: Path) -> None:
         from folder_queue import queue_in
 
-        self._queue: Any = queue_in(folder)
+        self._own, self._all = folder / uuid.uuid4().hex, folder / "queue"
+        self._queue: Any = queue_in(folder, self._own.name)
         self.given_up = False  # nobody answers any more
 
     def ask(self, path: str, query: dict[str, str], **options: float) -> list[str]:
@@ -80,6 +82,9 @@ class TaskClient:
         from celery.exceptions import TimeoutError as NotYet
 
         task = self._queue.send_task("ask", (path, query), **options)
+        # A worker must not see a task that is half written.
+        for written in self._own.iterdir():
+            written.rename(self._all / written.name)
         for _ in range(int(PATIENCE / 0.5)):
             try:
                 found: list[str] = task.get(timeout=0.5, interval=0.005)

@@ -8,15 +8,20 @@ from typing import Any
 from celery import Celery
 
 
-def queue_in(folder: Path) -> Any:
-    """The queue in this folder, for its workers and for those who give it work."""
-    for name in ("queue", "control", "results"):
+def queue_in(folder: Path, out: str = "queue") -> Any:
+    """The queue in this folder, for its workers and for those who give it work.
+
+    Args:
+        folder: Its place.
+        out: The folder there into which this process puts its tasks.
+    """
+    for name in ("queue", "control", "results", out):
         (folder / name).mkdir(parents=True, exist_ok=True)
     queue = Celery("tasks", broker="filesystem://", backend=f"file://{folder / 'results'}")
     queue.conf.update(
         broker_transport_options={
             "data_folder_in": str(folder / "queue"),
-            "data_folder_out": str(folder / "queue"),
+            "data_folder_out": str(folder / out),
             "control_folder": str(folder / "control"),
             "polling_interval": 0.01,  # seconds
         },

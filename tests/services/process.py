@@ -171,7 +171,7 @@ class Service:
                     print(
                         pid, task.name, (task / "comm").read_text().strip(), state, waits, *ignored
                     )
-        print("its log ends with:", self.log()[-4000:], sep="\n")
+        print("its log ends with:", self.log()[-int(os.environ.get("TAIL", "4000")) :], sep="\n")
 
     def end(self) -> None:
         """Whatever has happened, leave nothing of it behind."""

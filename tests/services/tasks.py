@@ -36,7 +36,7 @@ def _enter_before_threads(sender: Any, **_: object) -> None:
 
 @worker_shutdown.connect  # type: ignore[untyped-decorator]
 def _leave_behind_threads(sender: Any, **_: object) -> None:
-    if _has_threads(sender.controller if hasattr(sender, "controller") else sender):
+    if _has_threads(sender):
         work.leave()
 
 
