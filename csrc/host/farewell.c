@@ -210,18 +210,37 @@ has_gone(const struct glimpse *seen, int64_t end)
     return false;
 }
 
-int
-sphttp_call_abort(sphttp_call *call)
+/* Let nothing of the call start any more. False: there is nothing for this process to
+ * end. */
+static bool
+begin_abort(struct sphttp_call *call)
 {
-    if (call->plan.owner != getpid() || call->child.in_child) {
-        return 0;
-    }
-    if (call->plan.server) {
-        return 0; /* it has nothing to end */
+    if (call->plan.owner != getpid() || call->child.in_child ||
+        call->plan.server) {
+        return false;
     }
     call->ledger->aborted = 1; /* first: who forks a nursery looks at it after */
     call->ledger->stop = STOP_ALL;
     page_stop(call->page, STOP_ALL);
+    return true;
+}
+
+int
+sphttp_call_cancel(sphttp_call *call)
+{
+    if (begin_abort(call)) {
+        struct glimpse seen = shut_and_look(call);
+        close_end(&seen.fd);
+    }
+    return 0;
+}
+
+int
+sphttp_call_abort(sphttp_call *call)
+{
+    if (!begin_abort(call)) {
+        return 0;
+    }
     int64_t end = now_ns() + ANSWER;
     for (bool killed = false;;) {
         struct glimpse seen = shut_and_look(call);

@@ -24,8 +24,11 @@ Steps = Generator[Any, int, StopIteration | None]
 _MOST_ALIVE = 512  # children, where the caller names no number
 
 
-def opened(plan: Plan) -> Call:
+def opened(plan: Plan, left: float | None = None) -> Call:
     """Prepare a call; its deadline counts from here. Nothing is forked.
+
+    Args:
+        left: The seconds to its deadline, if some have passed; None: they have not.
 
     Raises:
         OSError, RuntimeError: See Call.
@@ -34,8 +37,9 @@ def opened(plan: Plan) -> Call:
     alive = min(options.in_processes or _MOST_ALIVE, len(plan.items))
     root = options.scratch_root or os.path.abspath(os.environ.get("TMPDIR") or "/tmp")
     call = Call(len(plan.items), alive=alive, how=flags_of(plan), root=root, running=plan.running)
-    if options.timeout or options.deadline or options.retries:
-        call.limit(options.timeout, options.deadline, options.retries)
+    deadline = options.deadline if left is None else left
+    if options.timeout or deadline or options.retries:
+        call.limit(options.timeout, deadline, options.retries)
     if plan.pool and options.max_items is not None:
         lib.sphttp_call_quota(call.handle, options.max_items)
     return call
