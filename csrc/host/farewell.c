@@ -90,13 +90,22 @@ sphttp_call_dismiss(sphttp_call *call)
 }
 
 int
-sphttp_call_ending(const sphttp_call *call)
+sphttp_call_ending(sphttp_call *call)
 {
     const struct host *host = call->host;
-    if (!has_nursery(call) || host->nursery_fd < 0) {
-        return has_nursery(call) ? host->host_end.fd : -1;
+    if (has_nursery(call) && host->asked) {
+        (void)sphttp_nest_ready(call);
     }
-    return poll_until(host->nursery_fd, POLLIN, 0) ? -1 : host->nursery_fd;
+    if (!has_nursery(call)) {
+        return -1;
+    }
+    if (host->asked) {
+        return host->host_end.fd;
+    }
+    if (host->nursery_fd >= 0) {
+        return poll_until(host->nursery_fd, POLLIN, 0) ? -1 : host->nursery_fd;
+    }
+    return poll_until(host->host_end.fd, POLLRDHUP, 0) ? -1 : -EAGAIN;
 }
 
 bool

@@ -10,10 +10,11 @@ import os
 from collections.abc import Generator, Iterable, Sequence
 from typing import Any
 
-from tep_parallel._engine.call import END, NEWS, WORD, Call, leave
+from tep_parallel._engine.call import NEWS, Call, leave
 from tep_parallel._engine.flow import Flow
 from tep_parallel._engine.native import lib
 from tep_parallel._engine.plan import Plan
+from tep_parallel._engine.waits import END, LEFT, WORD
 from tep_parallel._worker import setup_and_teardown_of
 
 # The steps of a call. They yield a Wait, and are sent the answer; or they yield None, when they
@@ -71,10 +72,13 @@ def steps_of(call: Call, flow: Flow) -> Steps:
     try:
         if stopped is None:
             yield from _handed(call, flow.conclude())
-    except BaseException:
+    except GeneratorExit:
         call.part(fetched=False)
         raise
-    call.part(fetched=True)
+    except BaseException:
+        yield from _parting(call, fetched=False)
+        raise
+    yield from _parting(call, fetched=True)
     return stopped
 
 
@@ -112,6 +116,18 @@ def _ending(call: Call) -> Steps:
         leave(1)  # what a child raised must not reach the caller's program
     yield END
     call.close()
+    return None
+
+
+def _parting(call: Call, *, fetched: bool) -> Steps:
+    if call.part(fetched=fetched):
+        try:
+            yield LEFT
+        except GeneratorExit:
+            raise
+        except BaseException:
+            yield from _ending(call)
+            raise
     return None
 
 
