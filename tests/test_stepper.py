@@ -40,7 +40,7 @@ class Driven:
             self.flow: Any = Eager(self.call, plan)
             steps = steps_of(self.call, self.flow)
         else:
-            self.call = block._lease(face.worker)
+            self.call = block.lease(face.worker, face._options.deadline)
             self.call.wait_elsewhere()
             how = how_of(options, on_error, eager=True, discard=False, whole=False)
             nest = self.call.begin(how, items)
@@ -69,9 +69,9 @@ def streamed(face: Any, source: Iterator[Any]) -> Driven:
         driven.call = opened(plan)
         steps = steps_of(driven.call, Fed(driven.call, plan, source, ordered=True))
     else:
-        driven.call = face._block._lease(face.worker)
+        driven.call = face._block.lease(face.worker, face._options.deadline)
         driven.call.wait_elsewhere()
-        steps = face._block._streamed(driven.call, source, "stop", None, ordered=True)
+        steps = face._block.streamed(driven.call, source, "stop", None, ordered=True)
     driven.out = []
     driven.stepper = Stepper(driven.call, steps)
     return driven

@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from tep_parallel._engine.native import lib
 from tep_parallel._engine.under_way import UnderWay
-from tep_parallel._engine.waits import NOW, WORD, Until, Wait
+from tep_parallel._engine.waits import NOW, TURN, WORD, Until, Wait
+
+if TYPE_CHECKING:
+    from tep_parallel._engine.arriving import Arriving
 
 _FAREWELL = 3.0  # seconds that a nursery has for its end
 _MOMENT = 0.001  # where the kernel has no descriptor for that
+NEWS: int = lib.SPHTTP_NEWS
 _STARTED = lib.SPHTTP_STARTED
 _SIGNALS = lib.SPHTTP_SIGNALS
 
@@ -21,7 +25,10 @@ class Asking(UnderWay):
     """A call that can be asked instead of waited for."""
 
     event: Any
+    source: Arriving | None = None  # of items that are awaited
+    aborted = False
     _begun = False
+    _turns = False  # whether others have had a turn
     _elsewhere = False  # whether who drives it calls `ask`, and never `wait`
     _wait_read: Callable[..., None] | None = None  # gevent's
     _given_up: float | None = None  # when its nursery must have ended
@@ -52,13 +59,25 @@ class Asking(UnderWay):
         called again. It waits for nothing itself."""
         if word is WORD:
             return self._ask_word()
+        if word is TURN:
+            return self._ask_turn()
         until = self._ask_end(self.handle)
         if until is not None:
             return until
         self.close()
         return 0
 
+    def _ask_turn(self) -> int | Until:
+        self._turns = not self._turns
+        return NOW if self._turns else 0
+
     def _ask_word(self) -> int | Until:
+        source = self.source
+        if source is not None and source.waits and not self.aborted:
+            if source.ready:
+                return NEWS
+            if not self._begun:
+                return Until(-1)  # there is nothing to fork for
         if not self._begun:
             self._begin()
         kind: int = lib.py_call_run(self.handle, self.event)

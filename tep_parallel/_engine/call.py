@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from tep_parallel._engine.asking import Asking, gevents_waiter
 from tep_parallel._engine.native import fail, ffi, lib
-from tep_parallel._engine.waits import WORD, Wait
+from tep_parallel._engine.waits import TURN, WORD, Wait
 
 if TYPE_CHECKING:
     from tep_parallel._engine.digest_job import Job
@@ -31,7 +31,6 @@ first: Callable[[Any], int] = lib.py_child_first
 discards: Callable[[Any], int] = lib.sphttp_child_discards
 kept_leave: Callable[[Any, int], NoReturn] = lib.sphttp_child_exit
 
-NEWS: int = lib.SPHTTP_NEWS
 ABORTED = -1  # beside enum sphttp_event_kind
 _CHILD = lib.SPHTTP_CHILD
 _STARTED = lib.SPHTTP_STARTED
@@ -109,6 +108,16 @@ class Call(Asking):
         self.aborted = True
         lib.py_call_abort(self.handle)
 
+    def cancel(self) -> None:
+        """The same, but wait for nothing: who drives it sees to its end."""
+        self.aborted = True
+        lib.sphttp_call_cancel(self.handle)
+
+    @property
+    def begun(self) -> bool:
+        """Whether it has been forked, or that was tried."""
+        return self._begun
+
     def _watch_signals(self) -> None:
         """Let signals wake the wait in C, until the call is closed.
 
@@ -155,6 +164,8 @@ class Call(Asking):
             self._begin()
         if self._wait_read is not None:
             return self._wait_in_loop(self._wait_read, word)
+        if word is TURN:
+            return 0  # Python has run the handlers on the way here
         if word is WORD:
             return self.run()
         self.close()

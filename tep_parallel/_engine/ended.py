@@ -48,10 +48,13 @@ class Ended:
         self._unended = unended
         self._left = len(items)
 
-    def fill(self) -> None:
-        """Fetch at once the text of every item that returned one."""
+    def fill(self) -> bool:
+        """Fetch the texts of the items that returned one; whether there are more."""
         assert self._finder is not None
-        self._left = self._finder.fill(self._values)
+        left = self._finder.fill(self._values)
+        if left >= 0:
+            self._left = left
+        return left < 0
 
     def settle(self) -> None:
         """All that is not known has its value."""

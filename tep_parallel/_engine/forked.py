@@ -10,11 +10,12 @@ import os
 from collections.abc import Generator, Iterable, Sequence
 from typing import Any
 
-from tep_parallel._engine.call import NEWS, Call, leave
+from tep_parallel._engine.asking import NEWS
+from tep_parallel._engine.call import Call, leave
 from tep_parallel._engine.flow import Flow
 from tep_parallel._engine.native import lib
 from tep_parallel._engine.plan import Plan
-from tep_parallel._engine.waits import END, LEFT, WORD
+from tep_parallel._engine.waits import END, LEFT, TURN, WORD
 from tep_parallel._worker import setup_and_teardown_of
 
 # The steps of a call. They yield a Wait, and are sent the answer; or they yield None, when they
@@ -61,7 +62,8 @@ def steps_of(call: Call, flow: Flow) -> Steps:
         with flow.watch:
             stopped = yield from _under_way(call, flow)
         if stopped is None:
-            flow.fetch()  # here, and not after the end: the nursery ends meanwhile
+            while flow.fetch():  # here, and not after the end: the nursery ends meanwhile
+                yield TURN
     except GeneratorExit:  # nobody drives these steps on: the call's handle ends the call
         raise
     except BaseException:

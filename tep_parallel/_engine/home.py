@@ -123,6 +123,24 @@ class Home:
             end()
         nest.warn(self._plan.options.timeout)
 
+    def drained(self) -> list[Nest]:
+        """Serve no more calls. The nests that are free, which are to leave."""
+        self._closed = True
+        nests = list(self._free)
+        self._free.clear()
+        return nests
+
+    def see_off(self, nest: Nest) -> Exception | None:
+        """A nest has left: close it. What its teardown has raised."""
+        nest.close()
+        nest.warn(self._plan.options.timeout)
+        return Finder(nest, self._plan).call_error()
+
+    @property
+    def server(self) -> Mould:
+        """The server, as its host sees it."""
+        return self._mould
+
     def close(self) -> list[Exception]:
         """Let all nests that are free end, and then the server. What teardowns have raised."""
         self._closed = True
@@ -134,8 +152,7 @@ class Home:
                 nests[-1].dismiss()
             for nest in nests:
                 nest.leave()
-                nest.warn(self._plan.options.timeout)
-                error = Finder(nest, self._plan).call_error()
+                error = self.see_off(nest)
                 if error is not None:
                     errors.append(error)
         finally:

@@ -19,7 +19,7 @@ from tep_parallel._engine.nest import Nest
 from tep_parallel._engine.options import Options
 from tep_parallel._engine.running import Running
 from tep_parallel._engine.turns import Permit
-from tep_parallel._engine.waits import END, LEFT, WORD, Until, Wait
+from tep_parallel._engine.waits import END, LEFT, TURN, WORD, Until, Wait
 from tep_parallel._errors import AbortedError, DeadlineError
 
 _STOP: int = lib.SPHTTP_STOP
@@ -94,9 +94,7 @@ class Lease(Call):
             OSError: There is no nest, and the system refused what it takes to make one.
         """
         elsewhere = self._elsewhere or self._wait_read is not None
-        self._permit = self.home.turns.take(
-            self._until, self._is_aborted, wait=not self._elsewhere
-        )
+        self._permit = self.home.turns.take(self._until, self._is_aborted, wait=not self._elsewhere)
         left = 0
         if self._until is not None:
             left = int((self._until - time.monotonic()) * 1e9)
@@ -135,12 +133,23 @@ class Lease(Call):
         if self._nest is nest:
             lib.py_call_abort(nest.handle)
 
+    def cancel(self) -> None:
+        """The same, but wait for nothing: who drives it sees to its end."""
+        self.aborted = True
+        nest = self._nest
+        if nest is not None:
+            nest.aborts.append(None)
+            if self._nest is nest:
+                lib.sphttp_call_cancel(nest.handle)
+
     def wait(self, word: Wait) -> int:
         """Wait for what the call's steps wait for, and return the answer."""
         if self._wait_read is not None:
             return self._wait_in_loop(self._wait_read, word)
         if word is END:
             self.close()
+            return 0
+        if word is TURN:
             return 0
         if word is LEFT:
             self._part_from_past(leave=True)
@@ -165,6 +174,8 @@ class Lease(Call):
                     if self._nest is None:
                         raise
                     self.home.start_again(self._nest)
+        if word is TURN:
+            return self._ask_turn()
         well = word is LEFT
         if self._leaving is None or self._well != well:
             nests = self._past if self._nest is None else [*self._past, self._nest]

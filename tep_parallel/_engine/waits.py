@@ -10,6 +10,7 @@ class Wait:
 
 
 WORD = Wait()  # what the call has to say: the answer is what `run` returned
+TURN = Wait()  # nothing: there is more to do, and others may go on before
 END = Wait()  # the end of its nursery
 LEFT = Wait()  # the end of kept children that no other call may have
 
