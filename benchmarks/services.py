@@ -23,10 +23,12 @@ sys.path.insert(0, str(SERVICES))
 from load import Load  # noqa: E402
 from process import Service, started  # noqa: E402
 from run import CONNECTIONS, make_files  # noqa: E402
+from servers import SERVERS  # noqa: E402
 
 OURS = {"block": "warm, in a block", "fresh": "fresh, in a block", "outside": "outside a block"}
 OTHERS = {"executor": "ProcessPoolExecutor, warm", "threads": "threads", "serial": "a loop"}
 DIGESTS = {"outside": "digest_files", **OTHERS}
+AWAITED = {"async-block": "awaited, in a block", "async": "awaited, outside a block"}
 SERVED = ["gunicorn-gthread", "uvicorn"]
 
 
@@ -102,7 +104,11 @@ def main() -> None:
     parser.add_argument("server", nargs="*", default=SERVED, help=f"{', '.join(SERVED)}")
     options = parser.parse_args()
     for name in options.server:
-        for digests, ways in ((False, {**OURS, **OTHERS}), (True, DIGESTS)):
+        awaited = AWAITED if "async" in SERVERS[name].ways else {}
+        for digests, ways in (
+            (False, {**OURS, **awaited, **OTHERS}),
+            (True, {**DIGESTS, **({"async": "digest_files, awaited"} if awaited else {})}),
+        ):
             compare(name, ways, digests=digests, rounds=options.rounds, seconds=options.seconds)
 
 

@@ -2,11 +2,12 @@
 
 python tests/services/run.py [--seconds 15] [--brief] [SERVER ...]
 
-Each server is tried twice: its calls make their own children, or are in a block; with --brief
-once, in turn. Every answer is compared with what is right for its request, and no two requests
-of a client are alike, so that an answer on the wrong connection is seen. Half-way new workers
-take the place of the old, and one of them is killed, where the server can do that. After the stop
-no process, no file in the scratch root and no listening port may be left.
+Each server is tried twice: its calls make their own children, or are in a block. On asyncio it is
+tried four times, for calls are made in a thread, or are awaited. With --brief it is tried once.
+Every answer is compared with what is right for its request, and no two requests of a client are
+alike, so that an answer on the wrong connection is seen. Half-way new workers take the place of
+the old, and one of them is killed, where the server can do that. After the stop no process, no
+file in the scratch root and no listening port may be left.
 
 Then requests that are given up: by the server, because they take too long, and by a client.
 """
@@ -132,8 +133,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         files = make_files(Path(folder))
         for number, name in enumerate(names):
-            ways = ["outside", "block"]
-            for how in ways[number % 2 :][:1] if options.brief else ways:
+            ways = SERVERS[name].ways
+            for how in [ways[number % len(ways)]] if options.brief else ways:
                 serve(name, how, options.seconds, files)
     for name in names:
         scenes.play(name, brief=options.brief)

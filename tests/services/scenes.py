@@ -13,6 +13,7 @@ from servers import SERVERS
 
 QUICK = 0.05  # seconds in which a bystander hears of its connection's end
 TRIES = 3  # of which the best counts: this machine may do something else meanwhile
+ASKED_BY_THE_GONE = {"uvicorn", "starlette", "fastapi"}
 BYSTANDERS: dict[str, list[object]] = {"gunicorn-gthread": ["--workers=1"], "starlette": []}
 
 
@@ -37,6 +38,24 @@ def given_up(name: str, how: str) -> None:
         assert found == [f"A-{number} 3" for number in range(4)], found
         client.close()
         print(f"{service.name}: given up after {seconds:.1f} s: {said[:70]}", flush=True)
+
+
+def gone(name: str, how: str) -> None:
+    """A client goes away in the middle of an awaited call: its children end, at once."""
+    with started(name, how) as service:
+        with socket.create_connection(("127.0.0.1", service.port)) as own:
+            own.sendall(b"GET /slow?word=w HTTP/1.1\r\nHost: a\r\n\r\n")
+            until(service.sleepers, "children were asked")
+            sleepers = service.sleepers()
+        begun = time.monotonic()
+        until(lambda: not any(map(alive, sleepers)), "the children have gone", limit=2)
+        seconds = time.monotonic() - begun
+        until(lambda: "host w ended early" in service.log(), "the call has ended", limit=2)
+        client = service.client()
+        found = client.ask("/fan_out", {"word": "a"})
+        assert found == [f"A-{number} 3" for number in range(4)], found
+        client.close()
+        print(f"{service.name}: its client gone, a call ends in {seconds * 1e3:.0f} ms", flush=True)
 
 
 def bystander(name: str, how: str) -> None:
@@ -85,3 +104,6 @@ def play(name: str, *, brief: bool) -> None:
     for scene in scenes:
         for how in ["block"] if brief else ["block", "outside"]:
             scene(name, how)
+    if name in ASKED_BY_THE_GONE:
+        for how in ["async-block"] if brief else ["async-block", "async"]:
+            gone(name, how)

@@ -29,6 +29,7 @@ class Server(NamedTuple):
         workers: Whether another worker takes the place of one that has died.
         queue: Whether it is asked through a queue, not through a port.
         limit: What gives up a request after two seconds, and its worker with it.
+        ways: Who does the work, in turn: see work.py.
     """
 
     command: Callable[[int], Words]
@@ -38,6 +39,7 @@ class Server(NamedTuple):
     workers: bool = False
     queue: bool = False
     limit: Words | None = None
+    ways: tuple[str, ...] = ("outside", "block")
 
 
 def address(port: int) -> str:
@@ -57,7 +59,8 @@ def uvicorn(app: str, *more: object, workers: int = 1) -> Server:
         shape = [f"--port={port}", f"--workers={workers}", *more]
         return [BIN / "uvicorn", *LIKE_UVICORN, *shape, f"asgi:{app}"]
 
-    return Server(command, reload=workers > 1, workers=workers > 1)
+    ways = ("outside", "block", "async", "async-block")
+    return Server(command, reload=workers > 1, workers=workers > 1, ways=ways)
 
 
 def celery(pool: str) -> Server:

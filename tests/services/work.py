@@ -5,8 +5,9 @@ twenty files under K, /pause?word=W the same as /fan_out, a second later, and /s
 children that sleep for a minute. Host and children print and log on the way, if QUIET is not set.
 
 HOW of the environment says who does the work: `outside` (a call makes its own children), `block`
-(they are kept and warm), `fresh` (kept and fresh), and for comparison `executor` (a
-ProcessPoolExecutor), `threads`, and `serial` (a loop). Each server calls enter() in the process
+(they are kept and warm), `fresh` (kept and fresh), for ASGI `async` and `async-block` (the same
+by AsyncParallel), and for comparison `executor` (a ProcessPoolExecutor), `threads`, and `serial`
+(a loop). Each server calls enter() in the process
 that answers requests, before that has threads: see docs/services.md.
 """
 
@@ -119,10 +120,12 @@ def digests(key: str, word: str) -> list[str]:
     return digest_files(FILES, key=key.encode())
 
 
+# Of the words of a request, by which a child knows what to do.
+PREFIXES = {"/fan_out": "", "/pause": "pause-", "/slow": "slow-"}
 KINDS: dict[str, Callable[[Mapping[str, str]], list[str]]] = {
     "/fan_out": lambda query: fan_out(query["word"]),
-    "/pause": lambda query: fan_out(f"pause-{query['word']}"),
-    "/slow": lambda query: fan_out(f"slow-{query['word']}"),
+    "/pause": lambda query: fan_out(f"{PREFIXES['/pause']}{query['word']}"),
+    "/slow": lambda query: fan_out(f"{PREFIXES['/slow']}{query['word']}"),
     "/digest": lambda query: digests(query["key"], query["word"]),
 }
 
