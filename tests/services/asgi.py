@@ -42,8 +42,8 @@ async def _awaited(path: str, query: Mapping[str, str]) -> bytes:
     return json.dumps(await awaited.map_processes([f"{word}-{n}" for n in range(4)])).encode()
 
 
-async def _unless_gone(receive: Receive, answer: Awaitable[bytes]) -> bytes:
-    """The answer; its task is cancelled if the client goes away first."""
+async def _unless_gone(receive: Receive, answer: Awaitable[bytes]) -> bytes | None:
+    """The answer. None: the client went away first, and the answer's task was cancelled."""
     asked = asyncio.ensure_future(answer)
 
     async def watch() -> None:
@@ -54,6 +54,10 @@ async def _unless_gone(receive: Receive, answer: Awaitable[bytes]) -> bytes:
     watcher = asyncio.create_task(watch())
     try:
         return await asked
+    except asyncio.CancelledError:
+        if watcher.done():
+            return None
+        raise
     finally:
         watcher.cancel()
 
@@ -61,11 +65,10 @@ async def _unless_gone(receive: Receive, answer: Awaitable[bytes]) -> bytes:
 async def _answer(path: str, query: Mapping[str, str], receive: Receive) -> bytes:
     if not AWAITED:
         return await asyncio.to_thread(work.answer, path, query)
-    try:
-        return await _unless_gone(receive, _awaited(path, query))
-    except asyncio.CancelledError:
+    body = await _unless_gone(receive, _awaited(path, query))
+    if body is None:
         work.say(f"host {query['word']} ended early")
-        raise
+    return body or b""  # which nobody reads
 
 
 @contextlib.asynccontextmanager

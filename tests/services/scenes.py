@@ -55,6 +55,7 @@ def gone(name: str, how: str) -> None:
         found = client.ask("/fan_out", {"word": "a"})
         assert found == [f"A-{number} 3" for number in range(4)], found
         client.close()
+        assert "Traceback" not in service.log(), service.log()[-2000:]
         print(f"{service.name}: its client gone, a call ends in {seconds * 1e3:.0f} ms", flush=True)
 
 
