@@ -1,6 +1,6 @@
 """Fork-based fan-out: each item in a child process of its own, results in input order."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 from tep_parallel._control import Break, Kill
 from tep_parallel._digest import digest_files
@@ -24,7 +24,7 @@ from tep_parallel._sock import Sock
 from tep_parallel._version import __version__
 from tep_parallel._worker import ParallelWorker
 
-if TYPE_CHECKING:
+if _TYPE_CHECKING:
     from tep_parallel._async import AsyncParallel
 
 __all__ = [
@@ -58,7 +58,7 @@ __all__ = [
 _LATE = {"AsyncParallel": "tep_parallel._async"}
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _LATE:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)

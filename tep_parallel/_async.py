@@ -53,7 +53,7 @@ class AsyncParallel(AsyncFace, GenericOf[T, W_co]):
     Raises:
         TypeError, ValueError, ImportError: See Parallel.
 
-    Source: `aiomultiprocess.Pool` has these shapes, and no cancel that kills.
+    Source: `Pool` of aiomultiprocess, which awaits in this way, and does not kill.
     """
 
     __signature__ = Shown()

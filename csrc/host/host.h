@@ -93,6 +93,7 @@ struct host {
     uint32_t gathered; /* of all items: the first so many */
     uint32_t removals; /* so often the scratch directory was not empty yet */
     uint32_t texts, texts_left; /* see py_call_texts */
+    uint64_t text_from; /* of a large one: where its next piece begins */
 
     /* Those in memory: pool.c. */
     const char *pool_mapping; /* the memory, sealed; NULL: records are copied */
