@@ -44,9 +44,9 @@ test-arm: ## Run the C tests of digests for ARM, in QEMU
 test-peers: $(VENV)/peers ## Run the tests beside gevent, gRPC, numpy, Jupyter and others
 	$(BIN)/pytest tests -m peers
 
-test-services: SECONDS = 15
+test-services: SECONDS = 20
 test-services: $(VENV)/services ## Real servers under load, and stopped in it; SECONDS=60 for each
-	$(BIN)/python tests/services/run.py --seconds $(SECONDS)
+	$(BIN)/python tests/services/run.py --seconds $(SECONDS) $(BRIEF)
 
 test-pythons: wheel ## Run the tests with the wheel on every python3.10 and later that is found
 	.ci/pythons | sed 's|^|.ci/test-wheel dist/*.whl |' | .ci/two-at-a-time
@@ -64,6 +64,7 @@ bench: build/bench/installed ## Side by side with os.fork, the peers and sha256s
 	  build/bench/bin/python -W ignore benchmarks/streams.py && \
 	  build/bench/bin/python -W ignore benchmarks/kept.py --big && \
 	  build/bench/bin/python -W ignore benchmarks/kept_costs.py && \
+	  build/bench/bin/python -W ignore benchmarks/services.py && \
 	  build/bench/bin/python -W ignore benchmarks/digests.py --plot docs/digests; } > docs/figures.txt
 	cat docs/figures.txt
 
@@ -71,7 +72,7 @@ bench: build/bench/installed ## Side by side with os.fork, the peers and sha256s
 build/bench/installed: $(SOURCES)
 	.ci/setup $(PYTHON)
 	$(PYTHON) -m venv build/bench
-	build/bench/bin/pip install --quiet '.[bench]'
+	build/bench/bin/pip install --quiet '.[bench,services]'
 	touch $@
 
 wheel: $(VENV)/bare ## Build the wheel and the sdist into dist/

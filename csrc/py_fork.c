@@ -256,7 +256,6 @@ start(struct sphttp_call *call)
 int
 py_call_start(sphttp_call *call, sphttp_event *event)
 {
-    call->host->in_loop = !call->plan.kept;
     *event = start(call);
     return event->kind;
 }
@@ -267,8 +266,8 @@ static bool
 run_held(struct sphttp_call *call, sphttp_event *event)
 {
     struct round *round = &call->host->round;
-    if (!round->on || !round->patient || round->held_ns <= 0 ||
-        call_is_to_fork(call) ||
+    if (call->host->in_loop || !round->on || !round->patient ||
+        round->held_ns <= 0 || call_is_to_fork(call) ||
         (call->host->asked && sphttp_nest_ready(call) == 0)) {
         return false;
     }
@@ -286,7 +285,7 @@ static int
 watch_kept(struct sphttp_call *call)
 {
     struct host *host = call->host;
-    if (!call->plan.kept || host->wake[0] >= 0 ||
+    if (!call->plan.kept || host->in_loop || host->wake[0] >= 0 ||
         (host->unwatched && pthread_equal(host->unwatched_by, pthread_self()))) {
         return 0;
     }
@@ -308,7 +307,7 @@ py_call_run(sphttp_call *call, sphttp_event *event)
         return event->kind;
     }
     bool heard = call->host->rested && sphttp_call_ready(call) != 0;
-    if (!heard && watch_on(call)) {
+    if (!call->host->in_loop && !heard && watch_on(call)) {
         return event->kind = SPHTTP_SIGNALS; /* that came in the last moment before */
     }
     do {

@@ -129,6 +129,55 @@ py_call_pull(sphttp_call *call, uintptr_t source, uint64_t number,
 /* --- Results ----------------------------------------------------------------------- */
 
 enum { ONE_TEXT = 1 << 10 }; /* of work, in bytes that could be decoded meanwhile */
+enum { ONE_PIECE = 1 << 20 }; /* bytes of a large text */
+
+/* Where a piece of a text ends: in front of a character. */
+static uint64_t
+piece_end(const sphttp_result *text, uint64_t from)
+{
+    uint64_t end = from + ONE_PIECE;
+    if (end >= text->size) {
+        return text->size;
+    }
+    while (end > from && ((unsigned char)text->payload[end] & 0xC0) == 0x80) {
+        end--;
+    }
+    return end > from ? end : text->size;
+}
+
+/* A loop must not stand still for as long as a large text takes: append the next piece of
+ * it to what stands in `list`. NULL: an exception is raised. */
+static PyObject *
+decode_piece(struct sphttp_call *call, PyObject *list, uint32_t i,
+             const sphttp_result *result)
+{
+    uint64_t from = call->host->text_from;
+    uint64_t end = piece_end(result, from);
+    PyObject *text = NULL;
+    PyObject *piece = PyUnicode_DecodeUTF8(result->payload + from,
+                                           (Py_ssize_t)(end - from),
+                                           "surrogatepass");
+    if (from == 0) {
+        text = piece;
+    }
+    else {
+        text = Py_XNewRef(PyList_GetItem(list, (Py_ssize_t)i));
+        /* It grows in place where nobody else has it. */
+        (void)PyList_SetItem(list, (Py_ssize_t)i, Py_NewRef(Py_None));
+        PyUnicode_AppendAndDel(&text, piece);
+    }
+    call->host->text_from = text != NULL && end < result->size ? end : 0;
+    return text;
+}
+
+/* Can it be decoded piece by piece? Not where each look copies all of it. */
+static bool
+in_pieces(const struct sphttp_call *call, const sphttp_result *result)
+{
+    return call->host->in_loop && !call->plan.fed &&
+           result->size > 2 * ONE_PIECE &&
+           (!call->plan.pool || call->host->pool_mapping != NULL);
+}
 
 int64_t
 py_call_texts(sphttp_call *call, uintptr_t list)
@@ -143,13 +192,23 @@ py_call_texts(sphttp_call *call, uintptr_t list)
         sphttp_result result;
         sphttp_call_result(call, i, &result);
         PyObject *text = NULL;
-        if (result.fate == SPHTTP_RETURNED) {
+        if (result.fate == SPHTTP_RETURNED && in_pieces(call, &result)) {
+            text = decode_piece(call, (PyObject *)list, i, &result);
+        }
+        else if (result.fate == SPHTTP_RETURNED) {
             text = PyUnicode_DecodeUTF8(result.payload,
                                         (Py_ssize_t)result.size,
                                         "surrogatepass");
         }
         if (text != NULL &&
             PyList_SetItem((PyObject *)list, (Py_ssize_t)i, text) == 0) {
+            if (host->text_from != 0) { /* there is more of it */
+                if (turn_over(call, ONE_PIECE)) {
+                    return -1;
+                }
+                host->texts--;
+                continue;
+            }
             if (payload_of(call, i)->record != NULL) {
                 sphttp_call_drop(call, i);
             }
@@ -159,7 +218,11 @@ py_call_texts(sphttp_call *call, uintptr_t list)
             PyErr_Clear();
             host->texts_left += result.fate != SPHTTP_DISCARDED;
         }
-        if (fresh == NULL && turn_over(call, ONE_TEXT + result.size)) {
+        if ((fresh == NULL || host->in_loop) &&
+            turn_over(call, ONE_TEXT + result.size)) {
+            if (fresh != NULL) {
+                return 0; /* whoever asks for another decodes that */
+            }
             host->texts++;
             return -1;
         }
@@ -173,6 +236,7 @@ py_call_take(sphttp_call *call, uint64_t number, uintptr_t list,
 {
     uint32_t taken = 0;
     number += call->host->round.from;
+    turn_begin(call);
     for (;; taken++, number++) {
         uint32_t cell = feed_cell(call, number);
         const struct payload *payload = payload_of(call, cell);
@@ -191,10 +255,14 @@ py_call_take(sphttp_call *call, uint64_t number, uintptr_t list,
             Py_XDECREF(text);
             return taken;
         }
+        uint64_t size = ONE_TEXT + payload->size;
         Py_DECREF(text);
         (void)PyList_SetItem((PyObject *)items, cell, Py_NewRef(Py_None));
         (void)PyList_SetItem((PyObject *)numbers, cell, PyLong_FromLong(-1));
         sphttp_call_release(call, cell);
+        if (call->host->in_loop && turn_over(call, size)) {
+            return taken + 1;
+        }
     }
 }
 

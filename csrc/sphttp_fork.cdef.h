@@ -217,6 +217,11 @@ void sphttp_call_allow(sphttp_call *call, uint32_t watermark);
  * Python handles no signals, and nothing is done. 0 or -errno. */
 int py_call_watch(sphttp_call *call);
 
+/* Does its host wait elsewhere, in a loop of its own? Then py_call_run never sleeps: for
+ * SPHTTP_STARTED there is nothing to do before sphttp_call_descriptor can be read, and
+ * for SPHTTP_SIGNALS 5 ms were spent, and there is more to do at once. */
+void sphttp_call_elsewhere(sphttp_call *call, int elsewhere);
+
 /* For a thread that a loop owns: fork the nursery. The event's kind, with all
  * of it in `*event`: no child has to make an object to see what it is.
  * SPHTTP_STARTED: go on with py_call_run, at the latest when
@@ -308,14 +313,18 @@ int sphttp_call_abort(sphttp_call *call);
 /* sphttp_call_abort, without the GIL. */
 int py_call_abort(sphttp_call *call);
 
+/* The same, but wait for nothing: what runs is being killed at return, and whoever drives
+ * the call sees to its end. Always 0. */
+int sphttp_call_cancel(sphttp_call *call);
+
 /* Tell the nursery to end what runs, and wait for nothing. py_call_close waits for what
  * is left of three seconds then. 0. */
 int sphttp_call_dismiss(sphttp_call *call);
 
-/* The descriptor that can be read when the nursery is gone; -1: it is, or there was
- * none. It is the call's. Where the kernel has no pidfd it may be readable
- * before. */
-int sphttp_call_ending(const sphttp_call *call);
+/* The descriptor to wait on, for reading, before this is called again; -1: the nursery
+ * is gone, or there was none. It is the call's. -EAGAIN: the kernel has no pidfd; call
+ * it again in a moment. */
+int sphttp_call_ending(sphttp_call *call);
 
 /* Free the payload of item `index`. */
 void sphttp_call_drop(sphttp_call *call, uint32_t index);

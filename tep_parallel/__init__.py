@@ -1,5 +1,7 @@
 """Fork-based fan-out: each item in a child process of its own, results in input order."""
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
 from tep_parallel._control import Break, Kill
 from tep_parallel._digest import digest_files
 from tep_parallel._engine.arguments import OnFinish, OnStart, Progress
@@ -22,8 +24,12 @@ from tep_parallel._sock import Sock
 from tep_parallel._version import __version__
 from tep_parallel._worker import ParallelWorker
 
+if _TYPE_CHECKING:
+    from tep_parallel._async import AsyncParallel
+
 __all__ = [
     "AbortedError",
+    "AsyncParallel",
     "Break",
     "Codec",
     "DeadWorkerError",
@@ -48,8 +54,28 @@ __all__ = [
     "worker_number",
 ]
 
+# Where the names are that need asyncio or the like, whose import takes longer than a call.
+_LATE = {"AsyncParallel": "tep_parallel._async"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATE:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    from importlib import import_module
+
+    found = getattr(import_module(_LATE[name]), name)
+    found.__module__ = __name__
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 # Tracebacks, logs and pickles must name what a user can import.
 for _name in __all__:
-    if hasattr(globals()[_name], "__module__"):
+    if hasattr(globals().get(_name), "__module__"):
         globals()[_name].__module__ = __name__
 del _name

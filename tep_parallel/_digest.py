@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Literal, SupportsFloat, SupportsIndex, overload
+from typing import TYPE_CHECKING, Any, Literal, SupportsFloat, SupportsIndex, overload
 
 from tep_parallel._engine.ended import values_of
 from tep_parallel._engine.options import InBytes, Options
 from tep_parallel._engine.running import Running
-from tep_parallel._errors import shown
+from tep_parallel._errors import Failure, shown
 from tep_parallel._file_digest import FileDigest, job_of
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def digest_files(
 
     Source: sha256sum(1) and hashlib.file_digest, which read one file after another.
     """
-    listed = _checked(paths)
+    listed = checked(paths)
     worker = FileDigest(key, algorithm=algorithm)
     options = Options(
         in_processes=in_processes,
@@ -97,13 +97,22 @@ def digest_files(
     ended = run(worker, listed, options, Running(), every, job=job)
     if not return_exceptions:
         return values_of(ended)  # type: ignore[no-any-return]
-    found, failures = ended.results(every=True)
+    return with_exceptions(*ended.results(every=True))
+
+
+def with_exceptions(found: list[Any], failures: list[Failure]) -> list[str | BaseException]:
+    """The digests, with the exception of each file that failed in its place."""
     for index, _, error in failures:
         found[index] = error
     return found
 
 
-def _checked(paths: Iterable[StrOrBytesPath]) -> list[StrOrBytesPath]:
+def checked(paths: Iterable[StrOrBytesPath]) -> list[StrOrBytesPath]:
+    """The paths, each of which can be that of a file.
+
+    Raises:
+        TypeError, ValueError: See digest_files.
+    """
     if isinstance(paths, str | bytes | os.PathLike) or not hasattr(type(paths), "__iter__"):
         msg = f"paths: expected an iterable of paths, got one {type(paths).__name__}"
         raise TypeError(msg)

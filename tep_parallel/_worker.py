@@ -42,6 +42,9 @@ class ParallelWorker:
         """
 
 
+# Of inspect, which takes 10 ms to import.
+_CO_COROUTINE, _CO_ITERABLE_COROUTINE, _CO_ASYNC_GENERATOR = 0x80, 0x100, 0x200
+
 # What a child calls first and last; None: there is nothing to call.
 SetupAndTeardown = tuple[Callable[[], object] | None, Callable[[], object] | None]
 
@@ -80,6 +83,25 @@ def process_of(worker: ParallelWorker | Process) -> Process:
         msg = f"worker: expected a ParallelWorker or a callable of one item, got {kind}"
         raise TypeError(msg)
     return worker
+
+
+def refuse_coroutines(worker: ParallelWorker | Process) -> None:
+    """Refuse a worker whose `process` is an async def, or has a yield in it.
+
+    Raises:
+        TypeError: It is such a one.
+    """
+    function = process_of(worker)
+    while hasattr(function, "func"):  # of functools.partial
+        function = function.func
+    function = getattr(function, "__func__", function)  # of a method
+    if not hasattr(function, "__code__"):
+        function = getattr(type(function), "__call__", function)  # noqa: B004  # an object's
+    flags: int = getattr(getattr(function, "__code__", None), "co_flags", 0)
+    if flags & (_CO_COROUTINE | _CO_ASYNC_GENERATOR | _CO_ITERABLE_COROUTINE):
+        msg = "worker: its process is an async def, and a child runs no event loop: write a def, "
+        msg += "and asyncio.run() in it if it has to await"
+        raise TypeError(msg)
 
 
 def warn_of_misspelling(worker: ParallelWorker | Process) -> None:

@@ -56,7 +56,7 @@ def service(tmp_path: Path) -> Iterator[str]:
 def test_the_first_comment_is_the_line_that_runs_it(path: Path) -> None:
     line = next(line for line in path.read_text().splitlines() if line.startswith("#"))
     (run,) = re.findall(r'^# make example RUN="([^"]+)"', line)
-    assert path.name in run or f"{path.stem}.queue" in run
+    assert path.name in run or re.search(rf"\b{path.stem}[.:](?:queue|app)\b", run)
 
 
 def test_probe(service: str) -> None:

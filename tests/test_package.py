@@ -27,7 +27,10 @@ def python(code: str) -> str:
 
 def test_the_public_names_are_those_of_all_and_all_is_sorted() -> None:
     public = {name for name in vars(tep_parallel) if not name.startswith("_")} | {"__version__"}
-    assert set(tep_parallel.__all__) == public
+    assert set(tep_parallel.__all__) == public | set(tep_parallel._LATE)
+    assert set(dir(tep_parallel)) >= set(tep_parallel.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = tep_parallel.nothing  # type: ignore[attr-defined]
     assert tep_parallel.__all__ == sorted(tep_parallel.__all__)
 
 

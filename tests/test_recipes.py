@@ -103,6 +103,29 @@ asyncio.run(main())
     ]
 
 
+def test_a_client_that_goes_away_ends_its_call(tmp_path: Path) -> None:
+    """unless_gone.py. A call that nobody leaves is answered."""
+    write_files("services.md", tmp_path)
+    program = """
+import asyncio, time
+from tep_parallel import AsyncParallel
+from unless_gone import unless_gone
+
+async def main():
+    fan_out = AsyncParallel(lambda seconds: str(time.sleep(seconds)))
+    said = asyncio.Queue()
+    await said.put({"type": "http.request"})
+    print(await unless_gone(said.get, fan_out.map_processes([0])))
+    await said.put({"type": "http.disconnect"})
+    begun = time.monotonic()
+    print(await unless_gone(said.get, fan_out.map_processes([60])))
+    assert time.monotonic() - begun < 30
+
+asyncio.run(main())
+"""
+    assert run_program(program, tmp_path) == "['None']\nNone\n"
+
+
 def test_the_signals_of_celery_enter_and_leave_a_block(tmp_path: Path) -> None:
     """Those of tasks.py, with a stand-in for Celery, which needs a broker."""
     write_files("services.md", tmp_path)

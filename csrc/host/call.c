@@ -111,12 +111,27 @@ sleep_in_round(struct sphttp_call *call, struct pollfd fds[3],
     return n;
 }
 
+/* The same for a host that waits elsewhere: it has come to look, and does not sleep. */
+static int
+look_for_word(struct sphttp_call *call, struct pollfd fds[3], bool *told)
+{
+    if (call->plan.tell) {
+        feed_beat(call);
+        (void)page_listen(call, HOST_AWAKE);
+        *told = round_is_due(call, round_listens(call));
+    }
+    return sleep_for(fds, 0);
+}
+
 /* The same. Where quick items end one after another the host naps first, and then sees
  * several at once: to be woken for each would cost more than the items. */
 static int
 sleep_till_word(struct sphttp_call *call, struct pollfd fds[3], bool *told)
 {
     struct host *host = call->host;
+    if (host->in_loop) {
+        return look_for_word(call, fds, told);
+    }
     if (!call->plan.tell) {
         return sleep_for(fds, -1);
     }
@@ -182,6 +197,9 @@ wait_for_word(struct sphttp_call *call)
                 return (sphttp_event){.kind = SPHTTP_SIGNALS};
             }
             continue; /* this thread handles no signals */
+        }
+        if (n == 0 && !told && call->host->in_loop) {
+            return (sphttp_event){.kind = SPHTTP_STARTED};
         }
         if (n == 0 && !told && is_silent(call->host)) {
             return event_of(-EPIPE);
@@ -312,7 +330,7 @@ gather(struct sphttp_call *call)
 }
 
 /* A nest's nursery may be yet to come: wait for it. SPHTTP_STARTED, it was there, or the
- * call was aborted; SPHTTP_NEWS, it has just come, and whoever waited for its word must
+ * call was aborted, or it is still to come, for a host that waits elsewhere; SPHTTP_NEWS, it has just come, and whoever waited for its word must
  * wait again; SPHTTP_SIGNALS; SPHTTP_FORK_AGAIN, it has ended before it had begun;
  * SPHTTP_FAILED. */
 static sphttp_event
@@ -322,6 +340,9 @@ nursery_arrives(struct sphttp_call *call)
     int err = nest_await(call);
     if (err == -EINTR) {
         return (sphttp_event){.kind = SPHTTP_SIGNALS};
+    }
+    if (err == -EAGAIN && call->host->asked) { /* else the server could not fork */
+        return (sphttp_event){.kind = SPHTTP_STARTED};
     }
     if (err == 0 || call->ledger->aborted != 0) {
         bool news = asked && err == 0;
@@ -345,7 +366,8 @@ call_finish(struct sphttp_call *call)
     sphttp_event event = {.kind = SPHTTP_STARTED};
     if (call->host->nest) {
         event = nursery_arrives(call);
-        if (event.kind != SPHTTP_STARTED && event.kind != SPHTTP_NEWS) {
+        if ((event.kind != SPHTTP_STARTED && event.kind != SPHTTP_NEWS) ||
+            call->host->asked) {
             return event;
         }
     }
@@ -413,20 +435,6 @@ call_close(struct sphttp_call *call)
 }
 
 /* --- What Python asks for ----------------------------------------------------- */
-
-int
-sphttp_call_descriptor(sphttp_call *call)
-{
-    if (!call->plan.tell) {
-        return call->host->host_end.fd;
-    }
-    uint32_t listens = round_listens(call);
-    (void)page_listen(call, listens);
-    if (round_is_due(call, listens)) {
-        news_tell_again(call); /* whoever waits for it has something to look at */
-    }
-    return news_descriptor(call);
-}
 
 void
 sphttp_call_stop(sphttp_call *call)

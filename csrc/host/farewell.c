@@ -90,13 +90,22 @@ sphttp_call_dismiss(sphttp_call *call)
 }
 
 int
-sphttp_call_ending(const sphttp_call *call)
+sphttp_call_ending(sphttp_call *call)
 {
     const struct host *host = call->host;
-    if (!has_nursery(call) || host->nursery_fd < 0) {
-        return has_nursery(call) ? host->host_end.fd : -1;
+    if (has_nursery(call) && host->asked) {
+        (void)sphttp_nest_ready(call);
     }
-    return poll_until(host->nursery_fd, POLLIN, 0) ? -1 : host->nursery_fd;
+    if (!has_nursery(call)) {
+        return -1;
+    }
+    if (host->asked) {
+        return host->host_end.fd;
+    }
+    if (host->nursery_fd >= 0) {
+        return poll_until(host->nursery_fd, POLLIN, 0) ? -1 : host->nursery_fd;
+    }
+    return poll_until(host->host_end.fd, POLLRDHUP, 0) ? -1 : -EAGAIN;
 }
 
 bool
@@ -210,18 +219,37 @@ has_gone(const struct glimpse *seen, int64_t end)
     return false;
 }
 
-int
-sphttp_call_abort(sphttp_call *call)
+/* Let nothing of the call start any more. False: there is nothing for this process to
+ * end. */
+static bool
+begin_abort(struct sphttp_call *call)
 {
-    if (call->plan.owner != getpid() || call->child.in_child) {
-        return 0;
-    }
-    if (call->plan.server) {
-        return 0; /* it has nothing to end */
+    if (call->plan.owner != getpid() || call->child.in_child ||
+        call->plan.server) {
+        return false;
     }
     call->ledger->aborted = 1; /* first: who forks a nursery looks at it after */
     call->ledger->stop = STOP_ALL;
     page_stop(call->page, STOP_ALL);
+    return true;
+}
+
+int
+sphttp_call_cancel(sphttp_call *call)
+{
+    if (begin_abort(call)) {
+        struct glimpse seen = shut_and_look(call);
+        close_end(&seen.fd);
+    }
+    return 0;
+}
+
+int
+sphttp_call_abort(sphttp_call *call)
+{
+    if (!begin_abort(call)) {
+        return 0;
+    }
     int64_t end = now_ns() + ANSWER;
     for (bool killed = false;;) {
         struct glimpse seen = shut_and_look(call);

@@ -55,6 +55,7 @@ struct host {
     /* A nest's, which a server forks: nest.c. */
     bool nest;
     bool asked;  /* the server was asked, and the nursery is yet to be heard of */
+    int64_t awaited_ns; /* in a loop: since when it is awaited; or 0 */
     int refused; /* -errno: there will be no such nursery; or 0 */
     struct sphttp_call *mould; /* whose server; NULL: it is gone */
     int files[2]; /* memory files of page and ledger; or -1 */
@@ -69,7 +70,7 @@ struct host {
     bool unwatched;         /* kept: no signal wakes this thread... */
     pthread_t unwatched_by; /* ...which is the last that tried */
     bool rested; /* the host has had its own since, for code of its own */
-    bool in_loop;        /* the thread is a loop's, which waits for the call */
+    bool in_loop; /* its host waits elsewhere: nothing here may sleep */
     int64_t turn_end;    /* Python is to have a look then */
     uint64_t turn_work;  /* since the clock was last read */
 
@@ -92,6 +93,7 @@ struct host {
     uint32_t gathered; /* of all items: the first so many */
     uint32_t removals; /* so often the scratch directory was not empty yet */
     uint32_t texts, texts_left; /* see py_call_texts */
+    uint64_t text_from; /* of a large one: where its next piece begins */
 
     /* Those in memory: pool.c. */
     const char *pool_mapping; /* the memory, sealed; NULL: records are copied */

@@ -143,16 +143,25 @@ nest_await(struct sphttp_call *nest)
             break;
         }
         int64_t now = now_ns();
-        end = end != 0 ? end : now + ARRIVES;
+        if (host->in_loop && host->awaited_ns == 0) {
+            host->awaited_ns = now;
+        }
+        end = end != 0 ? end
+                       : (host->in_loop ? host->awaited_ns : now) + ARRIVES;
         if (now >= end) {
+            host->awaited_ns = 0;
             host->doing = "waiting for a nest";
             return -ETIMEDOUT;
+        }
+        if (host->in_loop) {
+            return -EAGAIN;
         }
         if (sleep_a_little(nest) != 0) {
             (void)forward_signals(nest);
             return -EINTR;
         }
     }
+    host->awaited_ns = 0;
     int err = host->refused;
     host->refused = 0;
     if (err != 0) {

@@ -11,7 +11,9 @@
 
 #include "host/forks.h"
 #include "host/host.h"
+#include "host/round.h"
 #include "host/store.h"
+#include "shared/news.h"
 
 int
 news_open(struct sphttp_call *call)
@@ -45,7 +47,9 @@ news_close(struct sphttp_call *call)
     close_end(&call->host->both);
 }
 
-int
+/* One that can be read when there is news or the nursery has a word to say; -1: there is
+ * no nursery. -errno. */
+static int
 news_descriptor(struct sphttp_call *call)
 {
     struct host *host = call->host;
@@ -63,6 +67,20 @@ news_descriptor(struct sphttp_call *call)
     }
     forks_unlock();
     return fd;
+}
+
+int
+sphttp_call_descriptor(sphttp_call *call)
+{
+    if (!call->plan.tell) {
+        return call->host->host_end.fd;
+    }
+    uint32_t listens = round_listens(call);
+    (void)page_listen(call, listens);
+    if (round_is_due(call, listens)) {
+        news_tell_again(call); /* whoever waits for it has something to look at */
+    }
+    return news_descriptor(call);
 }
 
 /* Has it begun? What only a stray has ended counts too. */

@@ -12,10 +12,6 @@ struct host;
 int news_open(struct sphttp_call *call);
 void news_close(struct sphttp_call *call);
 
-/* One that can be read when there is news or the nursery has a word to say;
- * -1: there is no nursery. -errno. */
-int news_descriptor(struct sphttp_call *call);
-
 /* Note which items have ended since the last time. At SPHTTP_NEWS those that have begun
  * and of which all is known; at SPHTTP_FORK_AGAIN nobody knows more of them; at
  * SPHTTP_ENDED it is every item. */

@@ -13,6 +13,9 @@
 #include "host/host.h"
 #include "host/result.h"
 #include "host/runs.h"
+#include "host/wake.h"
+
+enum { ONE_COPY = 1 << 10 }; /* of work, in bytes that could be copied meanwhile */
 
 enum {
     BLOCK = 4 << 10, /* bytes; what is read at once, for small records */
@@ -274,6 +277,10 @@ gather(struct sphttp_call *call, bool all)
         if (!host->fresh[i].copied) {
             copy_one(call, host->fresh[i].index);
             host->fresh[i].copied = true;
+            uint64_t size = payload_of(call, host->fresh[i].index)->size;
+            if (host->in_loop && turn_over(call, ONE_COPY + size)) {
+                return -EINTR; /* the rest in the next turn */
+            }
         }
     }
     if (all) {

@@ -9,7 +9,8 @@
 #include "host/host.h"
 
 enum { LOOK_EVERY = 1 << 20 };      /* bytes of work, some 0.1 ms at least */
-#define TURN_NS (SECOND / 20)       /* that Python may wait */
+#define TURN_NS (SECOND / 20)       /* that Python may wait... */
+#define LOOP_TURN_NS (SECOND / 200) /* ...and that a loop may */
 
 int
 wake_open(struct sphttp_call *call)
@@ -50,10 +51,17 @@ wake_close(struct sphttp_call *call)
 }
 
 void
+sphttp_call_elsewhere(sphttp_call *call, int elsewhere)
+{
+    call->host->in_loop = elsewhere != 0;
+}
+
+void
 turn_begin(struct sphttp_call *call)
 {
     call->host->turn_work = 0;
-    call->host->turn_end = now_ns() + TURN_NS;
+    call->host->turn_end =
+        now_ns() + (call->host->in_loop ? LOOP_TURN_NS : TURN_NS);
 }
 
 /* Has so much been done that a look costs little beside it? */

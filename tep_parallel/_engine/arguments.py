@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, Literal, Protocol, SupportsFloat, SupportsIndex
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ else:  # the TypedDict of typing compiles each type, and an import would take 1 
 OnError = Literal["stop", "finish", "kill"]
 # What an iterating call pulls its items from: a function raises StopIteration at the end.
 Items = Iterable[Any] | Callable[[], Any]
+# The same for AsyncParallel.
+AsyncItems = Iterable[Any] | AsyncIterable[Any] | Callable[[], Any]
 
 
 class Progress(Protocol):

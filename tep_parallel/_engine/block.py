@@ -79,17 +79,23 @@ class Block:
         Args:
             whole: Whether the caller is handed an Outcome of each item.
         """
-        lease = self._lease(worker)
-        options = self._options
+        lease = self.lease(worker, self._options.deadline)
         try:
-            how = how_of(options, on_error, eager=True, discard=discard, whole=whole)
-            nest = lease.begin(how, items)
-            plan = _plan(nest, worker, options, on_error, self._running, items, discard)
-            flow = Gathering(lease, plan, items, whole=whole)
+            flow = self.gathering(lease, items, on_error, discard=discard, whole=whole)
             drain(lease, steps_of(lease, flow))
             return flow.result
         finally:
             lease.close()
+
+    def gathering(
+        self, lease: Lease, items: list[Any], on_error: str, *, discard: bool, whole: bool
+    ) -> Gathering:
+        """Begin an eager call; what its steps need."""
+        options = self._options
+        how = how_of(options, on_error, eager=True, discard=discard, whole=whole)
+        nest = lease.begin(how, items)
+        plan = _plan(nest, self._worker, options, on_error, self._running, items, discard)
+        return Gathering(lease, plan, items, whole=whole)
 
     def stream(
         self, worker: ParallelWorker | Process, items: Items, on_error: str, *, ordered: bool
@@ -97,11 +103,11 @@ class Block:
         """Process items that are pulled as they can be begun. See run.py."""
         source = source_of(items)
         known = items if isinstance(items, Collection) else None
-        lease = self._lease(worker)
-        steps = self._streamed(lease, source, on_error, known, ordered=ordered)
+        lease = self.lease(worker, self._options.deadline)
+        steps = self.streamed(lease, source, on_error, known, ordered=ordered)
         return Stream(lease, steps, advance=advance, end=end)
 
-    def _streamed(
+    def streamed(
         self,
         lease: Lease,
         source: Iterator[Any],
@@ -118,8 +124,11 @@ class Block:
         flow = Fed(lease, plan, source, ordered=ordered, window=options.items_ahead())
         return (yield from steps_of(lease, flow))
 
-    def _lease(self, worker: ParallelWorker | Process) -> Lease:
+    def lease(self, worker: ParallelWorker | Process, deadline: float | None) -> Lease:
         """A call that is to run in this block.
+
+        Args:
+            deadline: Seconds that it may take from now on; None: any time.
 
         Raises:
             RuntimeError: The block has ended; or worker or rights are not those of its entry.
@@ -138,7 +147,12 @@ class Block:
         home = self._home
         if home.pid != os.getpid():
             home = self._home = self._entered()
-        return Lease(home, self._running, self._options.deadline)
+        return Lease(home, self._running, deadline)
+
+    def end(self) -> Home | None:
+        """Let no more calls begin. What is to be closed; None: it is not this process's."""
+        self._closed = True
+        return self._home if self._home.pid == os.getpid() else None
 
     def close(self, *, well: bool, failed: bool) -> None:
         """End the block: what runs in it is aborted.
@@ -150,9 +164,8 @@ class Block:
         Raises:
             Exception: What a teardown has raised, if nothing else was.
         """
-        self._closed = True
-        home = self._home
-        if home.pid != os.getpid():
+        home = self.end()
+        if home is None:
             return  # it is the parent's
         try:
             for call in self._running.calls():

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections import deque
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from tep_parallel._engine.asking import Asking, gevents_waiter
 from tep_parallel._engine.native import fail, ffi, lib
-from tep_parallel._engine.under_way import UnderWay
+from tep_parallel._engine.waits import TURN, WORD, Wait
 
 if TYPE_CHECKING:
     from tep_parallel._engine.digest_job import Job
@@ -31,25 +31,16 @@ first: Callable[[Any], int] = lib.py_child_first
 discards: Callable[[Any], int] = lib.sphttp_child_discards
 kept_leave: Callable[[Any, int], NoReturn] = lib.sphttp_child_exit
 
-NEWS: int = lib.SPHTTP_NEWS
-_FAREWELL = 3.0  # seconds that a nursery has for its end
 ABORTED = -1  # beside enum sphttp_event_kind
 _CHILD = lib.SPHTTP_CHILD
 _STARTED = lib.SPHTTP_STARTED
 _ELSEWHERE = lib.SPHTTP_ELSEWHERE
 _FAILED = lib.SPHTTP_FAILED
-_UNDER_WAY = (_STARTED, lib.SPHTTP_SIGNALS)
+_SIGNALS = lib.SPHTTP_SIGNALS
+_UNDER_WAY = (_STARTED, _SIGNALS)
 
 
-class Wait:
-    """What the steps of a call may wait for; see forked.py."""
-
-
-WORD = Wait()  # what the call has to say: the answer is what `run` returned
-END = Wait()  # the end of its nursery
-
-
-class Call(UnderWay):
+class Call(Asking):
     """A call of the C core: a nursery, which is the process that forks and awaits the children,
     and the children. Leaving the block ends all of them that still run.
 
@@ -82,8 +73,6 @@ class Call(UnderWay):
         self.serve: Callable[[], NoReturn] = _leave  # what a child does, from its fork to its end
         self.out: deque[Any] = deque()  # what is handed out, and not fetched
         self._root = root
-        self._begun = False
-        self._wait_read: Callable[..., None] | None = None
         self.aborted = False
         self._running = running
         running.enter(self)
@@ -106,17 +95,28 @@ class Call(UnderWay):
         lib.py_call_close(self.handle)
         self._running.leave(self)
 
-    def part(self, *, fetched: bool) -> None:
-        """Nobody will ask for anything of it any more.
+    def part(self, *, fetched: bool) -> bool:  # noqa: ARG002
+        """Nobody will ask for anything of it any more. Whether to wait for LEFT then.
 
         Args:
             fetched: Whether all that there was has been fetched.
         """
+        return False
 
     def abort(self) -> None:
         """End whatever still runs; from any thread. Then run returns ABORTED."""
         self.aborted = True
         lib.py_call_abort(self.handle)
+
+    def cancel(self) -> None:
+        """The same, but wait for nothing: who drives it sees to its end."""
+        self.aborted = True
+        lib.sphttp_call_cancel(self.handle)
+
+    @property
+    def begun(self) -> bool:
+        """Whether it has been forked, or that was tried."""
+        return self._begun
 
     def _watch_signals(self) -> None:
         """Let signals wake the wait in C, until the call is closed.
@@ -160,13 +160,14 @@ class Call(UnderWay):
 
     def wait(self, word: Wait) -> int:
         """Wait for what the call's steps wait for, and return the answer."""
+        if word is WORD and not self._begun:
+            self._begin()
+        if self._wait_read is not None:
+            return self._wait_in_loop(self._wait_read, word)
+        if word is TURN:
+            return 0  # Python has run the handlers on the way here
         if word is WORD:
             return self.run()
-        if self._wait_read is not None:
-            lib.sphttp_call_dismiss(self.handle)
-            descriptor: int = lib.sphttp_call_ending(self.handle)
-            if descriptor >= 0:
-                self._wait_read(descriptor, _FAREWELL)
         self.close()
         return 0
 
@@ -181,15 +182,7 @@ class Call(UnderWay):
             RuntimeError: This is not the main interpreter.
         """
         kind: int = _STARTED
-        if not self._begun:
-            self._begin()
-            if self._wait_read is not None:
-                kind = self.start()
         while kind in _UNDER_WAY:  # Python has run the handlers on the way here
-            # In the thread of gevent's loop, C does not wait. It returned _STARTED since there is
-            # more to collect.
-            if self._wait_read is not None and kind == _STARTED:
-                self._wait(self._wait_read)
             kind = lib.py_call_run(self.handle, self.event)
         return self._seen(kind)
 
@@ -214,7 +207,9 @@ class Call(UnderWay):
     def _begin(self) -> None:
         self._begun = True
         self._wait_read = gevents_waiter()
-        if self._wait_read is None:
+        if self._elsewhere or self._wait_read is not None:
+            lib.sphttp_call_elsewhere(self.handle, 1)
+        else:
             self._watch_signals()
 
     def _fail(self, error: int) -> NoReturn:
@@ -223,22 +218,7 @@ class Call(UnderWay):
             doing += f" below {self._root!r} (scratch_root= can name another directory)"
         fail(-error, doing)
 
-    def _wait(self, wait_read: Callable[..., None]) -> None:
-        descriptor = self._descriptor()
-        if descriptor >= 0:
-            wait_read(descriptor)
-
 
 def _leave() -> NoReturn:
     """The children of a call that is done in C never come to Python."""
     leave(1)
-
-
-def gevents_waiter() -> Callable[..., None] | None:
-    """How to wait for a descriptor with gevent; None if gevent has not patched the host."""
-    monkey = sys.modules.get("gevent.monkey")
-    if monkey is None or not monkey.is_module_patched("select"):
-        return None  # the caller expects to block
-    from tep_parallel._engine.gevent import Waiter
-
-    return Waiter()

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tep_parallel._errors import Failure, shown
 
 if TYPE_CHECKING:
     from collections import deque
-    from collections.abc import Collection
+    from collections.abc import Collection, Generator
 
     from tep_parallel._engine.found import Finder
     from tep_parallel._outcome import Outcome
+
+Done = TypeVar("Done")
 
 
 class Ended:
@@ -46,17 +48,26 @@ class Ended:
         self._unended = unended
         self._left = len(items)
 
-    def fill(self) -> None:
-        """Fetch at once the text of every item that returned one."""
+    def fill(self) -> bool:
+        """Fetch the texts of the items that returned one; whether there are more."""
         assert self._finder is not None
-        self._left = self._finder.fill(self._values)
+        left = self._finder.fill(self._values)
+        if left >= 0:
+            self._left = left
+        return left < 0
 
     def settle(self) -> None:
         """All that is not known has its value."""
         self._left = len(self._known)
 
     def results(self, *, every: bool = False) -> tuple[list[Any], list[Failure]]:
-        """What the items returned, None for those that did not; and the failures.
+        """What the items returned, None for those that did not; and the failures. See gathered."""
+        return finished(self.gathered(every=every))
+
+    def gathered(
+        self, *, every: bool = False
+    ) -> Generator[None, None, tuple[list[Any], list[Failure]]]:
+        """The same, one item after the other.
 
         Args:
             every: Whether an item that has not ended is a failure in any case. Otherwise it is
@@ -85,6 +96,7 @@ class Ended:
                     unended.append(index)
                     continue
                 values[index], error = self._finder.value(index, result)
+                yield
             if error is not None:
                 failures.append((index, item, error))
         if every or (not failures and not self.break_values):
@@ -99,7 +111,14 @@ class Ended:
 
     def outcomes(self) -> list[Outcome[Any]]:
         """What became of each item, in input order. After a Break: of each item that was begun."""
-        outcomes = [self._one(index) for index in range(len(self._items))]
+        return finished(self.gathered_outcomes())
+
+    def gathered_outcomes(self) -> Generator[None, None, list[Outcome[Any]]]:
+        """The same, one item after the other."""
+        outcomes: list[Outcome[Any]] = []
+        for index in range(len(self._items)):
+            outcomes.append(self._one(index))
+            yield
         self._known.clear()  # see results
         if self.break_values:
             return [outcome for outcome in outcomes if outcome.attempts > 0]
@@ -118,12 +137,25 @@ def values_of(ended: Ended) -> Any:
 
     First means first by input order.
     """
-    values, failures = ended.results()
-    if ended.break_values:
-        return ended.break_values[min(ended.break_values)]
+    return value_of(ended.break_values, *ended.results())
+
+
+def value_of(break_values: dict[int, Any], values: list[Any], failures: list[Failure]) -> Any:
+    """The same of a call whose results have been gathered."""
+    if break_values:
+        return break_values[min(break_values)]
     if failures:
         raise first_of(failures)
     return values
+
+
+def finished(work: Generator[None, None, Done]) -> Done:
+    """Do the work to its end; what comes of it."""
+    try:
+        while True:
+            next(work)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
 
 
 def first_of(failures: list[Failure]) -> BaseException:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from tep_parallel._engine.call import Call
 from tep_parallel._engine.handing import Handing
 from tep_parallel._engine.handlers import raised_by_handler
 from tep_parallel._engine.plan import Plan
+from tep_parallel._engine.source import NothingYetError
 from tep_parallel._engine.travel import raised
 from tep_parallel._engine.under_way import EXHAUSTED, PULL_RAISED, UNFED
 from tep_parallel._errors import not_begun
@@ -43,6 +45,8 @@ class Fed(Handing):
         # How many items may be in the call at once.
         self._most = self._window if plan.options.on_start is None else call.hands
         self._forked = call.kept
+        # Of a source whose items are awaited: says how many may come.
+        self._allow: Callable[[int], None] | None = getattr(source, "allow", None)
         # What was pulled and could not be fed yet: number, item, and what is fed of it.
         self._waiting: tuple[int, object, str | bytes] | None = None
 
@@ -57,16 +61,19 @@ class Fed(Handing):
         if call.stopping and not call.aborted:
             self._stop_pulling()
             self._end_feed()
+        if self._allow is not None:
+            self._allow(min(self._window - self._left, self._most - self._running))
         usual = self._forked and self._waiting is None and not self._plan.options.watched
-        if usual and self._source is not None and not self.has_ready and not call.aborted:
-            self._feed_texts()
-        while not (self._over or self.has_ready or call.ready or call.aborted):
-            if self._waiting is None:
-                if self._left == self._window or self._running == self._most:
+        with contextlib.suppress(NothingYetError):
+            if usual and self._source is not None and not self.has_ready and not call.aborted:
+                self._feed_texts()
+            while not (self._over or self.has_ready or call.ready or call.aborted):
+                if self._waiting is None:
+                    if self._left == self._window or self._running == self._most:
+                        return
+                    self._pull()
+                elif not self._feed(*self._waiting):
                     return
-                self._pull()
-            elif not self._feed(*self._waiting):
-                return
 
     def _feed_texts(self) -> None:
         """The same for text of which nobody is told: many items at a time, in C."""

@@ -64,8 +64,9 @@ class Flow:
         """What can be handed out now."""
         return ()
 
-    def fetch(self) -> None:
-        """All children have ended, and the nursery ends."""
+    def fetch(self) -> bool:
+        """All children have ended, and the nursery ends. Whether to call this again soon."""
+        return False
 
     def conclude(self) -> Iterable[Any]:
         """What is left to hand out; or raise what concerns the call as a whole."""
@@ -155,11 +156,12 @@ class Eager(Flow):
             self._known[index] = outcome
         return outcome
 
-    def fetch(self) -> None:
-        """Fetch all results that are text at once. Meanwhile, the nursery ends."""
+    def fetch(self) -> bool:
+        """Fetch the results that are text. Meanwhile, the nursery ends."""
         options = self._plan.options
         if options.codec is None and options.on_finish is None and not self.aborted:
-            self.result.fill()
+            return self.result.fill()
+        return False
 
     def conclude(self) -> Iterable[Any]:
         """Raise what concerns the call as a whole."""

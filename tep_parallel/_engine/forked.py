@@ -10,10 +10,12 @@ import os
 from collections.abc import Generator, Iterable, Sequence
 from typing import Any
 
-from tep_parallel._engine.call import END, NEWS, WORD, Call, leave
+from tep_parallel._engine.asking import NEWS
+from tep_parallel._engine.call import Call, leave
 from tep_parallel._engine.flow import Flow
 from tep_parallel._engine.native import lib
 from tep_parallel._engine.plan import Plan
+from tep_parallel._engine.waits import END, LEFT, TURN, WORD
 from tep_parallel._worker import setup_and_teardown_of
 
 # The steps of a call. They yield a Wait, and are sent the answer; or they yield None, when they
@@ -24,8 +26,11 @@ Steps = Generator[Any, int, StopIteration | None]
 _MOST_ALIVE = 512  # children, where the caller names no number
 
 
-def opened(plan: Plan) -> Call:
+def opened(plan: Plan, left: float | None = None) -> Call:
     """Prepare a call; its deadline counts from here. Nothing is forked.
+
+    Args:
+        left: The seconds to its deadline, if some have passed; None: they have not.
 
     Raises:
         OSError, RuntimeError: See Call.
@@ -34,8 +39,9 @@ def opened(plan: Plan) -> Call:
     alive = min(options.in_processes or _MOST_ALIVE, len(plan.items))
     root = options.scratch_root or os.path.abspath(os.environ.get("TMPDIR") or "/tmp")
     call = Call(len(plan.items), alive=alive, how=flags_of(plan), root=root, running=plan.running)
-    if options.timeout or options.deadline or options.retries:
-        call.limit(options.timeout, options.deadline, options.retries)
+    deadline = options.deadline if left is None else left
+    if options.timeout or deadline or options.retries:
+        call.limit(options.timeout, deadline, options.retries)
     if plan.pool and options.max_items is not None:
         lib.sphttp_call_quota(call.handle, options.max_items)
     return call
@@ -56,7 +62,8 @@ def steps_of(call: Call, flow: Flow) -> Steps:
         with flow.watch:
             stopped = yield from _under_way(call, flow)
         if stopped is None:
-            flow.fetch()  # here, and not after the end: the nursery ends meanwhile
+            while flow.fetch():  # here, and not after the end: the nursery ends meanwhile
+                yield TURN
     except GeneratorExit:  # nobody drives these steps on: the call's handle ends the call
         raise
     except BaseException:
@@ -67,10 +74,13 @@ def steps_of(call: Call, flow: Flow) -> Steps:
     try:
         if stopped is None:
             yield from _handed(call, flow.conclude())
-    except BaseException:
+    except GeneratorExit:
         call.part(fetched=False)
         raise
-    call.part(fetched=True)
+    except BaseException:
+        yield from _parting(call, fetched=False)
+        raise
+    yield from _parting(call, fetched=True)
     return stopped
 
 
@@ -108,6 +118,18 @@ def _ending(call: Call) -> Steps:
         leave(1)  # what a child raised must not reach the caller's program
     yield END
     call.close()
+    return None
+
+
+def _parting(call: Call, *, fetched: bool) -> Steps:
+    if call.part(fetched=fetched):
+        try:
+            yield LEFT
+        except GeneratorExit:
+            raise
+        except BaseException:
+            yield from _ending(call)
+            raise
     return None
 
 

@@ -40,8 +40,11 @@ class Waiter:
         settrace(self._refuse)
 
     def __call__(self, descriptor: int, seconds: float | None = None) -> None:
-        """Wait until it can be read, but for at most so many seconds."""
+        """Wait until it can be read, but for at most so many seconds. -1: for those."""
         self._allow()
+        if descriptor < 0:
+            gevent.sleep(seconds or 0)
+            return
         with contextlib.suppress(_LateError):
             wait_read(descriptor, timeout=seconds, timeout_exc=_LateError())
 

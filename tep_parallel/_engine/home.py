@@ -73,8 +73,12 @@ class Home:
             )
             warn(msg)  # it may raise: then the next call finds that server
 
-    def begun(self, how: int, nanoseconds: int) -> Nest:
-        """A nest in which a round has begun; see Nest.begin."""
+    def begun(self, how: int, nanoseconds: int, past: list[Nest] | None) -> Nest:
+        """A nest in which a round has begun; see Nest.begin.
+
+        Args:
+            past: Where those are put that serve no other call; None: they leave here.
+        """
         tries = _TRIES
         while tries > 0:
             try:
@@ -84,7 +88,10 @@ class Home:
                 tries -= 1
             if nest.begin(how, nanoseconds):
                 break
-            nest.leave()
+            if past is None:
+                nest.leave()
+            else:
+                past.append(nest)
         else:
             msg = "each nursery of a block was killed as soon as it was forked"
             raise BrokenPipeError(msg)
@@ -98,16 +105,14 @@ class Home:
         with contextlib.suppress(OSError, RuntimeError):
             self._free.append(self._asked())
 
-    def give_back(self, nest: Nest) -> None:
-        """A call has ended well: its nest serves another, or makes room."""
-        if not nest.renew() or nest.aborts:
-            self.retire(nest, nest.leave)
-        elif self._closed or len(self._free) >= self.turns.most:
-            nest.leave()
-        else:
-            self._free.append(nest)
-            if self._closed:  # it was, just now
-                self.close()
+    def takes_back(self, nest: Nest) -> bool:
+        """A call has ended well: whether its nest serves another. Otherwise it is to leave."""
+        if not nest.renew() or nest.aborts or self._closed or len(self._free) >= self.turns.most:
+            return False
+        self._free.append(nest)
+        if self._closed:  # it was, just now
+            self.close()
+        return True
 
     def retire(self, nest: Nest, end: Callable[[], None]) -> None:
         """End a nest that serves no other call."""
@@ -117,6 +122,24 @@ class Home:
         finally:
             end()
         nest.warn(self._plan.options.timeout)
+
+    def drained(self) -> list[Nest]:
+        """Serve no more calls. The nests that are free, which are to leave."""
+        self._closed = True
+        nests = list(self._free)
+        self._free.clear()
+        return nests
+
+    def see_off(self, nest: Nest) -> Exception | None:
+        """A nest has left: close it. What its teardown has raised."""
+        nest.close()
+        nest.warn(self._plan.options.timeout)
+        return Finder(nest, self._plan).call_error()
+
+    @property
+    def server(self) -> Mould:
+        """The server, as its host sees it."""
+        return self._mould
 
     def close(self) -> list[Exception]:
         """Let all nests that are free end, and then the server. What teardowns have raised."""
@@ -129,8 +152,7 @@ class Home:
                 nests[-1].dismiss()
             for nest in nests:
                 nest.leave()
-                nest.warn(self._plan.options.timeout)
-                error = Finder(nest, self._plan).call_error()
+                error = self.see_off(nest)
                 if error is not None:
                     errors.append(error)
         finally:

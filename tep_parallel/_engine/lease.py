@@ -10,13 +10,16 @@ from collections import deque
 from collections.abc import Collection
 from typing import Any, NoReturn
 
-from tep_parallel._engine.call import END, Call, Wait, gevents_waiter
+from tep_parallel._engine.asking import gevents_waiter
+from tep_parallel._engine.call import Call
 from tep_parallel._engine.home import Home
+from tep_parallel._engine.leaving import Leaving
 from tep_parallel._engine.native import lib
 from tep_parallel._engine.nest import Nest
 from tep_parallel._engine.options import Options
 from tep_parallel._engine.running import Running
 from tep_parallel._engine.turns import Permit
+from tep_parallel._engine.waits import END, LEFT, TURN, WORD, Until, Wait
 from tep_parallel._errors import AbortedError, DeadlineError
 
 _STOP: int = lib.SPHTTP_STOP
@@ -72,6 +75,9 @@ class Lease(Call):
         self._deadline = deadline
         self._permit: Permit | None = None
         self._nest: Nest | None = None
+        self._past: list[Nest] = []  # those that serve no other call, and have not ended
+        self._leaving: list[Leaving] | None = None
+        self._well = True
         self._running = running
         running.enter(self)
 
@@ -87,7 +93,8 @@ class Lease(Call):
             AbortedError: The call was aborted first.
             OSError: There is no nest, and the system refused what it takes to make one.
         """
-        self._permit = self.home.turns.take(self._until, self._is_aborted)
+        elsewhere = self._elsewhere or self._wait_read is not None
+        self._permit = self.home.turns.take(self._until, self._is_aborted, wait=not self._elsewhere)
         left = 0
         if self._until is not None:
             left = int((self._until - time.monotonic()) * 1e9)
@@ -95,7 +102,8 @@ class Lease(Call):
         if self._permit is None or late or self.aborted:
             self.close()
             self._raise_unbegun(0 if items is None else len(items))
-        nest = self.home.begun(how if self._wait_read is None else how & ~_PATIENT, left)
+        nest = self.home.begun(how, left, self._past if elsewhere else None)
+        lib.sphttp_call_elsewhere(nest.handle, elsewhere)
         self.handle, self.event, self.found = nest.handle, nest.event, nest.found
         self._nest = nest
         if self.aborted:  # in the last moment before
@@ -125,10 +133,26 @@ class Lease(Call):
         if self._nest is nest:
             lib.py_call_abort(nest.handle)
 
+    def cancel(self) -> None:
+        """The same, but wait for nothing: who drives it sees to its end."""
+        self.aborted = True
+        nest = self._nest
+        if nest is not None:
+            nest.aborts.append(None)
+            if self._nest is nest:
+                lib.sphttp_call_cancel(nest.handle)
+
     def wait(self, word: Wait) -> int:
         """Wait for what the call's steps wait for, and return the answer."""
+        if self._wait_read is not None:
+            return self._wait_in_loop(self._wait_read, word)
         if word is END:
             self.close()
+            return 0
+        if word is TURN:
+            return 0
+        if word is LEFT:
+            self._part_from_past(leave=True)
             return 0
         if self._permit is not None:
             self._permit.thread = threading.get_ident()  # an iterator may be handed on
@@ -139,6 +163,31 @@ class Lease(Call):
                 if self._nest is None:
                     raise
                 self.home.start_again(self._nest)
+
+    def ask(self, word: Wait) -> int | Until:
+        """As that of a call outside a block."""
+        if word is WORD:
+            while True:
+                try:
+                    return self._ask_word()
+                except ServerGoneError:
+                    if self._nest is None:
+                        raise
+                    self.home.start_again(self._nest)
+        if word is TURN:
+            return self._ask_turn()
+        well = word is LEFT
+        if self._leaving is None or self._well != well:
+            nests = self._past if self._nest is None else [*self._past, self._nest]
+            self._leaving = [Leaving(nest, well=well) for nest in nests]
+            self._well = well
+        while self._leaving:
+            until = self._leaving[-1].ask()
+            if until is not None:
+                return until
+            self._leaving.pop()
+        self.close()
+        return 0
 
     def _fail(self, error: int) -> NoReturn:
         if error == errno.EPIPE:
@@ -153,16 +202,28 @@ class Lease(Call):
                 self.home.retire(nest, nest.close)
                 self._nest = None  # not before: who aborts it meanwhile waits for its end too
         finally:
-            self._leave()
+            self._part_from_past(leave=False)
 
-    def part(self, *, fetched: bool) -> None:
+    def part(self, *, fetched: bool) -> bool:
         """It has ended well, and nobody will ask for anything of it any more."""
         nest, self._nest = self._nest, None
+        if nest is not None:
+            if not fetched:
+                nest.empty()
+            if not self.home.takes_back(nest):
+                self._past.append(nest)
+        if self._past:
+            return True
+        self._leave()
+        return False
+
+    def _part_from_past(self, *, leave: bool) -> None:
+        """End the nests that serve no other call."""
         try:
-            if nest is not None:
-                if not fetched:
-                    nest.empty()
-                self.home.give_back(nest)
+            while self._past:
+                nest = self._past[-1]
+                self.home.retire(nest, nest.leave if leave else nest.close)
+                self._past.pop()
         finally:
             self._leave()
 

@@ -133,11 +133,15 @@ class Nest(UnderWay):
         """The same, and wait for that."""
         try:
             self.dismiss()
-            kind = lib.SPHTTP_SIGNALS
-            while kind in _ON_THE_WAY:  # Python has run the handlers on the way here
-                kind = _run(self.handle, self.event)
+            while self.run() in _ON_THE_WAY:
+                pass  # Python has run the handlers on the way here
         finally:
             self.close()
+
+    def run(self) -> int:
+        """What its nursery has to say, of enum sphttp_event_kind."""
+        kind: int = _run(self.handle, self.event)
+        return kind
 
     def close(self) -> None:
         """Kill and reap what still runs below its nursery. A second call does nothing."""

@@ -71,6 +71,15 @@ class Options:
         self.keep = _kept(given["keep"])
         self.max_calls = _at_least_one("max_calls", given["max_calls"])
 
+    def for_digests(self) -> Options:
+        """The same for files that are digested in C."""
+        options = Options.__new__(Options)
+        vars(options).update(vars(self))
+        options.in_processes = options.in_processes or processor_count()
+        options.isolation, options.max_items = False, None
+        options.codec, options.in_bytes = None, True
+        return options
+
     @property
     def pool(self) -> bool:
         """Whether a child may serve several items."""

@@ -38,11 +38,9 @@ class Results:
 
     def fill(self, texts: list[Any]) -> int:
         """Put the text of each item that returned one in its place. Returns how many other
-        items there are whose result was not discarded. In a fed call: of each item that `fresh`
-        will tell of."""
-        left = -1
-        while left < 0:  # Python has run the handlers on the way here
-            left = lib.py_call_texts(self.handle, id(texts))
+        items there are whose result was not discarded; below 0: call it again, for there is more.
+        In a fed call: of each item that `fresh` will tell of, and of all at once."""
+        left: int = lib.py_call_texts(self.handle, id(texts))
         return left
 
     def result(self, index: int) -> Any:

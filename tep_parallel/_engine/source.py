@@ -8,6 +8,10 @@ from typing import Any
 from tep_parallel._engine.arguments import Items
 
 
+class NothingYetError(Exception):
+    """The next item has not come, and may come while results are waited for."""
+
+
 def list_of(items: Iterable[Any]) -> list[Any]:
     """The items of an eager call.
 

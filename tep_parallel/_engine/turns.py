@@ -57,7 +57,9 @@ class Turns:
         """How many there are that have a turn, or want one."""
         return len(self._line)
 
-    def take(self, until: float | None, is_over: Callable[[], bool]) -> Permit | None:
+    def take(
+        self, until: float | None, is_over: Callable[[], bool], *, wait: bool = True
+    ) -> Permit | None:
         """Wait for a turn, in the order in which threads came; None: the wait is over.
 
         A thread that has one, or waits, gets another at once, beyond the limit: it might wait
@@ -66,12 +68,13 @@ class Turns:
         Args:
             until: Where the wait ends, by time.monotonic; None: nowhere.
             is_over: Whether the wait is over; asked when `wake` is called.
+            wait: False: there is no wait, whoever asks sees to the limit.
         """
         permit = Permit(threading.get_ident(), self._gone)
         entry = permit.entry
         assert entry is not None
         try:
-            permit.counted = all(other.thread != permit.thread for other in self._living())
+            permit.counted = wait and all(other.thread != permit.thread for other in self._living())
             self._line[entry] = None
             if not permit.counted or self._is_next(permit) or self._wait(permit, until, is_over):
                 return permit

@@ -59,7 +59,7 @@ class UnderWay(Results):
         """Whether the call was ended at its deadline."""
         return bool(lib.sphttp_call_overdue(self.handle))
 
-    def _descriptor(self) -> int:
+    def descriptor(self) -> int:
         """A descriptor that is readable when there is something to do; -1: the nursery is gone."""
         descriptor: int = lib.sphttp_call_descriptor(self.handle)
         if descriptor < -1:

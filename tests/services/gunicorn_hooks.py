@@ -7,6 +7,6 @@ from typing import Any
 
 def post_worker_init(worker: Any) -> None:
     """It has dropped its rights and loaded the application; it has no threads yet."""
-    import app
+    import work
 
-    app.enter()
+    work.enter()

@@ -1,43 +1,52 @@
-"""Clients that never rest: a connection each, and every answer is checked."""
+"""Clients that never rest: every answer is checked, and timed."""
 
 from __future__ import annotations
 
 import hmac
-import http.client
-import json
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 
-FILES = sorted(Path(__file__).parent.glob("*.py"))
-PATIENCE = 60.0  # seconds for one answer; against hanging only
+from clients import Client, Closed, Failed
 
 
 class Load:
-    """Clients that ask a server on loopback, from the block's beginning to its end.
+    """Clients that ask a service, from the block's beginning to its end.
 
     Args:
-        port: The server's.
-        connections: How many of them.
+        clients: Makes one of them.
+        connections: How many there are.
+        files: What the service digests.
         digests: One of so many requests asks for digests, the others for words; 0: none.
     """
 
-    def __init__(self, port: int, connections: int, *, digests: int = 3) -> None:
-        self._port = port
+    def __init__(
+        self,
+        clients: Callable[[], Client],
+        connections: int,
+        files: list[Path],
+        *,
+        digests: int = 3,
+    ) -> None:
         self._every = digests
-        self._ending = self._cut = self._over = False
+        self._tolerated = self._cut = self._over = False
         self._seen: Counter[str] = Counter()
         self._faults: list[str] = []
-        self._contents = [path.read_bytes() for path in FILES]
-        self._clients = [
-            threading.Thread(target=self._client, args=(number,)) for number in range(connections)
+        self._contents = [path.read_bytes() for path in files]
+        self.seconds: list[float] = []  # that each right answer took
+        self.clients = [clients() for _ in range(connections)]
+        self._threads = [
+            threading.Thread(target=self._ask, args=(number, client))
+            for number, client in enumerate(self.clients)
         ]
 
     def __enter__(self) -> Load:
-        for client in self._clients:
-            client.start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(
@@ -47,8 +56,8 @@ class Load:
         frames: TracebackType | None,
     ) -> None:
         self._over = True
-        for client in self._clients:
-            client.join()
+        for thread in self._threads:
+            thread.join()
 
     def go_on(self, seconds: float) -> None:
         """Wait, but no longer than nothing is wrong."""
@@ -56,13 +65,17 @@ class Load:
         while time.monotonic() < end and not self._faults:
             time.sleep(0.05)
 
-    def expect_an_end(self, *, cut: bool) -> None:
+    def tolerate(self, *, cut: bool) -> None:
         """From now on a connection may be closed or refused; what is answered must be right.
 
         Args:
             cut: Whether an answer may end in the middle.
         """
-        self._cut, self._ending = cut, True
+        self._cut, self._tolerated = cut, True
+
+    def insist(self) -> None:
+        """From now on it may not."""
+        self._tolerated = False
 
     def answers(self) -> int:
         """How many there were so far."""
@@ -77,48 +90,41 @@ class Load:
         """How many answers were right, and so on."""
         return ", ".join(f"{count} {what}" for what, count in sorted(self._seen.items()))
 
-    def _client(self, number: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE)
+    def _ask(self, number: int, client: Client) -> None:
+        digests = cache(self._digests)
         turn = 0
         while not self._over and not self._faults:
             turn += 1
-            name = f"c{number}t{turn}"
-            path, right = (
-                self._digests if self._every and turn % self._every == 0 else self._words
-            )(name)
+            word = f"c{number}t{turn}"
+            if self._every and turn % self._every == 0:
+                key = f"c{number}k{turn // self._every % 4}"
+                path, query, right = "/digest", {"key": key, "word": word}, digests(key)
+            else:
+                words = [f"{word}-{number}" for number in range(4)]
+                right = [f"{word.upper()} {len(word)}" for word in words]
+                path, query = "/fan_out", {"word": word}
+            begun = time.perf_counter()
             try:
-                connection.request("GET", path)
-                answer = connection.getresponse()
-                body = answer.read()
-            except (ConnectionError, http.client.IncompleteRead) as error:
-                connection.close()
-                closed = isinstance(error, ConnectionError)
-                if self._ending and (closed or self._cut):
-                    self._seen["closed at the end"] += 1
+                found = client.ask(path, query)
+            except Closed as error:
+                if self._tolerated and (self._cut or not error.cut):
+                    self._seen["closed"] += 1
                     time.sleep(0.02)
                 else:
-                    self._fault("failed", f"{path}: {error!r}")
-            except (OSError, http.client.HTTPException) as error:
-                self._fault("failed", f"{path}: {error!r}")
+                    self._fault("failed", f"{path} {query}: {error}")
+            except Failed as error:
+                self._fault("failed", f"{path} {query}: {error}")
             else:
-                if answer.status != 200:
-                    self._fault("failed", f"{path}: {answer.status} {body[:300]!r}")
-                elif json.loads(body) != right:
-                    self._fault("wrong", f"{path}: {body!r}")
+                if found != right:
+                    self._fault("wrong", f"{path} {query}: {found!r}")
                 else:
                     self._seen["right"] += 1
-        connection.close()
+                    self.seconds.append(time.perf_counter() - begun)
+        client.close()
 
     def _fault(self, kind: str, what: str) -> None:
         self._seen[kind] += 1
         self._faults.append(what)
 
-    def _words(self, name: str) -> tuple[str, list[str]]:
-        words = [f"{name}-{number}" for number in range(4)]
-        return f"/fan_out?word={name}", [f"{word.upper()} {len(word)}" for word in words]
-
-    def _digests(self, name: str) -> tuple[str, list[str]]:
-        key = name.encode()
-        return f"/digest?key={name}", [
-            hmac.new(key, content, "sha256").hexdigest() for content in self._contents
-        ]
+    def _digests(self, key: str) -> list[str]:
+        return [hmac.digest(key.encode(), one, "sha256").hex() for one in self._contents]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import app
+import work
 from uwsgidecorators import postfork  # type: ignore[import-not-found]
 
 application = app.app
@@ -11,4 +12,4 @@ application = app.app
 @postfork  # type: ignore[untyped-decorator]
 def enter() -> None:
     """In a worker: what was forked for the master would serve nobody."""
-    app.enter()
+    work.enter()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import app
+import work
 
-app.enter()
+work.enter()
 application = app.app
