@@ -14,7 +14,17 @@ from typing import Any
 
 import pytest
 from loops import KINDS, Run, parallel, run_in, sleep_deaf, until
-from support import FORKED, KEPT, LIMIT, children, children_of, name_of, run_case, started
+from support import (
+    FORKED,
+    KEPT,
+    LIMIT,
+    children,
+    children_of,
+    name_of,
+    run_case,
+    run_case_with_stderr,
+    started,
+)
 
 from tep_parallel import (
     AbortedError,
@@ -393,6 +403,11 @@ def test_what_runs_at_the_end_of_asyncio_run_is_killed(run: Run) -> None:
 
     run(main())
     assert children() == []
+
+
+@pytest.mark.parametrize("how", ["dropped", "kept in a cycle", "at the exit"])
+def test_a_task_that_is_dropped_leaves_nothing(how: str) -> None:
+    run_case_with_stderr("async_dropped", how)
 
 
 @pytest.mark.parametrize("kind", KINDS)
