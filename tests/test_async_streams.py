@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from loops import KINDS, Run, parallel, run_in, sleep_deaf, until
 from support import FORKED, KEPT, children
-from test_async import busy_children, double, in_and_out, sleep
+from test_async import busy_children, double, in_and_out, parent_of, sleep
 
 from tep_parallel import AsyncParallel, Break, DeadlineError
 
@@ -165,6 +165,27 @@ def test_aclose_kills_and_reaps(run: Run, shape: Shape) -> None:
             with pytest.raises(StopAsyncIteration):
                 await anext(results)
             assert await p.map_processes([0]) == ["slept"]
+
+    run(main())
+
+
+@in_and_out
+def test_the_loop_goes_on_while_aclose_waits_for_the_end(run: Run, kept: bool) -> None:
+    """The nursery is stopped, so that the end takes long."""
+
+    async def main() -> None:
+        async with parallel(sleep_deaf, kept=kept) as p:
+            results = p.as_completed([0, 60])
+            assert (await anext(results)).result == "slept"
+            await until(lambda: len(busy_children()) == 1)
+            nursery = parent_of(busy_children()[0])
+            os.kill(nursery, signal.SIGSTOP)
+            closing = asyncio.ensure_future(results.aclose())
+            await asyncio.sleep(0.3)
+            assert not closing.done()
+            os.kill(nursery, signal.SIGCONT)
+            await closing
+            assert busy_children() == children() == []
 
     run(main())
 

@@ -71,9 +71,12 @@ class AsyncBlock:
             one.begin(lease, steps_of(lease, flow))
             while await one.advance():
                 pass
-            return flow.result
-        finally:
-            lease.close()  # of what runs, only where nobody could wait
+        except GeneratorExit:  # the task is dropped: the nest's handle ends the nest
+            raise
+        except BaseException:
+            lease.close()  # where nothing was begun
+            raise
+        return flow.result
 
     def begin_stream(
         self,
@@ -119,14 +122,21 @@ class AsyncBlock:
             self._given_up = time.monotonic() + _FAREWELL
             lib.sphttp_call_dismiss(home.server.handle)
             cancel = await in_spite_of_cancels(lambda: self._until_gone(home)) or cancel
-        finally:
-            for each in self._leaving:
-                each.nest.close()
-            home.forget()
+        except GeneratorExit:  # the task is dropped: the handles end all
+            raise
+        except BaseException:
+            self._forget(home)
+            raise
+        self._forget(home)
         if cancel is not None:
             raise cancel
         if self._errors and error is None:
             raise self._errors.pop(0)
+
+    def _forget(self, home: Home) -> None:
+        for each in self._leaving:
+            each.nest.close()
+        home.forget()
 
     async def _end_calls(self) -> None:
         """Abort the calls that run, and wait for their ends."""

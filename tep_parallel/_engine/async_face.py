@@ -132,11 +132,11 @@ class AsyncFace:
                 run = block.run(one, left, worker, listed, on_error, discard, whole)
                 return here, await run
             plan = Plan(worker, listed, options, on_error, Running(), discard, in_c, known=listed)
-            with opened(plan, left) as call:
-                flow = Eager(call, plan)
-                one.begin(call, steps_of(call, flow))
-                while await one.advance():
-                    pass
+            call = opened(plan, left)
+            flow = Eager(call, plan)
+            one.begin(call, steps_of(call, flow))
+            while await one.advance():
+                pass
             _warn_of_overstayed(call.overstayed, options.timeout)
             return here, flow.result
         finally:

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Generator
 from typing import NoReturn, TypeVar
+from weakref import WeakSet
 
 from tep_parallel._engine.arriving import Arriving
 from tep_parallel._engine.call import Call
@@ -40,7 +41,7 @@ class InLoop:
         self.loop = loop
         self.places = Places(most)
         self.share = share_of(loop)
-        self.calls: set[Awaited] = set()
+        self.calls: WeakSet[Awaited] = WeakSet()
         self._pid = os.getpid()
 
     @property
@@ -184,9 +185,8 @@ class Awaited:
                 until = await self._step(call, stepper)
                 if until is not None:
                     await self._wait(call, until)
-        except GeneratorExit:  # this task is dropped: nothing can be awaited here
-            call.close()
-            raise
+        except GeneratorExit:  # the task is dropped. The call's handle ends the call: see Call;
+            raise  # it may have done so already
         except BaseException:
             await self.end()
             raise

@@ -65,7 +65,7 @@ class Bell:
             self._waiter = None
             self._rung = False
             # Before the call closes the descriptor: the loop must not know its number then.
-            if descriptor >= 0:
+            if descriptor >= 0 and not loop.is_closed():
                 loop.remove_reader(descriptor)
             if timer is not None:
                 timer.cancel()
