@@ -94,9 +94,7 @@ class Lease(Call):
             OSError: There is no nest, and the system refused what it takes to make one.
         """
         elsewhere = self._elsewhere or self._wait_read is not None
-        self._permit = self.home.turns.take(
-            self._until, self._is_aborted, wait=not self._elsewhere
-        )
+        self._permit = self.home.turns.take(self._until, self._is_aborted, wait=not self._elsewhere)
         left = 0
         if self._until is not None:
             left = int((self._until - time.monotonic()) * 1e9)
