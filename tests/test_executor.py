@@ -81,6 +81,7 @@ def test_a_running_future_that_is_cancelled_is_killed_and_then_cancelled(
     with pytest.raises(concurrent.futures.CancelledError):
         future.result()
     assert time.monotonic() - begun < 1
+    until(lambda: heard)  # callbacks are called a moment later
     assert heard == [True]
     assert executor.submit(int).result() == 0
 
