@@ -15,8 +15,8 @@ from weakref import ref
 
 from tep_parallel._engine.counting import processor_count
 from tep_parallel._engine.executing import Driver
+from tep_parallel._engine.function import Pickles
 from tep_parallel._engine.options import Options
-from tep_parallel._engine.task import Pickles
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -94,9 +94,7 @@ class ForkExecutor(Executor):
             self._driver = self._driver.anew()
         return self._driver
 
-    def submit(
-        self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
-    ) -> Future[T]:
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Have `fn(*args, **kwargs)` called in a child, and return the future of that.
 
         Raises:

@@ -15,15 +15,11 @@ from contextlib import suppress
 from typing import Any
 from weakref import WeakSet
 
+from tep_parallel._engine.bell import Bell
+from tep_parallel._engine.function import function_of, name_of
 from tep_parallel._engine.options import Options
-from tep_parallel._engine.task import (
-    AfterInitializer,
-    Function,
-    InitializerError,
-    Task,
-    TaskFuture,
-    name_of,
-)
+from tep_parallel._engine.promise import TaskFuture
+from tep_parallel._engine.task import InitializerError, Task
 from tep_parallel._engine.waits import NOW
 from tep_parallel._errors import DeadWorkerError
 
@@ -59,7 +55,7 @@ class Driver:
         self._endings: deque[signal.Signals] = deque()
         self._closed = ""  # why nothing can be submitted
         self._thread: threading.Thread | None = None
-        self._pipe: tuple[int, int] | None = None
+        self._bell: Bell | None = None
 
     def submit(self, fn: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> TaskFuture:
         """Have a function called.
@@ -68,10 +64,7 @@ class Driver:
             BrokenExecutor, RuntimeError: Nothing can be submitted.
             OSError: There are no descriptors.
         """
-        worker = Function(fn, args, kwargs)
-        if self._initializer is not None:
-            worker = AfterInitializer(fn, args, kwargs)
-            worker.initializer = self._initializer
+        worker = function_of(self._initializer, fn, args, kwargs)
         task = Task(worker, name_of(fn), self._options, self._wake)
         with self._lock:
             if self.broken is not None:
@@ -88,12 +81,14 @@ class Driver:
     def _start(self) -> None:
         if self._thread is not None:
             return
-        self._pipe = _pipe()
+        bell = Bell()
         thread = threading.Thread(target=self._run, name="tep-executor")
+        self._bell = bell
         try:
             thread.start()
         except BaseException:
-            self._close_pipe()
+            self._bell = None
+            bell.close()
             raise
         self._thread = thread
         _drivers.add(self)
@@ -104,21 +99,14 @@ class Driver:
 
     def _ring(self) -> None:
         with self._lock:
-            if self._pipe is not None and self.pid == os.getpid():
-                with suppress(BlockingIOError):  # it has been rung often enough
-                    os.write(self._pipe[1], b"\0")
-
-    def _close_pipe(self) -> None:
-        if self._pipe is not None:
-            for fd in self._pipe:
-                os.close(fd)
-            self._pipe = None
+            if self._bell is not None and self.pid == os.getpid():
+                self._bell.ring()
 
     def anew(self) -> Driver:
         """Another for this process, which was forked from that of this one."""
-        driver = Driver(self._most, self._options, self._initializer)
-        driver.broken, driver._closed = self.broken, self._closed
-        return driver
+        other = Driver(self._most, self._options, self._initializer)
+        other.broken, other._closed = self.broken, self._closed
+        return other
 
     def close(self, why: str, *, cancel: bool = False, end: signal.Signals | None = None) -> None:
         """Let nothing more be submitted; what was is done first.
@@ -148,18 +136,20 @@ class Driver:
         if thread is not None and thread is not threading.current_thread():
             thread.join()
 
-    # --- In the thread ---
-
     def _run(self) -> None:
         try:
             while self._take_in():
-                self._step_all(self._ready())
+                ready = self._ready()
+                while ready:
+                    self._step(ready.pop())
         except BaseException as error:
             self._break("the thread of this executor failed", error, list(self._running))
             raise
         finally:
             with self._lock:
-                self._close_pipe()
+                bell, self._bell = self._bell, None
+            if bell is not None:
+                bell.close()
 
     def _take_in(self) -> bool:
         """Take in what other threads want; whether there is, or will be, something to do."""
@@ -170,8 +160,8 @@ class Driver:
         while self._admit():
             pass
         with self._lock:
-            over = bool(self._closed or self.broken or _exits)
-            return not over or bool(self._running or self._pending)
+            more = not (self._closed or self.broken or _exits)
+            return more or bool(self._running or self._pending)
 
     def _admit(self) -> bool:
         """Let the next one run; whether its turn has come."""
@@ -203,32 +193,16 @@ class Driver:
                 poller.register(task.descriptor, select.POLLIN)
             if task.at is not None:
                 most = min(task.at - now, most if most is not None else task.at - now)
-        assert self._pipe is not None
-        bell = self._pipe[0]
-        poller.register(bell, select.POLLIN)
+        bell = self._bell
+        assert bell is not None
+        poller.register(bell.descriptor, select.POLLIN)
         for fd, _ in poller.poll(None if most is None else max(0, most * 1000)):
-            if fd == bell:
-                self._hear()
+            if fd == bell.descriptor:
+                bell.hear()
             else:
                 ready.append(tasks[fd])
-        now = time.monotonic()
-        late = [task for task in self._running if task.at is not None and task.at <= now]
+        late = [task for task in self._running if task.is_late()]
         return ready + [task for task in late if task not in ready]
-
-    def _hear(self) -> None:
-        assert self._pipe is not None
-        try:
-            while os.read(self._pipe[0], 4096):
-                pass
-        except BlockingIOError:
-            pass
-        except OSError:  # the host has closed all that it had open
-            with self._lock:
-                self._pipe = _pipe()
-
-    def _step_all(self, tasks: list[Task]) -> None:
-        while tasks:
-            self._step(tasks.pop())
 
     def _step(self, task: Task) -> None:
         others = any(other is not task and not other.starved for other in self._running)
@@ -256,13 +230,6 @@ class Driver:
             broken = BrokenExecutor(why)
             broken.__cause__ = error
             task.settle(None, broken)
-
-
-def _pipe() -> tuple[int, int]:
-    ends = os.pipe()
-    for fd in ends:
-        os.set_blocking(fd, False)
-    return ends
 
 
 _drivers: WeakSet[Driver] = WeakSet()  # whose thread has begun

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
-import pickle
 import signal
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import InvalidStateError
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,27 +17,18 @@ from tep_parallel._engine.call import Call
 from tep_parallel._engine.ending import overstayed
 from tep_parallel._engine.flow import Eager
 from tep_parallel._engine.forked import opened, steps_of
+from tep_parallel._engine.function import Function
 from tep_parallel._engine.native import lib
 from tep_parallel._engine.options import Options
 from tep_parallel._engine.plan import Plan
+from tep_parallel._engine.promise import TaskFuture, end_cancelled
 from tep_parallel._engine.running import Running
 from tep_parallel._engine.stepper import Stepper
 from tep_parallel._engine.waits import NOW, Until
 from tep_parallel._errors import ParallelError, shown
-from tep_parallel._worker import ParallelWorker
 
 # The system has no more of what a call takes, but will have when another call has ended.
 _STARVED = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
-
-
-class Pickles:
-    """The codec of results."""
-
-    def dumps(self, value: object, /) -> bytes:
-        return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
-
-    def loads(self, data: Any, /) -> Any:
-        return pickle.loads(data)  # noqa: S301  # its MAC was checked
 
 
 class InitializerError(Exception):
@@ -52,45 +41,6 @@ class _Flow(Eager):
             super()._raise_call_error()
         except Exception as error:
             raise InitializerError from error
-
-
-class Function(ParallelWorker):
-    """What a child calls."""
-
-    def __init__(
-        self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> None:
-        self._given = fn, args, kwargs
-
-    def process(self, item: str) -> Any:  # noqa: ARG002  # that only names it
-        fn, args, kwargs = self._given
-        return fn(*args, **kwargs)
-
-
-class AfterInitializer(Function):
-    """The same, behind the initializer of its executor."""
-
-    initializer: Callable[[], object]
-
-    def setup(self) -> None:
-        self.initializer()
-
-
-class TaskFuture(Future[Any]):
-    """The future of a call. It can be cancelled while the call runs."""
-
-    _task: Task | None = None
-
-    def cancel(self) -> bool:
-        """Cancel the call; kill what runs of it. Whether it is, or will be, cancelled.
-
-        The state of a call that runs stays as it is until all of it has ended. A result that
-        comes in the meantime is dropped.
-        """
-        if super().cancel():
-            return True
-        with self._condition:
-            return self._task is not None and self._task.cancel()
 
 
 class Task:
@@ -152,6 +102,10 @@ class Task:
         """There is something to do for it then."""
         self.descriptor = until.descriptor
         self.at = None if until.seconds is None else time.monotonic() + until.seconds
+
+    def is_late(self) -> bool:
+        """Whether the time has come."""
+        return self.at is not None and self.at <= time.monotonic()
 
     @property
     def starved(self) -> bool:
@@ -251,32 +205,12 @@ class Task:
             cancelled = self._cancelled
         with suppress(InvalidStateError):  # somebody else has set it
             if cancelled:
-                _cancelled(future)
+                end_cancelled(future)
             elif error is not None:
                 future.set_exception(error)
             else:
                 future.set_result(value)
         del error  # otherwise it keeps this frame, and this frame it
-
-
-def _cancelled(future: TaskFuture) -> None:
-    """Let a future that runs be cancelled, as if it had not run yet."""
-    with future._condition:
-        future._state = "CANCELLED"
-        future._condition.notify_all()
-    future._invoke_callbacks()  # type: ignore[attr-defined]
-    future.set_running_or_notify_cancel()
-
-
-def name_of(fn: object) -> str:
-    """What messages call a function."""
-    while isinstance(fn, partial):
-        fn = fn.func
-    name = getattr(fn, "__qualname__", None)
-    if not isinstance(name, str):
-        name = type(fn).__qualname__
-    module = getattr(fn, "__module__", None)
-    return name if module in (None, "builtins", "__main__") else f"{module}.{name}"
 
 
 def _terminated(pid: int, parent: int) -> bool:
