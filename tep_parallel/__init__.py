@@ -26,6 +26,7 @@ from tep_parallel._worker import ParallelWorker
 
 if _TYPE_CHECKING:
     from tep_parallel._async import AsyncParallel
+    from tep_parallel._executor import ForkExecutor
 
 __all__ = [
     "AbortedError",
@@ -35,6 +36,7 @@ __all__ = [
     "DeadWorkerError",
     "DeadlineError",
     "FileDigest",
+    "ForkExecutor",
     "ItemTimeoutError",
     "Kill",
     "OnFinish",
@@ -55,7 +57,7 @@ __all__ = [
 ]
 
 # Where the names are that need asyncio or the like, whose import takes longer than a call.
-_LATE = {"AsyncParallel": "tep_parallel._async"}
+_LATE = {"AsyncParallel": "tep_parallel._async", "ForkExecutor": "tep_parallel._executor"}
 
 
 def __getattr__(name: str) -> object:

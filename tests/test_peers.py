@@ -206,3 +206,15 @@ def test_what_the_readmes_table_says_of_us_is_what_is_found_here() -> None:
     readme = (ROOT / "README.md").read_text().splitlines()
     assert len(ours) == 11
     assert ours == [row.split(" | ")[:2] for row in readme if row.startswith("|")]
+
+
+def test_dask_computes_in_a_fork_executor() -> None:
+    import dask
+
+    from tep_parallel import ForkExecutor
+
+    with ForkExecutor(2) as executor:
+        parts = [dask.delayed(lambda x: (x * x, os.getpid()))(x) for x in range(4)]
+        found = dask.compute(*parts, scheduler=executor)
+    assert [square for square, _ in found] == [0, 1, 4, 9]
+    assert os.getpid() not in {pid for _, pid in found}

@@ -341,7 +341,7 @@ nursery_arrives(struct sphttp_call *call)
     if (err == -EINTR) {
         return (sphttp_event){.kind = SPHTTP_SIGNALS};
     }
-    if (err == -EAGAIN && call->host->asked) { /* else the server could not fork */
+    if (err == -EAGAIN && call->host->asked) { /* else the server said so */
         return (sphttp_event){.kind = SPHTTP_STARTED};
     }
     if (err == 0 || call->ledger->aborted != 0) {

@@ -163,6 +163,9 @@ end_nursery(struct sphttp_call *call)
     if (!call->host->nest || call->host->nursery_fd >= 0) {
         reap(call->host->nursery_fd, call->host->nursery_pid, 0);
     }
+    if (!gone) {
+        await_orphans(call); /* its children end with it, a moment later */
+    }
     call->host->nursery_pid = 0;
     socket_close(call);
 }

@@ -239,6 +239,12 @@ sphttp_call_next(sphttp_call *call)
 }
 
 int
+sphttp_call_committed(const sphttp_call *call, uint32_t index)
+{
+    return item_committed(page_item(call, index));
+}
+
+int
 sphttp_call_ready(const sphttp_call *call)
 {
     const struct host *host = call->host;

@@ -41,6 +41,10 @@ class UnderWay(Results):
         """Whether items have ended of which nobody has heard. It costs no system call."""
         return bool(_ready(self.handle))
 
+    def committed(self, index: int) -> bool:
+        """Whether a child has committed an item. Any thread may ask."""
+        return bool(lib.sphttp_call_committed(self.handle, index))
+
     def fresh(self) -> Iterator[int]:
         """The items that have ended since the last call of this, in the order of their ends."""
         return iter(partial(_next, self.handle), -1)

@@ -10,10 +10,10 @@ from collections import Counter  # noqa: E402
 from types import FrameType  # noqa: E402
 
 from tep_parallel import Parallel  # noqa: E402
-from tep_parallel._engine.call import Call  # noqa: E402
+from tep_parallel._engine.asking import Asking  # noqa: E402
 
 SIZE = 600_000_000
-RUN = Call.run.__code__
+RUN = Asking._ask_word.__code__
 seen: Counter[object] = Counter()
 
 
