@@ -64,9 +64,9 @@ def digest_files(
         key: See FileDigest.
         algorithm: See FileDigest.
         in_processes: How many children there are. True: processor_count(). By default there are
-            as many, or none: the calling thread itself digests, without the GIL, what has at
-            most 16 MiB (1 MiB in the thread of an event loop), if each file counts 16 KiB more,
-            and if there is no timeout, deadline or progress.
+            as many, or none: the calling thread digests a small set of files, without the GIL.
+            Small is what has at most 16 MiB (1 MiB in the thread of an event loop), without
+            timeout, deadline and progress. docs/digests.md has the rule.
         timeout: Seconds that one file may take. With it, each child reads one file at a time.
         deadline: Seconds that the whole call may take.
         retries: How often a file whose child died is tried again. See Parallel for all three.

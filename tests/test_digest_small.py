@@ -183,7 +183,7 @@ class Sum:
         {"deadline": 60},
         {"progress": Sum()},
     ],
-    ids=str,
+    ids="-".join,
 )
 def test_whoever_asks_for_children_gets_them(files: list[Path], options: dict[str, Any]) -> None:
     """And who gives a limit: in a thread of the host's nothing can be killed."""
@@ -194,7 +194,7 @@ def test_whoever_asks_for_children_gets_them(files: list[Path], options: dict[st
 @pytest.mark.parametrize(
     "options",
     [{"retries": 3}, {"on_error": "kill"}, {"on_error": "finish"}, {"progress": False}],
-    ids=str,
+    ids="-".join,
 )
 def test_what_asks_for_no_children_needs_none(files: list[Path], options: dict[str, Any]) -> None:
     assert here(files[:3], algorithm="sha256", **options) == list(map(sha256, files[:3]))
