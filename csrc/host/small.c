@@ -15,9 +15,7 @@
 
 enum {
     A_FILE = 16 << 10, /* bytes: to open and to close one costs as much */
-    ALONE = 4, /* times: so much longer it takes at most, where a routine takes one
-                * file at a time */
-    BUFFERED = BUFFER_SIZE + SHA256_BLOCK /* so that each begins in a line */
+    ALONE = 4 /* times: so much less is small where a routine takes one at a time */
 };
 
 struct lane {
@@ -109,7 +107,7 @@ prepare(sphttp_small *small, const char *key, size_t key_size)
 {
     small->hex = malloc((size_t)small->count * 2 * SHA256_SIZE);
     small->codes = malloc(small->count * sizeof(*small->codes));
-    small->buffers = malloc((size_t)small->lanes * BUFFERED);
+    small->buffers = malloc((size_t)small->lanes * BUFFER_SIZE);
     if (small->hex == NULL || small->codes == NULL || small->buffers == NULL) {
         return -ENOMEM;
     }
@@ -117,7 +115,7 @@ prepare(sphttp_small *small, const char *key, size_t key_size)
         small->codes[i] = SPHTTP_UNTRIED;
     }
     for (uint32_t i = 0; i < small->lanes; i++) {
-        small->lane[i].file.buffer = small->buffers + (size_t)i * BUFFERED;
+        small->lane[i].file.buffer = small->buffers + (size_t)i * BUFFER_SIZE;
     }
     return algorithm_init(&small->algorithm, key, key_size);
 }
