@@ -33,7 +33,7 @@ KERNELS = [
     if lib.sphttp_sha256_kernel(name.encode())
 ]
 # What a set may have, by routine.
-MOST = dict.fromkeys(KERNELS, 16 * MIB) | {"openssl": 4 * MIB}
+MOST = dict.fromkeys(KERNELS, 16 * MIB) | {"openssl": 8 * MIB}
 SIZES = [0, 1, 55, 56, 64, 4 * KIB, 65535, 65536, 65537, 256 * KIB, MIB + 1]
 
 _nurseries = 0

@@ -15,7 +15,7 @@
 
 enum {
     A_FILE = 16 << 10, /* bytes: to open and to close one costs as much */
-    ALONE = 4 /* times: so much less is small where a routine takes one at a time */
+    ALONE = 2 /* times: so much less is small where a routine takes one at a time */
 };
 
 struct lane {
