@@ -81,7 +81,7 @@ def measure(title: str, rounds: int, root: str | None) -> None:
         for count, size in SERVICES:
             ways = ways_for(make(Path(folder), count, size))
             with busy(BUSY_THREADS):
-                show(count, size, ways, max(3, rounds // 3))
+                show(count, size, ways, rounds)
 
 
 def make(root: Path, count: int, size: int) -> list[str]:
