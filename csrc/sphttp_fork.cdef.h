@@ -443,7 +443,8 @@ void sphttp_file_free(sphttp_file *file);
  * sphttp_call_digest; `paths` stays the caller's for as long as it is open. `most`:
  * bytes that may be read in all, where each file counts for some more. `stop`:
  * whether no file is begun after one that failed. `*error` is 0, and the result is
- * to be freed; or -ENOMEM, -EIO, -EINVAL as there, SPHTTP_NOT_MAIN. */
+ * to be freed; or -ENOMEM, -EIO, -EINVAL as there, SPHTTP_NOT_MAIN,
+ * SPHTTP_NOT_SMALL: there are too many. */
 typedef struct sphttp_small sphttp_small;
 sphttp_small *py_small_open(const char *paths, size_t size, uint32_t count,
                             const char *key, size_t key_size,

@@ -114,11 +114,9 @@ def _digested(
 
     job = job_of(worker, listed, None) if options.in_processes != 0 else None
     if options.by_size:
-        limited = options.timeout is not None or options.deadline is not None
-        if job is not None and not limited and not options.watched:
-            ended = digested_here(job, listed, stop=on_error != "finish")
-            if ended is not None:
-                return ended
+        ended = digested_here(job, listed, options, on_error)
+        if ended is not None:
+            return ended
         options.in_processes = processor_count()
     return run(worker, listed, options, Running(), on_error, job=job)
 

@@ -105,7 +105,7 @@ small_after_fork(void)
 static int
 prepare(sphttp_small *small, const char *key, size_t key_size)
 {
-    small->hex = malloc((size_t)small->count * 2 * SHA256_SIZE);
+    small->hex = calloc(small->count, 2 * SHA256_SIZE);
     small->codes = malloc(small->count * sizeof(*small->codes));
     small->buffers = malloc((size_t)small->lanes * BUFFER_SIZE);
     if (small->hex == NULL || small->codes == NULL || small->buffers == NULL) {
@@ -126,7 +126,14 @@ small_open(const char *paths, size_t size, uint32_t count, const char *key,
            sphttp_small **result)
 {
     const struct sha256_kernel *routine = sha256_kernel(kernel);
-    if (routine == NULL || !are_names(paths, size, count)) {
+    if (routine == NULL) {
+        return -EINVAL;
+    }
+    most = routine->lanes > 1 ? most : most / ALONE;
+    if (count > most / A_FILE) { /* many millions, perhaps */
+        return SPHTTP_NOT_SMALL;
+    }
+    if (!are_names(paths, size, count)) {
         return -EINVAL;
     }
     sphttp_small *small = calloc(1, sizeof(*small));
@@ -136,7 +143,7 @@ small_open(const char *paths, size_t size, uint32_t count, const char *key,
     small->kernel = routine;
     small->paths = small->path = paths;
     small->count = count;
-    small->most = routine->lanes > 1 ? most : most / ALONE;
+    small->most = most;
     small->stop = stop;
     small->lanes = routine->lanes < count ? routine->lanes : count;
     for (uint32_t i = 0; i < small->lanes; i++) {
@@ -158,8 +165,8 @@ sphttp_small_free(sphttp_small *small)
     if (small == NULL) {
         return;
     }
-    leave(small);
     close_files(small);
+    leave(small);
     if (small->buffers != NULL) {
         explicit_bzero(&small->algorithm, sizeof(small->algorithm));
         explicit_bzero(small->lane, sizeof(small->lane));
@@ -188,9 +195,6 @@ sphttp_small_codes(const sphttp_small *small)
 static int
 survey(sphttp_small *small, int64_t until)
 {
-    if (small->count > small->most / A_FILE) {
-        return SPHTTP_NOT_SMALL;
-    }
     while (small->surveyed < small->count) {
         struct stat st;
         uint64_t size = A_FILE;

@@ -9,7 +9,7 @@
 
 #include "base/cdef.h"
 
-/* See py_small_open. 0, and `*result` is the caller's to free, or -errno. */
+/* See py_small_open. 0, and `*result` is the caller's to free, or an error as there. */
 int small_open(const char *paths, size_t size, uint32_t count, const char *key,
                size_t key_size, const char *kernel, uint64_t most, bool stop,
                sphttp_small **result);

@@ -10,6 +10,7 @@ from typing import Any
 from tep_parallel._engine.digest_job import Job
 from tep_parallel._engine.ended import Ended
 from tep_parallel._engine.native import fail, ffi, file_error, lib
+from tep_parallel._engine.options import Options
 from tep_parallel._outcome import Outcome
 
 _MOST = 16 << 20  # bytes, where each file counts for some more; benchmarks/small_digests.py
@@ -17,19 +18,25 @@ _MOST_IN_LOOP = 1 << 20  # the same in the thread of an event loop, which others
 _DIGITS = 64
 
 
-def digested_here(job: Job, paths: list[Any], *, stop: bool) -> Ended | None:
+def digested_here(
+    job: Job | None, paths: list[Any], options: Options, on_error: str
+) -> Ended | None:
     """Digest the files in this thread, without the GIL; None: they are for children to digest.
 
     Args:
-        job: What is to be done.
+        job: What is to be done; None: C cannot do it.
         paths: The paths as the caller has given them, at least one.
-        stop: Whether a failure stops what has not been begun. What has been begun is so small
-            that nothing is gained by stopping it, too.
+        options: The caller's. Nothing can be killed here, so a limit needs children.
+        on_error: See run. What has been begun is so small that nothing is gained by killing it.
 
     Raises:
         OSError: No memory, or libcrypto failed.
         RuntimeError: This is not the main interpreter.
     """
+    limited = options.timeout is not None or options.deadline is not None
+    if job is None or limited or options.watched:
+        return None
+    stop = on_error != "finish"
     most = _MOST_IN_LOOP if in_event_loop() else _MOST
     key = ffi.NULL if job.key is None else job.key
     names = ffi.from_buffer("char[]", job.paths)  # read there until the end
@@ -38,6 +45,8 @@ def digested_here(job: Job, paths: list[Any], *, stop: bool) -> Ended | None:
     # One step for the interpreter: see Call.
     opened = map(lib.py_small_open, *([each] for each in given), [error])
     (handle,) = map(ffi.gc, opened, [lib.sphttp_small_free])
+    if error[0] == lib.SPHTTP_NOT_SMALL:
+        return None
     if error[0] != 0:
         fail(error[0], f"preparing to digest {len(paths)} files")
     with handle:  # a handler may raise: then the files are closed here

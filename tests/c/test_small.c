@@ -272,9 +272,12 @@ files_are_small_up_to_so_many_bytes(void)
     small = opened(FILES, "", most - 1);
     CHECK(small_go_on(small, INT64_MAX) == SPHTTP_NOT_SMALL);
     sphttp_small_free(small);
-    small = opened(FILES, "", times * FILES * A_FILE - 1);
+    small = opened(FILES, "", times * FILES * A_FILE);
     CHECK(small_go_on(small, INT64_MAX) == SPHTTP_NOT_SMALL);
     sphttp_small_free(small);
+    CHECK(small_open(names, names_size(FILES), FILES, NULL, 0, "",
+                     times * FILES * A_FILE - 1, false,
+                     &small) == SPHTTP_NOT_SMALL);
 }
 
 static void
