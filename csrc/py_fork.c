@@ -14,6 +14,7 @@
 #include "host/host.h"
 #include "host/open.h"
 #include "host/result.h"
+#include "host/small.h"
 #include "host/wake.h"
 
 /* Below this many bytes giving the GIL up costs more than it frees; hashlib
@@ -28,8 +29,10 @@ enum { LONG_MESSAGE = 2048 };
 #define LOOK_LATER_NS SECOND
 enum { LOOKS_MOST = 10 };
 
-/* After so many bytes of a file, some 50 ms, Python may handle its signals. */
+/* After so many bytes of a file, some 50 ms, Python may handle its signals; and where
+ * files are small, after so long. */
 enum { SIGNALS_EVERY = 128 << 20 };
+#define SIGNALS_EVERY_NS (SECOND / 20)
 
 /* Only the main interpreter may fork: the hooks know no other, and the child
  * of another hangs or dies. */
@@ -381,6 +384,30 @@ py_hmac_sha256_file_hex(sphttp_file **file, const char *key, size_t key_size,
 {
     PyThreadState *thread = PyEval_SaveThread();
     int err = file_go_on(file, key, key_size, path, SIGNALS_EVERY, hex);
+    PyEval_RestoreThread(thread);
+    return err;
+}
+
+/* --- A few files ------------------------------------------------------------------- */
+
+sphttp_small *
+py_small_open(const char *paths, size_t size, uint32_t count, const char *key,
+              size_t key_size, const char *kernel, uint64_t most, int stop,
+              int *error)
+{
+    sphttp_small *small = NULL;
+    /* Elsewhere more files would be refused: then few are, too. */
+    *error = may_fork() ? small_open(paths, size, count, key, key_size, kernel,
+                                     most, stop != 0, &small)
+                        : SPHTTP_NOT_MAIN;
+    return small;
+}
+
+int
+py_small_run(sphttp_small *small)
+{
+    PyThreadState *thread = PyEval_SaveThread();
+    int err = small_go_on(small, now_ns() + SIGNALS_EVERY_NS);
     PyEval_RestoreThread(thread);
     return err;
 }

@@ -10,6 +10,7 @@ typedef struct sphttp_call sphttp_call;
 enum { SPHTTP_NOT_MAIN = -100000 }; /* this is not the main interpreter */
 enum { SPHTTP_NO_UTF8 = -100001 };  /* a str without a UTF-8 form */
 enum { SPHTTP_NOT_A_FILE = -100003 }; /* a FIFO, a socket or a device */
+enum { SPHTTP_NOT_SMALL = -100005 };  /* files are for children to digest */
 enum { SPHTTP_RAISED_IDLE = -100004 }; /* a signal handler has, between two items */
 
 /* What py_call_start and py_call_run come back with. */
@@ -450,3 +451,27 @@ typedef struct sphttp_file sphttp_file;
 int py_hmac_sha256_file_hex(sphttp_file **file, const char *key,
                             size_t key_size, const char *path, char *hex);
 void sphttp_file_free(sphttp_file *file);
+
+/* The digests of a few files, in this thread. `paths` to `kernel` are as of
+ * sphttp_call_digest; `paths` stays the caller's for as long as it is open. `most`:
+ * bytes that may be read in all, where each file counts for some more. `stop`:
+ * whether no file is begun after one that failed. `*error` is 0, and the result is
+ * to be freed; or -ENOMEM, -EIO, -EINVAL as there, SPHTTP_NOT_MAIN,
+ * SPHTTP_NOT_SMALL: there are too many. */
+typedef struct sphttp_small sphttp_small;
+sphttp_small *py_small_open(const char *paths, size_t size, uint32_t count,
+                            const char *key, size_t key_size,
+                            const char *kernel, uint64_t most, int stop,
+                            int *error);
+void sphttp_small_free(sphttp_small *small);
+
+/* Digest them, without the GIL. 0: this is done. -EINTR: signals are due in Python, or
+ * it has been some time: call it again. SPHTTP_NOT_SMALL: they may be too many, too
+ * large or too slow for this thread, and it shall not be called again. */
+int py_small_run(sphttp_small *small);
+
+/* When this is done, for each file: how it went, 0, SPHTTP_UNTRIED, or as of
+ * sphttp_hmac_sha256_file_hex; and 64 digits, where it is 0. */
+enum { SPHTTP_UNTRIED = 1 };
+const int32_t *sphttp_small_codes(const sphttp_small *small);
+const char *sphttp_small_hex(const sphttp_small *small);

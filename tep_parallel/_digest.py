@@ -6,8 +6,9 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal, SupportsFloat, SupportsIndex, overload
 
+from tep_parallel._engine.counting import processor_count
 from tep_parallel._engine.ended import values_of
-from tep_parallel._engine.options import InBytes, Options
+from tep_parallel._engine.options import BY_SIZE, InBytes, Options
 from tep_parallel._engine.running import Running
 from tep_parallel._errors import Failure, shown
 from tep_parallel._file_digest import FileDigest, job_of
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer, Unpack
 
     from tep_parallel._engine.arguments import DigestArguments, OnError, Progress
+    from tep_parallel._engine.ended import Ended
     from tep_parallel._file_digest import Algorithm
     from tep_parallel._sock import StrOrBytesPath
 
@@ -47,7 +49,7 @@ def digest_files(
     key: str | Buffer = b"",
     *,
     algorithm: Algorithm = "hmac-sha256",
-    in_processes: int | SupportsIndex | None = True,
+    in_processes: int | SupportsIndex | None = BY_SIZE,
     timeout: float | SupportsFloat | None = None,
     deadline: float | SupportsFloat | None = None,
     retries: int | SupportsIndex = 0,
@@ -61,7 +63,10 @@ def digest_files(
         paths: Of regular files; str, bytes or os.PathLike.
         key: See FileDigest.
         algorithm: See FileDigest.
-        in_processes: How many children there are. True: processor_count().
+        in_processes: How many children there are. True: processor_count(). By default there are
+            as many, or none: the calling thread digests a small set of files, without the GIL.
+            Small is what has at most 16 MiB (1 MiB in the thread of an event loop), without
+            timeout, deadline and progress. docs/digests.md has the rule.
         timeout: Seconds that one file may take. With it, each child reads one file at a time.
         deadline: Seconds that the whole call may take.
         retries: How often a file whose child died is tried again. See Parallel for all three.
@@ -90,11 +95,7 @@ def digest_files(
     )
     if not listed:
         return []
-    from tep_parallel._engine.run import run  # importing this package must stay cheap
-
-    job = job_of(worker, listed, None) if options.in_processes != 0 else None
-    every = "finish" if return_exceptions else options.on_error
-    ended = run(worker, listed, options, Running(), every, job=job)
+    ended = _digested(worker, listed, options, "finish" if return_exceptions else on_error)
     if not return_exceptions:
         return values_of(ended)  # type: ignore[no-any-return]
     return with_exceptions(*ended.results(every=True))
@@ -105,6 +106,23 @@ def with_exceptions(found: list[Any], failures: list[Failure]) -> list[str | Bas
     for index, _, error in failures:
         found[index] = error
     return found
+
+
+def _digested(
+    worker: FileDigest, listed: list[StrOrBytesPath], options: Options, on_error: OnError
+) -> Ended:
+    """Digest the files, in this thread or in children."""
+    # Loaded here, since importing this package must stay cheap.
+    from tep_parallel._engine.run import run
+    from tep_parallel._engine.small import digested_here
+
+    job = job_of(worker, listed, None) if options.in_processes != 0 else None
+    if options.by_size:
+        ended = digested_here(job, listed, options, on_error)
+        if ended is not None:
+            return ended
+        options.in_processes = processor_count()
+    return run(worker, listed, options, Running(), on_error, job=job)
 
 
 def checked(paths: Iterable[StrOrBytesPath]) -> list[StrOrBytesPath]:

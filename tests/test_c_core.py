@@ -22,6 +22,7 @@ WRAPS = {
     "test_recycle": "-pthread",
     "test_server": "",
     "test_rounds": "-pthread",
+    "test_small": "-Wl,--wrap=open,--wrap=fstatfs",
     "test_lanes": "-Wl,--wrap=open,--wrap=stat,--wrap=mmap",
 }
 

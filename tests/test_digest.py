@@ -124,6 +124,7 @@ def test_keys_of_any_length(files: list[Path], size: int, kernel: str) -> None:
     key = os.urandom(size)
     expected = [hmac_sha256(path, key) for path in files]
     assert digest_files(files, key) == expected
+    assert digest_files(files, key, in_processes=True) == expected
     assert digest_files(files, bytearray(key), in_processes=0) == expected
     assert [Sock.sphttp_hmac_sha256_file_hex(memoryview(key), path) for path in files] == expected
 
@@ -131,6 +132,7 @@ def test_keys_of_any_length(files: list[Path], size: int, kernel: str) -> None:
 def test_a_str_key_is_taken_as_utf8(files: list[Path]) -> None:
     expected = hmac_sha256(files[3], "schlüssel".encode())
     assert digest_files(files[3:4], "schlüssel") == [expected]
+    assert digest_files(files[3:4], "schlüssel", in_processes=2) == [expected]
     assert Sock.sphttp_hmac_sha256_file_hex("schlüssel", files[3]) == expected
 
 
@@ -170,8 +172,9 @@ def test_paths_of_every_kind_and_names_in_no_encoding(tmp_path: Path) -> None:
     odd = os.path.join(os.fsencode(tmp_path), b"\xff\n\\ ")
     Path(os.fsdecode(odd)).write_bytes(b"content")
     expected = hmac_sha256(Path(os.fsdecode(odd)))
-    found = digest_files([odd, os.fsdecode(odd), Path(os.fsdecode(odd))])
-    assert found == [expected] * 3
+    paths = [odd, os.fsdecode(odd), Path(os.fsdecode(odd))]
+    assert digest_files(paths) == [expected] * 3
+    assert digest_files(paths, in_processes=2) == [expected] * 3
     assert Sock.sphttp_hmac_sha256_file_hex(b"", odd) == expected
 
 
@@ -189,6 +192,7 @@ def test_what_says_that_it_is_empty_is_read_to_its_end(count: int) -> None:
 def test_symbolic_links_are_followed(tmp_path: Path, files: list[Path]) -> None:
     (tmp_path / "link").symlink_to(files[0])
     assert digest_files([tmp_path / "link"]) == [hmac_sha256(files[0])]
+    assert digest_files([tmp_path / "link"], in_processes=2) == [hmac_sha256(files[0])]
 
 
 # --- Refused -----------------------------------------------------------------------------

@@ -116,15 +116,19 @@ def test_a_subinterpreter_imports_and_is_refused_a_call() -> None:
     code = """if True:
         from concurrent import interpreters
         interpreters.create().exec('''if True:
-            from tep_parallel import Parallel, Sock
-            for call in (lambda: Parallel(str).map_processes([1]), Sock.sphttp_fork):
+            from tep_parallel import Parallel, Sock, digest_files
+            for call in (
+                lambda: Parallel(str).map_processes([1]),
+                lambda: digest_files(["/etc/hosts"]),
+                Sock.sphttp_fork,
+            ):
                 try:
                     call()
                 except RuntimeError as error:
                     print("main interpreter" in str(error))
         ''')
     """
-    assert python(code) == "True\nTrue\n"
+    assert python(code) == "True\nTrue\nTrue\n"
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="as above, by another name")
@@ -135,10 +139,11 @@ def test_a_subinterpreter_is_refused_a_call_before_3_14() -> None:
         interpreters.run_string(interpreters.create(), '''if True:
             import sys
             sys.path[:] = {sys.path!r}
-            from tep_parallel import Parallel, Sock
+            from tep_parallel import Parallel, Sock, digest_files
             for call in (
                 lambda: Parallel(str).map_processes([1]),
                 lambda: Parallel(str, in_processes=2, on_finish=print).outcomes([1]),
+                lambda: digest_files(["/etc/hosts"]),
                 Sock.sphttp_fork,
             ):
                 try:
@@ -147,4 +152,4 @@ def test_a_subinterpreter_is_refused_a_call_before_3_14() -> None:
                     print("main interpreter" in str(error), flush=True)
         ''')
     """
-    assert python(code) == "True\nTrue\nTrue\n"
+    assert python(code) == "True\n" * 4

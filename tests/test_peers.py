@@ -43,6 +43,12 @@ def test_threads_that_are_greenlets_are_joined_too() -> None:
     assert run_peer("green_threads") == "777"
 
 
+def test_in_gevents_loop_a_small_set_of_files_is_digested_and_a_larger_one_waited_for(
+    tmp_path: Path,
+) -> None:
+    assert run_peer("greenlets_digest", tmp_path) == "none alone\nchildren others\n"
+
+
 _CELLS = {
     "a child an item": "Parallel(str).map_processes(range(9))",
     "pool": "Parallel(str, in_processes=2).map_processes(range(9))",

@@ -92,10 +92,11 @@ reset_handlers(void)
 void
 close_end(int *fd)
 {
-    if (*fd >= 0) {
-        (void)close(*fd);
+    int open = *fd;
+    *fd = -1; /* first: a process that another thread forks meanwhile closes it, too */
+    if (open >= 0) {
+        (void)close(open);
     }
-    *fd = -1;
 }
 
 int

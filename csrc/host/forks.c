@@ -14,6 +14,7 @@
 
 #include "host/host.h"
 #include "host/pool.h"
+#include "host/small.h"
 #include "host/terminal.h"
 #include "nursery/nursery.h"
 #include "shared/layout.h"
@@ -101,14 +102,22 @@ after_fork_child(void)
             forks_leave(call);
         }
     }
+    small_after_fork();
     terminal_forget();
     forks_unlock();
+}
+
+static void
+watch(void)
+{
+    (void)pthread_atfork(forks_lock, forks_unlock, after_fork_child);
 }
 
 void
 forks_watch(void)
 {
-    (void)pthread_atfork(forks_lock, forks_unlock, after_fork_child);
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, watch);
 }
 
 void

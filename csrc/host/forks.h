@@ -8,7 +8,7 @@
 
 #include "shared/call.h"
 
-/* Once a process: have every fork of it drop what is of open calls. */
+/* Have every fork of this process drop what is open of calls. Twice is once. */
 void forks_watch(void);
 
 /* No fork of this process happens in between. What a fork has to drop is

@@ -37,6 +37,19 @@ class InBytes:
         """So that it is a Progress; nobody calls it."""
 
 
+class BySize:
+    """The default in_processes of digest_files, where the sizes of the files decide."""
+
+    def __index__(self) -> int:
+        return processor_count()
+
+    def __repr__(self) -> str:
+        return "BY_SIZE"
+
+
+BY_SIZE = BySize()
+
+
 class Options:
     """The arguments of a Parallel, checked. Parallel says what each means, and what it raises."""
 
@@ -46,7 +59,8 @@ class Options:
             msg = f"Parallel() got an unexpected keyword argument {min(unknown)!r}"
             raise TypeError(msg)
         given: Arguments = {**DEFAULTS, **options}
-        self.in_processes = _processes(given["in_processes"])
+        self.by_size = given["in_processes"] is BY_SIZE  # then in_processes is to be set later
+        self.in_processes = None if self.by_size else _processes(given["in_processes"])
         self.isolation = _bool("isolation", given["isolation"])
         self.max_items = _most(given["max_items_per_child"], self.in_processes, self.isolation)
         self.isolation = self.isolation or self.max_items == 1
