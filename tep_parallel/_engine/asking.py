@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tep_parallel._engine.native import lib
 from tep_parallel._engine.under_way import UnderWay
