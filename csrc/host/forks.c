@@ -50,10 +50,33 @@ forks_unlock(void)
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
+bool
+forks_find_closed(struct sphttp_call *call)
+{
+    struct host *host = call->host;
+    if (host->host_end.fd < 0 ||
+        (held_still(&host->host_end) &&
+         (host->heard.fd < 0 || held_still(&host->heard)))) {
+        return false;
+    }
+    held_close(&host->host_end);
+    held_close(&host->heard);
+    host->wake[0] = host->wake[1] = host->files[0] = host->files[1] = -1;
+    host->both = host->pool_reader = call->nursery->given = -1;
+    if (host->nest) { /* it is no child of ours */
+        host->nursery_pid = 0;
+        host->asked = false;
+    }
+    host->nursery_fd =
+        host->nursery_pid == 0 ? -1 : open_process(host->nursery_pid);
+    return true;
+}
+
 /* What only the host has any use for. */
 static void
 drop_hosts(struct sphttp_call *call)
 {
+    (void)forks_find_closed(call);
     held_close(&call->host->host_end);
     close_end(&call->host->nursery_fd);
     close_end(&call->host->both);
@@ -148,28 +171,6 @@ forks_forget_mould(const struct sphttp_call *mould)
             call->host->mould = NULL;
         }
     }
-}
-
-bool
-forks_find_closed(struct sphttp_call *call)
-{
-    struct host *host = call->host;
-    if (host->host_end.fd < 0 ||
-        (held_still(&host->host_end) &&
-         (host->heard.fd < 0 || held_still(&host->heard)))) {
-        return false;
-    }
-    held_close(&host->host_end);
-    held_close(&host->heard);
-    host->wake[0] = host->wake[1] = host->files[0] = host->files[1] = -1;
-    host->both = host->pool_reader = call->nursery->given = -1;
-    if (host->nest) { /* it is no child of ours */
-        host->nursery_pid = 0;
-        host->asked = false;
-    }
-    host->nursery_fd =
-        host->nursery_pid == 0 ? -1 : open_process(host->nursery_pid);
-    return true;
 }
 
 bool

@@ -117,14 +117,13 @@ nest_look_for_lost(struct nursery *nursery)
         }
         return;
     }
-    bool idle = call->plan.pool && call->plan.hold &&
-                page_stopped(call) == 0 && page_all_idle(call);
     uint64_t fed = call->ledger->watermark;
     if (fed != nursery->fed) { /* not for long, then */
         nursery->fed = fed;
         nursery->fruitless = 0;
     }
-    else if (idle && strays_find_forgotten(nursery)) {
+    else if (page_stopped(call) == 0 && page_all_idle(call) &&
+             strays_find_forgotten(nursery)) {
         ring_mend(call);
         page_wake(call->page);
     }

@@ -60,7 +60,7 @@ class Gathering(Fed):
 
     def _is_held_up(self) -> bool:
         """Whether children have soon nothing to do, since an item that runs keeps the cells of
-        those behind it. They are few most of the time, and dear: C takes many at a time."""
+        those behind it. To gather those one by one is dear: C takes many at a time, in order."""
         full = self._left == self._window
         return full and not self._over and self._running <= self._window // 2
 

@@ -19,6 +19,12 @@ with Parallel(str, in_processes=2 if shape == "pool" else None) as p:
     before = below(os.getpid())
     os.closerange(3, 1000)
     others = [end for _ in range(30) for end in socket.socketpair()]
+    child = os.fork()
+    if child == 0:  # it drops what is of the block, and nothing else
+        for end in others:
+            os.fstat(end.fileno())
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         assert p.map_processes([3, 4]) == ["3", "4"]
