@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 SECONDS ?= 60
+PIP = 'pip>=25.1' # knows dependency groups
 FUZZ = fuzz_records fuzz_lanes
-SOURCES = $(wildcard csrc/* csrc/*/*) $(wildcard tep_parallel/*.py tep_parallel/*/*.py tep_parallel/*/*/*.py) build_ext.py pyproject.toml
+SOURCES = $(wildcard csrc/* csrc/*/*) $(wildcard tep_parallel/*.py tep_parallel/*/*.py tep_parallel/*/*/*.py) build_ext.py build_metadata.py pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help run example test test-long test-sanitized fuzz test-arm test-peers test-services test-pythons lint bench wheel clean
+.PHONY: help run example test test-long test-sanitized fuzz test-arm test-peers test-services test-pythons lint bench docs wheel clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -73,8 +74,13 @@ bench: build/bench/installed ## Side by side with os.fork, the peers and sha256s
 build/bench/installed: $(SOURCES)
 	.ci/setup $(PYTHON)
 	$(PYTHON) -m venv build/bench
-	build/bench/bin/pip install --quiet '.[bench,services]'
+	build/bench/bin/pip install --quiet $(PIP)
+	build/bench/bin/pip install --quiet . --group bench
 	touch $@
+
+docs: $(VENV)/docs ## Build the documentation as a site, build/docs/index.html; check its links
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -c docs . build/docs
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -c docs -b linkcheck . build/links
 
 wheel: $(VENV)/bare ## Build the wheel and the sdist into dist/
 	rm -rf dist build
@@ -90,13 +96,9 @@ $(VENV)/bare:
 	touch $@
 
 $(VENV)/installed: $(VENV)/bare $(SOURCES)
-	$(BIN)/pip install --quiet --editable .
+	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet $(PIP) --editable .
 	touch $@
 
-$(VENV)/examples: $(VENV)/%: $(VENV)/installed
-	$(BIN)/pip install --quiet --editable '.[$*]'
-	touch $@
-
-$(VENV)/test $(VENV)/lint $(VENV)/peers $(VENV)/services: $(VENV)/%: $(VENV)/installed
-	$(BIN)/pip install --quiet --editable '.[$*,test]'
+$(VENV)/examples $(VENV)/test $(VENV)/lint $(VENV)/peers $(VENV)/services $(VENV)/docs: $(VENV)/%: $(VENV)/installed
+	$(BIN)/pip install --quiet --group $*
 	touch $@

@@ -15,7 +15,7 @@ from support import LIMIT
 import tep_parallel
 
 PACKAGE = Path(tep_parallel.__file__).parent
-# What such a block imports or runs, the extra `peers` installs.
+# What such a block imports or runs, the group `peers` installs.
 PEER = re.compile(
     r"^(?:(?:import|from) (?:coverage|opentelemetry|sentry_sdk|sqlalchemy)|coverage)\b",
     re.MULTILINE,

@@ -1,4 +1,4 @@
-"""Libraries that a fork is known to break: the extra `peers` installs them, `make test-peers`
+"""Libraries that a fork is known to break: the group `peers` installs them, `make test-peers`
 runs this file, and the quick suite leaves it out."""
 
 from __future__ import annotations
