@@ -8,7 +8,7 @@ FUZZ = fuzz_records fuzz_lanes
 SOURCES = $(wildcard csrc/* csrc/*/*) $(wildcard tep_parallel/*.py tep_parallel/*/*.py tep_parallel/*/*/*.py) build_ext.py build_metadata.py pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help run example test test-long test-sanitized fuzz test-arm test-peers test-services test-pythons lint bench docs wheel clean
+.PHONY: help run example test test-long test-sanitized fuzz test-arm test-peers test-services test-pythons lint bench docs wheel wheels clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -87,6 +87,11 @@ wheel: $(VENV)/bare ## Build the wheel and the sdist into dist/
 	$(BIN)/pip install --quiet build
 	$(BIN)/python -m build --outdir dist .
 
+wheels: $(VENV)/wheels ## Build the sdist and the wheels of a release into dist/, and check them
+	.ci/wheels $(BIN)
+	$(BIN)/check-manifest
+	$(BIN)/validate-pyproject pyproject.toml
+
 clean: ## Remove what was built
 	rm -rf $(VENV) build dist *.egg-info tep_parallel/*.so
 
@@ -99,6 +104,6 @@ $(VENV)/installed: $(VENV)/bare $(SOURCES)
 	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet $(PIP) --editable .
 	touch $@
 
-$(VENV)/examples $(VENV)/test $(VENV)/lint $(VENV)/peers $(VENV)/services $(VENV)/docs: $(VENV)/%: $(VENV)/installed
+$(VENV)/examples $(VENV)/test $(VENV)/lint $(VENV)/peers $(VENV)/services $(VENV)/docs $(VENV)/wheels: $(VENV)/%: $(VENV)/installed
 	$(BIN)/pip install --quiet --group $*
 	touch $@
