@@ -8,7 +8,7 @@ FUZZ = fuzz_records fuzz_lanes
 SOURCES = $(wildcard csrc/* csrc/*/*) $(wildcard tep_parallel/*.py tep_parallel/*/*.py tep_parallel/*/*/*.py) build_ext.py build_metadata.py pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help run example test test-long test-sanitized fuzz test-arm test-peers test-services test-pythons lint bench docs wheel wheels clean
+.PHONY: help run example test test-long test-sanitized fuzz test-arm test-peers test-services test-pythons lint bench docs wheel wheels try-wheels clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -57,6 +57,7 @@ lint: $(VENV)/lint ## Format, style and types; C with every warning an error
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pyright
+	$(BIN)/zizmor --offline --quiet --persona auditor .github
 	.ci/lint-c $(BIN)/python
 
 bench: build/bench/installed ## Side by side with os.fork, the peers and sha256sum: docs/figures.txt and the plots
@@ -83,7 +84,7 @@ docs: $(VENV)/docs ## Build the documentation as a site, build/docs/index.html; 
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -c docs -b linkcheck . build/links
 
 wheel: $(VENV)/bare ## Build the wheel and the sdist into dist/
-	rm -rf dist build
+	rm -rf dist build/lib* build/temp* build/bdist*
 	$(BIN)/pip install --quiet build
 	$(BIN)/python -m build --outdir dist .
 
@@ -91,6 +92,9 @@ wheels: $(VENV)/wheels ## Build the sdist and the wheels of a release into dist/
 	.ci/wheels $(BIN)
 	$(BIN)/check-manifest
 	$(BIN)/validate-pyproject pyproject.toml
+
+try-wheels: $(VENV)/wheels ## Install those wheels on Debian 11 to sid, on aarch64 and on musl, and run them
+	.ci/try-wheels $(BIN)
 
 clean: ## Remove what was built
 	rm -rf $(VENV) build dist *.egg-info tep_parallel/*.so

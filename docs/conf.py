@@ -27,6 +27,7 @@ include_patterns = ["*.md", "docs/*.md"]
 html_theme = "furo"
 html_title = f"tep_parallel {version}"
 html_show_sphinx = False
+smartquotes = False  # quotes in the text are often code
 myst_heading_anchors = 4  # links name a heading as the repository's page does
 linkcheck_anchors = False
 linkcheck_ignore = [r"https://tep-parallel\.example"]  # until the project has an address
