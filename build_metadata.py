@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from setuptools.command.egg_info import egg_info
 
@@ -30,7 +30,7 @@ class EggInfo(egg_info):
     """setuptools' egg_info, from which the sdist and the wheel have their metadata."""
 
     def run(self) -> None:
-        metadata = self.distribution.metadata
+        metadata: Any = self.distribution.metadata
         base = f"{metadata.project_urls['Source']}/blob/v{metadata.version}/"
         metadata.long_description = absolute(metadata.long_description, base)
         super().run()

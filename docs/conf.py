@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 project = "tep_parallel"
 author = "The tep_parallel developers"
-copyright = f"2026 {author}"  # noqa: A001
+copyright = f"2026 {author}"
 version = release = metadata("tep-parallel")["Version"]
 
 extensions = ["myst_parser"]
