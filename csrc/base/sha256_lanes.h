@@ -1,28 +1,11 @@
 /* SHA-256 of several messages at once, where the processor has instructions
- * for it; of one alone it is OpenSSL's. */
+ * for it. */
 #ifndef TEP_SHA256_LANES_H
 #define TEP_SHA256_LANES_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "base/sha256.h"
 
-enum {
-    SHA256_SIZE = 32,  /* of a digest, bytes */
-    SHA256_BLOCK = 64, /* of what is taken at once, bytes */
-    LANES_MOST = 16
-};
-
-/* What SHA-256 has made of a message so far: the words H of FIPS 180-4. */
-struct sha256_state {
-    uint32_t h[8];
-};
-
-/* That of an empty message. */
-extern const struct sha256_state sha256_start;
-
-/* Go on with one message, by so many whole blocks. */
-void sha256_alone(struct sha256_state *state, const unsigned char *data,
-                  size_t blocks);
+enum { LANES_MOST = 16 };
 
 /* A way to go on with `count` messages at once, each by as many blocks. */
 struct sha256_kernel {
@@ -36,8 +19,5 @@ struct sha256_kernel {
 /* The routine of that name, or for "" the best there is. NULL: this processor
  * has no such routine. */
 const struct sha256_kernel *sha256_kernel(const char *name);
-
-/* The constants K of FIPS 180-4. */
-extern const uint32_t sha256_k[64];
 
 #endif

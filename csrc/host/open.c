@@ -9,7 +9,6 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "base/hmac.h"
 #include "digest/child.h"
 #include "host/call.h"
 #include "host/files.h"
@@ -114,7 +113,6 @@ open_parts(struct sphttp_call *call)
     host->payloads = calloc(host->payload_count, sizeof(*host->payloads));
     int err = host->payloads != NULL ? 0 : -ENOMEM;
     err = err == 0 ? open_what_forks_drop(call) : err;
-    err = err == 0 ? hmac_prepare() : err;
     if (err == 0 && getrandom(call->plan.key, KEY_SIZE, 0) != KEY_SIZE) {
         err = -EIO;
     }
