@@ -77,8 +77,8 @@ def main() -> None:
         paths = [Path(folder, str(number)) for number in range(20)]
         for path in paths:
             path.write_bytes(b"abc")
-        assert digest_files(paths) == [ABC] * 20
-        assert digest_files(paths, in_processes=2) == [ABC] * 20
+        assert digest_files(paths, algorithm="sha256") == [ABC] * 20
+        assert digest_files(paths, algorithm="sha256", in_processes=2) == [ABC] * 20
     maps("a digest")
     try:
         os.waitpid(-1, os.WNOHANG)
