@@ -98,7 +98,9 @@ def test_however_messages_are_cut_and_mixed_their_digests_are_the_oracles(
 
 
 @compiles
-def test_the_oracle_of_those_programs_has_the_digests_of_hashlib(core: Path, tmp_path: Path) -> None:
+def test_the_oracle_of_those_programs_has_the_digests_of_hashlib(
+    core: Path, tmp_path: Path
+) -> None:
     """It shares nothing with the core."""
     found = run(HERE / "c" / "test_hmac.c", core, tmp_path, argument="oracle").split()
     right = []

@@ -1,4 +1,4 @@
-"""Sock.sphttp_hmac_sha256_hex: RFC 4231, Wycheproof, the standard library, any input, any thread."""
+"""Sock.sphttp_hmac_sha256_hex: RFC 4231, Wycheproof, the standard library, any thread."""
 
 from __future__ import annotations
 
