@@ -51,11 +51,13 @@ def refusal() -> str | None:
         return f"tep_parallel needs Linux, and this is {system}: install it in a Linux container"
     python = platform.python_implementation()
     if python != "CPython":
-        return f"tep_parallel needs CPython, and this is {python}: install it with CPython's python3"
+        return (
+            f"tep_parallel needs CPython, and this is {python}: install it with CPython's python3"
+        )
     if FREE_THREADED and os.environ.get(ALL_THE_SAME) != "1":
         name = f"python3.{sys.version_info.minor}"
         return (
-            f"tep_parallel needs a CPython with a GIL, and this one is free-threaded: install it with "
+            f"tep_parallel needs a CPython with a GIL, and this one has none: install it with "
             f"{name} in place of {name}t ({ALL_THE_SAME}=1 builds it here, untested)"
         )
     return None
