@@ -182,6 +182,19 @@ def test_the_extension_is_stripped_and_has_no_run_path() -> None:
     assert not re.search(r"RPATH|RUNPATH|\.symtab|\.debug_", told)
 
 
+def test_no_process_has_libcrypto_of_it() -> None:
+    code = """if True:
+        import sys
+        from tep_parallel import Parallel, Sock, digest_files
+        assert Parallel(str.upper).map_processes(["a", "b"]) == ["A", "B"]
+        for count in (None, 2):
+            digest_files([sys.executable], b"key", in_processes=count)
+        Sock.sphttp_hmac_sha256_hex("key", "message")
+        print(*[line for line in open("/proc/self/maps") if "/libcrypto" in line])
+    """
+    assert python(code) == "\n"
+
+
 def test_the_extension_is_one_abi3_file() -> None:
     found = importlib.util.find_spec("tep_parallel._sphttp")
     assert found is not None
