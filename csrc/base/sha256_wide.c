@@ -8,8 +8,16 @@
 
 #include <string.h>
 
-#if defined(__x86_64__)
+#if defined(HAS_SHA256_WIDE)
 #include <immintrin.h>
+
+bool
+sha256_has_wide(void)
+{
+    return __builtin_cpu_supports("avx512f") != 0 &&
+           __builtin_cpu_supports("avx512bw") != 0 &&
+           __builtin_cpu_supports("avx512vl") != 0;
+}
 
 #define ON_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl")))
 

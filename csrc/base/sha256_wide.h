@@ -5,9 +5,16 @@
 
 #include "base/sha256_lanes.h"
 
+#if defined(__x86_64__)
+#define HAS_SHA256_WIDE
+
+/* Has the processor what they want of AVX-512? */
+bool sha256_has_wide(void);
+
 void sha256_eight(struct sha256_state *const state[],
                   const unsigned char *const data[], size_t blocks);
 void sha256_sixteen(struct sha256_state *const state[],
                     const unsigned char *const data[], size_t blocks);
+#endif
 
 #endif

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/sha256_choice.h"
 #include "child/child.h"
 #include "child/hand.h"
 #include "digest/file.h"
@@ -22,7 +23,7 @@ enum {
 
 struct digest {
     struct algorithm algorithm;
-    const struct sha256_kernel *kernel;
+    struct sha256_kernel kernel;
     const char **paths; /* one an item */
     unsigned char *buffers; /* LANES_MOST of them; each child's become its own */
 };
@@ -54,8 +55,8 @@ sphttp_call_digest(sphttp_call *call, const char *paths, size_t size,
         return -ENOMEM;
     }
     call->plan.digest = digest;
-    digest->kernel = sha256_kernel(kernel);
-    if (digest->kernel == NULL) {
+    uint32_t several = call->plan.lanes > 1 ? call->plan.count : 1;
+    if (!sha256_choose(&digest->kernel, kernel, several)) {
         return -EINVAL;
     }
     digest->paths = calloc(call->plan.count, sizeof(*digest->paths));
@@ -88,14 +89,7 @@ uint32_t
 sphttp_call_hands(const sphttp_call *call)
 {
     bool several = call->plan.digest != NULL && call->plan.lanes > 1;
-    return call->plan.alive * (several ? call->plan.digest->kernel->lanes : 1);
-}
-
-const char *
-sphttp_sha256_kernel(const char *wanted)
-{
-    const struct sha256_kernel *kernel = sha256_kernel(wanted);
-    return kernel != NULL ? kernel->name : NULL;
+    return call->plan.alive * (several ? call->plan.digest->kernel.lanes : 1);
 }
 
 /* --- A child --------------------------------------------------------------------- */
@@ -341,7 +335,7 @@ look_through(struct digester *child, struct sha256_state *const states[],
     }
     looking = child;
     way_back = &here;
-    child->digest->kernel->go_on(states, data, count, blocks);
+    sha256_go_on(&child->digest->kernel, states, data, count, blocks);
     way_back = NULL;
     return true;
 }
@@ -458,7 +452,7 @@ digest_serve(struct sphttp_call *call, uint32_t index)
     struct digester child = {
         .call = call,
         .digest = digest,
-        .lanes = call->plan.lanes > 1 ? digest->kernel->lanes : 1,
+        .lanes = call->plan.lanes > 1 ? digest->kernel.lanes : 1,
         .only = index,
     };
     (void)pthread_sigmask(SIG_SETMASK, &call->plan.mask, NULL);

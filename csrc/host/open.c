@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/hmac.h"
+#include "base/sha256_choice.h"
 #include "digest/child.h"
 #include "host/call.h"
 #include "host/files.h"

@@ -5,6 +5,7 @@
  *   test_lanes kernels    print those that this processor has, and no more
  *   test_lanes SEED       with the random numbers of a run that has failed */
 #include "base/cdef.h"
+#include "base/sha256_choice.h"
 #include "digest/child.h"
 #include "digest/file.h"
 #include "host/call.h"
@@ -36,7 +37,8 @@ enum {
 static char root[] = "/tmp/tep_lanes_XXXXXX";
 static uint64_t seed;
 static unsigned char noise[FILE_END + KEYS_END]; /* for messages and keys */
-static const struct sha256_kernel *kernels[4];
+static struct sha256_kernel kernels[5]; /* by name, and the one that is measured */
+static const char *wanted[5]; /* their names as they are asked for */
 static size_t kernel_count;
 
 #define CHECK(condition)                                                      \
@@ -181,7 +183,7 @@ go_on(const struct sha256_kernel *kernel, struct message *const group[],
         states[i] = &group[i]->state;
         data[i] = group[i]->at;
     }
-    kernel->go_on(states, data, count, blocks);
+    sha256_go_on(kernel, states, data, count, blocks);
     for (uint32_t i = 0; i < count; i++) {
         group[i]->at += blocks * SHA256_BLOCK;
         group[i]->blocks -= blocks;
@@ -270,16 +272,46 @@ end_as_openssl(struct message *message, const void *data, size_t size)
 static void
 kernels_are_found_by_name(void)
 {
-    CHECK(sha256_kernel("nonsense") == NULL);
-    CHECK(sha256_kernel("sha-n") == NULL);
-    CHECK(sha256_kernel("openssl")->lanes == 1);
+    struct sha256_kernel kernel;
+    CHECK(!sha256_choose(&kernel, "nonsense", 1));
+    CHECK(!sha256_choose(&kernel, "sha-n", LANES_MOST));
+    CHECK(sha256_choose(&kernel, "openssl", LANES_MOST) && kernel.lanes == 1);
     CHECK(sphttp_sha256_kernel("nonsense") == NULL);
-    CHECK(strcmp(sphttp_sha256_kernel(""), sha256_kernel("")->name) == 0);
     for (size_t i = 0; i < kernel_count; i++) {
-        CHECK(kernels[i]->lanes >= 1 && kernels[i]->lanes <= LANES_MOST);
-        CHECK(kernels[i]->go_on != NULL);
+        CHECK(kernels[i].lanes >= 1 && kernels[i].lanes <= LANES_MOST);
+        CHECK(strcmp(sphttp_sha256_kernel(wanted[i]), kernels[i].name) == 0);
     }
-    CHECK(sha256_kernel("") == kernels[0]); /* the best stands first */
+}
+
+/* What is measured is kept. */
+static void
+a_kernel_is_chosen_once(void)
+{
+    struct sha256_kernel first = kernels[kernel_count - 1], second;
+    CHECK(sha256_choose(&second, "", LANES_MOST));
+    CHECK(strcmp(first.name, second.name) == 0);
+    CHECK(first.lanes == second.lanes);
+    CHECK(memcmp(first.unit, second.unit, sizeof(first.unit)) == 0);
+    CHECK(sha256_choose(&second, "", 1)); /* is this one, too */
+    CHECK(memcmp(first.unit, second.unit, sizeof(first.unit)) == 0);
+}
+
+static void
+a_kernel_says_how_it_goes_on(void)
+{
+    for (size_t i = 0; i < kernel_count; i++) {
+        CHECK(sphttp_sha256_lanes(wanted[i], 0) == kernels[i].lanes);
+        CHECK(sphttp_sha256_lanes(wanted[i], 1) >= 1);
+        for (uint32_t count = 1; count <= kernels[i].lanes; count++) {
+            uint32_t first = sphttp_sha256_lanes(wanted[i], count);
+            CHECK(first >= 1 && first <= LANES_MOST);
+            CHECK(sphttp_sha256_time(wanted[i], count) > 0);
+        }
+        CHECK(sphttp_sha256_time(wanted[i], 0) == -EINVAL);
+        CHECK(sphttp_sha256_time(wanted[i], LANES_MOST + 1) == -EINVAL);
+    }
+    CHECK(sphttp_sha256_lanes("nonsense", 1) == 0);
+    CHECK(sphttp_sha256_time("nonsense", 1) == -EINVAL);
 }
 
 /* Vectors of NIST: the examples of FIPS 180-4, short messages of the SHAVS,
@@ -353,7 +385,7 @@ every_kernel_has_the_digests_of_nist(void)
 {
     enum { VECTORS = sizeof(vectors) / sizeof(*vectors) };
     for (size_t i = 0; i < kernel_count * VECTORS; i++) {
-        const struct sha256_kernel *kernel = kernels[i / VECTORS];
+        const struct sha256_kernel *kernel = &kernels[i / VECTORS];
         for (uint32_t count = 1; count <= kernel->lanes; count++) {
             struct message messages[LANES_MOST];
             for (uint32_t lane = 0; lane < count; lane++) {
@@ -399,8 +431,8 @@ every_length_is_right_in_every_lane(void)
 {
     for (size_t i = 0; i < kernel_count; i++) {
         for (size_t size = 0; size <= SHORTS_END; size++) {
-            check_group(kernels[i], kernels[i]->lanes, size, 1);
-            check_group(kernels[i], kernels[i]->lanes, size, 1777);
+            check_group(&kernels[i], kernels[i].lanes, size, 1);
+            check_group(&kernels[i], kernels[i].lanes, size, 1777);
         }
     }
 }
@@ -409,9 +441,9 @@ static void
 as_many_lanes_may_be_used_as_there_are_messages(void)
 {
     for (size_t i = 0; i < kernel_count; i++) {
-        for (uint32_t count = 1; count <= kernels[i]->lanes; count++) {
+        for (uint32_t count = 1; count <= kernels[i].lanes; count++) {
             for (size_t size = 0; size <= 4 * SHA256_BLOCK; size++) {
-                check_group(kernels[i], count, size, 0);
+                check_group(&kernels[i], count, size, 0);
             }
         }
     }
@@ -421,14 +453,14 @@ static void
 no_block_changes_nothing(void)
 {
     for (size_t i = 0; i < kernel_count; i++) {
-        for (uint32_t count = 1; count <= kernels[i]->lanes; count++) {
+        for (uint32_t count = 1; count <= kernels[i].lanes; count++) {
             struct message messages[LANES_MOST], *group[LANES_MOST];
             for (uint32_t lane = 0; lane < count; lane++) {
                 group[lane] = &messages[lane];
                 messages[lane] = begin("abc", 3);
                 messages[lane].state.h[lane % 8] = lane;
             }
-            go_on(kernels[i], group, count, 0);
+            go_on(&kernels[i], group, count, 0);
             for (uint32_t lane = 0; lane < count; lane++) {
                 struct sha256_state right = sha256_start;
                 right.h[lane % 8] = lane;
@@ -446,14 +478,14 @@ static void
 all_lanes_may_have_the_same_data(void)
 {
     for (size_t i = 0; i < kernel_count; i++) {
-        uint32_t lanes = kernels[i]->lanes;
+        uint32_t lanes = kernels[i].lanes;
         struct message messages[LANES_MOST], *group[LANES_MOST];
         struct message message = begin(noise, SHORTS_END);
         for (uint32_t lane = 0; lane < lanes; lane++) {
             messages[lane] = message;
             group[lane] = &messages[lane];
         }
-        go_on(kernels[i], group, lanes, SIZE_MAX);
+        go_on(&kernels[i], group, lanes, SIZE_MAX);
         for (uint32_t lane = 1; lane < lanes; lane++) {
             CHECK(memcmp(&messages[0].state, &messages[lane].state,
                          sizeof(messages[0].state)) == 0);
@@ -485,7 +517,7 @@ a_message_goes_from_lanes_to_alone_and_back(void)
 {
     enum { GROUPS = 25 };
     for (size_t i = 0; i < GROUPS * kernel_count; i++) {
-        const struct sha256_kernel *kernel = kernels[i / GROUPS];
+        const struct sha256_kernel *kernel = &kernels[i / GROUPS];
         const unsigned char *text[LANES_MOST];
         size_t size[LANES_MOST];
         struct message messages[LANES_MOST], *group[LANES_MOST] = {0};
@@ -665,12 +697,12 @@ a_call_digests_every_file_by_every_kernel(void)
 {
     for (size_t i = 0; i < kernel_count; i++) {
         for (uint32_t alive = 1; alive <= 3; alive++) {
-            const char *name = kernels[i]->name;
+            const char *name = wanted[i];
             check_call(alive, SPHTTP_POOL | SPHTTP_LANES, NULL, name);
             check_call(alive, SPHTTP_POOL | SPHTTP_LANES, "Jefe", name);
         }
-        check_call(2, SPHTTP_POOL, "Jefe", kernels[i]->name);
-        check_call(2, 0, NULL, kernels[i]->name);
+        check_call(2, SPHTTP_POOL, "Jefe", wanted[i]);
+        check_call(2, 0, NULL, wanted[i]);
     }
 }
 
@@ -722,9 +754,9 @@ a_file_that_shrinks_under_a_view_spoils_no_other(void)
                                   500000,     VIEW_SIZE,     VIEW_SIZE + 1,
                                   VIEW_SIZE + READ_SIZE - 100, SIZE_MAX};
     for (size_t i = 0; i < kernel_count; i++) {
-        for (uint32_t count = 2; count <= kernels[i]->lanes; count++) {
+        for (uint32_t count = 2; count <= kernels[i].lanes; count++) {
             for (size_t k = 0; k < sizeof(cuts) / sizeof(*cuts); k++) {
-                check_cut(count, kernels[i]->name, cuts[k]);
+                check_cut(count, wanted[i], cuts[k]);
             }
         }
     }
@@ -813,15 +845,21 @@ a_long_file_is_left_now_and_then(void)
 static void
 find_kernels(void)
 {
+    /* For one message nothing is measured: of the names that are usable it is the
+     * first. */
+    struct sha256_kernel unmeasured;
+    CHECK(sha256_choose(&unmeasured, "", 1));
     static const char *const names[] = {"avx512", "sha-ni", "armv8",
-                                        "openssl"};
+                                        "openssl", ""};
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
-        const struct sha256_kernel *kernel = sha256_kernel(names[i]);
-        if (kernel != NULL) {
-            CHECK(strcmp(kernel->name, names[i]) == 0);
-            kernels[kernel_count++] = kernel;
+        struct sha256_kernel *kernel = &kernels[kernel_count];
+        if (sha256_choose(kernel, names[i], LANES_MOST)) {
+            CHECK(*names[i] == '\0' || strcmp(kernel->name, names[i]) == 0);
+            wanted[kernel_count++] = names[i];
         }
     }
+    CHECK(strcmp(unmeasured.name, kernels[0].name) == 0);
+    CHECK(unmeasured.lanes == kernels[0].lanes);
 }
 
 int
@@ -829,6 +867,8 @@ main(int count, char **arguments)
 {
     static const struct test tests[] = {
         TEST(kernels_are_found_by_name),
+        TEST(a_kernel_is_chosen_once),
+        TEST(a_kernel_says_how_it_goes_on),
         TEST(every_kernel_has_the_digests_of_nist),
         TEST(every_length_is_right_in_every_lane),
         TEST(as_many_lanes_may_be_used_as_there_are_messages),
@@ -849,7 +889,7 @@ main(int count, char **arguments)
     find_kernels();
     if (strcmp(argument, "kernels") == 0) {
         for (size_t i = 0; i < kernel_count; i++) {
-            printf("%s\n", kernels[i]->name);
+            printf("%s\n", kernels[i].name);
         }
         return 0;
     }
