@@ -1,88 +1,73 @@
-/* HMAC-SHA256, and SHA-256, of what is in memory, OpenSSL's: the algorithm fetched
- * once a process and before any fork, a context kept for each thread. */
+/* HMAC-SHA256 of what is in memory.
+ *
+ * Source: RFC 2104, section 2. */
 #include "base/hmac.h"
 
-#include <errno.h>
-#include <limits.h>
-#include <pthread.h>
+#include <string.h>
 
-#include <openssl/core_names.h>
-#include <openssl/evp.h>
-#include <openssl/sha.h>
-
-static EVP_MAC *hmac_algorithm;
-static pthread_key_t hmac_context; /* of each thread: made once, used again */
-
-static void
-free_context(void *context)
+/* The state after the block that the key makes with `pad`. */
+static struct sha256_state
+after_key(const unsigned char key[SHA256_BLOCK], unsigned char pad)
 {
-    EVP_MAC_CTX_free(context);
-}
-
-static void
-fetch_algorithm(void)
-{
-    EVP_MAC *algorithm = EVP_MAC_fetch(NULL, "HMAC", NULL);
-    if (algorithm != NULL &&
-        pthread_key_create(&hmac_context, free_context) == 0) {
-        hmac_algorithm = algorithm;
+    unsigned char block[SHA256_BLOCK];
+    struct sha256_state state = sha256_start;
+    for (int i = 0; i < SHA256_BLOCK; i++) {
+        block[i] = key[i] ^ pad;
     }
+    sha256_alone(&state, block, 1);
+    explicit_bzero(block, sizeof(block));
+    return state;
 }
 
-int
-hmac_prepare(void)
+void
+hmac_prepare(struct hmac_key *prepared, const void *key, size_t size)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    (void)pthread_once(&once, fetch_algorithm);
-    return hmac_algorithm != NULL ? 0 : -EIO;
+    unsigned char block[SHA256_BLOCK] = {0};
+    if (size > sizeof(block)) {
+        struct sha256 whole = {.state = sha256_start};
+        sha256_add(&whole, key, size);
+        sha256_end(&whole, block);
+        explicit_bzero(&whole, sizeof(whole));
+    }
+    else if (size > 0) { /* else it may be NULL */
+        memcpy(block, key, size);
+    }
+    prepared->inner = after_key(block, 0x36);
+    prepared->outer = after_key(block, 0x5c);
+    explicit_bzero(block, sizeof(block));
 }
 
-static EVP_MAC_CTX *
-context_of_thread(void)
+void
+hmac_end(const struct hmac_key *prepared, unsigned char digest[MAC_SIZE])
 {
-    EVP_MAC_CTX *context = pthread_getspecific(hmac_context);
-    if (context != NULL) {
-        return context;
-    }
-    char digest[] = "SHA256";
-    const OSSL_PARAM parameters[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-        OSSL_PARAM_construct_end(),
-    };
-    context = EVP_MAC_CTX_new(hmac_algorithm);
-    if (context != NULL &&
-        (EVP_MAC_CTX_set_params(context, parameters) != 1 ||
-         pthread_setspecific(hmac_context, context) != 0)) {
-        EVP_MAC_CTX_free(context);
-        context = NULL;
-    }
-    return context;
+    struct sha256 outer = {prepared->outer, .length = SHA256_BLOCK};
+    sha256_add(&outer, digest, SHA256_SIZE);
+    sha256_end(&outer, digest);
 }
 
-int
+void
 hmac_sha256(const void *key, size_t key_size, const struct iovec *parts,
             int count, unsigned char mac[MAC_SIZE])
 {
-    if (key_size > INT_MAX) {
-        return -EOVERFLOW; /* OpenSSL counts a key's bytes in an int */
+    struct hmac_key prepared;
+    hmac_prepare(&prepared, key, key_size);
+    struct sha256 inner = {prepared.inner, .length = SHA256_BLOCK};
+    for (int i = 0; i < count; i++) {
+        sha256_add(&inner, parts[i].iov_base, parts[i].iov_len);
     }
-    if (key_size == 0) {
-        key = ""; /* to OpenSSL, NULL means the key before this one */
-    }
-    EVP_MAC_CTX *context = hmac_prepare() == 0 ? context_of_thread() : NULL;
-    int done = context != NULL && EVP_MAC_init(context, key, key_size, NULL);
-    for (int i = 0; done == 1 && i < count; i++) {
-        done = EVP_MAC_update(context, parts[i].iov_base, parts[i].iov_len);
-    }
-    size_t size = MAC_SIZE;
-    return done == 1 && EVP_MAC_final(context, mac, &size, MAC_SIZE) == 1
-               ? 0
-               : -EIO;
+    sha256_end(&inner, mac);
+    hmac_end(&prepared, mac);
+    explicit_bzero(&prepared, sizeof(prepared));
 }
 
-int
-sha256_digest(const void *message, size_t size,
-              unsigned char digest[SHA256_SIZE])
+bool
+hmac_same(const void *mac, const void *other)
 {
-    return SHA256(message, size, digest) != NULL ? 0 : -EIO;
+    /* volatile: each byte is looked at, whatever those before it were */
+    const volatile unsigned char *a = mac, *b = other;
+    unsigned int differ = 0;
+    for (int i = 0; i < MAC_SIZE; i++) {
+        differ |= (unsigned int)(a[i] ^ b[i]);
+    }
+    return differ == 0;
 }

@@ -1,23 +1,31 @@
-/* HMAC-SHA256, and SHA-256, of what is in memory. */
+/* HMAC-SHA256 of what is in memory. */
 #ifndef TEP_HMAC_H
 #define TEP_HMAC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/uio.h>
 
-#include "base/sha256_lanes.h"
+#include "base/sha256.h"
 
 enum { MAC_SIZE = SHA256_SIZE };
 
-/* Fetch what HMAC needs, once a process, before any fork. 0 or -EIO. */
-int hmac_prepare(void);
+/* A key, made ready: where the inner and the outer hash go on from. As secret as
+ * the key itself. */
+struct hmac_key {
+    struct sha256_state inner, outer; /* the inner one, behind SHA256_BLOCK bytes */
+};
 
-/* HMAC-SHA256 over the parts in turn. 0, -EIO or -EOVERFLOW. */
-int hmac_sha256(const void *key, size_t key_size, const struct iovec *parts,
-                int count, unsigned char mac[MAC_SIZE]);
+void hmac_prepare(struct hmac_key *prepared, const void *key, size_t size);
 
-/* The SHA-256 of a message. 0 or -EIO. */
-int sha256_digest(const void *message, size_t size,
-                  unsigned char digest[SHA256_SIZE]);
+/* The inner hash has this digest: make the MAC of it. */
+void hmac_end(const struct hmac_key *prepared, unsigned char digest[MAC_SIZE]);
+
+/* The MAC of the parts in turn. */
+void hmac_sha256(const void *key, size_t key_size, const struct iovec *parts,
+                 int count, unsigned char mac[MAC_SIZE]);
+
+/* Are these the same? How long that takes says nothing of where they differ. */
+bool hmac_same(const void *mac, const void *other);
 
 #endif

@@ -1,98 +1,157 @@
-/* Several messages at once, in the processor's SHA instructions. Each round waits for
- * the one before: with one message a processor is idle for half of the time, and
- * two to four, their instructions in turn, fill that.
+/* Several messages at once. A routine is put together of units, each for exactly so
+ * many messages.
  *
- * Source: FIPS 180-4, section 6.2.2. */
+ *   name      lanes  for
+ *   avx512    16     x86 with AVX-512; few messages go through SHA instructions,
+ *                    where there are these too
+ *   sha-ni    4      x86 with the SHA extensions: Zen, Ice Lake and later
+ *   armv8     4      ARMv8 with the SHA-2 extension
+ *   alone     1      every processor: as fast as it can go on with one message
+ *   portable  1      the same in plain C, whatever the processor has */
 #include "base/sha256_lanes.h"
 
 #include <string.h>
 
-/* Deprecated, not removed in OpenSSL 4, and the one way to go on from a state that
- * was reached elsewhere: EVP keeps its own to itself. */
-#define OPENSSL_SUPPRESS_DEPRECATED
-#include <openssl/sha.h>
+#include "base/processor.h"
+#include "base/sha256_armv8.h"
+#include "base/sha256_ni.h"
+#include "base/sha256_portable.h"
+#include "base/sha256_wide.h"
 
-const struct sha256_state sha256_start = {{
-    0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-    0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
-}};
-
-void
-sha256_alone(struct sha256_state *state, const unsigned char *data,
-             size_t blocks)
+static void
+alone(struct sha256_state *const state[], const unsigned char *const data[],
+      size_t blocks)
 {
-    SHA256_CTX context = {.md_len = SHA256_SIZE};
-    memcpy(context.h, state->h, sizeof(state->h));
-    /* Whole blocks are not kept back; and it has no way to fail. */
-    (void)SHA256_Update(&context, data, blocks * SHA256_BLOCK);
-    memcpy(state->h, context.h, sizeof(state->h));
+    sha256_alone(state[0], data[0], blocks);
 }
 
-_Alignas(16) const uint32_t sha256_k[64] = {
-    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1,
-    0x923f82a4, 0xab1c5ed5, 0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3,
-    0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174, 0xe49b69c1, 0xefbe4786,
-    0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
-    0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147,
-    0x06ca6351, 0x14292967, 0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13,
-    0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85, 0xa2bfe8a1, 0xa81a664b,
-    0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
-    0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a,
-    0x5b9cca4f, 0x682e6ff3, 0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208,
-    0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
+static void
+portable(struct sha256_state *const state[], const unsigned char *const data[],
+         size_t blocks)
+{
+    sha256_portable(state[0], data[0], blocks);
+}
+
+const struct sha256_unit sha256_units[UNITS_MOST] = {
+    {1, ONE, alone},
+    {1, PORTABLE, portable},
+#if defined(WITH_SHA_NI)
+    {2, GROUPS, sha256_ni_two},
+    {3, GROUPS, sha256_ni_three},
+    {4, GROUPS, sha256_ni_four},
+#elif defined(WITH_ARM_SHA2)
+    {2, GROUPS, sha256_armv8_two},
+    {3, GROUPS, sha256_armv8_three},
+    {4, GROUPS, sha256_armv8_four},
+#endif
+#if defined(WITH_AVX512)
+    {8, WIDE, sha256_eight},
+    {16, WIDE, sha256_sixteen},
+#endif
+    {0, PORTABLE, NULL},
 };
 
-#if defined(__x86_64__)
-#include <cpuid.h>
-#include <immintrin.h>
+static const struct {
+    const char *name;
+    enum unit_kind kind; /* it has these units, and those of all kinds before */
+    uint32_t lanes;
+} names[] = {
+#if defined(WITH_AVX512)
+    {"avx512", WIDE, 16},
+#endif
+#if defined(WITH_SHA_NI)
+    {"sha-ni", GROUPS, 4},
+#elif defined(WITH_ARM_SHA2)
+    {"armv8", GROUPS, 4},
+#endif
+    {"alone", ONE, 1},
+    {"portable", PORTABLE, 1},
+};
 
-#define SHA_INSTRUCTIONS "base/sha256_x86.inc"
+enum { NAMES = sizeof(names) / sizeof(*names) };
+
+static bool
+usable(enum unit_kind kind)
+{
+    return kind == GROUPS ? processor_has(SHA_NI) || processor_has(ARM_SHA2)
+           : kind == WIDE ? processor_has(AVX512)
+                          : true;
+}
 
 bool
-sha256_has_groups(void)
+sha256_unit_usable(const struct sha256_unit *unit)
 {
-    enum { UNKNOWN, NO, YES };
-    static _Atomic int known; /* to ask costs 25 us in a virtual machine */
-    if (known == UNKNOWN) {
-        unsigned int a, b, c, d;
-        bool has = __builtin_cpu_supports("sse4.1") != 0 &&
-                   __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 &&
-                   (b & bit_SHA) != 0;
-        known = has ? YES : NO;
+    return usable(unit->kind);
+}
+
+const char *
+sha256_name_of(enum unit_kind kind)
+{
+    int i = 0;
+    while (names[i].kind != kind) {
+        i++;
     }
-    return known == YES;
+    return names[i].name;
 }
-
-#elif defined(HAS_SHA256_GROUPS)
-#include <arm_neon.h>
-#include <sys/auxv.h>
-
-#define SHA_INSTRUCTIONS "base/sha256_arm.inc"
 
 bool
-sha256_has_groups(void)
+sha256_named(struct sha256_kernel *kernel, const char *name)
 {
-    const unsigned long hwcap_sha2 = 1UL << 6; /* Linux's HWCAP_SHA2 */
-    return (getauxval(AT_HWCAP) & hwcap_sha2) != 0;
+    int known = 0;
+    while (known < NAMES &&
+           (!usable(names[known].kind) ||
+            (*name != '\0' && strcmp(name, names[known].name) != 0))) {
+        known++;
+    }
+    if (known == NAMES) {
+        return false;
+    }
+    kernel->name = names[known].name;
+    kernel->lanes = names[known].lanes;
+    for (uint32_t count = 1; count <= kernel->lanes; count++) {
+        uint8_t i = 0; /* the first, and so the least, that holds so many */
+        while (sha256_units[i].lanes < count ||
+               sha256_units[i].kind > names[known].kind ||
+               !usable(sha256_units[i].kind)) {
+            i++;
+        }
+        kernel->unit[count] = i;
+    }
+    return true;
 }
-#endif
 
-#if defined(HAS_SHA256_GROUPS)
-#define LANES 2
-#define GO_ON sha256_two
-#include SHA_INSTRUCTIONS
-#undef LANES
-#undef GO_ON
+/* The unit for the first of so many messages goes on with them; and has lanes left
+ * over for nobody, if they are fewer. Returns how many those are. */
+static uint32_t
+go_on_by_unit(const struct sha256_unit *unit,
+              struct sha256_state *const state[],
+              const unsigned char *const data[], uint32_t count, size_t blocks)
+{
+    if (unit->lanes <= count) {
+        unit->go_on(state, data, blocks);
+        return unit->lanes;
+    }
+    struct sha256_state nobodys[LANES_MOST], *states[LANES_MOST];
+    const unsigned char *from[LANES_MOST];
+    for (uint32_t i = 0; i < unit->lanes; i++) {
+        nobodys[i] = sha256_start;
+        states[i] = i < count ? state[i] : &nobodys[i];
+        from[i] = data[i < count ? i : 0];
+    }
+    unit->go_on(states, from, blocks);
+    return count;
+}
 
-#define LANES 3
-#define GO_ON sha256_three
-#include SHA_INSTRUCTIONS
-#undef LANES
-#undef GO_ON
-
-#define LANES 4
-#define GO_ON sha256_four
-#include SHA_INSTRUCTIONS
-#undef LANES
-#undef GO_ON
-#endif
+void
+sha256_go_on(const struct sha256_kernel *kernel,
+             struct sha256_state *const state[],
+             const unsigned char *const data[], uint32_t count, size_t blocks)
+{
+    while (count > 0) {
+        uint32_t through = go_on_by_unit(&sha256_units[kernel->unit[count]], state,
+                                         data, count, blocks);
+        count -= through;
+        state += through;
+        data += through;
+    }
+}

@@ -1,47 +1,49 @@
-/* SHA-256, block by block: of one message, and of several at once where the processor
- * has instructions for it. */
+/* SHA-256 of several messages at once. */
 #ifndef TEP_SHA256_LANES_H
 #define TEP_SHA256_LANES_H
 
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
-enum {
-    SHA256_SIZE = 32, /* of a digest, bytes */
-    SHA256_BLOCK = 64 /* of what is taken at once, bytes */
-};
+#include "base/sha256.h"
 
-/* What SHA-256 has made of a message so far: the words H of FIPS 180-4. */
-struct sha256_state {
-    uint32_t h[8];
-};
+enum { LANES_MOST = 16, UNITS_MOST = 8 };
 
-/* That of an empty message. */
-extern const struct sha256_state sha256_start;
+/* What a routine consists of. Each kind has those before it in its stead, for numbers of
+ * messages that it does not know. */
+enum unit_kind { PORTABLE = 1, ONE = 2, GROUPS = 4, WIDE = 8 };
 
-/* The constants K of FIPS 180-4. */
-extern const uint32_t sha256_k[64];
-
-/* Go on with one message, by so many whole blocks. */
-void sha256_alone(struct sha256_state *state, const unsigned char *data,
-                  size_t blocks);
-
-/* Clang hides ARM's instructions in its header, before version 16. */
-#if defined(__x86_64__) || (defined(__aarch64__) && !defined(__AARCH64EB__) && \
-                            (!defined(__clang__) || __clang_major__ >= 16))
-#define HAS_SHA256_GROUPS
-
-/* Has the processor SHA instructions? */
-bool sha256_has_groups(void);
-
-/* Go on with exactly so many messages, each by as many blocks. */
-void sha256_two(struct sha256_state *const state[],
-                const unsigned char *const data[], size_t blocks);
-void sha256_three(struct sha256_state *const state[],
+/* What goes on with exactly so many messages. */
+struct sha256_unit {
+    uint32_t lanes;
+    enum unit_kind kind;
+    void (*go_on)(struct sha256_state *const state[],
                   const unsigned char *const data[], size_t blocks);
-void sha256_four(struct sha256_state *const state[],
-                 const unsigned char *const data[], size_t blocks);
-#endif
+};
+
+/* All that were compiled; behind them one with no lanes. */
+extern const struct sha256_unit sha256_units[UNITS_MOST];
+
+/* Can this processor run it? */
+bool sha256_unit_usable(const struct sha256_unit *unit);
+
+/* A way to go on with up to `lanes` messages at once: the routine of a name. */
+struct sha256_kernel {
+    const char *name;
+    uint32_t lanes; /* at least 1 */
+    uint8_t unit[LANES_MOST + 1]; /* of so many messages, goes on with the first */
+};
+
+/* The routine of that name; for "" the first that this processor can run. False: it
+ * can run none of that name. */
+bool sha256_named(struct sha256_kernel *kernel, const char *name);
+
+/* The name of the routine that has these units as its last kind. */
+const char *sha256_name_of(enum unit_kind kind);
+
+/* Go on with `count` messages, at most `lanes`, each by as many blocks. */
+void sha256_go_on(const struct sha256_kernel *kernel,
+                  struct sha256_state *const state[],
+                  const unsigned char *const data[], uint32_t count,
+                  size_t blocks);
 
 #endif

@@ -8,16 +8,8 @@
 
 #include <string.h>
 
-#if defined(HAS_SHA256_WIDE)
+#if defined(WITH_AVX512)
 #include <immintrin.h>
-
-bool
-sha256_has_wide(void)
-{
-    return __builtin_cpu_supports("avx512f") != 0 &&
-           __builtin_cpu_supports("avx512bw") != 0 &&
-           __builtin_cpu_supports("avx512vl") != 0;
-}
 
 #define ON_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl")))
 

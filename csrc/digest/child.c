@@ -68,7 +68,8 @@ sphttp_call_digest(sphttp_call *call, const char *paths, size_t size,
         return -ENOMEM;
     }
     int err = find_paths(digest->paths, call->plan.count, paths, size);
-    return err == 0 ? algorithm_init(&digest->algorithm, key, key_size) : err;
+    algorithm_init(&digest->algorithm, key, key_size);
+    return err;
 }
 
 void

@@ -11,68 +11,17 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/hmac.h"
 #include "base/safe.h"
 
 /* --- What is computed ----------------------------------------------------------- */
 
-/* The state after the block that the key makes with `pad`. */
-static struct sha256_state
-after_key(const unsigned char key[SHA256_BLOCK], unsigned char pad)
-{
-    unsigned char block[SHA256_BLOCK];
-    struct sha256_state state = sha256_start;
-    for (int i = 0; i < SHA256_BLOCK; i++) {
-        block[i] = key[i] ^ pad;
-    }
-    sha256_alone(&state, block, 1);
-    explicit_bzero(block, sizeof(block));
-    return state;
-}
-
-/* Source: RFC 2104, section 2. */
-int
+void
 algorithm_init(struct algorithm *algorithm, const char *key, size_t key_size)
 {
-    *algorithm = (struct algorithm){false, sha256_start, sha256_start};
-    if (key == NULL) {
-        return 0;
-    }
-    unsigned char block[SHA256_BLOCK] = {0};
-    if (key_size <= sizeof(block)) {
-        memcpy(block, key, key_size);
-    }
-    else if (sha256_digest(key, key_size, block) != 0) {
-        return -EIO;
-    }
-    algorithm->keyed = true;
-    algorithm->inner = after_key(block, 0x36);
-    algorithm->outer = after_key(block, 0x5c);
-    explicit_bzero(block, sizeof(block));
-    return 0;
-}
-
-/* What ends a message: a one, zeros to the end of a block, and in its last eight
- * bytes the length in bits. Returns how many bytes that takes.
- * Source: FIPS 180-4, section 5.1.1. */
-static size_t
-put_padding(unsigned char *to, uint64_t length)
-{
-    size_t over = (size_t)(length % SHA256_BLOCK);
-    size_t size = (over < 56 ? 1u : 2u) * SHA256_BLOCK - over;
-    memset(to, 0, size);
-    to[0] = 0x80;
-    for (size_t i = 0; i < 8; i++) {
-        to[size - 1 - i] = (unsigned char)(length * 8 >> 8 * i);
-    }
-    return size;
-}
-
-static void
-put_state(unsigned char *to, const struct sha256_state *state)
-{
-    for (int i = 0; i < SHA256_SIZE; i++) {
-        to[i] = (unsigned char)(state->h[i / 4] >> (24 - i % 4 * 8));
+    algorithm->keyed = key != NULL;
+    algorithm->key = (struct hmac_key){sha256_start, sha256_start};
+    if (key != NULL) {
+        hmac_prepare(&algorithm->key, key, key_size);
     }
 }
 
@@ -111,7 +60,7 @@ file_open(struct file *file, const struct algorithm *algorithm,
     *file = (struct file){
         .fd = fd,
         .size = (uint64_t)st.st_size,
-        .state = algorithm->inner,
+        .state = algorithm->key.inner,
         .buffer = file->buffer,
         .at = file->buffer,
     };
@@ -206,7 +155,7 @@ file_fill(struct file *file, const struct algorithm *algorithm, bool map)
     }
     if (file->ended) {
         uint64_t length = file->total + (algorithm->keyed ? SHA256_BLOCK : 0);
-        file->left += put_padding(file->buffer + file->left, length);
+        file->left += sha256_pad(file->buffer + file->left, length);
     }
     return 0;
 }
@@ -221,15 +170,12 @@ file_advance(struct file *file, size_t blocks)
 void
 file_hex(const struct file *file, const struct algorithm *algorithm, char *hex)
 {
-    unsigned char block[SHA256_BLOCK];
-    put_state(block, &file->state);
+    unsigned char digest[SHA256_SIZE];
+    sha256_put(digest, &file->state);
     if (algorithm->keyed) {
-        struct sha256_state state = algorithm->outer;
-        (void)put_padding(block + SHA256_SIZE, SHA256_BLOCK + SHA256_SIZE);
-        sha256_alone(&state, block, 1);
-        put_state(block, &state);
+        hmac_end(&algorithm->key, digest);
     }
-    put_hex(hex, block);
+    put_hex(hex, digest);
 }
 
 /* --- Whoever asks for one ------------------------------------------------------------ */
@@ -261,10 +207,8 @@ open_first(sphttp_file **result, const char *key, size_t key_size,
     }
     file->file.fd = -1;
     file->file.buffer = file->buffer;
-    int err = algorithm_init(&file->algorithm, key, key_size);
-    if (err == 0) {
-        err = file_open(&file->file, &file->algorithm, path);
-    }
+    algorithm_init(&file->algorithm, key, key_size);
+    int err = file_open(&file->file, &file->algorithm, path);
     if (err == 0) {
         *result = file;
     }

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "base/cdef.h"
-#include "base/sha256_lanes.h"
+#include "base/hmac.h"
 
 enum {
     READ_SIZE = 64 << 10, /* bytes; what is read at once */
@@ -15,10 +15,10 @@ enum {
     VIEW_SIZE = 1 << 20 /* bytes; what of a large file is mapped at once */
 };
 
-/* What is computed: where the inner and the outer hash of HMAC begin. */
+/* What is computed. */
 struct algorithm {
     bool keyed; /* else plain SHA-256 */
-    struct sha256_state inner, outer;
+    struct hmac_key key; /* else both begin as SHA-256 does */
 };
 
 /* A file that is being digested. */
@@ -35,9 +35,9 @@ struct file {
     size_t left;
 };
 
-/* Without a key it is plain SHA-256. 0 or -EIO. */
-int algorithm_init(struct algorithm *algorithm, const char *key,
-                   size_t key_size);
+/* Without a key it is plain SHA-256. */
+void algorithm_init(struct algorithm *algorithm, const char *key,
+                    size_t key_size);
 
 /* Open it, if it is a regular one; its `buffer` is set already. 0, -errno, or
  * SPHTTP_NOT_A_FILE. */

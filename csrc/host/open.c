@@ -9,8 +9,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "base/hmac.h"
-#include "base/sha256_choice.h"
+#include "base/sha256_lanes.h"
 #include "digest/child.h"
 #include "host/call.h"
 #include "host/files.h"
@@ -115,7 +114,6 @@ open_parts(struct sphttp_call *call)
     host->payloads = calloc(host->payload_count, sizeof(*host->payloads));
     int err = host->payloads != NULL ? 0 : -ENOMEM;
     err = err == 0 ? open_what_forks_drop(call) : err;
-    err = err == 0 ? hmac_prepare() : err;
     if (err == 0 && getrandom(call->plan.key, KEY_SIZE, 0) != KEY_SIZE) {
         err = -EIO;
     }

@@ -24,15 +24,15 @@ struct header {
 /* Of the whole record, bytes. */
 size_t record_size(const struct header *header);
 
-/* Fill in the rest of the header, and the MAC. 0 or -errno. */
-int record_head(const struct sphttp_call *call, struct header *header,
-                const void *payload, unsigned char mac[MAC_SIZE]);
+/* Fill in the rest of the header, and the MAC. */
+void record_head(const struct sphttp_call *call, struct header *header,
+                 const void *payload, unsigned char mac[MAC_SIZE]);
 
 /* Is this what record_head made, in so many bytes? */
 bool record_plausible(const struct header *header, uint64_t index,
                       uint64_t room);
 
-/* Is the MAC behind the payload the right one? 0, -EBADMSG, -EIO. */
+/* Is the MAC behind the payload the right one? 0 or -EBADMSG. */
 int record_check(const struct sphttp_call *call, const struct header *header,
                  const char *payload);
 

@@ -23,10 +23,7 @@ store_write(struct sphttp_call *call, struct header *header,
             const void *payload)
 {
     unsigned char mac[MAC_SIZE];
-    int64_t place = record_head(call, header, payload, mac);
-    if (place != 0) {
-        return item_unwritten((int)-place);
-    }
+    record_head(call, header, payload, mac);
     struct iovec parts[] = {
         {header, sizeof(*header)},
         {(void *)(uintptr_t)payload, header->length},
@@ -34,15 +31,15 @@ store_write(struct sphttp_call *call, struct header *header,
     };
     uint64_t kind = ITEM_DONE;
     if (!call->plan.in_memory) {
-        place = write_to_file(call, parts);
+        int err = write_to_file(call, parts);
         /* A child that has become another user may not write files there, and one
          * that has closed the directory cannot. */
-        if (place != -EACCES && place != -EPERM && place != -EBADF) {
-            return place < 0 ? item_unwritten((int)-place) : kind;
+        if (err != -EACCES && err != -EPERM && err != -EBADF) {
+            return err < 0 ? item_unwritten(-err) : kind;
         }
         kind |= IN_MEMORY;
     }
-    place = pool_write(call, parts);
+    int64_t place = pool_write(call, parts);
     return place < 0 ? item_unwritten((int)-place) : (uint64_t)place + kind;
 }
 

@@ -1,4 +1,4 @@
-/* SHA-256 of several messages at once, and HMAC of files, beside OpenSSL's.
+/* SHA-256 of several messages at once, and HMAC of files, beside oracle.h's.
  * Built with ASan and UBSan by tests/test_c_core.py, for ARM by .ci/test-arm.
  * Prints a line for each test that has passed.
  *
@@ -22,8 +22,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 
 enum {
     LENGTH_SIZE = 8,  /* of what ends a padding, bytes */
@@ -37,8 +35,8 @@ enum {
 static char root[] = "/tmp/tep_lanes_XXXXXX";
 static uint64_t seed;
 static unsigned char noise[FILE_END + KEYS_END]; /* for messages and keys */
-static struct sha256_kernel kernels[5]; /* by name, and the one that is measured */
-static const char *wanted[5]; /* their names as they are asked for */
+static struct sha256_kernel kernels[6]; /* by name, and the one that is measured */
+static const char *wanted[6]; /* their names as they are asked for */
 static size_t kernel_count;
 
 #define CHECK(condition)                                                      \
@@ -51,6 +49,7 @@ static size_t kernel_count;
     } while (0)
 
 #include "check.h"
+#include "oracle.h"
 
 /* --- What the linker puts in the place of libc's -------------------------- */
 
@@ -222,14 +221,6 @@ go_on_to_the_end(const struct sha256_kernel *kernel,
     } while (going > 1);
 }
 
-static void
-to_hex(char hex[HEX_SIZE], const unsigned char digest[SHA256_SIZE])
-{
-    for (size_t i = 0; i < SHA256_SIZE; i++) {
-        (void)snprintf(hex + 2 * i, 3, "%02x", digest[i]);
-    }
-}
-
 /* See that its digest is that, and let go of it. */
 static void
 end_with(struct message *message, const char *right)
@@ -243,27 +234,11 @@ end_with(struct message *message, const char *right)
     free(message->memory);
 }
 
-/* OpenSSL's HMAC of the message; without a key its digest. */
 static void
-openssl_hex(char hex[HEX_SIZE], const void *key, size_t key_size,
-            const void *data, size_t size)
-{
-    unsigned char digest[SHA256_SIZE];
-    if (key == NULL) {
-        CHECK(EVP_Digest(data, size, digest, NULL, EVP_sha256(), NULL) == 1);
-    }
-    else {
-        CHECK(HMAC(EVP_sha256(), key, (int)key_size, data, size, digest,
-                   NULL) != NULL);
-    }
-    to_hex(hex, digest);
-}
-
-static void
-end_as_openssl(struct message *message, const void *data, size_t size)
+end_as_the_oracle(struct message *message, const void *data, size_t size)
 {
     char right[HEX_SIZE];
-    openssl_hex(right, NULL, 0, data, size);
+    oracle_hex(right, NULL, 0, data, size);
     end_with(message, right);
 }
 
@@ -275,7 +250,7 @@ kernels_are_found_by_name(void)
     struct sha256_kernel kernel;
     CHECK(!sha256_choose(&kernel, "nonsense", 1));
     CHECK(!sha256_choose(&kernel, "sha-n", LANES_MOST));
-    CHECK(sha256_choose(&kernel, "openssl", LANES_MOST) && kernel.lanes == 1);
+    CHECK(sha256_choose(&kernel, "alone", LANES_MOST) && kernel.lanes == 1);
     CHECK(sphttp_sha256_kernel("nonsense") == NULL);
     for (size_t i = 0; i < kernel_count; i++) {
         CHECK(kernels[i].lanes >= 1 && kernels[i].lanes <= LANES_MOST);
@@ -419,7 +394,7 @@ check_group(const struct sha256_kernel *kernel, uint32_t count, size_t size,
     }
     go_on_to_the_end(kernel, messages, count);
     for (uint32_t i = 0; i < count; i++) {
-        end_as_openssl(&messages[i], noise + i * SHORTS_END,
+        end_as_the_oracle(&messages[i], noise + i * SHORTS_END,
                        (size + i * step) % (SHORTS_END + 1));
     }
 }
@@ -490,7 +465,7 @@ all_lanes_may_have_the_same_data(void)
             CHECK(memcmp(&messages[0].state, &messages[lane].state,
                          sizeof(messages[0].state)) == 0);
         }
-        end_as_openssl(&messages[0], noise, SHORTS_END);
+        end_as_the_oracle(&messages[0], noise, SHORTS_END);
     }
 }
 
@@ -534,7 +509,7 @@ a_message_goes_from_lanes_to_alone_and_back(void)
             }
         }
         for (size_t k = 0; k < LANES_MOST; k++) {
-            end_as_openssl(&messages[k], text[k], size[k]);
+            end_as_the_oracle(&messages[k], text[k], size[k]);
         }
     }
 }
@@ -591,7 +566,7 @@ check_file(size_t index, const char *key, size_t key_size)
     char path[PATH_SIZE], hex[HEX_SIZE], right[HEX_SIZE];
     path_of(path, index);
     CHECK(sphttp_hmac_sha256_file_hex(key, key_size, path, hex) == 0);
-    openssl_hex(right, key, key_size, noise + index, sizes[index]);
+    oracle_hex(right, key, key_size, noise + index, sizes[index]);
     CHECK(strcmp(hex, right) == 0);
 }
 
@@ -681,7 +656,7 @@ check_call(uint32_t alive, int how, const char *key, const char *kernel)
         char right[HEX_SIZE];
         sphttp_result result;
         size_t index = i % SIZES;
-        openssl_hex(right, key, key_size, noise + index, sizes[index]);
+        oracle_hex(right, key, key_size, noise + index, sizes[index]);
         sphttp_call_result(call, i, &result);
         CHECK(result.fate == SPHTTP_RETURNED);
         CHECK(result.size == HEX_SIZE - 1);
@@ -737,7 +712,7 @@ check_cut(uint32_t count, const char *kernel, size_t to)
         if (file == VICTIM && to < size) {
             size = to > READ_SIZE ? to : READ_SIZE;
         }
-        openssl_hex(right, NULL, 0, noise + file, size);
+        oracle_hex(right, NULL, 0, noise + file, size);
         sphttp_call_result(call, i, &result);
         CHECK(result.fate == SPHTTP_RETURNED);
         CHECK(memcmp(result.payload, right, HEX_SIZE - 1) == 0);
@@ -812,7 +787,7 @@ an_interrupted_open_is_gone_on_with(void)
 {
     char path[PATH_SIZE], hex[HEX_SIZE], right[HEX_SIZE];
     path_of(path, 5);
-    openssl_hex(right, NULL, 0, noise + 5, sizes[5]);
+    oracle_hex(right, NULL, 0, noise + 5, sizes[5]);
     sphttp_file *file = NULL;
     interrupted = true;
     CHECK(file_go_on(&file, NULL, 0, path, 1, hex) == -EINTR);
@@ -830,7 +805,7 @@ a_long_file_is_left_now_and_then(void)
 {
     char path[PATH_SIZE], hex[HEX_SIZE], right[HEX_SIZE];
     path_of(path, SIZES - 1);
-    openssl_hex(right, NULL, 0, noise + SIZES - 1, FILE_END);
+    oracle_hex(right, NULL, 0, noise + SIZES - 1, FILE_END);
     sphttp_file *file = NULL;
     int times = 0;
     while (file_go_on(&file, NULL, 0, path, 100000, hex) == -EINTR) {
@@ -850,7 +825,7 @@ find_kernels(void)
     struct sha256_kernel unmeasured;
     CHECK(sha256_choose(&unmeasured, "", 1));
     static const char *const names[] = {"avx512", "sha-ni", "armv8",
-                                        "openssl", ""};
+                                        "alone", "portable", ""};
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
         struct sha256_kernel *kernel = &kernels[kernel_count];
         if (sha256_choose(kernel, names[i], LANES_MOST)) {
