@@ -109,8 +109,8 @@ def calls_for_busy(paths: list[str]) -> Calls:
 
 
 def one_at_a_time(paths: list[str]) -> None:
-    """Without any kernel but OpenSSL's."""
-    os.environ["TEP_PARALLEL_SHA256"] = "openssl"
+    """One file at a time in each child."""
+    os.environ["TEP_PARALLEL_SHA256"] = "alone"
     try:
         digest_files(paths, algorithm="sha256")
     finally:

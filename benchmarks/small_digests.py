@@ -38,8 +38,8 @@ SETS = [
 ]
 SERVICES = [(1, 4 * KIB), (20, 4 * KIB), (20, 64 * KIB), (20, 256 * KIB)]
 BUSY_THREADS = 4
-# Of an x86 that has no SHA instructions and no AVX-512. Source: OPENSSL_ia32cap(3).
-OLDER = {"OPENSSL_ia32cap": "~0:~0x20000000:0:0:0", "TEP_PARALLEL_SHA256": "openssl"}
+# As on an x86 that has no SHA instructions and no AVX-512. hashlib: OPENSSL_ia32cap(3).
+OLDER = {"OPENSSL_ia32cap": "~0:~0x20000000:0:0:0", "TEP_PARALLEL_SHA256": "portable"}
 HOW = ("here", "children", "hashlib", f"{CORES} threads")
 
 Ways = dict[str, Callable[[], object]]
@@ -56,14 +56,14 @@ def main() -> None:
         measure(options.one, options.rounds, options.root)
         return
     print(f"CPython {sys.version.split()[0]}, {CORES} CPUs: {processor()}")
-    names = ["avx512", "sha-ni", "armv8", "openssl"]
+    names = ["avx512", "sha-ni", "armv8", "alone"]
     cases = [
         (name, {"TEP_PARALLEL_SHA256": name})
         for name in names
         if lib.sphttp_sha256_kernel(name.encode()) != ffi.NULL
     ]
     if os.uname().machine == "x86_64":
-        cases.append(("openssl, as on a processor without SHA instructions", OLDER))
+        cases.append(("portable, as on a processor without SHA instructions", OLDER))
     for title, environment in cases:
         command = [sys.executable, "-W", "ignore", *sys.argv, "--one", title]
         subprocess.run(command, env={**os.environ, **environment}, check=True)

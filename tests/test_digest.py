@@ -32,7 +32,7 @@ from tep_parallel._engine.native import ffi, lib
 
 KERNELS = [
     name
-    for name in ("avx512", "sha-ni", "armv8", "openssl")
+    for name in ("avx512", "sha-ni", "armv8", "alone", "portable")
     if lib.sphttp_sha256_kernel(name.encode())
 ]
 # Round a block, round what is read at once, round a window.
@@ -318,7 +318,7 @@ def test_a_large_file_has_its_turn_first(tmp_path: Path, kernel: str) -> None:
     assert [one.index for one in begun[:3]] == [301, 302, 300]
 
 
-@pytest.mark.skipif(KERNELS == ["openssl"], reason="a child has one file in hand here")
+@pytest.mark.skipif(KERNELS == ["alone", "portable"], reason="a child has one file in hand here")
 def test_each_child_has_its_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEP_PARALLEL_SHA256", KERNELS[0])
     outcomes = Parallel(FileDigest(), in_processes=4).outcomes(sparse_files(tmp_path, 8, 200 << 20))

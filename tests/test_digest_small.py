@@ -29,11 +29,11 @@ KIB, MIB = 1 << 10, 1 << 20
 A_FILE = 16 * KIB  # what each file counts beside its size
 KERNELS = [
     name
-    for name in ("avx512", "sha-ni", "armv8", "openssl")
+    for name in ("avx512", "sha-ni", "armv8", "alone", "portable")
     if lib.sphttp_sha256_kernel(name.encode())
 ]
 # What a set may have, by routine.
-MOST = dict.fromkeys(KERNELS, 16 * MIB) | {"openssl": 8 * MIB}
+MOST = dict.fromkeys(KERNELS, 16 * MIB) | {"alone": 8 * MIB, "portable": 8 * MIB}
 SIZES = [0, 1, 55, 56, 64, 4 * KIB, 65535, 65536, 65537, 256 * KIB, MIB + 1]
 
 _nurseries = 0
@@ -310,7 +310,7 @@ def test_after_a_failure_nothing_is_begun(
     tmp_path: Path, on_error: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One file at a time: then it is known what was begun."""
-    monkeypatch.setenv("TEP_PARALLEL_SHA256", "openssl")
+    monkeypatch.setenv("TEP_PARALLEL_SHA256", "alone")
     with pytest.raises(FileNotFoundError) as raised:
         here(["/etc/hosts", tmp_path / "a", tmp_path / "b"], on_error=on_error)
     assert raised.value.filename == tmp_path / "a"

@@ -64,8 +64,12 @@ sha256_pad(unsigned char *to, uint64_t length)
 void
 sha256_put(unsigned char digest[SHA256_SIZE], const struct sha256_state *state)
 {
-    for (int i = 0; i < SHA256_SIZE; i++) {
-        digest[i] = (unsigned char)(state->h[i / 4] >> (24 - i % 4 * 8));
+    for (int i = 0; i < 8; i++) {
+        const uint32_t word = state->h[i];
+        *digest++ = (unsigned char)(word >> 24);
+        *digest++ = (unsigned char)(word >> 16);
+        *digest++ = (unsigned char)(word >> 8);
+        *digest++ = (unsigned char)word;
     }
 }
 

@@ -47,6 +47,6 @@ def wanted_kernel() -> bytes:
     wanted = os.environ.get(_KERNEL, "")
     name = os.fsencode(wanted)
     if name and lib.sphttp_sha256_kernel(name) == ffi.NULL:
-        msg = f"{_KERNEL}: this processor has no kernel {wanted!r}; openssl is everywhere"
+        msg = f"{_KERNEL}: this processor has no kernel {wanted!r}; alone is everywhere"
         raise ValueError(msg)
     return name

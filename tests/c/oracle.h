@@ -47,13 +47,16 @@ oracle_find_constants(void)
     }
 }
 
-static uint32_t
+/* Else nothing would be as slow as this. */
+#define ORACLE_UNCHECKED __attribute__((no_sanitize("address", "undefined")))
+
+ORACLE_UNCHECKED static inline uint32_t
 oracle_rotr(uint32_t x, int n)
 {
     return x >> n | x << (32 - n);
 }
 
-static void
+ORACLE_UNCHECKED static void
 oracle_block(uint32_t hash[8], const unsigned char *block)
 {
     uint32_t w[64], v[8];
@@ -72,18 +75,15 @@ oracle_block(uint32_t hash[8], const unsigned char *block)
         }
     }
     memcpy(v, hash, sizeof(v));
-    for (int t = 0; t < 64; t++) {
-        uint32_t a = v[0], e = v[4];
-        uint32_t t1 = v[7] +
-                      (oracle_rotr(e, 6) ^ oracle_rotr(e, 11) ^
-                       oracle_rotr(e, 25)) +
-                      ((e & v[5]) ^ (~e & v[6])) + oracle_k[t] + w[t];
-        uint32_t t2 = (oracle_rotr(a, 2) ^ oracle_rotr(a, 13) ^
-                       oracle_rotr(a, 22)) +
-                      ((a & v[1]) ^ (a & v[2]) ^ (v[1] & v[2]));
-        memmove(v + 1, v, 7 * sizeof(*v));
-        v[4] += t1;
-        v[0] = t1 + t2;
+    for (int t = 0; t < 64; t++) { /* a is v[-t mod 8], b the next one, and so on */
+        uint32_t a = v[(64 - t) % 8], b = v[(65 - t) % 8], c = v[(66 - t) % 8];
+        uint32_t e = v[(68 - t) % 8], f = v[(69 - t) % 8], g = v[(70 - t) % 8];
+        uint32_t *h = &v[(71 - t) % 8];
+        *h += (oracle_rotr(e, 6) ^ oracle_rotr(e, 11) ^ oracle_rotr(e, 25)) +
+              ((e & f) ^ (~e & g)) + oracle_k[t] + w[t];
+        v[(67 - t) % 8] += *h;
+        *h += (oracle_rotr(a, 2) ^ oracle_rotr(a, 13) ^ oracle_rotr(a, 22)) +
+              ((a & b) ^ (a & c) ^ (b & c));
     }
     for (int i = 0; i < 8; i++) {
         hash[i] += v[i];

@@ -636,6 +636,19 @@ check_failure(sphttp_call *call, uint32_t index, int right)
     CHECK(code == right);
 }
 
+/* Of a file, as the oracle has it: found once, for that takes its time. */
+static const char *
+right_of(size_t index, const char *key)
+{
+    static char found[2][SIZES][HEX_SIZE]; /* without the key, and with it */
+    char *right = found[key != NULL][index];
+    if (right[0] == '\0') {
+        oracle_hex(right, key, key != NULL ? strlen(key) : 0, noise + index,
+                   sizes[index]);
+    }
+    return right;
+}
+
 static void
 check_call(uint32_t alive, int how, const char *key, const char *kernel)
 {
@@ -653,10 +666,8 @@ check_call(uint32_t alive, int how, const char *key, const char *kernel)
                              kernel) == 0);
     run(call);
     for (uint32_t i = 0; i < 3 * SIZES; i++) {
-        char right[HEX_SIZE];
         sphttp_result result;
-        size_t index = i % SIZES;
-        oracle_hex(right, key, key_size, noise + index, sizes[index]);
+        const char *right = right_of(i % SIZES, key);
         sphttp_call_result(call, i, &result);
         CHECK(result.fate == SPHTTP_RETURNED);
         CHECK(result.size == HEX_SIZE - 1);
@@ -705,14 +716,15 @@ check_cut(uint32_t count, const char *kernel, size_t to)
     run(call);
     to_cut = "";
     for (uint32_t i = 0; i < count; i++) {
-        char right[HEX_SIZE];
         sphttp_result result;
-        size_t file = i < count - 1 ? OTHER : VICTIM;
-        size_t size = sizes[file];
-        if (file == VICTIM && to < size) {
-            size = to > READ_SIZE ? to : READ_SIZE;
+        const char *right = right_of(OTHER, NULL);
+        char rest[HEX_SIZE];
+        if (i == count - 1) {
+            size_t size = to < sizes[VICTIM] ? to : sizes[VICTIM];
+            oracle_hex(rest, NULL, 0, noise + VICTIM,
+                       size > READ_SIZE ? size : READ_SIZE);
+            right = rest;
         }
-        oracle_hex(right, NULL, 0, noise + file, size);
         sphttp_call_result(call, i, &result);
         CHECK(result.fate == SPHTTP_RETURNED);
         CHECK(memcmp(result.payload, right, HEX_SIZE - 1) == 0);
