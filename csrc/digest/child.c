@@ -130,7 +130,7 @@ survey(const struct digester *child)
              i < call->plan.count && i - from < SURVEY_LENGTH; i++) {
             struct stat st;
             if (stat(child->digest->paths[i], &st) != 0 ||
-                !S_ISREG(st.st_mode) || st.st_size < VIEW_SIZE) {
+                !S_ISREG(st.st_mode) || st.st_size < LARGE_SIZE) {
                 continue; /* what is wrong with it shows when it is opened */
             }
             uint32_t place = atomic_fetch_add(&page->large, 1);
@@ -222,7 +222,7 @@ next_item(struct digester *child, const struct lane *lane)
     for (uint32_t other = 0; other < child->lanes; other++) {
         const struct file *file = &child->lane[other].file;
         mine += child->lane[other].index >= 0;
-        large += file->fd >= 0 && file->size >= VIEW_SIZE;
+        large += file->fd >= 0 && file->size >= LARGE_SIZE;
     }
     call->hands[call->child.hand].item = 0;
     call->hands[call->child.hand].since_ns = now_ns();
@@ -303,8 +303,8 @@ view_lost(int number, siginfo_t *info, void *context)
     bool fault = info->si_code > 0 && way_back != NULL;
     for (uint32_t i = 0; fault && i < looking->lanes; i++) {
         struct file *file = &looking->lane[i].file;
-        if (file->view != NULL && at >= file->view &&
-            at < file->view + VIEW_SIZE) {
+        if (file->viewed && at >= file->place &&
+            at < file->place + VIEW_SIZE) {
             file->left = 0;
             file->lost = true;
             siglongjmp(*way_back, 1);
@@ -458,9 +458,12 @@ digest_serve(struct sphttp_call *call, uint32_t index)
     };
     (void)pthread_sigmask(SIG_SETMASK, &call->plan.mask, NULL);
     expect_lost_views();
+    unsigned char *places = child.lanes > 1 ? file_places(LANES_MOST) : NULL;
     for (uint32_t i = 0; i < LANES_MOST; i++) {
         child.lane[i].index = -1;
         child.lane[i].file.fd = -1;
+        child.lane[i].file.place =
+            places != NULL ? places + (size_t)i * VIEW_SIZE : NULL;
         child.lane[i].file.buffer =
             digest->buffers + (size_t)i * BUFFER_SIZE;
     }

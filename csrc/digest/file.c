@@ -62,9 +62,30 @@ file_open(struct file *file, const struct algorithm *algorithm,
         .size = (uint64_t)st.st_size,
         .state = algorithm->key.inner,
         .buffer = file->buffer,
+        .place = file->place,
         .at = file->buffer,
     };
     return 0;
+}
+
+/* Nothing is there, and nobody else is given the place. */
+static void *
+reserve(void *at, size_t size)
+{
+    return mmap(at, size, PROT_NONE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
+                    (at != NULL ? MAP_FIXED : 0),
+                -1, 0);
+}
+
+unsigned char *
+file_places(uint32_t count)
+{
+    void *found = reserve(NULL, ((size_t)count + 1) * VIEW_SIZE);
+    if (found == MAP_FAILED) {
+        return NULL;
+    }
+    return (unsigned char *)found + (-(uintptr_t)found & (VIEW_SIZE - 1));
 }
 
 /* Let go of the view, and go on by reading: behind it, or with `again` from where
@@ -72,11 +93,11 @@ file_open(struct file *file, const struct algorithm *algorithm,
 static int
 leave_view(struct file *file, bool again)
 {
-    (void)munmap(file->view, VIEW_SIZE);
-    file->view = NULL;
+    (void)reserve(file->place, VIEW_SIZE);
+    file->viewed = false;
     file->at = file->buffer;
     if (again) {
-        file->total -= VIEW_SIZE;
+        file->total = file->from;
         file->state = file->before;
         file->size = 0; /* it is not what it was: no further view */
     }
@@ -86,33 +107,43 @@ leave_view(struct file *file, bool again)
 void
 file_close(struct file *file)
 {
-    if (file->view != NULL) {
-        (void)munmap(file->view, VIEW_SIZE);
-        file->view = NULL;
+    if (file->viewed) {
+        (void)reserve(file->place, VIEW_SIZE);
+        file->viewed = false;
     }
     close_end(&file->fd);
 }
 
-/* Map what comes next, if a view has room for no more than is left. Not the
- * beginning: what cannot be read, such as a device's memory in /sys, shows there. */
+/* Map what comes next, if that is in a whole view. Not the beginning: what cannot be
+ * read, such as a device's memory in /sys, shows there.
+ *
+ * A view begins at a multiple of its size, in the file and in memory, and is mapped
+ * as it is looked at. A huge page of the page cache is mapped by one fault then:
+ * files that were written or read in large pieces have those. Measured on Zen 5,
+ * in time of the CPU, beside reads of READ_SIZE: with huge pages a tenth less, with
+ * pages of 64 KiB up to a tenth more, and always less than with all of a view
+ * mapped in advance. */
 static bool
 open_view(struct file *file)
 {
-    if (file->left > 0 || file->total == 0 || file->total % READ_SIZE != 0 ||
-        file->size < VIEW_SIZE || file->total > file->size - VIEW_SIZE) {
+    uint64_t over = file->total % VIEW_SIZE;
+    uint64_t end = file->total - over + VIEW_SIZE;
+    if (file->place == NULL || file->left > 0 || file->total == 0 ||
+        file->total % READ_SIZE != 0 || file->size < end) {
         return false;
     }
-    void *view = mmap(NULL, VIEW_SIZE, PROT_READ,
-                        MAP_SHARED | MAP_POPULATE, file->fd,
-                        (off_t)file->total);
-    if (view == MAP_FAILED) {
+    if (mmap(file->place, VIEW_SIZE, PROT_READ, MAP_SHARED | MAP_FIXED,
+             file->fd, (off_t)(end - VIEW_SIZE)) == MAP_FAILED) {
+        (void)reserve(file->place, VIEW_SIZE); /* it may have been given up */
+        file->size = 0;
         return false;
     }
     file->before = file->state;
-    file->view = view;
-    file->at = view;
-    file->left = VIEW_SIZE;
-    file->total += VIEW_SIZE;
+    file->viewed = true;
+    file->from = file->total;
+    file->at = file->place + over;
+    file->left = VIEW_SIZE - over;
+    file->total = end;
     return true;
 }
 
@@ -122,7 +153,7 @@ file_fill(struct file *file, const struct algorithm *algorithm, bool map)
     if (file->ended) {
         return 0;
     }
-    if (file->view != NULL) {
+    if (file->viewed) {
         struct stat st;
         if (fstat(file->fd, &st) != 0) {
             return -errno;
