@@ -1,20 +1,24 @@
-"""Build the extension: read the declaration, emit the cffi module, find libcrypto."""
+"""Build the extension: read the declaration, emit the cffi module, refuse where neither helps."""
 
+import os
 import platform
 import sys
+import sysconfig
 from pathlib import Path
 
 from cffi import FFI
+from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import BaseError, CCompilerError
 
 MODULE = "tep_parallel._sphttp"
 CSRC = Path("csrc")
 NEEDED = (
-    "tep_parallel needs a C compiler and the headers of Python and libcrypto (OpenSSL 3): "
-    "Debian: apt-get install gcc libc6-dev python3-dev libssl-dev; "
-    "Fedora: dnf install gcc python3-devel openssl-devel"
+    "tep_parallel needs a C compiler and Python's headers: "
+    "Debian: apt-get install gcc libc6-dev python3-dev; Fedora: dnf install gcc python3-devel"
 )
+FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+ALL_THE_SAME = "TEP_PARALLEL_FREE_THREADED"
 
 # cffi gives the GIL up round every call, and in a host with busy threads it then takes
 # 5 ms for each of them to get it back: a short call must not pay that, and fork must not
@@ -37,28 +41,42 @@ PREAMBLE = """
 #define _cffi_save_errno() ((void)0)
 """
 
-PROBE = """
-#include <Python.h>
-#include <openssl/evp.h>
-#include <openssl/opensslv.h>
-#if OPENSSL_VERSION_MAJOR < 3
-#error "OpenSSL 3 is needed"
-#endif
-int main(void) { return EVP_MAC_fetch(NULL, "HMAC", NULL) == NULL; }
-"""
+
+def refusal() -> str | None:
+    """Why there is no extension for this interpreter, and what to do instead; or None."""
+    if sys.platform == "win32":
+        return "tep_parallel needs Linux, and this is Windows: install it in WSL or in a container"
+    if not sys.platform.startswith("linux"):
+        system = "macOS" if sys.platform == "darwin" else sys.platform
+        return f"tep_parallel needs Linux, and this is {system}: install it in a Linux container"
+    python = platform.python_implementation()
+    if python != "CPython":
+        return (
+            f"tep_parallel needs CPython, and this is {python}: install it with CPython's python3"
+        )
+    if FREE_THREADED and os.environ.get(ALL_THE_SAME) != "1":
+        name = f"python3.{sys.version_info.minor}"
+        return (
+            f"tep_parallel needs a CPython with a GIL, and this one has none: install it with "
+            f"{name} in place of {name}t ({ALL_THE_SAME}=1 builds it here, untested)"
+        )
+    return None
+
+
+class BdistWheel(bdist_wheel):
+    """setuptools' bdist_wheel. pip comes here first, whatever it installs."""
+
+    def finalize_options(self) -> None:
+        why = refusal()
+        if why is not None:
+            raise BaseError(why)
+        if FREE_THREADED:
+            self.py_limited_api = False
+        super().finalize_options()
 
 
 class BuildExt(build_ext):
     """setuptools' build_ext, with the cffi module emitted into the build folder first."""
-
-    def run(self) -> None:
-        if platform.python_implementation() != "CPython" or sys.version_info < (3, 10):
-            msg = "tep_parallel is for CPython 3.10 and later"
-            raise BaseError(msg)
-        if not sys.platform.startswith("linux"):
-            msg = f"tep_parallel is for Linux; this is {sys.platform}"
-            raise BaseError(msg)
-        super().run()
 
     def build_extensions(self) -> None:
         temp = Path(self.build_temp)
@@ -69,26 +87,21 @@ class BuildExt(build_ext):
         ffi.set_source(MODULE, PREAMBLE)
         emitted = temp / "_sphttp.c"
         ffi.emit_c_code(str(emitted))
+        # Where this Python's own libraries were is nobody's business elsewhere.
+        self.compiler.linker_so = [one for one in self.compiler.linker_so if "-rpath" not in one]
         for extension in self.extensions:
+            if FREE_THREADED:
+                extension.py_limited_api = False
+                extension.define_macros = [("_CFFI_NO_LIMITED_API", "1"), ("_GNU_SOURCE", "1")]
             extension.sources += [*map(str, sorted(CSRC.rglob("*.c"))), str(emitted)]
             extension.depends += [*map(str, sorted(CSRC.rglob("*.*"))), __file__]
         super().build_extensions()
 
     def _probe(self, temp: Path) -> None:
         source = temp / "probe.c"
-        source.write_text(PROBE)
+        source.write_text("#include <Python.h>\n")
         try:
-            objects = self.compiler.compile(
-                [str(source)], output_dir=str(temp), include_dirs=self.include_dirs
-            )
-            self.compiler.link_executable(
-                objects,
-                "probe",
-                output_dir=str(temp),
-                libraries=["crypto"],
-                # Python's own symbols are not there: an executable that only asks libcrypto.
-                extra_postargs=["-Wl,--unresolved-symbols=ignore-all"],
-            )
+            self.compiler.compile([str(source)], str(temp), include_dirs=self.include_dirs)
         except (CCompilerError, BaseError, OSError) as error:
             msg = f"{NEEDED} ({error})"
             raise BaseError(msg) from error

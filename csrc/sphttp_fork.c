@@ -311,7 +311,7 @@ sphttp_hmac_sha256_hex(const char *key, size_t key_size, const char *message,
     unsigned char mac[MAC_SIZE];
     struct iovec part = {(void *)(uintptr_t)message, message_size};
     if (key_size > INT_MAX) {
-        return -EOVERFLOW; /* no key, but a mistake: hmac.digest refuses it too */
+        return -EOVERFLOW; /* no key, but a mistake, as for hmac.digest */
     }
     hmac_sha256(key, key_size, &part, 1, mac);
     put_hex(hex, mac);

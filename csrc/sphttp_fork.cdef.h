@@ -108,7 +108,7 @@ enum sphttp_how {
  * least 1) at once; `how` is of sphttp_how. The scratch directory will be made
  * below `root`. Nothing is forked. The caller frees `*call`, when 0 was
  * returned, with py_call_free.
- * -ENAMETOOLONG, -ENOMEM, -EMFILE, -EOVERFLOW, -EIO (libcrypto). */
+ * -ENAMETOOLONG, -ENOMEM, -EMFILE, -EOVERFLOW, -EIO (no random numbers). */
 int sphttp_call_open(uint32_t count, uint32_t alive, int how,
                      const char *root, sphttp_call **call);
 
@@ -192,7 +192,7 @@ void sphttp_call_release(sphttp_call *call, uint32_t cell);
 /* Before the fork: the items are files, and each is to be digested in C. `paths`
  * are their names, NUL-terminated, one behind the other, and stay the caller's
  * for as long as the call is open. The key as below; `kernel` as of
- * sphttp_sha256_kernel. 0, -ENOMEM, -EIO, -EINVAL: there is no such routine
+ * sphttp_sha256_kernel. 0, -ENOMEM, -EINVAL: there is no such routine
  * here, or not one path for each item. */
 int sphttp_call_digest(sphttp_call *call, const char *paths, size_t size,
                        const char *key, size_t key_size, const char *kernel);
@@ -437,7 +437,7 @@ void sphttp_exit(int status);
 int sphttp_getpid(void);
 
 /* HMAC-SHA256 of the message into `hex`, 64 lower-case digits and a NUL.
- * -EIO: libcrypto failed; -EOVERFLOW: a key above INT_MAX bytes. */
+ * -EOVERFLOW: a key above INT_MAX bytes. */
 int sphttp_hmac_sha256_hex(const char *key, size_t key_size,
                            const char *message, size_t message_size,
                            char *hex);
@@ -464,7 +464,7 @@ void sphttp_file_free(sphttp_file *file);
  * sphttp_call_digest; `paths` stays the caller's for as long as it is open. `most`:
  * bytes that may be read in all, where each file counts for some more. `stop`:
  * whether no file is begun after one that failed. `*error` is 0, and the result is
- * to be freed; or -ENOMEM, -EIO, -EINVAL as there, SPHTTP_NOT_MAIN,
+ * to be freed; or -ENOMEM, -EINVAL as there, SPHTTP_NOT_MAIN,
  * SPHTTP_NOT_SMALL: there are too many. */
 typedef struct sphttp_small sphttp_small;
 sphttp_small *py_small_open(const char *paths, size_t size, uint32_t count,

@@ -25,7 +25,7 @@ class FileDigest(ParallelWorker):
     Children digest the files in C, without Python, if there is no codec and this is not a
     subclass; otherwise they call `process`. In C, a child of a pool reads several files at
     once if the processor is faster that way. With a `timeout` it reads one file at a time.
-    TEP_PARALLEL_SHA256 in the environment names the code that computes SHA-256; `openssl`
+    TEP_PARALLEL_SHA256 in the environment names the code that computes SHA-256; `alone`
     reads one file at a time. In a block of Parallel each call has children of its own.
 
     Args:

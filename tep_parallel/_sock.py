@@ -89,9 +89,9 @@ class Sock:
         Raises:
             TypeError: The key or the message is neither str nor bytes-like.
             UnicodeEncodeError: A str has no UTF-8 form: it has a lone surrogate.
-            OSError: libcrypto failed, or the key is longer than 2 GiB.
+            OSError: The key is longer than 2 GiB.
 
-        Source: RFC 2104, FIPS 180-4; computed by OpenSSL, EVP_MAC(3).
+        Source: RFC 2104, FIPS 180-4.
         """
         hmac_hex, new, digits, unpack = _for_messages()
         keyed: Any = key if type(key) is bytes else buffer_of("key", key)
@@ -118,7 +118,7 @@ class Sock:
             OSError: The file cannot be opened or read, or it is not a regular file; then
                 nothing of it was read. `filename` is the path.
 
-        Source: RFC 2104, FIPS 180-4; the compression function is OpenSSL's.
+        Source: RFC 2104, FIPS 180-4.
         """
         return file_digest(key if type(key) is bytes else buffer_of("key", key), path)
 

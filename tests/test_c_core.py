@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import re
 import shutil
 import subprocess
@@ -18,6 +20,7 @@ WRAPS = {
     "test_core": "-Wl,--wrap=write,--wrap=writev,--wrap=clock_gettime",
     "test_feed": "",
     "test_fresh": "-Wl,--wrap=_exit",
+    "test_hmac": "",
     "test_pool": "-Wl,--wrap=fallocate,--wrap=pwritev,--wrap=pwrite,--wrap=lseek",
     "test_recycle": "-pthread",
     "test_server": "",
@@ -92,3 +95,17 @@ def test_however_messages_are_cut_and_mixed_their_digests_are_the_oracles(
 ) -> None:
     """Likewise."""
     run(HERE / "c" / "fuzz_lanes.c", core, tmp_path, argument="5000")
+
+
+@compiles
+def test_the_oracle_of_those_programs_has_the_digests_of_hashlib(
+    core: Path, tmp_path: Path
+) -> None:
+    """It shares nothing with the core."""
+    found = run(HERE / "c" / "test_hmac.c", core, tmp_path, argument="oracle").split()
+    right = []
+    for size in range(301):
+        text = bytes((i * 7 + size) % 256 for i in range(size))
+        key = bytes((i * 5 + size % 200) % 256 for i in range(size % 200))
+        right += [hashlib.sha256(text).hexdigest(), hmac.new(key, text, "sha256").hexdigest()]
+    assert found == right

@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,8 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support import descriptors
 
 from tep_parallel import Parallel, digest_files
@@ -77,6 +80,31 @@ def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     monkeypatch.setenv("TEP_PARALLEL_SHA256", request.param)
     name: str = request.param
     return name
+
+
+@given(
+    st.lists(st.binary(max_size=300) | st.binary(max_size=5000), min_size=1, max_size=20),
+    st.none() | st.binary(max_size=150),
+)
+@settings(max_examples=30, deadline=None)
+def test_every_way_has_the_digests_of_the_standard_library(
+    contents: list[bytes], key: bytes | None
+) -> None:
+    """All that this processor knows, one after the other: a fixture would be set up once."""
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        paths = [Path(folder, str(number)) for number in range(len(contents))]
+        for path, content in zip(paths, contents, strict=True):
+            path.write_bytes(content)
+        for name in KERNELS:
+            patch.setenv("TEP_PARALLEL_SHA256", name)
+            if key is None:
+                assert digest_files(paths, algorithm="sha256") == [
+                    hashlib.sha256(content).hexdigest() for content in contents
+                ]
+            else:
+                assert digest_files(paths, key) == [
+                    hmac.new(key, content, "sha256").hexdigest() for content in contents
+                ]
 
 
 @pytest.fixture(scope="module")

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import importlib.util
 import pickle
+import re
+import shutil
 import subprocess
 import sys
 import threading
 import typing
 from pathlib import Path
+from types import ModuleType
+from unittest import mock
 
 import pytest
 from support import LIMIT
 
 import tep_parallel
 from tep_parallel import Sock
+
+ROOT = Path(__file__).parent.parent
+MINOR = sys.version_info.minor
+ERRORS = ["BaseError", "CCompilerError"]
 
 
 def python(code: str) -> str:
@@ -102,6 +110,91 @@ def test_a_short_call_into_c_does_not_give_the_gil_away() -> None:
         sys.setswitchinterval(former)
         over.set()
         thread.join()
+
+
+def built() -> ModuleType:
+    """build_ext.py, with something in the place of setuptools, which tests do not need."""
+    names = [
+        f"setuptools{name}" for name in (".command.bdist_wheel", ".command.build_ext", ".errors")
+    ]
+    stand_ins = {name: ModuleType(name) for name in ("setuptools", "setuptools.command", *names)}
+    for name, members in zip(names, (["bdist_wheel"], ["build_ext"], ERRORS), strict=True):
+        for member in members:
+            setattr(stand_ins[name], member, type(member, (Exception,), {}))
+    found = importlib.util.spec_from_file_location("build_ext", ROOT / "build_ext.py")
+    assert found is not None
+    assert found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    with mock.patch.dict(sys.modules, stand_ins):
+        found.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("platform", "python", "free_threaded", "said"),
+    [
+        ("win32", "CPython", False, "this is Windows: install it in WSL or in a container"),
+        ("darwin", "CPython", False, "this is macOS: install it in a Linux container"),
+        ("freebsd14", "CPython", False, "this is freebsd14: install it in a Linux container"),
+        ("linux", "PyPy", False, "this is PyPy: install it with CPython's python3"),
+        ("linux", "CPython", True, f"install it with python3.{MINOR} in place of python3.{MINOR}t"),
+    ],
+)
+def test_where_it_cannot_be_built_one_line_says_what_to_do(
+    platform: str, python: str, free_threaded: bool, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = built()
+    monkeypatch.setattr("platform.python_implementation", lambda: python)
+    monkeypatch.setattr(module, "FREE_THREADED", free_threaded)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "platform", platform)
+        why = module.refusal()
+    assert said in why
+    assert "\n" not in why
+    monkeypatch.setenv("TEP_PARALLEL_FREE_THREADED", "1")
+    if free_threaded:
+        assert module.refusal() is None
+
+
+def test_here_it_can_be_built() -> None:
+    assert built().refusal() is None
+
+
+def test_the_extension_needs_libc_alone_and_names_no_place_of_this_machine() -> None:
+    found = importlib.util.find_spec("tep_parallel._sphttp")
+    assert found is not None
+    content = Path(str(found.origin)).read_bytes()
+    assert b"libcrypto" not in content
+    for place in (str(ROOT), sys.base_prefix, str(Path.home())):
+        assert len(place) < 5 or place.encode() not in content
+
+
+@pytest.mark.skipif(shutil.which("readelf") is None, reason="there is no readelf")
+def test_the_extension_is_stripped_and_has_no_run_path() -> None:
+    found = importlib.util.find_spec("tep_parallel._sphttp")
+    assert found is not None
+    command = ["readelf", "--dynamic", "--section-headers", str(found.origin)]
+    told = subprocess.run(command, check=True, capture_output=True, text=True, timeout=LIMIT).stdout
+    needed = re.findall(r"\(NEEDED\).*\[(.*)\]", told)
+    assert {name.split(".")[0] for name in needed} <= {
+        "libc",
+        "ld-linux-x86-64",
+        "ld-linux-aarch64",
+    }
+    assert not re.search(r"RPATH|RUNPATH|\.symtab|\.debug_", told)
+
+
+def test_no_process_has_libcrypto_of_it() -> None:
+    code = """if True:
+        import sys
+        from tep_parallel import Parallel, Sock, digest_files
+        assert Parallel(str.upper).map_processes(["a", "b"]) == ["A", "B"]
+        for count in (None, 2):
+            digest_files([sys.executable], b"key", in_processes=count)
+        Sock.sphttp_hmac_sha256_hex("key", "message")
+        print(*[line for line in open("/proc/self/maps") if "/libcrypto" in line])
+    """
+    assert python(code) == "\n"
 
 
 def test_the_extension_is_one_abi3_file() -> None:

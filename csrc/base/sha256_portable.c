@@ -30,14 +30,14 @@ make_schedules(uint32_t *w, const unsigned char *data, const size_t blocks)
         }
     }
     for (size_t t = 16; t < 64; t++) {
-        uint32_t *now = w + t * blocks;
 #pragma GCC unroll 1 /* else gcc has no loop left to make a vector of */
         for (size_t i = 0; i < blocks; i++) {
-            const uint32_t w15 = now[i - 15 * blocks];
-            const uint32_t w2 = now[i - 2 * blocks];
-            now[i] = now[i - 16 * blocks] + now[i - 7 * blocks] +
-                     (ror(w15, 7) ^ ror(w15, 18) ^ w15 >> 3) +
-                     (ror(w2, 17) ^ ror(w2, 19) ^ w2 >> 10);
+            const uint32_t w15 = w[(t - 15) * blocks + i];
+            const uint32_t w2 = w[(t - 2) * blocks + i];
+            w[t * blocks + i] =
+                w[(t - 16) * blocks + i] + w[(t - 7) * blocks + i] +
+                (ror(w15, 7) ^ ror(w15, 18) ^ w15 >> 3) +
+                (ror(w2, 17) ^ ror(w2, 19) ^ w2 >> 10);
         }
     }
 }

@@ -148,7 +148,7 @@ class Call(Asking):
         """Before the fork: let C digest the items, which are files.
 
         Raises:
-            OSError: No memory, or libcrypto failed.
+            OSError: No memory.
         """
         self._paths = ffi.from_buffer("char[]", job.paths)  # read there until the end
         key = ffi.NULL if job.key is None else job.key

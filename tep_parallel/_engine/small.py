@@ -30,7 +30,7 @@ def digested_here(
         on_error: See run. What has been begun is so small that nothing is gained by killing it.
 
     Raises:
-        OSError: No memory, or libcrypto failed.
+        OSError: No memory.
         RuntimeError: This is not the main interpreter.
     """
     limited = options.timeout is not None or options.deadline is not None

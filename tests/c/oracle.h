@@ -33,7 +33,7 @@ static void
 oracle_find_constants(void)
 {
     uint32_t prime = 2;
-    for (int i = 0; i < 64; prime++) {
+    for (int i = oracle_k[0] != 0 ? 64 : 0; i < 64; prime++) {
         uint32_t divisor = 2;
         while (prime % divisor != 0) {
             divisor++;
@@ -99,9 +99,7 @@ oracle_digest(unsigned char digest[32], const void *first, size_t first_size,
     size_t whole = (size_t)(size + 9 + 63) / 64 * 64;
     unsigned char *text = calloc(1, whole);
     uint32_t hash[8];
-    if (oracle_k[0] == 0) {
-        oracle_find_constants();
-    }
+    oracle_find_constants();
     if (text == NULL) {
         abort();
     }
