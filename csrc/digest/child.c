@@ -113,6 +113,7 @@ struct digester {
     uint32_t found; /* so many had been by then */
     int64_t only; /* not a pool's: its item, or -1 */
     bool failed;  /* the last one */
+    struct folder folder;
 };
 
 /* Ask for the sizes of those files that no other child asks for, and note the
@@ -387,7 +388,8 @@ get_ready(struct digester *child, uint32_t i)
         if (lane->file.fd < 0) {
             do {
                 err = file_open(&lane->file, algorithm,
-                                child->digest->paths[lane->index]);
+                                child->digest->paths[lane->index],
+                                &child->folder);
             } while (err == -EINTR);
         }
         if (err != 0 && worth_waiting(child, err)) {
@@ -455,6 +457,7 @@ digest_serve(struct sphttp_call *call, uint32_t index)
         .digest = digest,
         .lanes = call->plan.lanes > 1 ? digest->kernel.lanes : 1,
         .only = index,
+        .folder = {.fd = -1},
     };
     (void)pthread_sigmask(SIG_SETMASK, &call->plan.mask, NULL);
     expect_lost_views();

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -27,13 +28,56 @@ algorithm_init(struct algorithm *algorithm, const char *key, size_t key_size)
 
 /* --- One file --------------------------------------------------------------------- */
 
-int
-file_open(struct file *file, const struct algorithm *algorithm,
-          const char *path)
+/* The name below the folder, which is held from the second file in it on. NULL: no
+ * folder is. */
+static const char *
+name_in(struct folder *folder, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (slash == NULL || slash == path || slash[1] == '\0') {
+        return NULL;
+    }
+    size_t size = (size_t)(slash - path);
+    if (folder->path == NULL || folder->size != size ||
+        memcmp(folder->path, path, size) != 0) {
+        close_end(&folder->fd);
+    }
+    else if (folder->fd < 0 && size < PATH_MAX) {
+        char name[PATH_MAX];
+        memcpy(name, path, size);
+        name[size] = '\0';
+        folder->fd = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    }
+    folder->path = path;
+    folder->size = size;
+    return folder->fd >= 0 ? slash + 1 : NULL;
+}
+
+/* A descriptor or -1. */
+static int
+open_path(const char *path, struct folder *folder)
 {
     /* O_NONBLOCK: a FIFO without a writer, or a file of /proc that waits for
      * something to say, must not be waited for. */
-    int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    const int how = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+    const char *name = folder != NULL ? name_in(folder, path) : NULL;
+    if (name != NULL) {
+        int fd = openat(folder->fd, name, how);
+        if (fd >= 0) {
+            return fd;
+        }
+        /* Another folder may have its name by now; or it was one descriptor too
+         * many. */
+        close_end(&folder->fd);
+    }
+    return open(path, how);
+}
+
+int
+file_open(struct file *file, const struct algorithm *algorithm,
+          const char *path, struct folder *folder)
+{
+    int fd = open_path(path, folder);
     struct stat st;
     if (fd < 0 && errno == EWOULDBLOCK && stat(path, &st) == 0 &&
         S_ISREG(st.st_mode)) {
@@ -239,7 +283,7 @@ open_first(sphttp_file **result, const char *key, size_t key_size,
     file->file.fd = -1;
     file->file.buffer = file->buffer;
     algorithm_init(&file->algorithm, key, key_size);
-    int err = file_open(&file->file, &file->algorithm, path);
+    int err = file_open(&file->file, &file->algorithm, path, NULL);
     if (err == 0) {
         *result = file;
     }

@@ -22,6 +22,13 @@ struct algorithm {
     struct hmac_key key; /* else both begin as SHA-256 does */
 };
 
+/* The folder of the file before: where many share one, they are opened from there. */
+struct folder {
+    int fd;           /* -1: it is not held */
+    const char *path; /* of that file, and of it so many bytes name the folder */
+    size_t size;
+};
+
 /* A file that is being digested. */
 struct file {
     int fd;                 /* -1: none is */
@@ -42,10 +49,11 @@ struct file {
 void algorithm_init(struct algorithm *algorithm, const char *key,
                     size_t key_size);
 
-/* Open it, if it is a regular one; `buffer` and `place` are set already. 0, -errno, or
+/* Open it, if it is a regular one; `buffer` and `place` are set already. `folder` may be
+ * NULL; else `path` stays where it is until the next one. 0, -errno, or
  * SPHTTP_NOT_A_FILE. */
 int file_open(struct file *file, const struct algorithm *algorithm,
-              const char *path);
+              const char *path, struct folder *folder);
 void file_close(struct file *file);
 
 /* Less than a block is left: read on, or with `map`, where that can be, look

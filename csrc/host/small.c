@@ -322,7 +322,7 @@ get_ready(sphttp_small *small, struct lane *lane, int64_t until)
         }
         int err = 0;
         if (file->fd < 0) {
-            err = file_open(file, &small->algorithm, lane->path);
+            err = file_open(file, &small->algorithm, lane->path, NULL);
             if (worth_waiting(small, err)) {
                 return 0;
             }

@@ -99,6 +99,21 @@ __wrap_open(const char *path, int flags, ...)
     return __real_open(path, flags, mode);
 }
 
+int __real_openat(int folder, const char *path, int flags, ...);
+int __wrap_openat(int folder, const char *path, int flags, ...);
+static int from_folders; /* files that were opened from where they are */
+
+int
+__wrap_openat(int folder, const char *path, int flags, ...)
+{
+    const char *slash = strrchr(hanging, '/');
+    if (slash != NULL && strcmp(path, slash + 1) == 0) {
+        hang_with(hanging);
+    }
+    from_folders++;
+    return __real_openat(folder, path, flags);
+}
+
 void *
 __wrap_mmap(void *at, size_t size, int rights, int flags, int fd, off_t offset)
 {
@@ -812,6 +827,41 @@ an_interrupted_open_is_gone_on_with(void)
     CHECK(strcmp(hex, right) == 0);
 }
 
+static int
+opened(const char *path, struct folder *folder)
+{
+    static const struct algorithm algorithm;
+    struct file file = {.fd = -1};
+    int err = file_open(&file, &algorithm, path, folder);
+    file_close(&file);
+    return err;
+}
+
+static void
+a_folder_is_held_from_its_second_file_on(void)
+{
+    char first[PATH_SIZE], second[PATH_SIZE], none[PATH_SIZE], other[64];
+    struct folder folder = {.fd = -1};
+    path_of(first, 5);
+    path_of(second, 6);
+    path_of(none, SIZES);
+    (void)snprintf(other, sizeof(other), "%s.moved", root);
+    from_folders = 0;
+    CHECK(opened(first, &folder) == 0 && from_folders == 0);
+    CHECK(opened(second, &folder) == 0 && from_folders == 1);
+    CHECK(folder.fd >= 0);
+    CHECK(opened(none, &folder) == -ENOENT && folder.fd < 0);
+    CHECK(opened("/", &folder) == -EISDIR && from_folders == 2);
+    CHECK(opened("/tmp/", &folder) == -EISDIR && from_folders == 2);
+    /* Another folder has its name now. */
+    CHECK(opened(first, &folder) == 0 && folder.fd >= 0);
+    CHECK(rename(root, other) == 0 && mkdir(root, 0700) == 0);
+    CHECK(close(creat(none, 0600)) == 0);
+    CHECK(opened(none, &folder) == 0);
+    CHECK(unlink(none) == 0 && rmdir(root) == 0 && rename(other, root) == 0);
+    CHECK(folder.fd < 0);
+}
+
 static void
 a_long_file_is_left_now_and_then(void)
 {
@@ -870,6 +920,7 @@ main(int count, char **arguments)
         TEST(a_file_whose_disk_does_not_answer_is_late),
         TEST(without_lanes_no_list_of_large_files_is_looked_at),
         TEST(an_interrupted_open_is_gone_on_with),
+        TEST(a_folder_is_held_from_its_second_file_on),
         TEST(a_long_file_is_left_now_and_then),
     };
     const char *argument = count > 1 ? arguments[1] : "";
