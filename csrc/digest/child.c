@@ -6,10 +6,10 @@
 #include <setjmp.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/safe.h"
 #include "base/sha256_choice.h"
 #include "child/child.h"
 #include "child/hand.h"
@@ -123,24 +123,26 @@ survey(const struct digester *child)
 {
     struct sphttp_call *call = child->call;
     struct page *page = call->page;
+    struct folder folder = {.fd = -1};
     uint32_t from;
     while (!page->stop &&
            (from = atomic_fetch_add(&page->surveyed, SURVEY_LENGTH)) <
                call->plan.count) {
         for (uint32_t i = from;
              i < call->plan.count && i - from < SURVEY_LENGTH; i++) {
-            struct stat st;
-            if (stat(child->digest->paths[i], &st) != 0 ||
-                !S_ISREG(st.st_mode) || st.st_size < LARGE_SIZE) {
-                continue; /* what is wrong with it shows when it is opened */
+            /* What is wrong with it shows when it is opened. */
+            uint64_t size = file_size(child->digest->paths[i], &folder);
+            if (size < LARGE_SIZE) {
+                continue;
             }
             uint32_t place = atomic_fetch_add(&page->large, 1);
             if (place < call->plan.count) {
                 call->larges[place].index = i;
-                call->larges[place].size = (uint64_t)st.st_size;
+                call->larges[place].size = size;
             }
         }
     }
+    close_end(&folder.fd);
 }
 
 static int
@@ -470,7 +472,9 @@ digest_serve(struct sphttp_call *call, uint32_t index)
         child.lane[i].file.buffer =
             digest->buffers + (size_t)i * BUFFER_SIZE;
     }
-    if (call->larges != NULL && !call->plan.hold) {
+    /* Where each child has one, all are begun at once. */
+    if (call->larges != NULL && !call->plan.hold &&
+        call->plan.count > call->plan.alive) {
         survey(&child);
     }
     while (go_on(&child)) {

@@ -53,6 +53,16 @@ name_in(struct folder *folder, const char *path)
     return folder->fd >= 0 ? slash + 1 : NULL;
 }
 
+uint64_t
+file_size(const char *path, struct folder *folder)
+{
+    const char *name = name_in(folder, path);
+    struct stat st;
+    int done = name != NULL ? fstatat(folder->fd, name, &st, 0)
+                            : stat(path, &st);
+    return done == 0 && S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
+}
+
 /* A descriptor or -1. */
 static int
 open_path(const char *path, struct folder *folder)
