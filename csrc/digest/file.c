@@ -173,10 +173,10 @@ file_close(struct file *file)
  *
  * A view begins at a multiple of its size, in the file and in memory, and is mapped
  * as it is looked at. A huge page of the page cache is mapped by one fault then:
- * files that were written or read in large pieces have those. Measured on Zen 5,
- * in time of the CPU, beside reads of READ_SIZE: with huge pages a tenth less, with
- * pages of 64 KiB up to a tenth more, and always less than with all of a view
- * mapped in advance. */
+ * files that were written or read in large pieces have those. Measured on Zen 5 by
+ * benchmarks/views.sh: with huge pages a fifth less time of the CPU than with reads
+ * of READ_SIZE, with small pages as much, and always less than where all of a view
+ * is mapped in advance. */
 static bool
 open_view(struct file *file)
 {
