@@ -107,4 +107,5 @@ sha256_end(struct sha256 *message, unsigned char digest[SHA256_SIZE])
     size_t size = over + sha256_pad(last + over, message->length);
     sha256_alone(&message->state, last, size / SHA256_BLOCK);
     sha256_put(digest, &message->state);
+    explicit_bzero(last, sizeof(last)); /* it may have been a key */
 }
