@@ -131,7 +131,7 @@ survey(const struct digester *child)
         for (uint32_t i = from;
              i < call->plan.count && i - from < SURVEY_LENGTH; i++) {
             /* What is wrong with it shows when it is opened. */
-            uint64_t size = file_size(child->digest->paths[i], &folder);
+            uint64_t size = file_bytes(child->digest->paths[i], &folder);
             if (size < LARGE_SIZE) {
                 continue;
             }

@@ -54,7 +54,7 @@ name_in(struct folder *folder, const char *path)
 }
 
 uint64_t
-file_size(const char *path, struct folder *folder)
+file_bytes(const char *path, struct folder *folder)
 {
     const char *name = name_in(folder, path);
     struct stat st;

@@ -55,7 +55,7 @@ void algorithm_init(struct algorithm *algorithm, const char *key,
 int file_open(struct file *file, const struct algorithm *algorithm,
               const char *path, struct folder *folder);
 /* The bytes that it has, by its name; 0: it is no regular one, or there is none. */
-uint64_t file_size(const char *path, struct folder *folder);
+uint64_t file_bytes(const char *path, struct folder *folder);
 
 void file_close(struct file *file);
 
