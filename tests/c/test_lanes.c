@@ -755,7 +755,8 @@ a_file_that_shrinks_under_a_view_spoils_no_other(void)
     static const size_t cuts[] = {0,          READ_SIZE - 1,   READ_SIZE + 1,
                                   500000,     VIEW_SIZE,     VIEW_SIZE + 1,
                                   VIEW_SIZE + READ_SIZE - 100, SIZE_MAX};
-    for (size_t i = 0; i < kernel_count; i++) {
+    /* Not by the one that is measured: it is made of the others. */
+    for (size_t i = 0; i < kernel_count - 1; i++) {
         for (uint32_t count = 2; count <= kernels[i].lanes; count++) {
             for (size_t k = 0; k < sizeof(cuts) / sizeof(*cuts); k++) {
                 check_cut(count, wanted[i], cuts[k]);
