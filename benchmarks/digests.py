@@ -15,16 +15,18 @@ import hmac
 import os
 import random
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from harness import Row, busy, interleave
+from harness import Row, about, busy, interleave
 
 from tep_parallel import Sock, digest_files
-from tep_parallel._engine.native import ffi, lib
+from tep_parallel._engine.native import lib
 
 MIB = 1 << 20
 COMMAND = Path(sys.executable).parent / "tep-parallel"
@@ -44,23 +46,29 @@ def main() -> None:
     parser.add_argument("--root", help="where the files are put; default: TMPDIR or /tmp")
     parser.add_argument("--plot", metavar="NAME", help="write NAME.svg and NAME.png")
     options = parser.parse_args()
-    kernel = ffi.string(lib.sphttp_sha256_kernel(b"")).decode()
-    print(f"CPython {sys.version.split()[0]}, {CORES} CPUs: {processor()}")
-    print(f"kernel: {kernel}; {version('openssl version')}; {version('sha256sum --version')}")
+    print(about())
+    print("large files: views of 2 MiB where several are in hand; others: reads of 64 KiB")
+    print(f"{version('openssl version')}; {version('sha256sum --version')}")
     limit = CORES * openssl_speed()
     print(f"openssl speed, one message at a time, times {CORES}: {limit / 1e9:.2f} GB/s")
     found: dict[str, list[Row]] = {}
     with tempfile.TemporaryDirectory(dir=options.root) as root:
-        large = make(Path(root, "large"), [64 * MIB] * 16)
-        medium = make(Path(root, "medium"), [64 << 10] * 1000)
-        for title, paths in (("16 x 64 MiB", large), ("1,000 x 64 KiB", medium)):
+        # Each made just before it is read: in time the page cache is cut into small pieces.
+        cases = (("16 x 64 MiB", 16, 64 * MIB), ("32 x 64 MiB", 32, 64 * MIB))
+        for title, count, size in (*cases, ("1,000 x 64 KiB", 1000, 64 << 10)):
+            paths = make(Path(root, title), [size] * count)
             check(paths)
-            total = sum(map(os.path.getsize, paths))
+            total = count * size
             print(f"\n{title}, medians of {options.rounds} interleaved rounds")
+            print(f"  limits: {in_memory(count):.2f} GB/s hashing in memory, ", end="")
+            print(f"{page_cache(paths):.2f} GB/s reading from the page cache")
             calls, commands = calls_for(paths), commands_for(paths)
             rows = interleave(calls, options.rounds) + interleave(commands, options.rounds)
             show(rows, total)
             found[title] = rows
+            if size == 64 * MIB:
+                shutil.rmtree(Path(root, title))
+        medium = paths
         print(
             f"\n1,000 x 64 KiB in a host where {BUSY_THREADS} threads compute, medians of", end=""
         )
@@ -216,12 +224,36 @@ def openssl_speed() -> float:
     return float(line.split(":")[-1])
 
 
-def processor() -> str:
-    """What it calls itself."""
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith(("model name", "CPU implementer")):
-            return line.partition(":")[2].strip()
-    return "unknown"
+def in_memory(files: int) -> float:
+    """GB/s that all cores can digest, each as many files at once as it gets of so many."""
+    at_once = max(1, min(files // CORES, lib.sphttp_sha256_lanes(b"", 0)))
+    nanoseconds = min(lib.sphttp_sha256_time(b"", at_once) for _ in range(1000))
+    return float(CORES * at_once * 4096 / nanoseconds)
+
+
+def read_all(paths: list[str]) -> None:
+    """Read the files, and do nothing with what they contain."""
+    buffer = bytearray(64 << 10)
+    for path in paths:
+        with open(path, "rb", buffering=0) as file:
+            while file.readinto(buffer):
+                pass
+
+
+def page_cache(paths: list[str]) -> float:
+    """GB/s that all cores can read, each in a process of its own: the best of three."""
+    best = 0.0
+    for _ in range(3):
+        before = time.perf_counter()
+        for core in range(CORES):
+            if os.fork() == 0:
+                read_all(paths[core::CORES])
+                os._exit(0)
+        for _ in range(CORES):
+            os.wait()
+        seconds = time.perf_counter() - before
+        best = max(best, sum(map(os.path.getsize, paths)) / seconds / 1e9)
+    return best
 
 
 def version(command: str) -> str:
@@ -250,8 +282,8 @@ def draw(found: dict[str, list[Row]], limit: float, name: str) -> None:
     mpl.rcParams["svg.hashsalt"] = "tep_parallel"  # the same picture for the same figures
     from matplotlib import pyplot as plt
 
-    sizes = {"16 x 64 MiB": 1024 * MIB, "1,000 x 64 KiB": 1000 << 16}
-    figure, all_axes = plt.subplots(len(found), figsize=(10, 6), sharex=True)
+    sizes = {"16 x 64 MiB": 1024 * MIB, "32 x 64 MiB": 2048 * MIB, "1,000 x 64 KiB": 1000 << 16}
+    figure, all_axes = plt.subplots(len(found), figsize=(10, 8), sharex=True)
     for axes, (title, rows) in zip(all_axes, found.items(), strict=True):
         names = [row.name for row in rows][::-1]
         speeds = [sizes[title] / row.seconds / 1e9 for row in rows][::-1]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -16,9 +17,49 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 # What a contender is: a function that makes one of its hosts ready, and returns the call.
 Contender = Callable[[], Callable[[list[str]], list[str]]]
+
+
+def about() -> str:
+    """What figures of digests depend on: processor, compiler, and the SHA-256 routine."""
+    from tep_parallel._engine import native
+
+    lib = native.lib
+    name = native.ffi.string(lib.sphttp_sha256_kernel(b"")).decode()
+    most = lib.sphttp_sha256_lanes(b"", 0)
+    ways = []
+    for count in range(1, most + 1):
+        parts, left = [], count
+        while left > 0:
+            parts.append(lib.sphttp_sha256_lanes(b"", left))
+            left -= parts[-1]
+        ways.append("+".join(map(str, parts)))
+    return (
+        f"CPython {sys.version.split()[0]}, {len(os.sched_getaffinity(0))} CPUs: {processor()}\n"
+        f"extension: {compiler()}\n"
+        f"kernel: {name}, up to {most} files at once; 1 to {most} files as {', '.join(ways)}"
+    )
+
+
+def processor() -> str:
+    """What it calls itself, and its family and model, which say more."""
+    found: dict[str, str] = {}
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        name, _, value = line.partition(":")
+        found.setdefault(name.strip(), value.strip())
+    name = found.get("model name") or found.get("CPU implementer") or "unknown"
+    return f"{name} (family {found.get('cpu family', '?')}, model {found.get('model', '?')})"
+
+
+def compiler() -> str:
+    """The compiler that has built the extension, which it says in a section of that."""
+    from tep_parallel import _sphttp
+
+    found = re.findall(rb"GCC: [ -~]+|clang version [ -~]+", Path(_sphttp.__file__).read_bytes())
+    return ", ".join(sorted({each.decode() for each in found})) or "no word of its compiler"
 
 
 @dataclass

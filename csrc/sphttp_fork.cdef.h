@@ -204,9 +204,17 @@ uint32_t sphttp_call_hands(const sphttp_call *call);
 uint64_t sphttp_call_bytes(const sphttp_call *call);
 
 /* The name of the SHA-256 routine for several files in hand at once: `wanted`,
- * or for "" the best for this processor. NULL: the processor has no such
- * routine. */
+ * or for "" the one that is fastest here, which the first to ask measures. NULL:
+ * the processor has no such routine. */
 const char *sphttp_sha256_kernel(const char *wanted);
+
+/* Of `count` files in hand that routine goes on with so many at once first, and
+ * then with others; for 0, it is the most that are in hand. 0: no such routine. */
+uint32_t sphttp_sha256_lanes(const char *wanted, uint32_t count);
+
+/* Measured: the nanoseconds that it takes for 4 KiB of each of `count` files, in
+ * memory. -EINVAL: no such routine, or so many are not in hand. */
+int64_t sphttp_sha256_time(const char *wanted, uint32_t count);
 
 /* Let the items below `watermark` start. Before the fork: from now on items
  * wait for that, and else all may start. */

@@ -26,7 +26,7 @@ WRAPS = {
     "test_server": "",
     "test_rounds": "-pthread",
     "test_small": "-Wl,--wrap=open,--wrap=fstatfs",
-    "test_lanes": "-Wl,--wrap=open,--wrap=stat,--wrap=mmap",
+    "test_lanes": "-Wl,--wrap=open,--wrap=openat,--wrap=stat,--wrap=mmap",
 }
 
 # What runs in children, to whom the shared page belongs, and what keeps it for the others.

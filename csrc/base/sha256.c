@@ -35,12 +35,12 @@ sha256_alone(struct sha256_state *state, const unsigned char *data,
 {
 #if defined(WITH_SHA_NI)
     if (processor_has(SHA_NI)) {
-        sha256_ni_one(state, data, blocks);
+        sha256_ni_one(&state, &data, blocks);
         return;
     }
 #elif defined(WITH_ARM_SHA2)
     if (processor_has(ARM_SHA2)) {
-        sha256_armv8_one(state, data, blocks);
+        sha256_armv8_one(&state, &data, blocks);
         return;
     }
 #endif

@@ -1,19 +1,15 @@
-/* Several messages at once. Each round of SHA-256 waits for the one before: with SHA
- * instructions a processor is idle for half of the time, and two messages, their
- * instructions in turn, fill that. Wide vectors do without those instructions,
- * and are as quick for sixteen messages as for one.
+/* Several messages at once. A routine is put together of units, each for exactly so
+ * many messages.
  *
- *   name      lanes    for
- *   avx512    2 to 16  x86 with AVX-512: Intel's from Skylake-X on, Zen 4; fewer
- *                      than 7 in pairs as below, where there is that too
- *   sha-ni    2        x86 with the SHA extensions: Zen, Ice Lake and later
- *   armv8     2        ARMv8 with the SHA-2 extension
- *   alone     1        any other processor; and on all of them, whichever message
- *                      has no other beside it
- *   portable  1        the same in plain C, whatever the processor has */
+ *   name      lanes  for
+ *   avx512    16     x86 with AVX-512; few messages go through SHA instructions,
+ *                    where there are these too
+ *   sha-ni    4      x86 with the SHA extensions: Zen, Ice Lake and later
+ *   armv8     4      ARMv8 with the SHA-2 extension
+ *   alone     1      every processor: as fast as it can go on with one message
+ *   portable  1      the same in plain C, whatever the processor has */
 #include "base/sha256_lanes.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #include "base/processor.h"
@@ -23,112 +19,139 @@
 #include "base/sha256_wide.h"
 
 static void
-each_alone(struct sha256_state *const state[],
-           const unsigned char *const data[], uint32_t count, size_t blocks)
+alone(struct sha256_state *const state[], const unsigned char *const data[],
+      size_t blocks)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        sha256_alone(state[i], data[i], blocks);
-    }
+    sha256_alone(state[0], data[0], blocks);
 }
 
 static void
-each_portable(struct sha256_state *const state[],
-              const unsigned char *const data[], uint32_t count,
-              size_t blocks)
+portable(struct sha256_state *const state[], const unsigned char *const data[],
+         size_t blocks)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        sha256_portable(state[i], data[i], blocks);
-    }
+    sha256_portable(state[0], data[0], blocks);
 }
 
+const struct sha256_unit sha256_units[UNITS_MOST] = {
+    {1, ONE, alone},
+    {1, PORTABLE, portable},
 #if defined(WITH_SHA_NI)
-#define TWO_AT_ONCE sha256_ni_two
+    {2, GROUPS, sha256_ni_two},
+    {3, GROUPS, sha256_ni_three},
+    {4, GROUPS, sha256_ni_four},
 #elif defined(WITH_ARM_SHA2)
-#define TWO_AT_ONCE sha256_armv8_two
+    {2, GROUPS, sha256_armv8_two},
+    {3, GROUPS, sha256_armv8_three},
+    {4, GROUPS, sha256_armv8_four},
 #endif
+#if defined(WITH_AVX512)
+    {8, WIDE, sha256_eight},
+    {16, WIDE, sha256_sixteen},
+#endif
+    {0, PORTABLE, NULL},
+};
 
-#if defined(TWO_AT_ONCE)
-static void
-pairs(struct sha256_state *const state[], const unsigned char *const data[],
-      uint32_t count, size_t blocks)
+static const struct {
+    const char *name;
+    enum unit_kind kind; /* it has these units, and those of all kinds before */
+    uint32_t lanes;
+} names[] = {
+#if defined(WITH_AVX512)
+    {"avx512", WIDE, 16},
+#endif
+#if defined(WITH_SHA_NI)
+    {"sha-ni", GROUPS, 4},
+#elif defined(WITH_ARM_SHA2)
+    {"armv8", GROUPS, 4},
+#endif
+    {"alone", ONE, 1},
+    {"portable", PORTABLE, 1},
+};
+
+enum { NAMES = sizeof(names) / sizeof(*names) };
+
+static bool
+usable(enum unit_kind kind)
 {
-    for (; count >= 2; count -= 2, state += 2, data += 2) {
-        TWO_AT_ONCE(state, data, blocks);
-    }
-    each_alone(state, data, count, blocks);
+    return kind == GROUPS ? processor_has(SHA_NI) || processor_has(ARM_SHA2)
+           : kind == WIDE ? processor_has(AVX512)
+                          : true;
 }
-#endif
 
-#if defined(__x86_64__)
-/* So many messages in vectors of eight words or sixteen: in what is left of the last
- * one, the work is for nobody. */
-static void
-in_vectors(struct sha256_state *const state[],
-           const unsigned char *const data[], uint32_t count, size_t blocks)
+bool
+sha256_unit_usable(const struct sha256_unit *unit)
 {
-    uint32_t words = count > 8 ? 16 : 8;
-    struct sha256_state nobodys[16];
-    struct sha256_state *states[16];
-    const unsigned char *from[16];
-    for (uint32_t i = 0; i < words; i++) {
+    return usable(unit->kind);
+}
+
+const char *
+sha256_name_of(enum unit_kind kind)
+{
+    int i = 0;
+    while (names[i].kind != kind) {
+        i++;
+    }
+    return names[i].name;
+}
+
+bool
+sha256_named(struct sha256_kernel *kernel, const char *name)
+{
+    int known = 0;
+    while (known < NAMES &&
+           (!usable(names[known].kind) ||
+            (*name != '\0' && strcmp(name, names[known].name) != 0))) {
+        known++;
+    }
+    if (known == NAMES) {
+        return false;
+    }
+    kernel->name = names[known].name;
+    kernel->lanes = names[known].lanes;
+    for (uint32_t count = 1; count <= kernel->lanes; count++) {
+        uint8_t i = 0; /* the first, and so the least, that holds so many */
+        while (sha256_units[i].lanes < count ||
+               sha256_units[i].kind > names[known].kind ||
+               !usable(sha256_units[i].kind)) {
+            i++;
+        }
+        kernel->unit[count] = i;
+    }
+    return true;
+}
+
+/* The unit for the first of so many messages goes on with them; and has lanes left
+ * over for nobody, if they are fewer. Returns how many those are. */
+static uint32_t
+go_on_by_unit(const struct sha256_unit *unit,
+              struct sha256_state *const state[],
+              const unsigned char *const data[], uint32_t count, size_t blocks)
+{
+    if (unit->lanes <= count) {
+        unit->go_on(state, data, blocks);
+        return unit->lanes;
+    }
+    struct sha256_state nobodys[LANES_MOST], *states[LANES_MOST];
+    const unsigned char *from[LANES_MOST];
+    for (uint32_t i = 0; i < unit->lanes; i++) {
         nobodys[i] = sha256_start;
         states[i] = i < count ? state[i] : &nobodys[i];
         from[i] = data[i < count ? i : 0];
     }
-    (words == 16 ? sha256_sixteen : sha256_eight)(states, from, blocks);
+    unit->go_on(states, from, blocks);
+    return count;
 }
 
-static void
-vectors_or_pairs(struct sha256_state *const state[],
-                 const unsigned char *const data[], uint32_t count,
-                 size_t blocks)
+void
+sha256_go_on(const struct sha256_kernel *kernel,
+             struct sha256_state *const state[],
+             const unsigned char *const data[], uint32_t count, size_t blocks)
 {
-    /* A vector of eight takes as long as three pairs, one of sixteen as long as
-     * four and a half: measured on Granite Rapids. */
-    uint32_t wide = count > 10 ? count : count > 8 ? 8 : count > 6 ? count : 0;
-    if (wide > 0) {
-        in_vectors(state, data, wide, blocks);
+    while (count > 0) {
+        uint32_t through = go_on_by_unit(&sha256_units[kernel->unit[count]], state,
+                                         data, count, blocks);
+        count -= through;
+        state += through;
+        data += through;
     }
-    pairs(state + wide, data + wide, count - wide, blocks);
-}
-
-static void
-vectors_or_alone(struct sha256_state *const state[],
-                 const unsigned char *const data[], uint32_t count,
-                 size_t blocks)
-{
-    if (count > 1) {
-        in_vectors(state, data, count, blocks);
-    }
-    else {
-        each_alone(state, data, count, blocks);
-    }
-}
-#endif
-
-const struct sha256_kernel *
-sha256_kernel(const char *name)
-{
-    static const struct {
-        struct sha256_kernel kernel;
-        unsigned int wants; /* enum feature */
-    } known[] = {
-#if defined(WITH_SHA_NI)
-        {{"avx512", 16, vectors_or_pairs}, AVX512 | SHA_NI},
-        {{"avx512", 16, vectors_or_alone}, AVX512},
-        {{"sha-ni", 2, pairs}, SHA_NI},
-#elif defined(WITH_ARM_SHA2)
-        {{"armv8", 2, pairs}, ARM_SHA2},
-#endif
-        {{"alone", 1, each_alone}, 0},
-        {{"portable", 1, each_portable}, 0},
-    };
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-        const struct sha256_kernel *kernel = &known[i].kernel;
-        if ((*name == '\0' || strcmp(name, kernel->name) == 0) &&
-            processor_has(known[i].wants)) {
-            return kernel;
-        }
-    }
-    return NULL;
 }

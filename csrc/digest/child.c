@@ -6,10 +6,11 @@
 #include <setjmp.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/safe.h"
+#include "base/sha256_choice.h"
 #include "child/child.h"
 #include "child/hand.h"
 #include "digest/file.h"
@@ -22,7 +23,7 @@ enum {
 
 struct digest {
     struct algorithm algorithm;
-    const struct sha256_kernel *kernel;
+    struct sha256_kernel kernel;
     const char **paths; /* one an item */
     unsigned char *buffers; /* LANES_MOST of them; each child's become its own */
 };
@@ -54,8 +55,8 @@ sphttp_call_digest(sphttp_call *call, const char *paths, size_t size,
         return -ENOMEM;
     }
     call->plan.digest = digest;
-    digest->kernel = sha256_kernel(kernel);
-    if (digest->kernel == NULL) {
+    uint32_t several = call->plan.lanes > 1 ? call->plan.count : 1;
+    if (!sha256_choose(&digest->kernel, kernel, several)) {
         return -EINVAL;
     }
     digest->paths = calloc(call->plan.count, sizeof(*digest->paths));
@@ -89,14 +90,7 @@ uint32_t
 sphttp_call_hands(const sphttp_call *call)
 {
     bool several = call->plan.digest != NULL && call->plan.lanes > 1;
-    return call->plan.alive * (several ? call->plan.digest->kernel->lanes : 1);
-}
-
-const char *
-sphttp_sha256_kernel(const char *wanted)
-{
-    const struct sha256_kernel *kernel = sha256_kernel(wanted);
-    return kernel != NULL ? kernel->name : NULL;
+    return call->plan.alive * (several ? call->plan.digest->kernel.lanes : 1);
 }
 
 /* --- A child --------------------------------------------------------------------- */
@@ -119,6 +113,7 @@ struct digester {
     uint32_t found; /* so many had been by then */
     int64_t only; /* not a pool's: its item, or -1 */
     bool failed;  /* the last one */
+    struct folder folder;
 };
 
 /* Ask for the sizes of those files that no other child asks for, and note the
@@ -128,24 +123,26 @@ survey(const struct digester *child)
 {
     struct sphttp_call *call = child->call;
     struct page *page = call->page;
+    struct folder folder = {.fd = -1};
     uint32_t from;
     while (!page->stop &&
            (from = atomic_fetch_add(&page->surveyed, SURVEY_LENGTH)) <
                call->plan.count) {
         for (uint32_t i = from;
              i < call->plan.count && i - from < SURVEY_LENGTH; i++) {
-            struct stat st;
-            if (stat(child->digest->paths[i], &st) != 0 ||
-                !S_ISREG(st.st_mode) || st.st_size < VIEW_SIZE) {
-                continue; /* what is wrong with it shows when it is opened */
+            /* What is wrong with it shows when it is opened. */
+            uint64_t size = file_bytes(child->digest->paths[i], &folder);
+            if (size < LARGE_SIZE) {
+                continue;
             }
             uint32_t place = atomic_fetch_add(&page->large, 1);
             if (place < call->plan.count) {
                 call->larges[place].index = i;
-                call->larges[place].size = (uint64_t)st.st_size;
+                call->larges[place].size = size;
             }
         }
     }
+    close_end(&folder.fd);
 }
 
 static int
@@ -228,7 +225,7 @@ next_item(struct digester *child, const struct lane *lane)
     for (uint32_t other = 0; other < child->lanes; other++) {
         const struct file *file = &child->lane[other].file;
         mine += child->lane[other].index >= 0;
-        large += file->fd >= 0 && file->size >= VIEW_SIZE;
+        large += file->fd >= 0 && file->size >= LARGE_SIZE;
     }
     call->hands[call->child.hand].item = 0;
     call->hands[call->child.hand].since_ns = now_ns();
@@ -309,8 +306,8 @@ view_lost(int number, siginfo_t *info, void *context)
     bool fault = info->si_code > 0 && way_back != NULL;
     for (uint32_t i = 0; fault && i < looking->lanes; i++) {
         struct file *file = &looking->lane[i].file;
-        if (file->view != NULL && at >= file->view &&
-            at < file->view + VIEW_SIZE) {
+        if (file->viewed && at >= file->place &&
+            at < file->place + VIEW_SIZE) {
             file->left = 0;
             file->lost = true;
             siglongjmp(*way_back, 1);
@@ -342,7 +339,7 @@ look_through(struct digester *child, struct sha256_state *const states[],
     }
     looking = child;
     way_back = &here;
-    child->digest->kernel->go_on(states, data, count, blocks);
+    sha256_go_on(&child->digest->kernel, states, data, count, blocks);
     way_back = NULL;
     return true;
 }
@@ -393,7 +390,8 @@ get_ready(struct digester *child, uint32_t i)
         if (lane->file.fd < 0) {
             do {
                 err = file_open(&lane->file, algorithm,
-                                child->digest->paths[lane->index]);
+                                child->digest->paths[lane->index],
+                                &child->folder);
             } while (err == -EINTR);
         }
         if (err != 0 && worth_waiting(child, err)) {
@@ -459,18 +457,24 @@ digest_serve(struct sphttp_call *call, uint32_t index)
     struct digester child = {
         .call = call,
         .digest = digest,
-        .lanes = call->plan.lanes > 1 ? digest->kernel->lanes : 1,
+        .lanes = call->plan.lanes > 1 ? digest->kernel.lanes : 1,
         .only = index,
+        .folder = {.fd = -1},
     };
     (void)pthread_sigmask(SIG_SETMASK, &call->plan.mask, NULL);
     expect_lost_views();
+    unsigned char *places = child.lanes > 1 ? file_places(LANES_MOST) : NULL;
     for (uint32_t i = 0; i < LANES_MOST; i++) {
         child.lane[i].index = -1;
         child.lane[i].file.fd = -1;
+        child.lane[i].file.place =
+            places != NULL ? places + (size_t)i * VIEW_SIZE : NULL;
         child.lane[i].file.buffer =
             digest->buffers + (size_t)i * BUFFER_SIZE;
     }
-    if (call->larges != NULL && !call->plan.hold) {
+    /* Where each child has one, all are begun at once. */
+    if (call->larges != NULL && !call->plan.hold &&
+        call->plan.count > call->plan.alive) {
         survey(&child);
     }
     while (go_on(&child)) {

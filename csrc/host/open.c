@@ -9,6 +9,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "base/sha256_lanes.h"
 #include "digest/child.h"
 #include "host/call.h"
 #include "host/files.h"

@@ -10,6 +10,7 @@
 #include <sys/vfs.h>
 
 #include "base/safe.h"
+#include "base/sha256_choice.h"
 #include "digest/file.h"
 #include "host/forks.h"
 
@@ -26,7 +27,7 @@ struct lane {
 
 struct sphttp_small {
     struct algorithm algorithm;
-    const struct sha256_kernel *kernel;
+    struct sha256_kernel kernel;
     const char *paths, *path; /* those of all; that of the next file */
     uint32_t count, next, surveyed;
     uint64_t most, weight, read; /* bytes */
@@ -126,11 +127,11 @@ small_open(const char *paths, size_t size, uint32_t count, const char *key,
            size_t key_size, const char *kernel, uint64_t most, bool stop,
            sphttp_small **result)
 {
-    const struct sha256_kernel *routine = sha256_kernel(kernel);
-    if (routine == NULL) {
+    struct sha256_kernel routine;
+    if (!sha256_choose(&routine, kernel, count)) {
         return -EINVAL;
     }
-    most = routine->lanes > 1 ? most : most / ALONE;
+    most = routine.lanes > 1 ? most : most / ALONE;
     if (count > most / A_FILE) { /* many millions, perhaps */
         return SPHTTP_NOT_SMALL;
     }
@@ -146,7 +147,7 @@ small_open(const char *paths, size_t size, uint32_t count, const char *key,
     small->count = count;
     small->most = most;
     small->stop = stop;
-    small->lanes = routine->lanes < count ? routine->lanes : count;
+    small->lanes = routine.lanes < count ? routine.lanes : count;
     for (uint32_t i = 0; i < small->lanes; i++) {
         small->lane[i].file.fd = -1;
     }
@@ -321,7 +322,7 @@ get_ready(sphttp_small *small, struct lane *lane, int64_t until)
         }
         int err = 0;
         if (file->fd < 0) {
-            err = file_open(file, &small->algorithm, lane->path);
+            err = file_open(file, &small->algorithm, lane->path, NULL);
             if (worth_waiting(small, err)) {
                 return 0;
             }
@@ -366,7 +367,7 @@ small_go_on(sphttp_small *small, int64_t until)
             break;
         }
         if (err == 0) {
-            small->kernel->go_on(states, data, count, blocks);
+            sha256_go_on(&small->kernel, states, data, count, blocks);
             for (uint32_t i = 0; i < count; i++) {
                 file_advance(ready[i], blocks);
             }

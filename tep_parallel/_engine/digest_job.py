@@ -46,7 +46,7 @@ def wanted_kernel() -> bytes:
     """
     wanted = os.environ.get(_KERNEL, "")
     name = os.fsencode(wanted)
-    if lib.sphttp_sha256_kernel(name) == ffi.NULL:
+    if name and lib.sphttp_sha256_kernel(name) == ffi.NULL:
         msg = f"{_KERNEL}: this processor has no kernel {wanted!r}; alone is everywhere"
         raise ValueError(msg)
     return name

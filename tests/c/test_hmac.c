@@ -224,6 +224,20 @@ print_oracle(void)
     }
 }
 
+#if defined(WITH_SHA_NI)
+static void
+ni_one(struct sha256_state *state, const unsigned char *data, size_t blocks)
+{
+    sha256_ni_one(&state, &data, blocks);
+}
+#elif defined(WITH_ARM_SHA2)
+static void
+armv8_one(struct sha256_state *state, const unsigned char *data, size_t blocks)
+{
+    sha256_armv8_one(&state, &data, blocks);
+}
+#endif
+
 int
 main(int count, char **arguments)
 {
@@ -242,11 +256,11 @@ main(int count, char **arguments)
     }
 #if defined(WITH_SHA_NI)
     if (processor_has(SHA_NI)) {
-        routines[routine_count++] = sha256_ni_one;
+        routines[routine_count++] = ni_one;
     }
 #elif defined(WITH_ARM_SHA2)
     if (processor_has(ARM_SHA2)) {
-        routines[routine_count++] = sha256_armv8_one;
+        routines[routine_count++] = armv8_one;
     }
 #endif
     for (size_t i = 0; i < sizeof(noise); i++) {
