@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from kept import Parallel
-from support import alive, children, forked, until
+from support import alive, children, children_of, forked, until
 
 from tep_parallel import DeadWorkerError, ParallelWorker
 from tep_parallel._engine.fed import Fed
@@ -249,7 +249,9 @@ def test_a_lost_nursery_is_replaced(tmp_path: Path) -> None:
     call.stepper.step()
     until(lambda: (tmp_path / "a").exists())
     (nursery,) = children()
+    working = children_of(nursery)
     os.kill(nursery, signal.SIGKILL)
+    until(lambda: not any(map(alive, working)))  # else "a" might yet be done
     (tmp_path / "go").touch()
     drive(call)
     values, failures = call.flow.result.results()
