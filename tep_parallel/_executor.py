@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +16,7 @@ from weakref import ref
 
 from tep_parallel._engine.counting import processor_count
 from tep_parallel._engine.executing import Driver
-from tep_parallel._engine.function import Pickles
+from tep_parallel._engine.function import Pickles, call_each
 from tep_parallel._engine.options import Options
 
 if TYPE_CHECKING:
@@ -90,9 +91,10 @@ class ForkExecutor(Executor):
 
     def _own(self) -> Driver:
         """The driver of this process: a child that has this executor makes its own."""
-        if self._driver.pid != os.getpid():
-            self._driver = self._driver.anew()
-        return self._driver
+        driver = self._driver
+        if driver.pid != os.getpid():
+            self._driver = driver = driver.anew()
+        return driver
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Have `fn(*args, **kwargs)` called in a child, and return the future of that.
@@ -143,7 +145,7 @@ class ForkExecutor(Executor):
         if chunksize == 1:
             return self._results(fn, items, end, buffersize)
         chunks = iter(lambda: tuple(islice(items, chunksize)), ())
-        called = partial(_call_each, fn)
+        called = partial(call_each, fn)
         return _flat(self._results(called, ((chunk,) for chunk in chunks), end, buffersize))
 
     def _results(
@@ -190,19 +192,19 @@ class ForkExecutor(Executor):
         error: BaseException | None,
         frames: TracebackType | None,
     ) -> None:
-        if isinstance(error, KeyboardInterrupt):  # it is answered at once
+        try:
+            if not isinstance(error, KeyboardInterrupt):
+                self.shutdown(wait=True)
+                return
+        except KeyboardInterrupt:  # while it waited
             self.kill_workers()
-        else:
-            self.shutdown(wait=True)
+            raise
+        self.kill_workers()
 
     def __del__(self) -> None:
         driver = getattr(self, "_driver", None)
-        if driver is not None:
+        if driver is not None and not sys.is_finalizing():
             driver.close("shutdown")
-
-
-def _call_each(fn: Callable[..., T], chunk: Iterable[tuple[Any, ...]]) -> list[T]:
-    return [fn(*args) for args in chunk]
 
 
 def _given(
