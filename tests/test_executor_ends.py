@@ -43,13 +43,13 @@ def test_ctrl_c_kills_what_runs(how: str, tmp_path: Path) -> None:
         assert case.returncode == -signal.SIGINT
 
 
-def test_a_host_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
+def test_a_host_that_is_killed_leaves_nothing(tmp_path: Path, scratch_root: Path) -> None:
     with started("executor_ends", "at a result", tmp_path) as case:
         until(lambda: len(list(tmp_path.iterdir())) == 1)
         (pid,) = (int(path.name) for path in tmp_path.iterdir())
         case.kill()
         case.communicate(timeout=5)
-    until(lambda: not alive(pid), 5)
+    until(lambda: not alive(pid) and list(scratch_root.iterdir()) == [], 5)
 
 
 def test_a_program_that_ends_awaits_its_calls_and_prints_all_once() -> None:
