@@ -505,7 +505,7 @@ def test_an_awaiter_goes_on_before_the_reap(executor: ForkExecutor, tmp_path: Pa
 def test_ten_thousand_calls_wait_their_turn(executor: ForkExecutor) -> None:
     futures = [executor.submit(pow, number, 1) for number in range(10_000)]
     assert threading.active_count() < 10
-    assert all([future.cancel() for future in futures[100:]])
+    assert all(future.cancel() for future in futures[100:])
     assert [future.result() for future in futures[:100]] == list(range(100))
     assert all(future.cancelled() for future in futures[100:])
 
