@@ -23,6 +23,8 @@ class Bell:
 
     Attributes:
         descriptor: It can be read when somebody has rung.
+        in_doubt: Whether there is a reason to ask is_lost, which is not free.
+        look_at: When there is one in any case, by time.monotonic.
 
     Raises:
         OSError: There are no descriptors.
@@ -30,6 +32,8 @@ class Bell:
 
     def __init__(self) -> None:
         self.descriptor, self._ring = map(_above_streams, os.pipe())
+        self.in_doubt = False
+        self.look_at = 0.0
         self._file = _file_of(self.descriptor)  # it is that of both ends
         os.set_blocking(self.descriptor, False)
         os.set_blocking(self._ring, False)
@@ -37,6 +41,7 @@ class Bell:
     @property
     def is_lost(self) -> bool:
         """Whether the host has closed an end."""
+        self.look_at = time.monotonic() + _LOOK
         return not (self._holds(self.descriptor) and self._holds(self._ring))
 
     def ring(self) -> None:
@@ -47,9 +52,11 @@ class Bell:
 
     def hear(self) -> None:
         """It has been rung."""
-        with contextlib.suppress(OSError):  # empty
-            while self._holds(self.descriptor) and os.read(self.descriptor, 4096):
-                pass
+        if self._holds(self.descriptor):
+            with contextlib.suppress(OSError):  # empty
+                os.read(self.descriptor, 1 << 16)  # as much as it can hold
+        else:
+            self.in_doubt = True
 
     def close(self) -> None:
         """Give the descriptors back."""
@@ -81,6 +88,9 @@ def _file_of(descriptor: int) -> tuple[int, int] | None:
 
 def woken(bell: Bell, running: list[Task]) -> list[Task]:
     """Wait until somebody rings, or a task can go on; those that can."""
+    if not running and bell.is_lost:
+        bell.in_doubt = True
+        return []
     poller = select.poll()
     now = time.monotonic()
     # If the host closes the bell, children may still hold it: then it does not ring.
@@ -94,10 +104,14 @@ def woken(bell: Bell, running: list[Task]) -> list[Task]:
             most = min(most, task.at - now)
     poller.register(bell.descriptor, select.POLLIN)
     ready = []
-    for fd, _ in poller.poll(max(0, most * 1000) if running else None):
-        if fd == bell.descriptor:
+    events = poller.poll(max(0, most * 1000) if running else None)
+    bell.in_doubt = now >= bell.look_at
+    for fd, event in events:
+        if fd != bell.descriptor:
+            ready.append(tasks[fd])
+        elif event == select.POLLIN:
             bell.hear()
         else:
-            ready.append(tasks[fd])
+            bell.in_doubt = True
     late = [task for task in running if task.is_late()]
     return ready + [task for task in late if task not in ready]

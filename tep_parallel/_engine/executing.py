@@ -164,7 +164,6 @@ class Driver:
 
     def _take_in(self) -> bool:
         """Take in what other threads want; whether there is, or will be, something to do."""
-        self._mend_bell()
         while self._endings:
             self._end_running(self._endings.popleft())
         while self._woken:
@@ -179,7 +178,7 @@ class Driver:
         with self._lock:
             bell = self._bell
             assert bell is not None
-            if not bell.is_lost:
+            if not (bell.in_doubt and bell.is_lost):
                 return
             bell.close()
             self._bell = Bell()

@@ -34,11 +34,12 @@ async def use(client: Any, worker: Any) -> None:
 async def main() -> None:
     local: dict[str, Any] = {"host": "127.0.0.1", "dashboard": False}
     with ForkExecutor(2) as executor:
-        async with Scheduler(port=0, **local) as scheduler:
-            given = {"executor": executor, "nthreads": 2}
-            async with Worker(scheduler.address, **given, **local) as worker:
-                async with Client(scheduler.address, asynchronous=True) as client:
-                    await use(client, worker)
+        async with (
+            Scheduler(port=0, **local) as scheduler,
+            Worker(scheduler.address, executor=executor, nthreads=2, **local) as worker,
+            Client(scheduler.address, asynchronous=True) as client,
+        ):
+            await use(client, worker)
 
 
 with dask.config.set({"temporary-directory": sys.argv[1]}):
