@@ -21,6 +21,7 @@ from tep_parallel._engine.waits import NOW
 from tep_parallel._errors import DeadWorkerError
 
 _LOGGER = logging.getLogger("concurrent.futures")
+_GLANCE = 0.2  # seconds
 _BROKEN = "the initializer of this executor failed in a child"
 
 
@@ -138,7 +139,10 @@ class Driver:
         """Wait until all is done that was submitted."""
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
-            self._over.wait()  # before Python 3.13 a join that a signal interrupts is the last
+            # Not in one wait: a Ctrl-C just before one is seen at its end. And not in a join:
+            # before Python 3.13 one that a Ctrl-C interrupts takes the thread for ended.
+            while not self._over.wait(_GLANCE):
+                pass
             thread.join()
 
     def _run(self, bell: Bell) -> None:
