@@ -43,13 +43,13 @@ class ForkExecutor(Executor):
     future stays running until all of that has ended, and is cancelled then, also if a result has
     come meanwhile. It returns False once the child has committed a result.
 
-    `with ForkExecutor() as executor:` waits for all calls at its end. A KeyboardInterrupt that
-    leaves the block kills what runs.
+    `with ForkExecutor() as executor:` waits for all calls at its end, and so does the end of the
+    program. A KeyboardInterrupt that leaves the block, or ends the program, kills what runs.
 
     Args:
         max_workers: How many calls run at once. None: processor_count().
-        timeout: Seconds that a call may run. After that its child is killed, and it raises
-            ItemTimeoutError. None: no limit.
+        timeout: Seconds that a call may run, after the initializer. After that its child is
+            killed, and it raises ItemTimeoutError. None: no limit.
         retries: How often a call is tried again if its child died.
         initializer: Called in each child, before the function. If it raises, the executor is
             broken: no other call begins.
@@ -101,8 +101,9 @@ class ForkExecutor(Executor):
 
         Raises:
             BrokenExecutor: The initializer has failed.
-            RuntimeError: The executor was shut down, or the interpreter ends.
-            OSError: The system refused the thread or its descriptors.
+            RuntimeError: The executor was shut down, the interpreter ends, or the system has refused
+                a thread.
+            OSError: There are no descriptors.
         """
         return self._own().submit(fn, args, kwargs)
 
