@@ -101,8 +101,8 @@ class ForkExecutor(Executor):
 
         Raises:
             BrokenExecutor: The initializer has failed.
-            RuntimeError: The executor was shut down, the interpreter ends, or the system refused the
-                thread.
+            RuntimeError: The executor was shut down, the interpreter ends, or there is no thread to
+                be had.
             OSError: There are no descriptors.
         """
         return self._own().submit(fn, args, kwargs)
