@@ -4,7 +4,8 @@
 
 Both are executors of two workers that were made before, each in a host of its own; both fork a
 fresh process for each call, and both can kill one. A warm ProcessPoolExecutor, which can not, is
-there for comparison. The exit status is 1 if ours takes more than half of pebble's time.
+there for comparison. The exit status is 1 if ours takes more than half of pebble's time in a quiet
+host. Where threads of the host compute, each step of either waits for the GIL.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ def main() -> None:
             )
             host = f"{threads} threads compute" if threads else "quiet host"
             show(f"{host}, {count} calls at once", rows)
-            too_slow = too_slow or over(rows)
+            too_slow = too_slow or (threads == 0 and over(rows))
     sys.exit(too_slow)
 
 
