@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from tep_parallel._engine.arriving import Arriving
 from tep_parallel._engine.async_block import AsyncBlock
-from tep_parallel._engine.awaited import Awaited, InLoop
+from tep_parallel._engine.awaited import Awaited
 from tep_parallel._engine.ended import Ended, value_of
 from tep_parallel._engine.fed import Fed
 from tep_parallel._engine.flow import Eager
 from tep_parallel._engine.forked import opened, steps_of
+from tep_parallel._engine.gate import InLoop
 from tep_parallel._engine.plan import Plan
 from tep_parallel._engine.running import Running
 from tep_parallel._engine.small import digested_here
