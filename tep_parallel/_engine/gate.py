@@ -12,11 +12,8 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, TypeVar
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary, WeakSet
-
-if TYPE_CHECKING:
-    from tep_parallel._engine.awaited import Awaited
 
 Result = TypeVar("Result")
 
@@ -192,14 +189,14 @@ class InLoop:
         most: How many calls may be alive at once.
 
     Attributes:
-        calls: Those that wait or run.
+        calls: Those that wait or run, each an Awaited.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, most: int) -> None:
         self.loop = loop
         self.places = Places(most)
         self.share = share_of(loop)
-        self.calls: WeakSet[Awaited] = WeakSet()
+        self.calls: WeakSet[Any] = WeakSet()
         self._pid = os.getpid()
 
     @property
