@@ -19,6 +19,7 @@ from support import FORKED, KEPT, LIMIT, children, started
 from test_async import busy_children, in_and_out
 
 from tep_parallel import AsyncParallel
+from tep_parallel._engine.waiting import in_spite_of_cancels
 
 Shape = dict[str, Any]
 SHAPES = {**FORKED, **KEPT}
@@ -163,6 +164,20 @@ def test_a_cancel_of_anyios_costs_the_loop_little(run: Run, kept: bool) -> None:
             assert min(seen) < AT_ONCE
 
     run(main())
+
+
+def test_a_task_that_is_dropped_asks_anyio_for_no_loop() -> None:
+    """There is none any more."""
+    import anyio
+
+    assert anyio.CancelScope  # it is there, and so asked for a scope
+    loop = asyncio.new_event_loop()
+    work = in_spite_of_cancels(lambda: asyncio.sleep(60))
+    task = loop.create_task(work)
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+    work.close()
+    task._log_destroy_pending = False  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("kind", KINDS)
