@@ -64,6 +64,7 @@ bench: build/bench/installed ## Side by side with os.fork, the peers and sha256s
 	  build/bench/bin/python -W ignore benchmarks/streams.py && \
 	  build/bench/bin/python -W ignore benchmarks/kept.py --big && \
 	  build/bench/bin/python -W ignore benchmarks/kept_costs.py && \
+	  build/bench/bin/python -W ignore benchmarks/asyncio_cost.py && \
 	  build/bench/bin/python -W ignore benchmarks/services.py && \
 	  build/bench/bin/python -W ignore benchmarks/executor.py && \
 	  build/bench/bin/python -W ignore benchmarks/digests.py --plot docs/digests && \

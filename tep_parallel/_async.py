@@ -201,21 +201,16 @@ class AsyncParallel(AsyncFace, GenericOf[T, W_co]):
 
         Args:
             paths: See digest_files, as for all arguments. What is not one of these is that of
-                this object; without in_processes there are processor_count() children.
+                this object; without in_processes the loop's thread digests a small set, and
+                processor_count() children a large one.
 
         Raises:
             Exception: See digest_files.
         """
         listed = checked(paths)
         worker = FileDigest(key, algorithm=algorithm)
-        options = self._options.for_digests()
-        here, ended = await self._run(
-            listed,
-            "finish" if return_exceptions else options.on_error,
-            job=lambda items: job_of(worker, items, None),
-            worker=worker,
-            options=options,
-        )
+        on_error = "finish" if return_exceptions else self._options.on_error
+        here, ended = await self._digested(worker, listed, on_error, job_of(worker, listed, None))
         if not return_exceptions:
             return await self._value(here, ended)  # type: ignore[no-any-return]
         return with_exceptions(*await here.in_slices(ended.gathered(every=True)))

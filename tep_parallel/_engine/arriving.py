@@ -56,6 +56,7 @@ class Arriving:
     def __next__(self) -> Any:
         if self._come:
             self.waits = False
+            self._room -= 1  # the call has it, and it is not handed out
             return self._come.popleft()
         if not self._over:
             self.waits = True

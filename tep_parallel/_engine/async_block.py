@@ -10,10 +10,11 @@ from typing import Any
 
 from tep_parallel._engine.arriving import Arriving
 from tep_parallel._engine.asking import ending
-from tep_parallel._engine.awaited import Awaited, InLoop
+from tep_parallel._engine.awaited import Awaited
 from tep_parallel._engine.block import Block
 from tep_parallel._engine.ended import Ended
 from tep_parallel._engine.forked import steps_of
+from tep_parallel._engine.gate import InLoop
 from tep_parallel._engine.home import Home
 from tep_parallel._engine.leaving import Leaving
 from tep_parallel._engine.native import lib

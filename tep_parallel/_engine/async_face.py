@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from tep_parallel._engine.arriving import Arriving
 from tep_parallel._engine.async_block import AsyncBlock
-from tep_parallel._engine.awaited import Awaited, InLoop
+from tep_parallel._engine.awaited import Awaited
 from tep_parallel._engine.ended import Ended, value_of
 from tep_parallel._engine.fed import Fed
 from tep_parallel._engine.flow import Eager
 from tep_parallel._engine.forked import opened, steps_of
+from tep_parallel._engine.gate import InLoop
 from tep_parallel._engine.plan import Plan
 from tep_parallel._engine.running import Running
+from tep_parallel._engine.small import digested_here
 from tep_parallel._engine.source import list_of, source_of
 from tep_parallel._worker import process_of
 
@@ -141,6 +143,26 @@ class AsyncFace:
             return here, flow.result
         finally:
             one.leave()
+
+    async def _digested(
+        self, worker: ParallelWorker, paths: list[Any], on_error: str, job: Job | None
+    ) -> tuple[InLoop, Ended]:
+        """Digest the files, in this thread or in children.
+
+        Args:
+            job: What C does.
+        """
+        here = self._in_loop()
+        if self._options.in_processes is None and paths:
+            await here.share.begin()
+            try:
+                ended = digested_here(job, paths, self._options, on_error)
+            finally:
+                here.share.end(forked=False)
+            if ended is not None:
+                return here, ended
+        options = self._options.for_digests()
+        return await self._run(paths, on_error, job=lambda _: job, worker=worker, options=options)
 
     async def _value(self, here: InLoop, ended: Ended) -> Any:
         """What the call returns; or raise its first failure. See values_of."""

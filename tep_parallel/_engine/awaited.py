@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import time
-from collections.abc import Generator
-from typing import NoReturn, TypeVar
-from weakref import WeakSet
+from typing import NoReturn
 
 from tep_parallel._engine.arriving import Arriving
 from tep_parallel._engine.call import Call
 from tep_parallel._engine.forked import Steps
-from tep_parallel._engine.gate import Place, Places, give_up, share_of
+from tep_parallel._engine.gate import InLoop, Place, give_up
 from tep_parallel._engine.running import Running
 from tep_parallel._engine.stepper import Stepper
 from tep_parallel._engine.waiting import Bell, in_spite_of_cancels
@@ -21,46 +18,6 @@ from tep_parallel._engine.waits import Until
 from tep_parallel._errors import AbortedError, DeadlineError
 
 _FAREWELL = 3.0  # seconds that an aborted call has for its end
-_SLICE_NS = 5_000_000
-
-Result = TypeVar("Result")
-
-
-class InLoop:
-    """What an AsyncParallel has in one event loop.
-
-    Args:
-        loop: The event loop.
-        most: How many calls may be alive at once.
-
-    Attributes:
-        calls: Those that wait or run.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, most: int) -> None:
-        self.loop = loop
-        self.places = Places(most)
-        self.share = share_of(loop)
-        self.calls: WeakSet[Awaited] = WeakSet()
-        self._pid = os.getpid()
-
-    @property
-    def is_past(self) -> bool:
-        """Whether nothing can run in it any more."""
-        return self._pid != os.getpid() or self.loop.is_closed()
-
-    async def in_slices(self, work: Generator[None, None, Result]) -> Result:
-        """Do work that computes, and let others go on in between."""
-        while True:
-            await self.share.begin()
-            end = time.monotonic_ns() + _SLICE_NS
-            try:
-                while time.monotonic_ns() < end:
-                    next(work)
-            except StopIteration as over:
-                return over.value  # type: ignore[no-any-return]
-            finally:
-                self.share.end(forked=False)
 
 
 class Awaited:
@@ -93,6 +50,7 @@ class Awaited:
         self._stepper: Stepper | None = None
         self._source: Arriving | None = None
         self._ends = False
+        self._finishes: asyncio.Future[bool] | None = None  # while a task sees to its end
         running.enter(self)
         here.calls.add(self)
 
@@ -232,6 +190,18 @@ class Awaited:
                 del cancel  # otherwise it keeps this frame, and this frame it
 
     async def _finish(self) -> None:
+        """Kill and reap what runs; in one task at a time, since the bell is for one. The iterator
+        may be closed while the block ends."""
+        while self._finishes is not None:
+            await asyncio.wait([self._finishes])
+        finishes = self._finishes = self._here.loop.create_future()
+        try:
+            await self._finish_alone()
+        finally:
+            self._finishes = None
+            give_up(finishes)
+
+    async def _finish_alone(self) -> None:
         stepper = self._stepper
         while stepper is not None and not stepper.over:
             with contextlib.suppress(Exception):  # why it ends is raised by who ends it

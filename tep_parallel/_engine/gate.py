@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary, WeakSet
+
+Result = TypeVar("Result")
 
 _MOST_NS = 5_000_000  # in one turn of the loop, for all calls together
 
@@ -175,3 +179,40 @@ def share_of(loop: asyncio.AbstractEventLoop) -> Share:
     if share is None:
         share = _shares[loop] = Share(loop)
     return share
+
+
+class InLoop:
+    """What an AsyncParallel has in one event loop.
+
+    Args:
+        loop: The event loop.
+        most: How many calls may be alive at once.
+
+    Attributes:
+        calls: Those that wait or run, each an Awaited.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, most: int) -> None:
+        self.loop = loop
+        self.places = Places(most)
+        self.share = share_of(loop)
+        self.calls: WeakSet[Any] = WeakSet()
+        self._pid = os.getpid()
+
+    @property
+    def is_past(self) -> bool:
+        """Whether nothing can run in it any more."""
+        return self._pid != os.getpid() or self.loop.is_closed()
+
+    async def in_slices(self, work: Generator[None, None, Result]) -> Result:
+        """Do work that computes, and let others go on in between."""
+        while True:
+            await self.share.begin()
+            end = time.monotonic_ns() + _MOST_NS
+            try:
+                while time.monotonic_ns() < end:
+                    next(work)
+            except StopIteration as over:
+                return over.value  # type: ignore[no-any-return]
+            finally:
+                self.share.end(forked=False)

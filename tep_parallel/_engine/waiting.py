@@ -80,12 +80,16 @@ async def in_spite_of_cancels(
     in a scope of anyio's, which it does not cancel.
     """
     cancel: asyncio.CancelledError | None = None
-    with _shielded():
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_shielded())
         while True:
             try:
                 await act()
             except asyncio.CancelledError as error:
                 cancel = cancel or error
+            except GeneratorExit:  # the task is dropped
+                stack.pop_all()  # anyio would look for the loop that runs, and there is none
+                raise
             else:
                 return cancel
 
