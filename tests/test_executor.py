@@ -460,6 +460,10 @@ def test_it_waits_where_there_are_no_more_descriptors(
     assert len(refused) == 1
 
 
+def test_no_result_is_lost_where_descriptors_are_few() -> None:
+    run_case("executor_descriptors")
+
+
 def test_it_fails_where_nothing_can_be_begun(
     executor: ForkExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
