@@ -21,7 +21,7 @@ import test_limits
 import test_pool
 import test_raised
 import test_stream
-from loops import KINDS, parallel, run_in
+from loops import parallel, run_in
 
 PAGE = Path(__file__).parents[1] / "docs" / "faults.md"
 MODULES = [
@@ -42,7 +42,8 @@ OTHERWISE = {
 pytestmark = pytest.mark.filterwarnings("ignore:.*thread:RuntimeWarning")  # pytest's own
 
 
-@pytest.fixture(autouse=True, params=KINDS)
+# On uvloop it is all the same again: `make test-peers` tries it.
+@pytest.fixture(autouse=True, params=["asyncio", pytest.param("uvloop", marks=pytest.mark.peers)])
 def in_a_loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every Parallel of the test is an AsyncParallel; see looped.py."""
     monkeypatch.setenv("TEP_PARALLEL_LOOP", request.param)
