@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from typing import Any
 
 from tep_parallel._engine.source import NothingYetError
@@ -36,6 +36,7 @@ class Arriving:
         self._task: asyncio.Task[None] | None = None
         self._error: BaseException | None = None
         self._over = False
+        self._stopped = False
 
     @property
     def ready(self) -> bool:
@@ -44,11 +45,20 @@ class Arriving:
 
     def allow(self, room: int) -> None:
         """Let so many items be pulled that nobody has asked for."""
+        if self._stopped:
+            return
         self._room = room
-        if self._task is None and not self._over:
+        if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._pull())
         elif self._more is not None and not self._more.done() and len(self._come) < room:
             self._more.set_result(None)
+
+    def stop(self) -> None:
+        """Pull no more: nobody asks for another item."""
+        self._stopped = True
+        self.waits = False
+        if self._task is not None:
+            self._task.cancel()
 
     def __iter__(self) -> Arriving:
         return self
@@ -83,13 +93,33 @@ class Arriving:
             if not isinstance(error, Exception | asyncio.CancelledError):
                 raise
         finally:
-            self._over = True
-            self._items = None
-            self._bell.ring()
+            try:
+                await _close(self._items)
+            finally:
+                self._over = True
+                self._items = None
+                self._bell.ring()
 
     async def end(self) -> None:
         """Pull no more, and wait until that is so."""
-        task = self._task
-        if task is not None and not task.done():
-            task.cancel()
-            await asyncio.wait([task])
+        self.stop()
+        if self._task is not None and not self._task.done():
+            await asyncio.wait([self._task])
+        self._come.clear()
+        self._error = None  # it keeps a frame, and that this object
+
+
+async def _close(items: AsyncIterator[Any]) -> None:
+    """Close what the loop would close later, and in another task."""
+    if not isinstance(items, AsyncGenerator):
+        return
+    try:
+        await items.aclose()
+    except Exception as error:  # noqa: BLE001  # as the loop says it
+        asyncio.get_running_loop().call_exception_handler(
+            {
+                "message": f"an error occurred during closing of asynchronous generator {items!r}",
+                "exception": error,
+                "asyncgen": items,
+            }
+        )
