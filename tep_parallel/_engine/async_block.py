@@ -145,10 +145,7 @@ class AsyncBlock:
         for one in calls:
             one.abort()
         for one in calls:
-            if one.is_awaited:
-                await asyncio.wait([one.over])
-            else:
-                await one.end()
+            await one.end()
 
     async def _until_left(self, home: Home) -> None:
         while self._leaving:

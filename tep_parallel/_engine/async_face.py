@@ -210,8 +210,7 @@ class AsyncFace:
                 while out:
                     yield out.popleft()
         finally:
-            await one.end()
-            one.leave()
+            await one.close()
 
 
 async def _list_of(items: Iterable[Any] | AsyncIterable[Any]) -> list[Any]:

@@ -10,7 +10,7 @@ from typing import NoReturn
 from tep_parallel._engine.arriving import Arriving
 from tep_parallel._engine.call import Call
 from tep_parallel._engine.forked import Steps
-from tep_parallel._engine.gate import InLoop, Place, give_up
+from tep_parallel._engine.gate import InLoop, Place
 from tep_parallel._engine.running import Running
 from tep_parallel._engine.stepper import Stepper
 from tep_parallel._engine.waiting import Bell, in_spite_of_cancels
@@ -30,16 +30,12 @@ class Awaited:
 
     Attributes:
         aborted: Whether somebody wants it to end.
-        bell: What wakes the task that awaits it.
-        over: Set when nothing of it runs any more.
-        is_awaited: Whether a task waits for it now.
+        bell: What wakes the task that drives it.
     """
 
     def __init__(self, here: InLoop, running: Running, deadline: float | None) -> None:
         self.aborted = False
         self.bell = Bell(here.loop)
-        self.is_awaited = False
-        self.over: asyncio.Future[bool] = here.loop.create_future()
         self._here = here
         self._running = running
         self._deadline = deadline
@@ -50,7 +46,9 @@ class Awaited:
         self._stepper: Stepper | None = None
         self._source: Arriving | None = None
         self._ends = False
-        self._finishes: asyncio.Future[bool] | None = None  # while a task sees to its end
+        # Who drives it has this: the bell is for one task. The block may end, or the iterator be
+        # closed, while another task waits for a result.
+        self._drives = asyncio.Lock()
         running.enter(self)
         here.calls.add(self)
 
@@ -65,10 +63,10 @@ class Awaited:
 
     def leave(self) -> None:
         """Nothing of it runs any more. A second call does nothing."""
+        self._place.task = None  # whose exception may keep this object
         self._here.places.leave(self._place)
         self._running.leave(self)
         self._here.calls.discard(self)
-        give_up(self.over)
 
     async def admit(self, count: int) -> float | None:
         """Wait for a place among the calls that are alive. The seconds that the call has left.
@@ -81,11 +79,7 @@ class Awaited:
             AbortedError: The call was aborted first.
         """
         self._place.task = asyncio.current_task()
-        self.is_awaited = True
-        try:
-            there = await self._here.places.take(self._place, self._left())
-        finally:
-            self.is_awaited = False
+        there = await self._here.places.take(self._place, self._left())
         left = self._left()
         if self.aborted:
             self._raise_aborted()
@@ -130,26 +124,23 @@ class Awaited:
         call, stepper = self._call, self._stepper
         assert call is not None
         assert stepper is not None
-        if self._ends and self.aborted:
-            self._raise_aborted()
-        if asyncio.get_running_loop() is not self._here.loop:
-            call.close()
+        if self._is_elsewhere():
             msg = "an iterator of AsyncParallel is used in another event loop"
             raise RuntimeError(msg)
         self._place.task = asyncio.current_task()
-        self.is_awaited = True
         try:
-            while not (call.out or stepper.over):
-                until = await self._step(call, stepper)
-                if until is not None:
-                    await self._wait(call, until)
+            async with self._drives:
+                if self._ends and self.aborted:
+                    self._raise_aborted()
+                while not (call.out or stepper.over):
+                    until = await self._step(call, stepper)
+                    if until is not None:
+                        await self._wait(call, until)
         except GeneratorExit:  # the task is dropped. The call's handle ends the call: see Call;
             raise  # it may have done so already
         except BaseException:
             await self.end()
             raise
-        finally:
-            self.is_awaited = False
         return bool(call.out)
 
     async def _step(self, call: Call, stepper: Stepper) -> Until | None:
@@ -174,6 +165,35 @@ class Awaited:
             seconds = left if seconds is None else min(seconds, left)
         await self.bell.wait(until.descriptor, seconds)
 
+    def _is_elsewhere(self) -> bool:
+        """Whether another loop than its own runs in this thread."""
+        try:
+            return asyncio.get_running_loop() is not self._here.loop
+        except RuntimeError:  # none does: the task is dropped
+            return False
+
+    async def close(self) -> None:
+        """End it, and leave.
+
+        Raises:
+            CancelledError: See end.
+        """
+        loop = self._here.loop
+        if self._is_elsewhere() and loop.is_running():  # in another thread, which may drive it
+            self.abort()
+            with contextlib.suppress(RuntimeError):  # the loop is closed by now
+                loop.call_soon_threadsafe(self._close_soon)
+            return
+        try:
+            if self._is_elsewhere() and self._call is not None:
+                self._call.close()
+            await self.end()
+        finally:
+            self.leave()
+
+    def _close_soon(self) -> None:
+        self._closing = self._here.loop.create_task(self.close())
+
     async def end(self) -> None:
         """Kill and reap what runs of it.
 
@@ -190,26 +210,23 @@ class Awaited:
                 del cancel  # otherwise it keeps this frame, and this frame it
 
     async def _finish(self) -> None:
-        """Kill and reap what runs; in one task at a time, since the bell is for one. The iterator
-        may be closed while the block ends."""
-        while self._finishes is not None:
-            await asyncio.wait([self._finishes])
-        finishes = self._finishes = self._here.loop.create_future()
-        try:
-            await self._finish_alone()
-        finally:
-            self._finishes = None
-            give_up(finishes)
+        """Kill and reap what runs."""
+        async with self._drives:
+            if self._call is not None and self._stepper is not None:
+                await self._finish_steps(self._call, self._stepper)
+                self._call.out.clear()
+            if self._source is not None:
+                await self._source.end()
 
-    async def _finish_alone(self) -> None:
-        stepper = self._stepper
-        while stepper is not None and not stepper.over:
+    async def _finish_steps(self, call: Call, stepper: Stepper) -> None:
+        while not stepper.over:
+            until = None
             with contextlib.suppress(Exception):  # why it ends is raised by who ends it
                 until = stepper.step() if self._ends else stepper.end()
-                self._ends = True
-                if until is not None:
+            self._ends = True
+            if until is not None:
+                try:
                     await self.bell.wait(*until)
-        if self._call is not None:
-            self._call.out.clear()
-        if self._source is not None:
-            await self._source.end()
+                except Exception:  # the loop cannot wait
+                    call.close()
+                    raise
