@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 from loops import KINDS, Run, parallel, run_in, sleep_deaf, until
-from support import LIMIT, children
+from support import children
 from test_async import busy_children, parent_of
 
-from tep_parallel import AbortedError, AsyncParallel, DeadlineError
+from tep_parallel import DeadlineError
 from tep_parallel._engine.awaited import Awaited
 
 in_and_out = pytest.mark.parametrize("kept", [False, True], ids=["outside", "in a block"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
 from typing import Any
 
 from tep_parallel._engine.source import NothingYetError
@@ -21,15 +21,17 @@ class Arriving:
     Args:
         items: The iterable.
         bell: Rung when what was waited for has come.
+        begin: Called first in the task that pulls.
 
     Attributes:
         waits: Whether the last item that was asked for had not come.
     """
 
-    def __init__(self, items: AsyncIterable[Any], bell: Bell) -> None:
+    def __init__(self, items: AsyncIterable[Any], bell: Bell, begin: Callable[[], None]) -> None:
         self.waits = False
         self._items: AsyncIterator[Any] | None = aiter(items)
         self._bell = bell
+        self._begin = begin
         self._come: deque[Any] = deque()
         self._room = 0  # for so many, until it is said again
         self._more: asyncio.Future[None] | None = None  # there is room again
@@ -80,6 +82,7 @@ class Arriving:
 
     async def _pull(self) -> None:
         assert self._items is not None
+        self._begin()
         try:
             async for item in self._items:
                 self._come.append(item)

@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Collection
 from typing import Any
 
-from tep_parallel._engine.arriving import Arriving
 from tep_parallel._engine.asking import ending
 from tep_parallel._engine.awaited import Awaited
 from tep_parallel._engine.block import Block
@@ -93,7 +92,7 @@ class AsyncBlock:
         """Begin a call that hands out what is returned here, as it comes. See Block.stream."""
         lease = self._block.lease(worker, left)
         steps = self._block.streamed(lease, source, on_error, known, ordered=ordered)
-        one.begin(lease, steps, source if isinstance(source, Arriving) else None)
+        one.begin(lease, steps)
         return lease.out
 
     async def close(self, *, well: bool, error: BaseException | None) -> None:

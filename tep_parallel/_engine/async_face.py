@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
-from tep_parallel._engine.arriving import Arriving
 from tep_parallel._engine.async_block import AsyncBlock
 from tep_parallel._engine.awaited import Awaited
 from tep_parallel._engine.ended import Ended, value_of
@@ -181,11 +180,10 @@ class AsyncFace:
         self, one: Awaited, items: Any, source: Any, on_error: str, *, ordered: bool
     ) -> AsyncGenerator[Any, None]:
         known = items if isinstance(items, Collection) else None
-        arriving = None
         try:
             left = await one.admit(0)
             if source is None:
-                source = arriving = Arriving(items, one.bell)
+                source = one.source_of(items)
             del items
             block = self._own_block()
             if block is not None:
@@ -205,8 +203,9 @@ class AsyncFace:
                 )
                 call = opened(plan, left)
                 out = call.out
-                one.begin(call, steps_of(call, Fed(call, plan, source, ordered=ordered)), arriving)
+                one.begin(call, steps_of(call, Fed(call, plan, source, ordered=ordered)))
             while await one.advance():
+                one.hold()
                 while out:
                     yield out.popleft()
         finally:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from typing import NoReturn
+from collections.abc import AsyncIterable
+from typing import Any, NoReturn
 
 from tep_parallel._engine.arriving import Arriving
 from tep_parallel._engine.call import Call
 from tep_parallel._engine.forked import Steps
-from tep_parallel._engine.gate import InLoop, Place
+from tep_parallel._engine.gate import InLoop
+from tep_parallel._engine.places import Place
 from tep_parallel._engine.running import Running
 from tep_parallel._engine.stepper import Stepper
 from tep_parallel._engine.waiting import Bell, in_spite_of_cancels
@@ -63,7 +65,6 @@ class Awaited:
 
     def leave(self) -> None:
         """Nothing of it runs any more. A second call does nothing."""
-        self._place.task = None  # whose exception may keep this object
         self._here.places.leave(self._place)
         self._running.leave(self)
         self._here.calls.discard(self)
@@ -78,7 +79,6 @@ class Awaited:
             DeadlineError: The deadline came first.
             AbortedError: The call was aborted first.
         """
-        self._place.task = asyncio.current_task()
         there = await self._here.places.take(self._place, self._left())
         left = self._left()
         if self.aborted:
@@ -99,14 +99,19 @@ class Awaited:
         msg += f"{count} of {count} items had not ended"
         raise DeadlineError(msg, outcomes=[])
 
-    def begin(self, call: Call, steps: Steps, source: Arriving | None = None) -> None:
-        """These are its steps.
+    def hold(self) -> None:
+        """This task is handed results now."""
+        self._place.hold()
 
-        Args:
-            source: Where its items come from, if they are awaited.
-        """
+    def source_of(self, items: AsyncIterable[Any]) -> Arriving:
+        """Where its items come from."""
+        self._source = Arriving(items, self.bell, self._place.hold_source)
+        return self._source
+
+    def begin(self, call: Call, steps: Steps) -> None:
+        """These are its steps."""
         self._stepper = Stepper(call, steps)
-        self._source = call.source = source
+        call.source = self._source
         self._call = call
         if self.aborted:  # in the last moment before
             call.cancel()
