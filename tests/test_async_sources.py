@@ -12,7 +12,7 @@ import pytest
 from loops import KINDS, Run, parallel, run_in
 from support import FORKED, KEPT, children
 
-from tep_parallel import Break
+from tep_parallel import AbortedError, Break, DeadlineError
 
 Shape = dict[str, Any]
 SHAPES = {**FORKED, **KEPT}
@@ -49,6 +49,7 @@ def test_a_source_is_ended_and_not_asked_after_a_failure_or_a_break(
             await asyncio.sleep(0.2)
             yield "0"
         finally:
+            await asyncio.sleep(0.02)
             closed.append(True)
 
     async def use(p: Any) -> list[str]:
@@ -118,5 +119,81 @@ def test_what_a_source_raises_when_it_is_closed_is_told_to_the_loop(run: Run) ->
                 assert await anext(results) == "0"
                 await asyncio.sleep(0.05)
             assert [str(error) for error in told] == ["'closing'"]
+
+    run(main())
+
+
+async def slow() -> AsyncIterator[str]:
+    for _ in range(40):
+        await asyncio.sleep(0.1)
+        yield "0"
+
+
+@in_and_out
+def test_limits_hold_while_a_call_reads_its_items(run: Run, kept: bool) -> None:
+    async def main() -> None:
+        async with parallel(work, kept=kept, in_processes=2, deadline=0.3) as p:
+            for call in (p.map_processes, p.each_process, p.outcomes):
+                begun = time.monotonic()
+                with pytest.raises(DeadlineError, match=r"the call was not over after 0\.3 s"):
+                    await call(slow())
+                assert time.monotonic() - begun < 1.5
+            assert await p.map_processes(two([])) == ["0"] * 100
+
+    run(main())
+
+
+@in_and_out
+@pytest.mark.parametrize("how", ["abort", "cancel"])
+def test_a_call_that_reads_its_items_can_be_ended(run: Run, kept: bool, how: str) -> None:
+    async def main() -> None:
+        log: list[object] = []
+
+        async def items() -> AsyncIterator[str]:
+            async for item in two(log):
+                yield item
+                await asyncio.sleep(0.1)
+
+        async with parallel(work, kept=kept, in_processes=2) as p:
+            task = asyncio.create_task(p.map_processes(items()))
+            await asyncio.sleep(0.15)
+            begun = time.monotonic()
+            if how == "abort":
+                p.abort()
+            else:
+                task.cancel()
+            with pytest.raises(AbortedError if how == "abort" else asyncio.CancelledError):
+                await task
+            assert time.monotonic() - begun < 1.5
+            assert await p.map_processes(["0"]) == ["0"]
+
+    run(main())
+
+
+@pytest.mark.parametrize("shape", [{}, {"in_processes": 2}], ids=["fresh", "warm"])
+def test_a_call_that_reads_its_items_ends_with_its_block(run: Run, shape: Shape) -> None:
+    async def main() -> None:
+        async with parallel(work, kept=True, **shape) as p:
+            task = asyncio.create_task(p.map_processes(slow()))
+            await asyncio.sleep(0.15)
+        begun = time.monotonic()
+        with pytest.raises(AbortedError):
+            await task
+        assert time.monotonic() - begun < 1.5
+
+    run(main())
+
+
+@in_and_out
+def test_what_a_source_raises_while_it_is_read_goes_on(run: Run, kept: bool) -> None:
+    async def items() -> AsyncIterator[str]:
+        yield "0"
+        await asyncio.sleep(0)
+        raise KeyError("source")
+
+    async def main() -> None:
+        async with parallel(work, kept=kept, in_processes=2) as p:
+            with pytest.raises(KeyError, match="source"):
+                await p.map_processes(items())
 
     run(main())

@@ -25,6 +25,7 @@ class Arriving:
 
     Attributes:
         waits: Whether the last item that was asked for had not come.
+        over: Whether no more will come.
     """
 
     def __init__(self, items: AsyncIterable[Any], bell: Bell, begin: Callable[[], None]) -> None:
@@ -37,13 +38,13 @@ class Arriving:
         self._more: asyncio.Future[None] | None = None  # there is room again
         self._task: asyncio.Task[None] | None = None
         self._error: BaseException | None = None
-        self._over = False
+        self.over = False
         self._stopped = False
 
     @property
     def ready(self) -> bool:
         """Whether something can be had of it."""
-        return bool(self._come) or self._over
+        return bool(self._come) or self.over
 
     def allow(self, room: int) -> None:
         """Let so many items be pulled that nobody has asked for."""
@@ -57,10 +58,10 @@ class Arriving:
 
     def stop(self) -> None:
         """Pull no more: nobody asks for another item."""
-        self._stopped = True
         self.waits = False
-        if self._task is not None:
+        if self._task is not None and not self._stopped:
             self._task.cancel()
+        self._stopped = True
 
     def __iter__(self) -> Arriving:
         return self
@@ -70,7 +71,7 @@ class Arriving:
             self.waits = False
             self._room -= 1  # the call has it, and it is not handed out
             return self._come.popleft()
-        if not self._over:
+        if not self.over:
             self.waits = True
             raise NothingYetError
         self.waits = False
@@ -99,7 +100,7 @@ class Arriving:
             try:
                 await _close(self._items)
             finally:
-                self._over = True
+                self.over = True
                 self._items = None
                 self._bell.ring()
 
@@ -107,7 +108,11 @@ class Arriving:
         """Pull no more, and wait until that is so."""
         self.stop()
         if self._task is not None and not self._task.done():
-            await asyncio.wait([self._task])
+            try:
+                await asyncio.wait([self._task])
+            except asyncio.CancelledError:
+                self._task.cancel()  # as if it were awaited
+                raise
         self._come.clear()
         self._error = None  # it keeps a frame, and that this object
 
@@ -118,7 +123,9 @@ async def _close(items: AsyncIterator[Any]) -> None:
         return
     try:
         await items.aclose()
-    except Exception as error:  # noqa: BLE001  # as the loop says it
+    except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # noqa: BLE001  # a group of anyio's, too
         asyncio.get_running_loop().call_exception_handler(
             {
                 "message": f"an error occurred during closing of asynchronous generator {items!r}",

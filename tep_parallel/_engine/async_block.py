@@ -66,6 +66,7 @@ class AsyncBlock:
         """
         lease = self._block.lease(worker, left)
         lease.wait_elsewhere()
+        one.block = self
         try:
             flow = self._block.gathering(lease, items, on_error, discard=discard, whole=whole)
             one.begin(lease, steps_of(lease, flow))
@@ -92,6 +93,7 @@ class AsyncBlock:
         """Begin a call that hands out what is returned here, as it comes. See Block.stream."""
         lease = self._block.lease(worker, left)
         steps = self._block.streamed(lease, source, on_error, known, ordered=ordered)
+        one.block = self
         one.begin(lease, steps)
         return lease.out
 
@@ -129,7 +131,10 @@ class AsyncBlock:
             raise
         self._forget(home)
         if cancel is not None:
-            raise cancel
+            try:
+                raise cancel
+            finally:
+                del cancel  # otherwise it keeps this frame, and this frame it
         if self._errors and error is None:
             raise self._errors.pop(0)
 
@@ -139,8 +144,8 @@ class AsyncBlock:
         home.forget()
 
     async def _end_calls(self) -> None:
-        """Abort the calls that run, and wait for their ends."""
-        calls = list(self._here.calls)
+        """Abort the calls that run in the block, or are to, and wait for their ends."""
+        calls = [one for one in self._here.calls if one.block is self]
         for one in calls:
             one.abort()
         for one in calls:

@@ -5,52 +5,34 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING
 
-from tep_parallel._engine.arriving import Arriving
+from tep_parallel._engine.asked import Asked
 from tep_parallel._engine.call import Call
 from tep_parallel._engine.forked import Steps
 from tep_parallel._engine.gate import InLoop
-from tep_parallel._engine.places import Place
 from tep_parallel._engine.running import Running
 from tep_parallel._engine.stepper import Stepper
-from tep_parallel._engine.waiting import Bell, in_spite_of_cancels
+from tep_parallel._engine.waiting import in_spite_of_cancels
 from tep_parallel._engine.waits import Until
-from tep_parallel._errors import AbortedError, DeadlineError
+
+if TYPE_CHECKING:
+    from tep_parallel._engine.async_block import AsyncBlock
 
 _FAREWELL = 3.0  # seconds that an aborted call has for its end
 
 
-class Awaited:
-    """One call, from when it is asked for until nothing of it runs.
+class Awaited(Asked):
+    """One call, from when it is asked for until nothing of it runs. See Asked."""
 
-    Args:
-        here: Where it runs.
-        running: Where it is entered until its end.
-        deadline: Seconds that it may take from now on; None: any time.
-
-    Attributes:
-        aborted: Whether somebody wants it to end.
-        bell: What wakes the task that drives it.
-    """
-
-    def __init__(self, here: InLoop, running: Running, deadline: float | None) -> None:
-        self.aborted = False
-        self.bell = Bell(here.loop)
-        self._here = here
-        self._running = running
-        self._deadline = deadline
-        self._until = None if deadline is None else time.monotonic() + deadline
+    def __init__(
+        self, here: InLoop, running: Running, deadline: float | None, block: AsyncBlock | None
+    ) -> None:
+        super().__init__(here, running, deadline, block)
         self._given_up: float | None = None  # when it must have ended
-        self._place = Place()
         self._call: Call | None = None
         self._stepper: Stepper | None = None
-        self._source: Arriving | None = None
         self._ends = False
-        # Who drives it has this: the bell is for one task. The block may end, or the iterator be
-        # closed, while another task waits for a result.
-        self._drives = asyncio.Lock()
         running.enter(self)
         here.calls.add(self)
 
@@ -62,51 +44,6 @@ class Awaited:
         if call is not None:
             call.cancel()
         self.bell.ring(self._place.give_up)
-
-    def leave(self) -> None:
-        """Nothing of it runs any more. A second call does nothing."""
-        self._here.places.leave(self._place)
-        self._running.leave(self)
-        self._here.calls.discard(self)
-
-    async def admit(self, count: int) -> float | None:
-        """Wait for a place among the calls that are alive. The seconds that the call has left.
-
-        Args:
-            count: How many items it has; 0: nobody knows.
-
-        Raises:
-            DeadlineError: The deadline came first.
-            AbortedError: The call was aborted first.
-        """
-        there = await self._here.places.take(self._place, self._left())
-        left = self._left()
-        if self.aborted:
-            self._raise_aborted()
-        if not there or (left is not None and left <= 0):
-            self._raise_late(count)
-        return left
-
-    def _left(self) -> float | None:
-        return None if self._until is None else self._until - time.monotonic()
-
-    def _raise_aborted(self) -> NoReturn:
-        msg = "the call was aborted"
-        raise AbortedError(msg, outcomes=[])
-
-    def _raise_late(self, count: int) -> NoReturn:
-        msg = f"the call was not over after {self._deadline} s: "
-        msg += f"{count} of {count} items had not ended"
-        raise DeadlineError(msg, outcomes=[])
-
-    def hold(self) -> None:
-        """This task is handed results now."""
-        self._place.hold()
-
-    def source_of(self, items: AsyncIterable[Any]) -> Arriving:
-        """Where its items come from."""
-        self._source = Arriving(items, self.bell, self._place.hold_source)
-        return self._source
 
     def begin(self, call: Call, steps: Steps) -> None:
         """These are its steps."""
@@ -205,7 +142,7 @@ class Awaited:
         Raises:
             CancelledError: The task was cancelled meanwhile; that ends nothing earlier.
         """
-        if self._stepper is None or (self._stepper.over and self._source is None):
+        if (self._stepper is None or self._stepper.over) and self._source is None:
             return
         cancel = await in_spite_of_cancels(self._finish)
         if cancel is not None:
