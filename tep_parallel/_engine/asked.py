@@ -6,7 +6,7 @@ import asyncio
 import sys
 import time
 from collections.abc import AsyncIterable
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from tep_parallel._engine.arriving import Arriving
 from tep_parallel._engine.gate import InLoop
@@ -14,9 +14,6 @@ from tep_parallel._engine.places import Place
 from tep_parallel._engine.running import Running
 from tep_parallel._engine.waiting import Bell
 from tep_parallel._errors import AbortedError, DeadlineError
-
-if TYPE_CHECKING:
-    from tep_parallel._engine.async_block import AsyncBlock
 
 
 class Asked:
@@ -26,19 +23,19 @@ class Asked:
         here: Where it runs.
         running: Where it is entered until its end.
         deadline: Seconds that it may take from now on; None: any time.
-        block: In which it is to run.
+        block: In which it is to run, an AsyncBlock.
 
     Attributes:
         aborted: Whether somebody wants it to end.
         bell: What wakes the task that drives it.
-        block: The block that ends it; None: none does.
+        block: The AsyncBlock that ends it; None: none does.
     """
 
     def __init__(
-        self, here: InLoop, running: Running, deadline: float | None, block: AsyncBlock | None
+        self, here: InLoop, running: Running, deadline: float | None, block: object
     ) -> None:
         self.aborted = False
-        self.block = block
+        self.block: Any = block
         self.bell = Bell(here.loop)
         self._here = here
         self._running = running

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from typing import TYPE_CHECKING
 
 from tep_parallel._engine.asked import Asked
 from tep_parallel._engine.call import Call
@@ -16,9 +15,6 @@ from tep_parallel._engine.stepper import Stepper
 from tep_parallel._engine.waiting import in_spite_of_cancels
 from tep_parallel._engine.waits import Until
 
-if TYPE_CHECKING:
-    from tep_parallel._engine.async_block import AsyncBlock
-
 _FAREWELL = 3.0  # seconds that an aborted call has for its end
 
 
@@ -26,7 +22,7 @@ class Awaited(Asked):
     """One call, from when it is asked for until nothing of it runs. See Asked."""
 
     def __init__(
-        self, here: InLoop, running: Running, deadline: float | None, block: AsyncBlock | None
+        self, here: InLoop, running: Running, deadline: float | None, block: object
     ) -> None:
         super().__init__(here, running, deadline, block)
         self._given_up: float | None = None  # when it must have ended
