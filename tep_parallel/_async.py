@@ -100,7 +100,8 @@ class AsyncParallel(AsyncFace, GenericOf[T, W_co]):
         """Return every item's result, in input order, once every child has ended.
 
         Args:
-            items: See Parallel.map_processes. An async iterable is read to its end first.
+            items: See Parallel.map_processes. An async iterable is read to its end first, in a
+                task of its own; the deadline runs meanwhile.
 
         Raises:
             CancelledError: The task was cancelled; nothing of the call is alive.

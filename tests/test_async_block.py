@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -203,5 +204,36 @@ def test_a_block_may_end_while_its_iterators_are_closed(run: Run, shape: Any) ->
         assert busy_children() == children(servers=True) == []
         with pytest.raises(asyncio.CancelledError):
             await closing
+
+    run(main())
+
+
+@pytest.mark.parametrize("shape", [{}, {"in_processes": 2}], ids=["fresh", "warm"])
+def test_the_end_of_a_block_leaves_alone_what_does_not_run_in_it(
+    run: Run, shape: Any, tmp_path: Path
+) -> None:
+    """Calls that began before it, those that waited then, and digests, which have no kept child."""
+    large = tmp_path / "large"
+    with large.open("wb") as file:
+        file.truncate(1 << 30)
+
+    async def main() -> None:
+        p: Any = AsyncParallel(sleep_deaf, max_calls=2, **shape)
+        calls = [asyncio.create_task(p.map_processes([0.7])) for _ in range(3)]
+        results = p.imap_processes([0.7, 0.7])
+        waiting = asyncio.create_task(anext(results))
+        await until(lambda: len(busy_children()) == 2)
+        async with p:
+            pass
+        assert await asyncio.gather(*calls) == [["slept"]] * 3
+        assert await waiting == "slept"
+        assert await anext(results) == "slept"
+        await results.aclose()
+        async with p:
+            digests = asyncio.create_task(p.digest_files([large] * 2))
+            await asyncio.sleep(0.2)
+            assert not digests.done()
+        assert len(await digests) == 2
+        assert children(servers=True) == []
 
     run(main())

@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
-from tep_parallel._engine.arriving import Arriving
 from tep_parallel._engine.async_block import AsyncBlock
 from tep_parallel._engine.awaited import Awaited
 from tep_parallel._engine.ended import Ended, value_of
@@ -122,15 +121,19 @@ class AsyncFace:
         worker = self.worker if worker is None else worker
         process_of(worker)
         options = self._options if options is None else options
-        listed = await _list_of(items)
-        if not listed:
-            return here, Ended(listed, {}, {})
-        one = Awaited(here, self._running, options.deadline)
+        listed = None if isinstance(items, AsyncIterable) else list_of(items)
+        one = Awaited(here, self._running, options.deadline, self._own_block())
         try:
-            left = await one.admit(len(listed))
+            if listed is None:
+                listed = await one.listed(items)  # type: ignore[arg-type]
+            if not listed:
+                return here, Ended(listed, {}, {})
             in_c = job(listed)
-            block = self._own_block() if in_c is None else None
-            if block is not None:
+            if in_c is not None:
+                one.block = None
+            left = await one.admit(len(listed))
+            block = one.block or self._own_block()
+            if in_c is None and block is not None:
                 run = block.run(one, left, worker, listed, on_error, discard, whole)
                 return here, await run
             plan = Plan(worker, listed, options, on_error, Running(), discard, in_c, known=listed)
@@ -174,20 +177,19 @@ class AsyncFace:
         process_of(self.worker)
         here = self._in_loop()
         source = None if isinstance(items, AsyncIterable) else source_of(items)
-        one = Awaited(here, self._running, self._options.deadline)
+        one = Awaited(here, self._running, self._options.deadline, self._own_block())
         return self._streamed(one, items, source, on_error, ordered=ordered)
 
     async def _streamed(
         self, one: Awaited, items: Any, source: Any, on_error: str, *, ordered: bool
     ) -> AsyncGenerator[Any, None]:
         known = items if isinstance(items, Collection) else None
-        arriving = None
         try:
             left = await one.admit(0)
             if source is None:
-                source = arriving = Arriving(items, one.bell)
+                source = one.source_of(items)
             del items
-            block = self._own_block()
+            block = one.block or self._own_block()
             if block is not None:
                 out = block.begin_stream(
                     one, left, self.worker, source, on_error, known, ordered=ordered
@@ -205,24 +207,13 @@ class AsyncFace:
                 )
                 call = opened(plan, left)
                 out = call.out
-                one.begin(call, steps_of(call, Fed(call, plan, source, ordered=ordered)), arriving)
+                one.begin(call, steps_of(call, Fed(call, plan, source, ordered=ordered)))
             while await one.advance():
+                one.hold()
                 while out:
                     yield out.popleft()
         finally:
-            await one.end()
-            one.leave()
-
-
-async def _list_of(items: Iterable[Any] | AsyncIterable[Any]) -> list[Any]:
-    """The items of an eager call.
-
-    Raises:
-        TypeError: `items` is one str or bytes, or is not iterable.
-    """
-    if isinstance(items, AsyncIterable):
-        return [item async for item in items]
-    return list_of(items)
+            await one.close()
 
 
 def _warn_of_overstayed(overstayed: tuple[int, int], timeout: float | None) -> None:
