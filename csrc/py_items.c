@@ -167,16 +167,65 @@ decode_piece(struct sphttp_call *call, PyObject *list, uint32_t i,
         PyUnicode_AppendAndDel(&text, piece);
     }
     call->host->text_from = text != NULL && end < result->size ? end : 0;
+    if (text != NULL) {
+        payload_spend(payload_of(call, i), end);
+    }
     return text;
 }
 
-/* Can it be decoded piece by piece? Not where each look copies all of it. */
+/* Is it decoded piece by piece? Not where each look copies all of it. */
 static bool
 in_pieces(const struct sphttp_call *call, const sphttp_result *result)
 {
-    return call->host->in_loop && !call->plan.fed &&
+    return result->fate == SPHTTP_RETURNED && call->host->in_loop &&
            result->size > 2 * ONE_PIECE &&
-           (!call->plan.pool || call->host->pool_mapping != NULL);
+           (call->plan.fed || !call->plan.pool ||
+            call->host->pool_mapping != NULL);
+}
+
+/* Fed: decode one that has been copied, if it is large. False: there is more of it. */
+static bool
+decode_copied(struct sphttp_call *call, PyObject *list, uint32_t i)
+{
+    struct payload *payload = payload_of(call, i);
+    sphttp_result found = {
+        .fate = payload->fate,
+        .payload = payload->text,
+        .size = payload->size,
+    };
+    while (in_pieces(call, &found) && !payload->made) {
+        PyObject *text = decode_piece(call, list, i, &found);
+        if (text == NULL ||
+            PyList_SetItem(list, (Py_ssize_t)i, text) != 0) {
+            PyErr_Clear();
+            sphttp_call_drop(call, i); /* some of it is no more */
+            payload->fate = SPHTTP_TAMPERED;
+            payload->error = EBADMSG;
+            return true;
+        }
+        if (call->host->text_from == 0) {
+            sphttp_call_drop(call, i);
+            payload->made = true;
+        }
+        if (turn_over(call, ONE_PIECE)) {
+            return payload->made;
+        }
+    }
+    return true;
+}
+
+int
+py_call_decode(sphttp_call *call, uintptr_t list)
+{
+    const struct host *host = call->host;
+    turn_begin(call);
+    for (uint32_t i = host->fresh_from; call->plan.fed && i < host->fresh_to;
+         i++) {
+        if (!decode_copied(call, (PyObject *)list, host->fresh[i].index)) {
+            return 1;
+        }
+    }
+    return 0;
 }
 
 int64_t
@@ -192,7 +241,10 @@ py_call_texts(sphttp_call *call, uintptr_t list)
         sphttp_result result;
         sphttp_call_result(call, i, &result);
         PyObject *text = NULL;
-        if (result.fate == SPHTTP_RETURNED && in_pieces(call, &result)) {
+        if (payload_of(call, i)->made) {
+            continue;
+        }
+        if (in_pieces(call, &result)) {
             text = decode_piece(call, (PyObject *)list, i, &result);
         }
         else if (result.fate == SPHTTP_RETURNED) {
@@ -230,9 +282,25 @@ py_call_texts(sphttp_call *call, uintptr_t list)
     return host->texts_left;
 }
 
+/* NULL: an exception is raised. */
+static PyObject *
+text_of(const struct payload *payload, PyObject *texts, uint32_t cell)
+{
+    if (payload->fate == SPHTTP_DISCARDED) {
+        return Py_NewRef(Py_None);
+    }
+    if (!payload->made) {
+        return PyUnicode_DecodeUTF8(payload->text, (Py_ssize_t)payload->size,
+                                    "surrogatepass");
+    }
+    PyObject *text = Py_XNewRef(PyList_GetItem(texts, (Py_ssize_t)cell));
+    (void)PyList_SetItem(texts, (Py_ssize_t)cell, Py_NewRef(Py_None));
+    return text;
+}
+
 uint32_t
 py_call_take(sphttp_call *call, uint64_t number, uintptr_t list,
-             uintptr_t items, uintptr_t numbers)
+             uintptr_t items, uintptr_t numbers, uintptr_t texts)
 {
     uint32_t taken = 0;
     number += call->host->round.from;
@@ -245,11 +313,7 @@ py_call_take(sphttp_call *call, uint64_t number, uintptr_t list,
              payload->fate != SPHTTP_DISCARDED)) {
             return taken;
         }
-        PyObject *text = payload->fate == SPHTTP_DISCARDED
-                             ? Py_NewRef(Py_None)
-                             : PyUnicode_DecodeUTF8(payload->text,
-                                                    (Py_ssize_t)payload->size,
-                                                    "surrogatepass");
+        PyObject *text = text_of(payload, (PyObject *)texts, cell);
         if (text == NULL || PyList_Append((PyObject *)list, text) != 0) {
             PyErr_Clear(); /* whoever asks for it by itself meets that again */
             Py_XDECREF(text);

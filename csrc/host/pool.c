@@ -16,6 +16,7 @@
 #include "host/wake.h"
 
 enum { ONE_COPY = 1 << 10 }; /* of work, in bytes that could be copied meanwhile */
+enum { PIECE = 1 << 20 };    /* bytes that are copied without a look at the clock */
 
 enum {
     BLOCK = 4 << 10, /* bytes; what is read at once, for small records */
@@ -193,7 +194,12 @@ copy_record(struct sphttp_call *call, uint32_t index, uint64_t at,
         return -ENOMEM;
     }
     payload->text = payload->record;
-    return copy(call, payload->record, size, at + sizeof(*header));
+    /* A loop goes on between its pieces: copy_rest. To check a MAC takes all of it. */
+    bool apart = call->plan.fed && call->host->in_loop && size > PIECE &&
+                 header->mac_size == 0;
+    payload->wanted = size;
+    payload->got = apart ? PIECE : size;
+    return copy(call, payload->record, payload->got, at + sizeof(*header));
 }
 
 /* Find a record in the mapping, where nobody writes to it. 0 or -EBADMSG. */
@@ -246,22 +252,53 @@ see_ends(struct sphttp_call *call, struct fresh *fresh, uint32_t count)
     }
 }
 
-/* Fed: copy the record of an item that has ended, if there is one. */
-static void
+/* Copy the next pieces of a record. False: there are more, for the next turn. */
+static bool
+copy_rest(struct sphttp_call *call, uint64_t at, struct payload *payload)
+{
+    while (payload->got < payload->wanted) {
+        if (turn_over(call, PIECE)) {
+            return false;
+        }
+        size_t left = payload->wanted - payload->got;
+        size_t piece = left < PIECE ? left : PIECE;
+        int err = file_read(reader(call), payload->record + payload->got,
+                            piece,
+                            at + sizeof(struct header) + payload->got);
+        if (err != 0) {
+            payload_end(call, NULL, payload, err);
+            return true;
+        }
+        payload->got += piece;
+    }
+    return true;
+}
+
+/* Fed: copy the record of an item that has ended, if there is one. False: there is more
+ * of it. */
+static bool
 copy_one(struct sphttp_call *call, uint32_t index)
 {
     struct payload *payload = payload_of(call, index);
     uint64_t word = page_item(call, index);
-    struct header header;
-    sphttp_call_drop(call, index); /* of another item that was there */
-    *payload = (struct payload){.fate = fate_of(word)};
-    if (payload->fate == SPHTTP_RETURNED) {
-        uint64_t at = word & ~(uint64_t)ITEM_KIND;
-        pool_read(call, index, at, &header, payload);
-        if (payload->fate != SPHTTP_TAMPERED) {
-            runs_copied(call, header.run);
-        }
+    uint64_t at = word & ~(uint64_t)ITEM_KIND;
+    struct header header = {0};
+    if (payload->got < payload->wanted) { /* in the last turn it was begun */
+        (void)copy_header(call, index, at, &header);
     }
+    else {
+        sphttp_call_drop(call, index); /* of another item that was there */
+        *payload = (struct payload){.fate = fate_of(word)};
+        if (payload->fate != SPHTTP_RETURNED) {
+            return true;
+        }
+        pool_read(call, index, at, &header, payload);
+    }
+    bool all = copy_rest(call, at, payload);
+    if (all && payload->fate != SPHTTP_TAMPERED) {
+        runs_copied(call, header.run);
+    }
+    return all;
 }
 
 static int
@@ -275,7 +312,9 @@ gather(struct sphttp_call *call, bool all)
     }
     for (uint32_t i = host->fresh_from; i < host->fresh_to; i++) {
         if (!host->fresh[i].copied) {
-            copy_one(call, host->fresh[i].index);
+            if (!copy_one(call, host->fresh[i].index)) {
+                return -EINTR;
+            }
             host->fresh[i].copied = true;
             uint64_t size = payload_of(call, host->fresh[i].index)->size;
             if (host->in_loop && turn_over(call, ONE_COPY + size)) {
@@ -283,11 +322,10 @@ gather(struct sphttp_call *call, bool all)
             }
         }
     }
-    if (all) {
-        copy_one(call, call->plan.count); /* what the call itself has to say */
+    if (all && !copy_one(call, call->plan.count)) { /* what the call has to say */
+        return -EINTR;
     }
-    runs_reuse(call);
-    return 0;
+    return runs_reuse(call) ? 0 : -EINTR;
 }
 
 /* A pool's child of an item that was committed served others too, and what it cost is

@@ -14,6 +14,8 @@ struct payload {
     const char *text;  /* the payload: there, or in the pool's memory */
     uint64_t size;     /* of the payload, bytes */
     size_t got, wanted; /* of a record that is being read */
+    size_t spent;      /* what of it nobody needs any more */
+    bool made;         /* the text is in the list that py_call_decode was given */
     int fate, error;
     int pid;                      /* in memory: of the child, and... */
     int64_t started_ns, ended_ns; /* ...when, as its record says */

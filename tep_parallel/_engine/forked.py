@@ -98,6 +98,8 @@ def _under_way(call: Call, flow: Flow) -> Steps:
             if flow.has_ready and not call.aborted:
                 continue
             kind = yield WORD
+            while flow.decode():
+                yield TURN
             flow.hear()
         flow.aborted = call.aborted  # also by a hook that just heard of the last items
     except StopIteration as error:
