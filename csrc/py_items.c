@@ -9,6 +9,7 @@
 #include "host/feed.h"
 #include "host/host.h"
 #include "host/news.h"
+#include "host/pool.h"
 #include "host/result.h"
 #include "host/wake.h"
 
@@ -131,31 +132,34 @@ py_call_pull(sphttp_call *call, uintptr_t source, uint64_t number,
 enum { ONE_TEXT = 1 << 10 }; /* of work, in bytes that could be decoded meanwhile */
 enum { ONE_PIECE = 1 << 20 }; /* bytes of a large text */
 
-/* Where a piece of a text ends: in front of a character. */
-static uint64_t
-piece_end(const sphttp_result *text, uint64_t from)
+/* So much of a piece are whole characters; there is more of the text behind it. */
+static size_t
+whole_characters(const char *piece, size_t size)
 {
-    uint64_t end = from + ONE_PIECE;
-    if (end >= text->size) {
-        return text->size;
-    }
-    while (end > from && ((unsigned char)text->payload[end] & 0xC0) == 0x80) {
+    size_t end = size - 1;
+    while (end > 0 && ((unsigned char)piece[end] & 0xC0) == 0x80) {
         end--;
     }
-    return end > from ? end : text->size;
+    return end > 0 ? end : size;
 }
 
 /* A loop must not stand still for as long as a large text takes: append the next piece of
- * it to what stands in `list`. NULL: an exception is raised. */
+ * it to what stands in `list`. NULL: an exception may be raised. */
 static PyObject *
 decode_piece(struct sphttp_call *call, PyObject *list, uint32_t i,
              const sphttp_result *result)
 {
-    uint64_t from = call->host->text_from;
-    uint64_t end = piece_end(result, from);
+    struct payload *payload = payload_of(call, i);
+    uint64_t from = call->host->text_from, left = result->size - from;
+    size_t size = left < ONE_PIECE ? (size_t)left : ONE_PIECE;
+    const char *bytes = pool_piece(call, payload, from, size);
+    call->host->text_from = 0;
+    if (bytes == NULL) {
+        return NULL;
+    }
+    size = size < left ? whole_characters(bytes, size) : size;
     PyObject *text = NULL;
-    PyObject *piece = PyUnicode_DecodeUTF8(result->payload + from,
-                                           (Py_ssize_t)(end - from),
+    PyObject *piece = PyUnicode_DecodeUTF8(bytes, (Py_ssize_t)size,
                                            "surrogatepass");
     if (from == 0) {
         text = piece;
@@ -166,20 +170,20 @@ decode_piece(struct sphttp_call *call, PyObject *list, uint32_t i,
         (void)PyList_SetItem(list, (Py_ssize_t)i, Py_NewRef(Py_None));
         PyUnicode_AppendAndDel(&text, piece);
     }
-    call->host->text_from = text != NULL && end < result->size ? end : 0;
     if (text != NULL) {
-        payload_spend(payload_of(call, i), end);
+        call->host->text_from = size < left ? from + size : 0;
+        payload_spend(payload, from + size);
     }
     return text;
 }
 
-/* Is it decoded piece by piece? Not where each look copies all of it. */
+/* Is it decoded piece by piece? */
 static bool
 in_pieces(const struct sphttp_call *call, const sphttp_result *result)
 {
     return result->fate == SPHTTP_RETURNED && call->host->in_loop &&
            result->size > 2 * ONE_PIECE &&
-           (call->plan.fed || !call->plan.pool ||
+           (result->payload == NULL || call->plan.fed || !call->plan.pool ||
             call->host->pool_mapping != NULL);
 }
 

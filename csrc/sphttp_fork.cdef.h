@@ -297,6 +297,14 @@ int sphttp_call_committed(const sphttp_call *call, uint32_t index);
 void sphttp_call_result(sphttp_call *call, uint32_t index,
                         sphttp_result *result);
 
+/* The same, with its payload where that was left in memory: size without payload. */
+void sphttp_call_copy(sphttp_call *call, uint32_t index, sphttp_result *result);
+
+/* In a loop, once nobody asks for results any more: give their memory back to the kernel.
+ * `unread`: unless there are some that may be asked for. 1: call it again, for there is
+ * more. */
+int sphttp_call_empty(sphttp_call *call, int unread);
+
 /* In a fed call of which all items have been fed by now: append to `list` the texts of
  * the items from `number` on that have ended and returned one, up to the first that has
  * not; None for one whose result was dropped. Their cells are released, and say None and -1 in the two lists of py_call_pull.

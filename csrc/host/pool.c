@@ -8,15 +8,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "host/host.h"
 #include "host/result.h"
 #include "host/runs.h"
 #include "host/wake.h"
+#include "shared/pool.h"
 
 enum { ONE_COPY = 1 << 10 }; /* of work, in bytes that could be copied meanwhile */
-enum { PIECE = 1 << 20 };    /* bytes that are copied without a look at the clock */
+enum {
+    PIECE = 1 << 20,      /* bytes that are copied without a look at the clock */
+    LATER = 2 << 20,      /* a text above it is copied as it is decoded: pool_piece */
+    LARGE_MEMORY = 32 << 20 /* in a loop it is not sealed; that takes a while */
+};
 
 enum {
     BLOCK = 4 << 10, /* bytes; what is read at once, for small records */
@@ -48,7 +54,9 @@ pool_forget(struct sphttp_call *call)
     pool_unshare(call);
     extents_forget(&call->host->written);
     free(call->host->pool_blocks);
+    free(call->host->piece);
     call->host->pool_blocks = NULL;
+    call->host->piece = NULL;
 }
 
 int
@@ -59,9 +67,14 @@ pool_map(struct sphttp_call *call, bool seal)
         return 0;
     }
     pool_forget(call);
+    struct stat st;
+    call->host->piecemeal = call->host->in_loop &&
+                            fstat(call->memory.fd, &st) == 0 &&
+                            st.st_size > LARGE_MEMORY;
     /* Refused while somebody, a process that a child has left behind, has it
      * mapped: then each record is copied before it is looked at. */
-    if (fcntl(call->memory.fd, F_ADD_SEALS, F_SEAL_WRITE) == 0) {
+    if (!call->host->piecemeal &&
+        fcntl(call->memory.fd, F_ADD_SEALS, F_SEAL_WRITE) == 0) {
         int err = extents_learn(&call->host->written, call->memory.fd, 0,
                                 INT64_MAX);
         if (err != 0) {
@@ -108,6 +121,18 @@ check_there(const struct sphttp_call *call, uint64_t at, uint64_t size)
     return hole >= 0 && (uint64_t)hole >= at + size ? 0 : -EBADMSG;
 }
 
+/* Where it would take too long to find the holes: can so much have been written? */
+static int
+check_size(const struct sphttp_call *call, uint64_t at, uint64_t size)
+{
+    struct stat st;
+    return fstat(reader(call), &st) == 0 &&
+                   at + size <= (uint64_t)st.st_size &&
+                   size <= (uint64_t)st.st_blocks * 512
+               ? 0
+               : -EBADMSG;
+}
+
 /* Has all of it been written to? 0, -EBADMSG: no; -errno. */
 static int
 check_written(struct sphttp_call *call, uint64_t at, uint64_t size)
@@ -119,6 +144,9 @@ check_written(struct sphttp_call *call, uint64_t at, uint64_t size)
     }
     if (call->plan.fed) {
         return check_there(call, at, size);
+    }
+    if (call->host->piecemeal) {
+        return check_size(call, at, size);
     }
     if (!call->host->pool_sealed && extents_room(written, at) < size) {
         err = extents_learn(written, reader(call), at, at + size);
@@ -189,6 +217,11 @@ copy_record(struct sphttp_call *call, uint32_t index, uint64_t at,
     if (err != 0) {
         return err;
     }
+    if (call->host->piecemeal && !call->host->whole && size > LATER &&
+        header->status == SPHTTP_RETURNED) {
+        payload->at = at + sizeof(*header);
+        return 0;
+    }
     payload->record = malloc(size > 0 ? size : 1);
     if (payload->record == NULL) {
         return -ENOMEM;
@@ -232,6 +265,47 @@ pool_read(struct sphttp_call *call, uint32_t index, uint64_t at,
     payload->pid = (int)header->pid;
     payload->started_ns = header->started_ns;
     payload->ended_ns = header->ended_ns;
+}
+
+const char *
+pool_piece(struct sphttp_call *call, const struct payload *payload,
+           uint64_t from, size_t size)
+{
+    struct host *host = call->host;
+    if (payload->text != NULL) {
+        return payload->text + from;
+    }
+    if (host->piece == NULL) {
+        host->piece = malloc(PIECE);
+    }
+    return host->piece != NULL && size <= PIECE &&
+                   file_read(reader(call), host->piece, size,
+                             payload->at + from) == 0
+               ? host->piece
+               : NULL;
+}
+
+int
+sphttp_call_empty(sphttp_call *call, int unread)
+{
+    struct host *host = call->host;
+    /* By now the number may be another file of the host's. */
+    struct held memory = call->memory;
+    int fd = memory.fd = reader(call);
+    struct stat st;
+    if (!host->in_loop || host->pool_sealed || !held_still(&memory) ||
+        (unread && host->ended && !call->plan.fed) || fstat(fd, &st) != 0) {
+        return 0;
+    }
+    turn_begin(call);
+    while (host->emptied < (uint64_t)st.st_size) {
+        uint64_t at = host->emptied;
+        host->emptied += PIECE;
+        if (pool_punch(fd, at, PIECE) && turn_over(call, PIECE)) {
+            return 1;
+        }
+    }
+    return 0;
 }
 
 /* --- The store ------------------------------------------------------------------- */

@@ -100,6 +100,14 @@ sphttp_call_result(sphttp_call *call, uint32_t index, sphttp_result *result)
 }
 
 void
+sphttp_call_copy(sphttp_call *call, uint32_t index, sphttp_result *result)
+{
+    call->host->whole = true;
+    sphttp_call_result(call, index, result);
+    call->host->whole = false;
+}
+
+void
 sphttp_call_drop(sphttp_call *call, uint32_t index)
 {
     struct payload *payload = payload_of(call, index);

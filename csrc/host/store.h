@@ -12,6 +12,7 @@
 struct payload {
     char *record;      /* malloc; the payload, and the MAC if there is one */
     const char *text;  /* the payload: there, or in the pool's memory */
+    uint64_t at;       /* where it is in memory, if it was not copied so far */
     uint64_t size;     /* of the payload, bytes */
     size_t got, wanted; /* of a record that is being read */
     size_t spent;      /* what of it nobody needs any more */
