@@ -305,6 +305,9 @@ void sphttp_call_copy(sphttp_call *call, uint32_t index, sphttp_result *result);
  * more. */
 int sphttp_call_empty(sphttp_call *call, int unread);
 
+/* After that: let go of what is left of it. */
+void sphttp_call_forget(sphttp_call *call);
+
 /* In a fed call of which all items have been fed by now: append to `list` the texts of
  * the items from `number` on that have ended and returned one, up to the first that has
  * not; None for one whose result was dropped. Their cells are released, and say None and -1 in the two lists of py_call_pull.

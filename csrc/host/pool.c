@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "host/forks.h"
 #include "host/host.h"
 #include "host/result.h"
 #include "host/runs.h"
@@ -285,10 +286,29 @@ pool_piece(struct sphttp_call *call, const struct payload *payload,
                : NULL;
 }
 
+/* False: there are more, for the next turn. */
+static bool
+drop_payloads(struct sphttp_call *call)
+{
+    struct host *host = call->host;
+    while (host->dropped < host->payload_count) {
+        uint64_t size = host->payloads[host->dropped].size;
+        sphttp_call_drop(call, host->dropped++);
+        if (turn_over(call, size)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 int
 sphttp_call_empty(sphttp_call *call, int unread)
 {
     struct host *host = call->host;
+    turn_begin(call);
+    if (host->in_loop && !unread && !drop_payloads(call)) {
+        return 1;
+    }
     /* By now the number may be another file of the host's. */
     struct held memory = call->memory;
     int fd = memory.fd = reader(call);
@@ -297,7 +317,6 @@ sphttp_call_empty(sphttp_call *call, int unread)
         (unread && host->ended && !call->plan.fed) || fstat(fd, &st) != 0) {
         return 0;
     }
-    turn_begin(call);
     while (host->emptied < (uint64_t)st.st_size) {
         uint64_t at = host->emptied;
         host->emptied += PIECE;
@@ -306,6 +325,16 @@ sphttp_call_empty(sphttp_call *call, int unread)
         }
     }
     return 0;
+}
+
+void
+sphttp_call_forget(sphttp_call *call)
+{
+    call->host->dropped = 0;
+    (void)drop_payloads(call);
+    forks_lock();
+    pool_forget(call);
+    forks_unlock();
 }
 
 /* --- The store ------------------------------------------------------------------- */

@@ -211,5 +211,9 @@ class Awaited:
                     await self.bell.wait(*until)
         if self._call is not None:
             self._call.out.clear()
+            if not self._call.kept:
+                while self._call.empty():
+                    await asyncio.sleep(0)
+                self._call.forget()
         if self._source is not None:
             await self._source.end()

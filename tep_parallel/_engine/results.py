@@ -56,6 +56,10 @@ class Results:
         """Nobody asks for results any more: give memory back. Whether to call this again soon."""
         return bool(lib.sphttp_call_empty(self.handle, 0))
 
+    def forget(self) -> None:
+        """After that: let go of what is left of it."""
+        lib.sphttp_call_forget(self.handle)
+
     def text(self, index: int, result: Any) -> str:
         """The payload of `result` as the child's str. It can be fetched once.
 
