@@ -212,7 +212,7 @@ class Awaited:
         if self._call is not None:
             self._call.out.clear()
             if not self._call.kept:
-                while self._call.empty():
+                while self._call.gives_back():
                     await asyncio.sleep(0)
                 self._call.forget()
         if self._source is not None:

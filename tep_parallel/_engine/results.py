@@ -52,7 +52,7 @@ class Results:
         if not result.payload and result.size:
             lib.sphttp_call_copy(self.handle, index, result)
 
-    def empty(self) -> bool:
+    def gives_back(self) -> bool:
         """Nobody asks for results any more: give memory back. Whether to call this again soon."""
         return bool(lib.sphttp_call_empty(self.handle, 0))
 
