@@ -54,10 +54,6 @@ class Handing(Flow):
             return bool(self._ready)
         return bool(self._batch) or self._next in self._cells or self._next in self._known
 
-    def decode(self) -> bool:
-        """Decode large texts that have come. Whether to call this again soon."""
-        return self._plan.options.codec is None and self._call.decode(self._texts)
-
     def hear(self) -> None:
         """Tell of each item that has ended, and fetch the text that it returned."""
         numbers, cells, ready = self._numbers, self._cells, self._ready
