@@ -1,11 +1,12 @@
 """What a call of AsyncParallel takes of the loop's thread, beside a fork of the same host.
 
-    python benchmarks/asyncio_cost.py [--rounds 60]
+    python benchmarks/asyncio_cost.py [--rounds 60] [--big]
 
 Milliseconds of CPU of the thread, the median of rounds in which all are measured in turn: of
 os.fork, of a call of 4 items outside a block, and in a block with fresh and with warm children.
 The last are called one time after the other, the others after a pause.
-Then the longest gap of the loop while 100 calls are awaited at once.
+Then the longest gap of the loop while 100 calls are awaited at once; or, with --big, only that
+of calls with 24 results of 100 MB, which take 6 GB of memory.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ HOSTS = (0, 64)  # MiB that the host has touched beside what it is
 ITEMS = range(4)
 PAUSE = 0.02  # seconds, until what a call has started is gone
 AT_ONCE = 100
+BIG = 24  # results, and...
+BIG_SIZE = 100 << 20  # ...the bytes of each
 
 
 def fork() -> None:
@@ -59,9 +62,14 @@ async def measured(rounds: int) -> dict[str, list[float]]:
     return seen
 
 
-async def longest_gap(parallel: Any) -> tuple[float, float]:
-    """From one turn of the loop to the next, while many calls are awaited: CPU and time."""
-    calls = [asyncio.create_task(parallel.map_processes(ITEMS)) for _ in range(AT_ONCE)]
+async def many_gap(parallel: Any) -> tuple[float, float]:
+    """While many calls are awaited."""
+    return await longest_gap([parallel.map_processes(ITEMS) for _ in range(AT_ONCE)])
+
+
+async def longest_gap(awaited: list[Any]) -> tuple[float, float]:
+    """From one turn of the loop to the next, while these are awaited: CPU and time."""
+    calls = [asyncio.create_task(each) for each in awaited]
     gaps: list[tuple[float, float]] = []
     last = time.thread_time(), time.perf_counter()
     while not all(call.done() for call in calls):
@@ -70,6 +78,30 @@ async def longest_gap(parallel: Any) -> tuple[float, float]:
         gaps.append((now[0] - last[0], now[1] - last[1]))
         last = now
     return max(gap[0] for gap in gaps) * 1e3, max(gap[1] for gap in gaps) * 1e3
+
+
+def large(item: int) -> str:
+    """A large result."""
+    return str(item % 10) * BIG_SIZE
+
+
+async def iterated(parallel: Any) -> None:
+    """Let go of each result at once."""
+    async for _ in parallel.imap_processes(range(BIG)):
+        pass
+
+
+async def big() -> None:
+    """Print the gaps of large results."""
+    print(f"{BIG} results of {BIG_SIZE >> 20} MiB: longest gap of the loop")
+    for options in ({"in_processes": 2}, {}):
+        parallel = AsyncParallel(large, **options)
+        for name, use in (
+            ("map", parallel.map_processes(range(BIG))),
+            ("imap", iterated(parallel)),
+        ):
+            cpu, wall = await longest_gap([use])
+            print(f"  {name} {options or 'a child an item'}: {cpu:.1f} ms CPU, {wall:.1f} ms")
 
 
 async def main(rounds: int) -> None:
@@ -82,10 +114,10 @@ async def main(rounds: int) -> None:
             print(f"  {name:10}{value:>8.2f}")
         print(f"  1.2 forks and 0.5 ms: {1.2 * medians['os.fork'] + 0.5:.2f}")
         for name, most in (("default", None), (f"max_calls={AT_ONCE}", AT_ONCE)):
-            cpu, wall = await longest_gap(AsyncParallel(str, max_calls=most))
+            cpu, wall = await many_gap(AsyncParallel(str, max_calls=most))
             print(f"  {AT_ONCE} calls at once, {name}: longest gap {cpu:.1f} ms CPU, {wall:.1f} ms")
         async with AsyncParallel(str, in_processes=2) as block:
-            cpu, wall = await longest_gap(block)
+            cpu, wall = await many_gap(block)
         print(f"  the same in a block: longest gap {cpu:.1f} ms CPU, {wall:.1f} ms")
         del held
 
@@ -93,6 +125,7 @@ async def main(rounds: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--big", action="store_true")
     chosen = parser.parse_args()
     print(f"CPython {sys.version.split()[0]}")
-    asyncio.run(main(chosen.rounds))
+    asyncio.run(big() if chosen.big else main(chosen.rounds))

@@ -21,7 +21,7 @@ enum {
 };
 
 enum {
-    PIECE = 16 << 20,    /* bytes, some 10 ms; what is read without a look up */
+    PIECE = 1 << 20,     /* bytes; what is read without a look up */
     REMOVALS_MOST = 1000 /* tries, a millisecond each */
 };
 

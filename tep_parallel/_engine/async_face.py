@@ -6,6 +6,7 @@ This module is imported only if the program calls AsyncParallel.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from tep_parallel._engine.ended import Ended, value_of
 from tep_parallel._engine.fed import Fed
 from tep_parallel._engine.flow import Eager
 from tep_parallel._engine.forked import opened, steps_of
-from tep_parallel._engine.gate import InLoop
+from tep_parallel._engine.gate import MOST_NS, InLoop
 from tep_parallel._engine.plan import Plan
 from tep_parallel._engine.running import Running
 from tep_parallel._engine.small import digested_here
@@ -208,10 +209,14 @@ class AsyncFace:
                 call = opened(plan, left)
                 out = call.out
                 one.begin(call, steps_of(call, Fed(call, plan, source, ordered=ordered)))
+            end = time.monotonic_ns() + MOST_NS
             while await one.advance():
                 one.hold()
                 while out:
                     yield out.popleft()
+                    if time.monotonic_ns() > end:  # others go on, although more is there
+                        await asyncio.sleep(0)
+                        end = time.monotonic_ns() + MOST_NS
         finally:
             await one.close()
 

@@ -152,9 +152,17 @@ class Awaited(Asked):
         async with self._drives:
             if self._call is not None and self._stepper is not None:
                 await self._finish_steps(self._call, self._stepper)
-                self._call.out.clear()
+                await self._let_go(self._call)
             if self._source is not None:
                 await self._source.end()
+
+    async def _let_go(self, call: Call) -> None:
+        """Nobody wants what it holds: free that in slices, for it may be much."""
+        call.out.clear()
+        if not call.kept:
+            while call.gives_back():
+                await asyncio.sleep(0)
+            call.forget()
 
     async def _finish_steps(self, call: Call, stepper: Stepper) -> None:
         while not stepper.over:

@@ -73,6 +73,10 @@ class Fed(Handing):
                 elif not self._feed(*self._waiting):
                     return
 
+    def decode(self) -> bool:
+        """Decode large texts that have come. Whether to call this again soon."""
+        return self._plan.options.codec is None and self._call.decode(self._texts)
+
     def _feed_texts(self) -> None:
         """The same for text of which nobody is told: many items at a time, in C."""
         most = self._window - self._left

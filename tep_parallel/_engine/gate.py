@@ -16,7 +16,7 @@ from tep_parallel._engine.places import Line, Places, woken
 
 Result = TypeVar("Result")
 
-_MOST_NS = 5_000_000  # in one turn of the loop, for all calls together
+MOST_NS = 5_000_000  # in one turn of the loop, for all calls together
 
 
 class Share(Line):
@@ -36,18 +36,18 @@ class Share(Line):
 
     async def begin(self) -> None:
         """Wait until there is time."""
-        if self._spent >= _MOST_NS or self.waiters:
+        if self._spent >= MOST_NS or self.waiters:
             await woken([self], self._loop.create_future())
         self._begun = time.monotonic_ns()
 
     def end(self, *, forked: bool) -> None:
         """So much was spent."""
-        self._spent += _MOST_NS if forked else time.monotonic_ns() - self._begun
+        self._spent += MOST_NS if forked else time.monotonic_ns() - self._begun
         self.pass_on()
 
     def pass_on(self) -> None:
         """Let the next go on: now, or in the next turn."""
-        if self._spent < _MOST_NS and self.wake():
+        if self._spent < MOST_NS and self.wake():
             return  # it says when it has ended
         if not self._due:
             self._due = True
@@ -97,7 +97,7 @@ class InLoop:
         """Do work that computes, and let others go on in between."""
         while True:
             await self.share.begin()
-            end = time.monotonic_ns() + _MOST_NS
+            end = time.monotonic_ns() + MOST_NS
             try:
                 while time.monotonic_ns() < end:
                     next(work)
