@@ -43,7 +43,7 @@ test-arm: ## Run the C tests of digests for ARM, in QEMU
 	.ci/test-arm
 
 test-peers: $(VENV)/peers ## Run the tests beside gevent, gRPC, numpy, Jupyter and others
-	$(BIN)/pytest tests -m peers
+	$(BIN)/pytest tests -m peers $(BRIEF)
 
 test-services: SECONDS = 20
 test-services: $(VENV)/services ## Real servers under load, and stopped in it; SECONDS=60 for each
@@ -66,7 +66,9 @@ bench: build/bench/installed ## Side by side with os.fork, the peers and sha256s
 	  build/bench/bin/python -W ignore benchmarks/streams.py && \
 	  build/bench/bin/python -W ignore benchmarks/kept.py --big && \
 	  build/bench/bin/python -W ignore benchmarks/kept_costs.py && \
+	  build/bench/bin/python -W ignore benchmarks/asyncio_cost.py && \
 	  build/bench/bin/python -W ignore benchmarks/services.py && \
+	  build/bench/bin/python -W ignore benchmarks/executor.py && \
 	  build/bench/bin/python -W ignore benchmarks/digests.py --plot docs/digests && \
 	  build/bench/bin/python -W ignore benchmarks/small_digests.py; } > docs/figures.txt
 	cat docs/figures.txt

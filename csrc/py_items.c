@@ -9,6 +9,7 @@
 #include "host/feed.h"
 #include "host/host.h"
 #include "host/news.h"
+#include "host/pool.h"
 #include "host/result.h"
 #include "host/wake.h"
 
@@ -131,31 +132,34 @@ py_call_pull(sphttp_call *call, uintptr_t source, uint64_t number,
 enum { ONE_TEXT = 1 << 10 }; /* of work, in bytes that could be decoded meanwhile */
 enum { ONE_PIECE = 1 << 20 }; /* bytes of a large text */
 
-/* Where a piece of a text ends: in front of a character. */
-static uint64_t
-piece_end(const sphttp_result *text, uint64_t from)
+/* So much of a piece are whole characters; there is more of the text behind it. */
+static size_t
+whole_characters(const char *piece, size_t size)
 {
-    uint64_t end = from + ONE_PIECE;
-    if (end >= text->size) {
-        return text->size;
-    }
-    while (end > from && ((unsigned char)text->payload[end] & 0xC0) == 0x80) {
+    size_t end = size - 1;
+    while (end > 0 && ((unsigned char)piece[end] & 0xC0) == 0x80) {
         end--;
     }
-    return end > from ? end : text->size;
+    return end > 0 ? end : size;
 }
 
 /* A loop must not stand still for as long as a large text takes: append the next piece of
- * it to what stands in `list`. NULL: an exception is raised. */
+ * it to what stands in `list`. NULL: an exception may be raised. */
 static PyObject *
 decode_piece(struct sphttp_call *call, PyObject *list, uint32_t i,
              const sphttp_result *result)
 {
-    uint64_t from = call->host->text_from;
-    uint64_t end = piece_end(result, from);
+    struct payload *payload = payload_of(call, i);
+    uint64_t from = call->host->text_from, left = result->size - from;
+    size_t size = left < ONE_PIECE ? (size_t)left : ONE_PIECE;
+    const char *bytes = pool_piece(call, payload, from, size);
+    call->host->text_from = 0;
+    if (bytes == NULL) {
+        return NULL;
+    }
+    size = size < left ? whole_characters(bytes, size) : size;
     PyObject *text = NULL;
-    PyObject *piece = PyUnicode_DecodeUTF8(result->payload + from,
-                                           (Py_ssize_t)(end - from),
+    PyObject *piece = PyUnicode_DecodeUTF8(bytes, (Py_ssize_t)size,
                                            "surrogatepass");
     if (from == 0) {
         text = piece;
@@ -166,17 +170,66 @@ decode_piece(struct sphttp_call *call, PyObject *list, uint32_t i,
         (void)PyList_SetItem(list, (Py_ssize_t)i, Py_NewRef(Py_None));
         PyUnicode_AppendAndDel(&text, piece);
     }
-    call->host->text_from = text != NULL && end < result->size ? end : 0;
+    if (text != NULL) {
+        call->host->text_from = size < left ? from + size : 0;
+        payload_spend(payload, from + size);
+    }
     return text;
 }
 
-/* Can it be decoded piece by piece? Not where each look copies all of it. */
+/* Is it decoded piece by piece? */
 static bool
 in_pieces(const struct sphttp_call *call, const sphttp_result *result)
 {
-    return call->host->in_loop && !call->plan.fed &&
+    return result->fate == SPHTTP_RETURNED && call->host->in_loop &&
            result->size > 2 * ONE_PIECE &&
-           (!call->plan.pool || call->host->pool_mapping != NULL);
+           (result->payload == NULL || call->plan.fed || !call->plan.pool ||
+            call->host->pool_mapping != NULL);
+}
+
+/* Fed: decode one that has been copied, if it is large. False: there is more of it. */
+static bool
+decode_copied(struct sphttp_call *call, PyObject *list, uint32_t i)
+{
+    struct payload *payload = payload_of(call, i);
+    sphttp_result found = {
+        .fate = payload->fate,
+        .payload = payload->text,
+        .size = payload->size,
+    };
+    while (in_pieces(call, &found) && !payload->made) {
+        PyObject *text = decode_piece(call, list, i, &found);
+        if (text == NULL ||
+            PyList_SetItem(list, (Py_ssize_t)i, text) != 0) {
+            PyErr_Clear();
+            sphttp_call_drop(call, i); /* some of it is no more */
+            payload->fate = SPHTTP_TAMPERED;
+            payload->error = EBADMSG;
+            return true;
+        }
+        if (call->host->text_from == 0) {
+            sphttp_call_drop(call, i);
+            payload->made = true;
+        }
+        if (turn_over(call, ONE_PIECE)) {
+            return payload->made;
+        }
+    }
+    return true;
+}
+
+int
+py_call_decode(sphttp_call *call, uintptr_t list)
+{
+    const struct host *host = call->host;
+    turn_begin(call);
+    for (uint32_t i = host->fresh_from; call->plan.fed && i < host->fresh_to;
+         i++) {
+        if (!decode_copied(call, (PyObject *)list, host->fresh[i].index)) {
+            return 1;
+        }
+    }
+    return 0;
 }
 
 int64_t
@@ -192,7 +245,10 @@ py_call_texts(sphttp_call *call, uintptr_t list)
         sphttp_result result;
         sphttp_call_result(call, i, &result);
         PyObject *text = NULL;
-        if (result.fate == SPHTTP_RETURNED && in_pieces(call, &result)) {
+        if (payload_of(call, i)->made) {
+            continue;
+        }
+        if (in_pieces(call, &result)) {
             text = decode_piece(call, (PyObject *)list, i, &result);
         }
         else if (result.fate == SPHTTP_RETURNED) {
@@ -230,9 +286,25 @@ py_call_texts(sphttp_call *call, uintptr_t list)
     return host->texts_left;
 }
 
+/* NULL: an exception is raised. */
+static PyObject *
+text_of(const struct payload *payload, PyObject *texts, uint32_t cell)
+{
+    if (payload->fate == SPHTTP_DISCARDED) {
+        return Py_NewRef(Py_None);
+    }
+    if (!payload->made) {
+        return PyUnicode_DecodeUTF8(payload->text, (Py_ssize_t)payload->size,
+                                    "surrogatepass");
+    }
+    PyObject *text = Py_XNewRef(PyList_GetItem(texts, (Py_ssize_t)cell));
+    (void)PyList_SetItem(texts, (Py_ssize_t)cell, Py_NewRef(Py_None));
+    return text;
+}
+
 uint32_t
 py_call_take(sphttp_call *call, uint64_t number, uintptr_t list,
-             uintptr_t items, uintptr_t numbers)
+             uintptr_t items, uintptr_t numbers, uintptr_t texts)
 {
     uint32_t taken = 0;
     number += call->host->round.from;
@@ -245,11 +317,7 @@ py_call_take(sphttp_call *call, uint64_t number, uintptr_t list,
              payload->fate != SPHTTP_DISCARDED)) {
             return taken;
         }
-        PyObject *text = payload->fate == SPHTTP_DISCARDED
-                             ? Py_NewRef(Py_None)
-                             : PyUnicode_DecodeUTF8(payload->text,
-                                                    (Py_ssize_t)payload->size,
-                                                    "surrogatepass");
+        PyObject *text = text_of(payload, (PyObject *)texts, cell);
         if (text == NULL || PyList_Append((PyObject *)list, text) != 0) {
             PyErr_Clear(); /* whoever asks for it by itself meets that again */
             Py_XDECREF(text);

@@ -305,12 +305,27 @@ int sphttp_call_committed(const sphttp_call *call, uint32_t index);
 void sphttp_call_result(sphttp_call *call, uint32_t index,
                         sphttp_result *result);
 
+/* The same, with its payload where that was left in memory: size without payload. */
+void sphttp_call_copy(sphttp_call *call, uint32_t index, sphttp_result *result);
+
+/* In a loop, once nobody asks for results any more: give their memory back to the kernel.
+ * `unread`: unless there are some that may be asked for. 1: call it again, for there is
+ * more. */
+int sphttp_call_empty(sphttp_call *call, int unread);
+
+/* After that: let go of what is left of it. */
+void sphttp_call_forget(sphttp_call *call);
+
 /* In a fed call of which all items have been fed by now: append to `list` the texts of
  * the items from `number` on that have ended and returned one, up to the first that has
  * not; None for one whose result was dropped. Their cells are released, and say None and -1 in the two lists of py_call_pull.
- * How many. */
+ * `texts` is that of py_call_decode. How many. */
 uint32_t py_call_take(sphttp_call *call, uint64_t number, uintptr_t list,
-                      uintptr_t items, uintptr_t numbers);
+                      uintptr_t items, uintptr_t numbers, uintptr_t texts);
+
+/* In a fed call that is driven from a loop: put the large texts into `list`, by cell, of
+ * the items that sphttp_call_next will tell of. 1: call it again, for there is more. */
+int py_call_decode(sphttp_call *call, uintptr_t list);
 
 /* Put the text of each item that returned one into `list`, the id() of a list
  * of `count`; in a fed call, of each that sphttp_call_next will tell of. How many items are left that have another fate, or a text that

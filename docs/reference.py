@@ -19,6 +19,7 @@ logging.getLogger("griffe").setLevel(logging.ERROR)
 
 ROOT = Path(__file__).parent.parent
 KINDS = {*vars(builtins), *vars(typing)} - {"Generic"}
+STARS = {griffe.ParameterKind.var_positional: "*", griffe.ParameterKind.var_keyword: "**"}
 HEAD = """# Reference
 
 Every public name of `tep_parallel`, from its docstring.
@@ -78,6 +79,10 @@ def _arguments(function: griffe.Function, *, result: bool = True) -> str:
     shown, keyword_only = [], False
     for parameter in function.parameters:
         if parameter.name == "self":
+            continue
+        if parameter.kind in STARS and parameter.name != "options":
+            shown.append(f"{STARS[parameter.kind]}{parameter.name}: {parameter.annotation}")
+            keyword_only = True
             continue
         if parameter.kind is griffe.ParameterKind.var_keyword:
             shown += [str(one).replace("'", "", 2) for one in _options()]

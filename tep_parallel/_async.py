@@ -100,7 +100,8 @@ class AsyncParallel(AsyncFace, GenericOf[T, W_co]):
         """Return every item's result, in input order, once every child has ended.
 
         Args:
-            items: See Parallel.map_processes. An async iterable is read to its end first.
+            items: See Parallel.map_processes. An async iterable is read to its end first, in a
+                task of its own; the deadline runs meanwhile.
 
         Raises:
             CancelledError: The task was cancelled; nothing of the call is alive.
@@ -201,21 +202,16 @@ class AsyncParallel(AsyncFace, GenericOf[T, W_co]):
 
         Args:
             paths: See digest_files, as for all arguments. What is not one of these is that of
-                this object; without in_processes there are processor_count() children.
+                this object; without in_processes the loop's thread digests a small set, and
+                processor_count() children a large one.
 
         Raises:
             Exception: See digest_files.
         """
         listed = checked(paths)
         worker = FileDigest(key, algorithm=algorithm)
-        options = self._options.for_digests()
-        here, ended = await self._run(
-            listed,
-            "finish" if return_exceptions else options.on_error,
-            job=lambda items: job_of(worker, items, None),
-            worker=worker,
-            options=options,
-        )
+        on_error = "finish" if return_exceptions else self._options.on_error
+        here, ended = await self._digested(worker, listed, on_error, job_of(worker, listed, None))
         if not return_exceptions:
             return await self._value(here, ended)  # type: ignore[no-any-return]
         return with_exceptions(*await here.in_slices(ended.gathered(every=True)))

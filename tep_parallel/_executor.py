@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +16,7 @@ from weakref import ref
 
 from tep_parallel._engine.counting import processor_count
 from tep_parallel._engine.executing import Driver
-from tep_parallel._engine.function import Pickles
+from tep_parallel._engine.function import Pickles, call_each
 from tep_parallel._engine.options import Options
 
 if TYPE_CHECKING:
@@ -42,13 +43,13 @@ class ForkExecutor(Executor):
     future stays running until all of that has ended, and is cancelled then, also if a result has
     come meanwhile. It returns False once the child has committed a result.
 
-    `with ForkExecutor() as executor:` waits for all calls at its end. A KeyboardInterrupt that
-    leaves the block kills what runs.
+    `with ForkExecutor() as executor:` waits for all calls at its end, and so does the end of the
+    program. A KeyboardInterrupt that leaves the block, or ends the program, kills what runs.
 
     Args:
         max_workers: How many calls run at once. None: processor_count().
-        timeout: Seconds that a call may run. After that its child is killed, and it raises
-            ItemTimeoutError. None: no limit.
+        timeout: Seconds that a call may run, after the initializer. After that its child is
+            killed, and it raises ItemTimeoutError. None: no limit.
         retries: How often a call is tried again if its child died.
         initializer: Called in each child, before the function. If it raises, the executor is
             broken: no other call begins.
@@ -90,17 +91,19 @@ class ForkExecutor(Executor):
 
     def _own(self) -> Driver:
         """The driver of this process: a child that has this executor makes its own."""
-        if self._driver.pid != os.getpid():
-            self._driver = self._driver.anew()
-        return self._driver
+        driver = self._driver
+        if driver.pid != os.getpid():
+            self._driver = driver = driver.anew()
+        return driver
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Have `fn(*args, **kwargs)` called in a child, and return the future of that.
 
         Raises:
             BrokenExecutor: The initializer has failed.
-            RuntimeError: The executor was shut down, or the interpreter ends.
-            OSError: The system refused the thread or its descriptors.
+            RuntimeError: The executor was shut down, the interpreter ends, or there is no thread to
+                be had.
+            OSError: There are no descriptors.
         """
         return self._own().submit(fn, args, kwargs)
 
@@ -143,7 +146,7 @@ class ForkExecutor(Executor):
         if chunksize == 1:
             return self._results(fn, items, end, buffersize)
         chunks = iter(lambda: tuple(islice(items, chunksize)), ())
-        called = partial(_call_each, fn)
+        called = partial(call_each, fn)
         return _flat(self._results(called, ((chunk,) for chunk in chunks), end, buffersize))
 
     def _results(
@@ -190,19 +193,19 @@ class ForkExecutor(Executor):
         error: BaseException | None,
         frames: TracebackType | None,
     ) -> None:
-        if isinstance(error, KeyboardInterrupt):  # it is answered at once
+        try:
+            if not isinstance(error, KeyboardInterrupt):
+                self.shutdown(wait=True)
+                return
+        except KeyboardInterrupt:  # while it waited
             self.kill_workers()
-        else:
-            self.shutdown(wait=True)
+            raise
+        self.kill_workers()
 
     def __del__(self) -> None:
         driver = getattr(self, "_driver", None)
-        if driver is not None:
+        if driver is not None and not sys.is_finalizing():
             driver.close("shutdown")
-
-
-def _call_each(fn: Callable[..., T], chunk: Iterable[tuple[Any, ...]]) -> list[T]:
-    return [fn(*args) for args in chunk]
 
 
 def _given(

@@ -25,6 +25,19 @@ if _EVERY:  # for threads, whose filters of warnings are one
 
 
 class Parallel(tep_parallel.Parallel):  # type: ignore[type-arg]
+    def __new__(cls, worker: Any, *, kept: bool = _EVERY, **options: Any) -> Any:
+        kind = os.environ.get("TEP_PARALLEL_LOOP")
+        if kind is None or options.get("in_processes") == 0:
+            return super().__new__(cls)
+        from looped import Looped
+
+        with warnings.catch_warnings():  # see below
+            warnings.simplefilter("ignore", RuntimeWarning)
+            looped = Looped(worker, kept=kept and os.getpid() == _PID, kind=kind, **options)
+        if os.getpid() == _PID:
+            _blocks.callback(looped.close)
+        return looped
+
     def __init__(self, worker: Any, *, kept: bool = _EVERY, **options: Any) -> None:
         super().__init__(worker, **options)
         if kept and os.getpid() == _PID:

@@ -6,12 +6,13 @@ import asyncio
 import os
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
-from loops import KINDS, Run, parallel, run_in, sleep_deaf
+from loops import KINDS, Run, parallel, run_in, sleep_deaf, until
 from support import children
-from test_async import busy_children, double, whoami
+from test_async import busy_children, double, parent_of, whoami
 
 from tep_parallel import AbortedError, AsyncParallel, ParallelWorker
 
@@ -172,5 +173,67 @@ def test_a_child_that_dies_in_a_block_costs_its_item(run: Run) -> None:
             for _ in range(3):
                 outcomes = await p.outcomes(range(4))
                 assert [outcome.result for outcome in outcomes] == ["0", None, "2", "3"]
+
+    run(main())
+
+
+@pytest.mark.parametrize("shape", [{}, {"in_processes": 2}], ids=["fresh", "warm"])
+def test_a_block_may_end_while_its_iterators_are_closed(run: Run, shape: Any) -> None:
+    """One is left by a break: the loop closes it, in a task of its own. One is closed by a task
+    that is cancelled. Their nurseries are stopped, so that this takes long."""
+
+    async def main() -> None:
+        async with parallel(sleep_deaf, kept=True, **shape) as p:
+            closed = p.as_completed([60, 0])
+            await anext(closed)
+            async for _ in p.as_completed([60, 0]):
+                await until(lambda: len(busy_children()) >= 2)
+                nurseries = set(map(parent_of, busy_children()))
+                for pid in nurseries:
+                    os.kill(pid, signal.SIGSTOP)
+                break
+            closing = asyncio.create_task(closed.aclose())
+            await asyncio.sleep(0.05)
+            closing.cancel()
+
+            def go_on() -> None:
+                for pid in nurseries:
+                    os.kill(pid, signal.SIGCONT)
+
+            asyncio.get_running_loop().call_later(0.2, go_on)
+        assert busy_children() == children(servers=True) == []
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+
+    run(main())
+
+
+@pytest.mark.parametrize("shape", [{}, {"in_processes": 2}], ids=["fresh", "warm"])
+def test_the_end_of_a_block_leaves_alone_what_does_not_run_in_it(
+    run: Run, shape: Any, tmp_path: Path
+) -> None:
+    """Calls that began before it, those that waited then, and digests, which have no kept child."""
+    large = tmp_path / "large"
+    with large.open("wb") as file:
+        file.truncate(1 << 30)
+
+    async def main() -> None:
+        p: Any = AsyncParallel(sleep_deaf, max_calls=2, **shape)
+        calls = [asyncio.create_task(p.map_processes([0.7])) for _ in range(3)]
+        results = p.imap_processes([0.7, 0.7])
+        waiting = asyncio.create_task(anext(results))
+        await until(lambda: len(busy_children()) == 2)
+        async with p:
+            pass
+        assert await asyncio.gather(*calls) == [["slept"]] * 3
+        assert await waiting == "slept"
+        assert await anext(results) == "slept"
+        await results.aclose()
+        async with p:
+            digests = asyncio.create_task(p.digest_files([large] * 2))
+            await asyncio.sleep(0.2)
+            assert not digests.done()
+        assert len(await digests) == 2
+        assert children(servers=True) == []
 
     run(main())

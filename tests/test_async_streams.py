@@ -91,12 +91,18 @@ def test_a_source_that_waits_holds_no_result_up(run: Run, shape: Shape) -> None:
 
 
 @every
-def test_no_more_items_are_pulled_than_the_window_has_room_for(run: Run, shape: Shape) -> None:
+@pytest.mark.parametrize("pause", [None, 0, 0.001])
+def test_no_more_items_are_pulled_than_the_window_has_room_for(
+    run: Run, shape: Shape, pause: float | None
+) -> None:
+    """However items come: while the call takes those that came before, too."""
     pulled = 0
 
     async def items() -> AsyncIterator[int]:
         nonlocal pulled
         for number in itertools.count():
+            if pause is not None:
+                await asyncio.sleep(pause)
             pulled += 1
             yield number
 

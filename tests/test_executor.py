@@ -9,6 +9,7 @@ import importlib.util
 import os
 import pickle
 import signal
+import sys
 import threading
 import time
 import weakref
@@ -42,10 +43,16 @@ def running_in(place: Path, count: int = 1) -> list[int]:
     return [int(path.name) for path in place.iterdir()]
 
 
+def call_of(future: Any) -> Any:
+    """The call of the C core that a future stands for, once it is there."""
+    until(lambda: future._task and future._task._call)
+    return future._task._call
+
+
 def test_cpythons_own_tests_pass() -> None:
     if importlib.util.find_spec("test.test_concurrent_futures") is None:
         pytest.skip("this Python was installed without its tests")
-    run_case("cpython_executor")
+    run_case("cpython_executor", limit=280)
 
 
 def test_each_call_has_a_child_that_inherits_it_as_it_is_when_it_starts(
@@ -100,10 +107,34 @@ def test_it_is_running_until_the_reap(executor: ForkExecutor, tmp_path: Path) ->
     assert future.cancelled()
 
 
+def test_a_result_that_comes_after_the_cancel_is_dropped(
+    executor: ForkExecutor, tmp_path: Path
+) -> None:
+    def work() -> str:
+        (tmp_path / "runs").touch()
+        until((tmp_path / "go").exists)
+        return "late"
+
+    future = executor.submit(work)
+    call = call_of(future)
+    until((tmp_path / "runs").exists)
+    (nursery,) = children()
+    os.kill(nursery, signal.SIGSTOP)
+    assert future.cancel()
+    (tmp_path / "go").touch()
+    until(lambda: call.committed(0))
+    assert future.running()
+    assert future.cancel()
+    os.kill(nursery, signal.SIGCONT)
+    assert concurrent.futures.wait([future], 5).done == {future}
+    assert future.cancelled()
+
+
 def test_a_nursery_that_does_not_end_is_killed(executor: ForkExecutor, tmp_path: Path) -> None:
     future = executor.submit(deaf, tmp_path)
     (pid,) = running_in(tmp_path)
     (nursery,) = children()
+    until(lambda: call_of(future).result(0).pid == pid)  # it has noted that
     os.kill(nursery, signal.SIGSTOP)
     assert future.cancel()
     assert executor.submit(int).result() == 0  # the others go on meanwhile
@@ -119,9 +150,8 @@ def test_a_committed_result_is_not_cancelled(executor: ForkExecutor, tmp_path: P
         return "done"
 
     future = executor.submit(work)
-    task: Any = []
-    until(lambda: task.append(future._task) or (task[-1] and task[-1]._call))  # type: ignore[attr-defined]
-    until(lambda: task[-1]._call.committed(0))
+    call = call_of(future)
+    until(lambda: call.committed(0))
     assert not future.done()
     assert not future.cancel()
     assert future.result() == "done"
@@ -197,6 +227,39 @@ def test_a_map_that_is_left_early_kills(
     assert executor.submit(int).result() == 0
 
 
+def test_a_map_whose_source_raises_kills(executor: ForkExecutor, tmp_path: Path) -> None:
+    def source() -> Iterator[Path]:
+        yield tmp_path
+        running_in(tmp_path)
+        raise ValueError("no more")
+
+    with pytest.raises(ValueError, match="no more"):
+        next(executor.map(deaf, source(), buffersize=1))
+    until(lambda: children() == [])
+
+
+def test_a_chunk_shares_a_child_whose_death_fails_the_chunk(executor: ForkExecutor) -> None:
+    def work(item: int) -> int:
+        if item == 5:
+            os._exit(1)
+        return os.getpid()
+
+    results = executor.map(work, range(6), chunksize=2)
+    pids = [next(results) for _ in range(4)]
+    assert pids[0] == pids[1] != pids[2] == pids[3]
+    with pytest.raises(DeadWorkerError, match=r"\.work: child \d+ ended"):
+        next(results)
+    with pytest.raises(StopIteration):
+        next(results)
+
+
+def test_arguments_of_any_name_are_handed_on(executor: ForkExecutor) -> None:
+    future = executor.submit(lambda *args, **names: (args, names), 1, fn=2, self=3, item=4)
+    assert future.result() == ((1,), {"fn": 2, "self": 3, "item": 4})
+    with pytest.raises(TypeError):
+        executor.submit(fn=int)  # type: ignore[call-arg]
+
+
 def test_a_map_that_nobody_looks_at_is_done(tmp_path: Path) -> None:
     with ForkExecutor(2) as executor:
         executor.map(lambda item: (tmp_path / item).touch(), "abc")
@@ -227,6 +290,8 @@ def test_a_shutdown_leaves_what_runs_alone(executor: ForkExecutor) -> None:
     assert futures[0].result() is None
     with pytest.raises(RuntimeError, match="cannot schedule new futures after shutdown"):
         executor.submit(int)
+    executor.shutdown()
+    assert [future.exception() for future in futures[:2]] == [None, None]
 
 
 def test_kill_workers_ends_what_runs(executor: ForkExecutor, tmp_path: Path) -> None:
@@ -264,6 +329,26 @@ def test_terminate_workers_asks_what_runs_to_end(executor: ForkExecutor, tmp_pat
     assert caught.value.signal in (signal.SIGTERM, signal.SIGKILL)
 
 
+def test_terminate_workers_lets_nothing_be_tried_again(tmp_path: Path) -> None:
+    executor = ForkExecutor(1, retries=3)
+    future = executor.submit(lambda: ((tmp_path / str(os.getpid())).touch(), time.sleep(60)))
+    (pid,) = running_in(tmp_path)
+    until(lambda: call_of(future).result(0).pid == pid)
+    executor.terminate_workers()
+    with pytest.raises(DeadWorkerError) as caught:
+        future.result(10)
+    assert caught.value.signal == signal.SIGTERM
+    executor.shutdown()
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_an_initializer_runs_in_each_child(executor: ForkExecutor) -> None:
+    seen: list[str] = []
+    with ForkExecutor(2, initializer=seen.append, initargs=("a",)) as initialized:
+        assert [initialized.submit(seen.copy).result() for _ in range(3)] == [["a"]] * 3
+    assert seen == []
+
+
 def test_an_initializer_that_fails_breaks_the_executor(caplog: pytest.LogCaptureFixture) -> None:
     def fail(word: str) -> None:
         raise ValueError(word)
@@ -299,6 +384,32 @@ def test_a_callback_may_submit_and_shut_down(executor: ForkExecutor) -> None:
 
     executor.submit(int).add_done_callback(then)
     assert done.wait(10)
+
+
+def test_a_callback_that_ends_its_thread_costs_no_other_call(
+    executor: ForkExecutor, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = executor.submit(time.sleep, 0.3)
+    future = executor.submit(time.sleep, 0.1)
+    future.add_done_callback(lambda _: sys.exit(3))
+    assert (future.result(), other.result()) == (None, None)
+    assert executor.submit(int).result() == 0
+    assert "exception calling callback" in caplog.text
+
+
+def test_a_ctrl_c_while_the_thread_begins_breaks_nothing(
+    executor: ForkExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(thread: threading.Thread, start: Any = threading.Thread.start) -> None:
+        start(thread)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        with pytest.raises(KeyboardInterrupt):
+            executor.submit(int)
+    until(lambda: all(one.name != "tep-executor" for one in threading.enumerate()))
+    assert executor.submit(int).result() == 0
 
 
 def test_nothing_keeps_what_was_submitted(executor: ForkExecutor) -> None:
@@ -349,6 +460,10 @@ def test_it_waits_where_there_are_no_more_descriptors(
     assert len(refused) == 1
 
 
+def test_no_result_is_lost_where_descriptors_are_few() -> None:
+    run_case("executor_descriptors")
+
+
 def test_it_fails_where_nothing_can_be_begun(
     executor: ForkExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -372,6 +487,31 @@ def test_asyncio_runs_calls_in_it(executor: ForkExecutor, tmp_path: Path) -> Non
 
     assert asyncio.run(main()) == 256
     until(lambda: children() == [])
+
+
+def test_an_awaiter_goes_on_before_the_reap(executor: ForkExecutor, tmp_path: Path) -> None:
+    async def main() -> int:
+        task = asyncio.get_running_loop().run_in_executor(executor, deaf, tmp_path)
+        while not list(tmp_path.iterdir()):
+            await asyncio.sleep(0.01)
+        (nursery,) = children()
+        os.kill(nursery, signal.SIGSTOP)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert alive(running_in(tmp_path)[0])
+        return nursery
+
+    os.kill(asyncio.run(main()), signal.SIGCONT)
+    until(lambda: children() == [])
+
+
+def test_ten_thousand_calls_wait_their_turn(executor: ForkExecutor) -> None:
+    futures = [executor.submit(pow, number, 1) for number in range(10_000)]
+    assert threading.active_count() < 10
+    assert all(future.cancel() for future in futures[100:])
+    assert [future.result() for future in futures[:100]] == list(range(100))
+    assert all(future.cancelled() for future in futures[100:])
 
 
 def test_calls_from_many_threads_with_cancels_leave_nothing(executor: ForkExecutor) -> None:

@@ -129,6 +129,11 @@ def test_other_greenlets_run_while_a_call_of_a_block_waits(shape: str) -> None:
     run_case("kept_gevent", shape)
 
 
+@pytest.mark.parametrize("face", ["blocking", "awaited"])
+def test_a_server_that_was_stopped_is_killed_when_its_block_ends(face: str) -> None:
+    run_case("kept_stopped", face)
+
+
 @each
 def test_no_call_of_a_block_is_wrong_whatever_is_killed(shape: str) -> None:
     """SECONDS=60 for a minute."""

@@ -224,3 +224,7 @@ def test_dask_computes_in_a_fork_executor() -> None:
         found = dask.compute(*parts, scheduler=executor)
     assert [square for square, _ in found] == [0, 1, 4, 9]
     assert os.getpid() not in {pid for _, pid in found}
+
+
+def test_in_a_worker_of_distributed_a_segfault_costs_one_task(tmp_path: Path) -> None:
+    assert run_peer("distributed_worker", tmp_path) == "11\nrunning\n"

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import selectors
 import signal
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from kept import Parallel
-from support import alive, children, forked, until
+from support import alive, children, children_of, forked, until
 
 from tep_parallel import DeadWorkerError, ParallelWorker
 from tep_parallel._engine.fed import Fed
@@ -22,7 +24,7 @@ from tep_parallel._engine.gathering import Gathering
 from tep_parallel._engine.lease import how_of
 from tep_parallel._engine.plan import Plan
 from tep_parallel._engine.stepper import Stepper
-from tep_parallel._engine.waits import Until
+from tep_parallel._engine.waits import END, Until, Wait
 
 LONGEST = 0.5  # seconds for one step, which may fork; far less than what is waited for here
 
@@ -249,9 +251,44 @@ def test_a_lost_nursery_is_replaced(tmp_path: Path) -> None:
     call.stepper.step()
     until(lambda: (tmp_path / "a").exists())
     (nursery,) = children()
+    working = children_of(nursery)
     os.kill(nursery, signal.SIGKILL)
+    until(lambda: not any(map(alive, working)))  # else "a" might yet be done
     (tmp_path / "go").touch()
     drive(call)
     values, failures = call.flow.result.results()
     assert values == [None, "b"]
     assert isinstance(failures[0][2], DeadWorkerError)
+
+
+class _Answers:
+    """A call that answers at once."""
+
+    def wait_elsewhere(self) -> None:
+        pass
+
+    def ask(self, _: Wait) -> int:
+        return 0
+
+
+@pytest.mark.parametrize("ends", [[], [END]], ids=["at once", "later"])
+def test_an_error_that_ends_a_call_keeps_no_stepper(ends: list[Wait]) -> None:
+    def steps() -> Iterator[Wait | None]:
+        try:
+            yield None
+        finally:
+            for end in ends:  # noqa: UP028  # a list cannot be sent anything
+                yield end
+
+    call: Any = _Answers()
+    gc.disable()
+    try:
+        stepper = Stepper(call, steps())  # type: ignore[arg-type]
+        assert stepper.step() is None
+        assert stepper.end() is None
+        assert stepper.over
+        kept = weakref.ref(stepper)
+        del stepper
+        assert kept() is None
+    finally:
+        gc.enable()

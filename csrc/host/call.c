@@ -330,9 +330,9 @@ gather(struct sphttp_call *call)
 }
 
 /* A nest's nursery may be yet to come: wait for it. SPHTTP_STARTED, it was there, or the
- * call was aborted, or it is still to come, for a host that waits elsewhere; SPHTTP_NEWS, it has just come, and whoever waited for its word must
- * wait again; SPHTTP_SIGNALS; SPHTTP_FORK_AGAIN, it has ended before it had begun;
- * SPHTTP_FAILED. */
+ * call was aborted, or it is still to come, for a host that waits elsewhere;
+ * SPHTTP_NEWS, it has just come, and whoever waited for its word must wait again;
+ * SPHTTP_SIGNALS; SPHTTP_FORK_AGAIN, it has ended before it had begun; SPHTTP_FAILED. */
 static sphttp_event
 nursery_arrives(struct sphttp_call *call)
 {

@@ -163,7 +163,7 @@ end_nursery(struct sphttp_call *call)
     if (!call->host->nest || call->host->nursery_fd >= 0) {
         reap(call->host->nursery_fd, call->host->nursery_pid, 0);
     }
-    if (!gone) {
+    if (!gone && !call->plan.server) {
         await_orphans(call); /* its children end with it, a moment later */
     }
     call->host->nursery_pid = 0;

@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "host/farewell.h"
 #include "host/forks.h"
 #include "host/host.h"
 #include "host/pool.h"
@@ -20,7 +21,7 @@ enum {
 };
 
 enum {
-    PIECE = 16 << 20,    /* bytes, some 10 ms; what is read without a look up */
+    PIECE = 1 << 20,     /* bytes; what is read without a look up */
     REMOVALS_MOST = 1000 /* tries, a millisecond each */
 };
 
@@ -73,6 +74,20 @@ files_clear(struct sphttp_call *call, bool pause)
     held_close(&call->directory);
     forks_unlock();
     return err;
+}
+
+/* Opening has failed: is it worth another try? The nursery of a call whose items have
+ * all ended gives its two descriptors back. */
+static bool
+finds_room(struct sphttp_call *call, int err)
+{
+    if ((err != -EMFILE && err != -ENFILE) || call->host->nest ||
+        call->host->gathering != SPHTTP_ENDED || call->host->nursery_pid == 0) {
+        return false;
+    }
+    dismiss_nursery(call, true);
+    end_nursery(call);
+    return true;
 }
 
 /* --- One record ------------------------------------------------------------------- */
@@ -131,6 +146,9 @@ read_file(struct sphttp_call *call, uint32_t index, struct payload *payload)
     uint64_t room;
     struct header header;
     int fd = file_open_again(call->directory.fd, index, &room);
+    if (finds_room(call, fd)) {
+        fd = file_open_again(call->directory.fd, index, &room);
+    }
     int err = fd < 0 ? fd
                      : read_record(call, fd, index, room, &header, payload);
     close_end(&fd);
@@ -179,6 +197,9 @@ gather_all(struct sphttp_call *call)
 {
     bool made = scratch_made(&call->ledger->scratch); /* else nothing was begun */
     int err = made ? open_directory(call) : 0;
+    if (finds_room(call, err)) {
+        err = open_directory(call);
+    }
     while (err == 0 && call->host->gathered <= call->plan.count) {
         err = gather_item(call, call->host->gathered);
         call->host->gathered += err == 0; /* else with this one, once more */

@@ -100,6 +100,11 @@ struct host {
     uint64_t pool_mapping_size;
     bool pool_sealed; /* all that has been written to it is known */
     int pool_reader; /* what they are copied from once `memory` is closed; or -1 */
+    bool piecemeal;  /* it is not sealed, and large texts are copied as they are decoded... */
+    bool whole;      /* ...but for the one that is asked for now */
+    char *piece;     /* of such a text; or NULL */
+    uint32_t dropped; /* so many payloads... */
+    uint64_t emptied; /* ...and so many bytes of it are the kernel's again */
     struct block *pool_blocks; /* what has been read of it lately; or NULL */
     uint64_t pool_turn;        /* so often pool_map has been called */
     struct extents written;    /* in that memory, as far as is known */

@@ -8,14 +8,22 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "host/forks.h"
 #include "host/host.h"
 #include "host/result.h"
 #include "host/runs.h"
 #include "host/wake.h"
+#include "shared/pool.h"
 
 enum { ONE_COPY = 1 << 10 }; /* of work, in bytes that could be copied meanwhile */
+enum {
+    PIECE = 1 << 20,      /* bytes that are copied without a look at the clock */
+    LATER = 2 << 20,      /* a text above it is copied as it is decoded: pool_piece */
+    LARGE_MEMORY = 32 << 20 /* in a loop it is not sealed; that takes a while */
+};
 
 enum {
     BLOCK = 4 << 10, /* bytes; what is read at once, for small records */
@@ -47,7 +55,9 @@ pool_forget(struct sphttp_call *call)
     pool_unshare(call);
     extents_forget(&call->host->written);
     free(call->host->pool_blocks);
+    free(call->host->piece);
     call->host->pool_blocks = NULL;
+    call->host->piece = NULL;
 }
 
 int
@@ -58,9 +68,14 @@ pool_map(struct sphttp_call *call, bool seal)
         return 0;
     }
     pool_forget(call);
+    struct stat st;
+    call->host->piecemeal = call->host->in_loop &&
+                            fstat(call->memory.fd, &st) == 0 &&
+                            st.st_size > LARGE_MEMORY;
     /* Refused while somebody, a process that a child has left behind, has it
      * mapped: then each record is copied before it is looked at. */
-    if (fcntl(call->memory.fd, F_ADD_SEALS, F_SEAL_WRITE) == 0) {
+    if (!call->host->piecemeal &&
+        fcntl(call->memory.fd, F_ADD_SEALS, F_SEAL_WRITE) == 0) {
         int err = extents_learn(&call->host->written, call->memory.fd, 0,
                                 INT64_MAX);
         if (err != 0) {
@@ -107,6 +122,18 @@ check_there(const struct sphttp_call *call, uint64_t at, uint64_t size)
     return hole >= 0 && (uint64_t)hole >= at + size ? 0 : -EBADMSG;
 }
 
+/* Where it would take too long to find the holes: can so much have been written? */
+static int
+check_size(const struct sphttp_call *call, uint64_t at, uint64_t size)
+{
+    struct stat st;
+    return fstat(reader(call), &st) == 0 &&
+                   at + size <= (uint64_t)st.st_size &&
+                   size <= (uint64_t)st.st_blocks * 512
+               ? 0
+               : -EBADMSG;
+}
+
 /* Has all of it been written to? 0, -EBADMSG: no; -errno. */
 static int
 check_written(struct sphttp_call *call, uint64_t at, uint64_t size)
@@ -118,6 +145,9 @@ check_written(struct sphttp_call *call, uint64_t at, uint64_t size)
     }
     if (call->plan.fed) {
         return check_there(call, at, size);
+    }
+    if (call->host->piecemeal) {
+        return check_size(call, at, size);
     }
     if (!call->host->pool_sealed && extents_room(written, at) < size) {
         err = extents_learn(written, reader(call), at, at + size);
@@ -188,12 +218,22 @@ copy_record(struct sphttp_call *call, uint32_t index, uint64_t at,
     if (err != 0) {
         return err;
     }
+    if (call->host->piecemeal && !call->host->whole && size > LATER &&
+        header->status == SPHTTP_RETURNED) {
+        payload->at = at + sizeof(*header);
+        return 0;
+    }
     payload->record = malloc(size > 0 ? size : 1);
     if (payload->record == NULL) {
         return -ENOMEM;
     }
     payload->text = payload->record;
-    return copy(call, payload->record, size, at + sizeof(*header));
+    /* A loop goes on between its pieces: copy_rest. To check a MAC takes all of it. */
+    bool apart = call->plan.fed && call->host->in_loop && size > PIECE &&
+                 header->mac_size == 0;
+    payload->wanted = size;
+    payload->got = apart ? PIECE : size;
+    return copy(call, payload->record, payload->got, at + sizeof(*header));
 }
 
 /* Find a record in the mapping, where nobody writes to it. 0 or -EBADMSG. */
@@ -228,6 +268,75 @@ pool_read(struct sphttp_call *call, uint32_t index, uint64_t at,
     payload->ended_ns = header->ended_ns;
 }
 
+const char *
+pool_piece(struct sphttp_call *call, const struct payload *payload,
+           uint64_t from, size_t size)
+{
+    struct host *host = call->host;
+    if (payload->text != NULL) {
+        return payload->text + from;
+    }
+    if (host->piece == NULL) {
+        host->piece = malloc(PIECE);
+    }
+    return host->piece != NULL && size <= PIECE &&
+                   file_read(reader(call), host->piece, size,
+                             payload->at + from) == 0
+               ? host->piece
+               : NULL;
+}
+
+/* False: there are more, for the next turn. */
+static bool
+drop_payloads(struct sphttp_call *call)
+{
+    struct host *host = call->host;
+    while (host->dropped < host->payload_count) {
+        uint64_t size = host->payloads[host->dropped].size;
+        sphttp_call_drop(call, host->dropped++);
+        if (turn_over(call, size)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+int
+sphttp_call_empty(sphttp_call *call, int unread)
+{
+    struct host *host = call->host;
+    turn_begin(call);
+    if (host->in_loop && !unread && !drop_payloads(call)) {
+        return 1;
+    }
+    /* By now the number may be another file of the host's. */
+    struct held memory = call->memory;
+    int fd = memory.fd = reader(call);
+    struct stat st;
+    if (!host->in_loop || host->pool_sealed || !held_still(&memory) ||
+        (unread && host->ended && !call->plan.fed) || fstat(fd, &st) != 0) {
+        return 0;
+    }
+    while (host->emptied < (uint64_t)st.st_size) {
+        uint64_t at = host->emptied;
+        host->emptied += PIECE;
+        if (pool_punch(fd, at, PIECE) && turn_over(call, PIECE)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+void
+sphttp_call_forget(sphttp_call *call)
+{
+    call->host->dropped = 0;
+    (void)drop_payloads(call);
+    forks_lock();
+    pool_forget(call);
+    forks_unlock();
+}
+
 /* --- The store ------------------------------------------------------------------- */
 
 static void
@@ -246,22 +355,53 @@ see_ends(struct sphttp_call *call, struct fresh *fresh, uint32_t count)
     }
 }
 
-/* Fed: copy the record of an item that has ended, if there is one. */
-static void
+/* Copy the next pieces of a record. False: there are more, for the next turn. */
+static bool
+copy_rest(struct sphttp_call *call, uint64_t at, struct payload *payload)
+{
+    while (payload->got < payload->wanted) {
+        if (turn_over(call, PIECE)) {
+            return false;
+        }
+        size_t left = payload->wanted - payload->got;
+        size_t piece = left < PIECE ? left : PIECE;
+        int err = file_read(reader(call), payload->record + payload->got,
+                            piece,
+                            at + sizeof(struct header) + payload->got);
+        if (err != 0) {
+            payload_end(call, NULL, payload, err);
+            return true;
+        }
+        payload->got += piece;
+    }
+    return true;
+}
+
+/* Fed: copy the record of an item that has ended, if there is one. False: there is more
+ * of it. */
+static bool
 copy_one(struct sphttp_call *call, uint32_t index)
 {
     struct payload *payload = payload_of(call, index);
     uint64_t word = page_item(call, index);
-    struct header header;
-    sphttp_call_drop(call, index); /* of another item that was there */
-    *payload = (struct payload){.fate = fate_of(word)};
-    if (payload->fate == SPHTTP_RETURNED) {
-        uint64_t at = word & ~(uint64_t)ITEM_KIND;
-        pool_read(call, index, at, &header, payload);
-        if (payload->fate != SPHTTP_TAMPERED) {
-            runs_copied(call, header.run);
-        }
+    uint64_t at = word & ~(uint64_t)ITEM_KIND;
+    struct header header = {0};
+    if (payload->got < payload->wanted) { /* in the last turn it was begun */
+        (void)copy_header(call, index, at, &header);
     }
+    else {
+        sphttp_call_drop(call, index); /* of another item that was there */
+        *payload = (struct payload){.fate = fate_of(word)};
+        if (payload->fate != SPHTTP_RETURNED) {
+            return true;
+        }
+        pool_read(call, index, at, &header, payload);
+    }
+    bool all = copy_rest(call, at, payload);
+    if (all && payload->fate != SPHTTP_TAMPERED) {
+        runs_copied(call, header.run);
+    }
+    return all;
 }
 
 static int
@@ -275,7 +415,9 @@ gather(struct sphttp_call *call, bool all)
     }
     for (uint32_t i = host->fresh_from; i < host->fresh_to; i++) {
         if (!host->fresh[i].copied) {
-            copy_one(call, host->fresh[i].index);
+            if (!copy_one(call, host->fresh[i].index)) {
+                return -EINTR;
+            }
             host->fresh[i].copied = true;
             uint64_t size = payload_of(call, host->fresh[i].index)->size;
             if (host->in_loop && turn_over(call, ONE_COPY + size)) {
@@ -283,11 +425,10 @@ gather(struct sphttp_call *call, bool all)
             }
         }
     }
-    if (all) {
-        copy_one(call, call->plan.count); /* what the call itself has to say */
+    if (all && !copy_one(call, call->plan.count)) { /* what the call has to say */
+        return -EINTR;
     }
-    runs_reuse(call);
-    return 0;
+    return runs_reuse(call) ? 0 : -EINTR;
 }
 
 /* A pool's child of an item that was committed served others too, and what it cost is

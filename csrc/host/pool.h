@@ -17,6 +17,11 @@ int pool_map(struct sphttp_call *call, bool seal);
 void pool_read(struct sphttp_call *call, uint32_t index, uint64_t at,
                struct header *header, struct payload *payload);
 
+/* So many bytes of a text from there on, a MiB at most, until the next call of this; or
+ * NULL. */
+const char *pool_piece(struct sphttp_call *call, const struct payload *payload,
+                       uint64_t from, size_t size);
+
 /* In a process that is to have none of it: let go. Twice is once.
  * Async-signal-safe. */
 void pool_unshare(struct sphttp_call *call);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "host/host.h"
 
@@ -52,6 +53,21 @@ payload_end(const struct sphttp_call *call, const struct header *header,
 }
 
 void
+payload_spend(struct payload *payload, size_t end)
+{
+    static const uintptr_t unit = 64 << 10; /* whole pages, of any system */
+    if (payload->record != NULL) {
+        uintptr_t from = (uintptr_t)payload->record + payload->spent;
+        uintptr_t to = ((uintptr_t)payload->record + end) / unit * unit;
+        from = (from + unit - 1) / unit * unit;
+        if (to > from) {
+            (void)madvise((void *)from, to - from, MADV_DONTNEED);
+            payload->spent = to - (uintptr_t)payload->record;
+        }
+    }
+}
+
+void
 result_of_report(const struct sphttp_call *call, uint32_t index,
                  sphttp_result *result)
 {
@@ -84,6 +100,14 @@ sphttp_call_result(sphttp_call *call, uint32_t index, sphttp_result *result)
 }
 
 void
+sphttp_call_copy(sphttp_call *call, uint32_t index, sphttp_result *result)
+{
+    call->host->whole = true;
+    sphttp_call_result(call, index, result);
+    call->host->whole = false;
+}
+
+void
 sphttp_call_drop(sphttp_call *call, uint32_t index)
 {
     struct payload *payload = payload_of(call, index);
@@ -91,4 +115,5 @@ sphttp_call_drop(sphttp_call *call, uint32_t index)
     payload->record = NULL;
     payload->text = NULL;
     payload->size = 0;
+    payload->spent = 0;
 }

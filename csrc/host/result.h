@@ -18,6 +18,10 @@ struct payload *payload_of(struct sphttp_call *call, uint32_t index);
 void payload_end(const struct sphttp_call *call, const struct header *header,
                  struct payload *payload, int err);
 
+/* Nobody needs the first so many bytes of a record any more: to free it will take less
+ * time. */
+void payload_spend(struct payload *payload, size_t end);
+
 /* What the nursery has noted of item `index`. */
 void result_of_report(const struct sphttp_call *call, uint32_t index,
                       sphttp_result *result);

@@ -5,14 +5,16 @@
  * more than that. */
 #include "host/runs.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
 #include "host/host.h"
+#include "host/wake.h"
+#include "shared/pool.h"
 #include "shared/runs.h"
 
 enum {
+    PIECE = 1 << 20, /* bytes that are given back without a look at the clock */
     RUNS_MOST = 1 << 16, /* that a host knows of */
     KEPT_MOST = 1 << 20  /* bytes; a larger run does not keep its pages */
 };
@@ -89,7 +91,25 @@ runs_copied(struct sphttp_call *call, uint64_t name)
     }
 }
 
-void
+/* Let the kernel have the pages of a large run that nobody writes to. False: a loop is to
+ * go on first. */
+static bool
+empty(struct sphttp_call *call, struct run *run)
+{
+    uint64_t size = run_size(run->name);
+    bool keeps = !run->idle || run->free || size <= KEPT_MOST;
+    while (!keeps && run->emptied < size) {
+        pool_punch(call->memory.fd, run_offset(run->name) + run->emptied,
+                   PIECE);
+        run->emptied += PIECE;
+        if (call->host->in_loop && turn_over(call, PIECE)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool
 runs_reuse(struct sphttp_call *call)
 {
     struct runs *runs = &call->host->runs;
@@ -97,16 +117,15 @@ runs_reuse(struct sphttp_call *call)
     /* The record of a setup or teardown that failed lies in one of them, and is read
      * last. Looked at after the claims: who has none any more has committed by now. */
     if (page_item(call, call->plan.count) != ITEM_FREE) {
-        return;
+        return true;
+    }
+    for (size_t i = 0; i < runs->count; i++) {
+        if (!empty(call, &runs->list[i])) {
+            return false;
+        }
     }
     for (size_t i = 0; i < runs->count; i++) {
         struct run run = runs->list[i];
-        if (run.idle && !run.free && run_size(run.name) > KEPT_MOST) {
-            (void)fallocate(call->memory.fd,
-                            FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                            (off_t)run_offset(run.name),
-                            (off_t)run_size(run.name));
-        }
         /* Where there is no room for it now, there may be the next time. */
         run.free = run.free || run.idle;
         if (!run.free || !runs_offer(call, run.name)) {
@@ -114,6 +133,7 @@ runs_reuse(struct sphttp_call *call)
         }
     }
     runs->count = left;
+    return true;
 }
 
 void

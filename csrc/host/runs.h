@@ -13,6 +13,7 @@ struct run {
     uint64_t name; /* as of shared/runs.h */
     bool idle; /* no child wrote to it when the host last asked... */
     bool free; /* ...and so it is to be offered */
+    uint64_t emptied; /* so many of its bytes are the kernel's again */
 };
 
 struct runs {
@@ -27,8 +28,9 @@ void runs_ask(struct sphttp_call *call);
 /* A record in this run has been copied. */
 void runs_copied(struct sphttp_call *call, uint64_t run);
 
-/* After all records have been copied that the look has found: offer what is free. */
-void runs_reuse(struct sphttp_call *call);
+/* After all records have been copied that the look has found: offer what is free. False:
+ * a loop is to go on first, and then this is to be called again. */
+bool runs_reuse(struct sphttp_call *call);
 
 void runs_forget(struct runs *runs);
 

@@ -12,8 +12,11 @@
 struct payload {
     char *record;      /* malloc; the payload, and the MAC if there is one */
     const char *text;  /* the payload: there, or in the pool's memory */
+    uint64_t at;       /* where it is in memory, if it was not copied so far */
     uint64_t size;     /* of the payload, bytes */
     size_t got, wanted; /* of a record that is being read */
+    size_t spent;      /* what of it nobody needs any more */
+    bool made;         /* the text is in the list that py_call_decode was given */
     int fate, error;
     int pid;                      /* in memory: of the child, and... */
     int64_t started_ns, ended_ns; /* ...when, as its record says */

@@ -147,6 +147,13 @@ pool_back(int fd, uint64_t from, uint64_t to)
     return err;
 }
 
+bool
+pool_punch(int fd, uint64_t at, uint64_t size)
+{
+    return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                     (off_t)at, (off_t)size) == 0;
+}
+
 /* Take `size` bytes of the memory, whole pages: their offset, or -errno. First
  * backed, then taken: what cannot be had costs nobody else anything. */
 static int64_t
@@ -193,8 +200,7 @@ static void
 give_back(struct sphttp_call *call, uint64_t offset, uint64_t size)
 {
     uint64_t end = offset + size;
-    if (fallocate(call->memory.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                  (off_t)offset, (off_t)size) == 0 &&
+    if (pool_punch(call->memory.fd, offset, size) &&
         !atomic_compare_exchange_strong(&call->page->used, &end, offset) &&
         call->plan.fed) {
         (void)runs_offer(call, run_of(offset, size));

@@ -27,6 +27,9 @@ bool pool_entered(const struct sphttp_call *call);
  * is in it stays. 0, or -errno and none was found; -EFBIG: past RLIMIT_FSIZE. */
 int pool_back(int fd, uint64_t from, uint64_t to);
 
+/* Let the kernel have the pages that lie in there. False: it refused. */
+bool pool_punch(int fd, uint64_t at, uint64_t size);
+
 /* In a child: have room for small records; what cannot be had is asked for again. */
 void pool_get_ready(struct sphttp_call *call);
 

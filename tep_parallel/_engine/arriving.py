@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
 from typing import Any
 
 from tep_parallel._engine.source import NothingYetError
@@ -21,34 +21,47 @@ class Arriving:
     Args:
         items: The iterable.
         bell: Rung when what was waited for has come.
+        begin: Called first in the task that pulls.
 
     Attributes:
         waits: Whether the last item that was asked for had not come.
+        over: Whether no more will come.
     """
 
-    def __init__(self, items: AsyncIterable[Any], bell: Bell) -> None:
+    def __init__(self, items: AsyncIterable[Any], bell: Bell, begin: Callable[[], None]) -> None:
         self.waits = False
         self._items: AsyncIterator[Any] | None = aiter(items)
         self._bell = bell
+        self._begin = begin
         self._come: deque[Any] = deque()
         self._room = 0  # for so many, until it is said again
         self._more: asyncio.Future[None] | None = None  # there is room again
         self._task: asyncio.Task[None] | None = None
         self._error: BaseException | None = None
-        self._over = False
+        self.over = False
+        self._stopped = False
 
     @property
     def ready(self) -> bool:
         """Whether something can be had of it."""
-        return bool(self._come) or self._over
+        return bool(self._come) or self.over
 
     def allow(self, room: int) -> None:
         """Let so many items be pulled that nobody has asked for."""
+        if self._stopped:
+            return
         self._room = room
-        if self._task is None and not self._over:
+        if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._pull())
         elif self._more is not None and not self._more.done() and len(self._come) < room:
             self._more.set_result(None)
+
+    def stop(self) -> None:
+        """Pull no more: nobody asks for another item."""
+        self.waits = False
+        if self._task is not None and not self._stopped:
+            self._task.cancel()
+        self._stopped = True
 
     def __iter__(self) -> Arriving:
         return self
@@ -56,8 +69,9 @@ class Arriving:
     def __next__(self) -> Any:
         if self._come:
             self.waits = False
+            self._room -= 1  # the call has it, and it is not handed out
             return self._come.popleft()
-        if not self._over:
+        if not self.over:
             self.waits = True
             raise NothingYetError
         self.waits = False
@@ -69,6 +83,7 @@ class Arriving:
 
     async def _pull(self) -> None:
         assert self._items is not None
+        self._begin()
         try:
             async for item in self._items:
                 self._come.append(item)
@@ -82,13 +97,39 @@ class Arriving:
             if not isinstance(error, Exception | asyncio.CancelledError):
                 raise
         finally:
-            self._over = True
-            self._items = None
-            self._bell.ring()
+            try:
+                await _close(self._items)
+            finally:
+                self.over = True
+                self._items = None
+                self._bell.ring()
 
     async def end(self) -> None:
         """Pull no more, and wait until that is so."""
-        task = self._task
-        if task is not None and not task.done():
-            task.cancel()
-            await asyncio.wait([task])
+        self.stop()
+        if self._task is not None and not self._task.done():
+            try:
+                await asyncio.wait([self._task])
+            except asyncio.CancelledError:
+                self._task.cancel()  # as if it were awaited
+                raise
+        self._come.clear()
+        self._error = None  # it keeps a frame, and that this object
+
+
+async def _close(items: AsyncIterator[Any]) -> None:
+    """Close what the loop would close later, and in another task."""
+    if not isinstance(items, AsyncGenerator):
+        return
+    try:
+        await items.aclose()
+    except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # noqa: BLE001  # a group of anyio's, too
+        asyncio.get_running_loop().call_exception_handler(
+            {
+                "message": f"an error occurred during closing of asynchronous generator {items!r}",
+                "exception": error,
+                "asyncgen": items,
+            }
+        )

@@ -61,7 +61,10 @@ class Asking(UnderWay):
             return self._ask_word()
         if word is TURN:
             return self._ask_turn()
-        until = self._ask_end(self.handle)
+        handle = self.handle
+        until = self._ask_end(handle)
+        if until is None and lib.sphttp_call_empty(handle, 1):
+            until = NOW
         if until is not None:
             return until
         self.close()

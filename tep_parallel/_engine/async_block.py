@@ -8,12 +8,12 @@ from collections import deque
 from collections.abc import Collection
 from typing import Any
 
-from tep_parallel._engine.arriving import Arriving
 from tep_parallel._engine.asking import ending
-from tep_parallel._engine.awaited import Awaited, InLoop
+from tep_parallel._engine.awaited import Awaited
 from tep_parallel._engine.block import Block
 from tep_parallel._engine.ended import Ended
 from tep_parallel._engine.forked import steps_of
+from tep_parallel._engine.gate import InLoop
 from tep_parallel._engine.home import Home
 from tep_parallel._engine.leaving import Leaving
 from tep_parallel._engine.native import lib
@@ -66,6 +66,7 @@ class AsyncBlock:
         """
         lease = self._block.lease(worker, left)
         lease.wait_elsewhere()
+        one.block = self
         try:
             flow = self._block.gathering(lease, items, on_error, discard=discard, whole=whole)
             one.begin(lease, steps_of(lease, flow))
@@ -92,7 +93,8 @@ class AsyncBlock:
         """Begin a call that hands out what is returned here, as it comes. See Block.stream."""
         lease = self._block.lease(worker, left)
         steps = self._block.streamed(lease, source, on_error, known, ordered=ordered)
-        one.begin(lease, steps, source if isinstance(source, Arriving) else None)
+        one.block = self
+        one.begin(lease, steps)
         return lease.out
 
     async def close(self, *, well: bool, error: BaseException | None) -> None:
@@ -129,7 +131,10 @@ class AsyncBlock:
             raise
         self._forget(home)
         if cancel is not None:
-            raise cancel
+            try:
+                raise cancel
+            finally:
+                del cancel  # otherwise it keeps this frame, and this frame it
         if self._errors and error is None:
             raise self._errors.pop(0)
 
@@ -139,15 +144,12 @@ class AsyncBlock:
         home.forget()
 
     async def _end_calls(self) -> None:
-        """Abort the calls that run, and wait for their ends."""
-        calls = list(self._here.calls)
+        """Abort the calls that run in the block, or are to, and wait for their ends."""
+        calls = [one for one in self._here.calls if one.block is self]
         for one in calls:
             one.abort()
         for one in calls:
-            if one.is_awaited:
-                await asyncio.wait([one.over])
-            else:
-                await one.end()
+            await one.end()
 
     async def _until_left(self, home: Home) -> None:
         while self._leaving:

@@ -6,18 +6,20 @@ This module is imported only if the program calls AsyncParallel.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
-from tep_parallel._engine.arriving import Arriving
 from tep_parallel._engine.async_block import AsyncBlock
-from tep_parallel._engine.awaited import Awaited, InLoop
+from tep_parallel._engine.awaited import Awaited
 from tep_parallel._engine.ended import Ended, value_of
 from tep_parallel._engine.fed import Fed
 from tep_parallel._engine.flow import Eager
 from tep_parallel._engine.forked import opened, steps_of
+from tep_parallel._engine.gate import MOST_NS, InLoop
 from tep_parallel._engine.plan import Plan
 from tep_parallel._engine.running import Running
+from tep_parallel._engine.small import digested_here
 from tep_parallel._engine.source import list_of, source_of
 from tep_parallel._worker import process_of
 
@@ -120,15 +122,19 @@ class AsyncFace:
         worker = self.worker if worker is None else worker
         process_of(worker)
         options = self._options if options is None else options
-        listed = await _list_of(items)
-        if not listed:
-            return here, Ended(listed, {}, {})
-        one = Awaited(here, self._running, options.deadline)
+        listed = None if isinstance(items, AsyncIterable) else list_of(items)
+        one = Awaited(here, self._running, options.deadline, self._own_block())
         try:
-            left = await one.admit(len(listed))
+            if listed is None:
+                listed = await one.listed(items)  # type: ignore[arg-type]
+            if not listed:
+                return here, Ended(listed, {}, {})
             in_c = job(listed)
-            block = self._own_block() if in_c is None else None
-            if block is not None:
+            if in_c is not None:
+                one.block = None
+            left = await one.admit(len(listed))
+            block = one.block or self._own_block()
+            if in_c is None and block is not None:
                 run = block.run(one, left, worker, listed, on_error, discard, whole)
                 return here, await run
             plan = Plan(worker, listed, options, on_error, Running(), discard, in_c, known=listed)
@@ -142,6 +148,26 @@ class AsyncFace:
         finally:
             one.leave()
 
+    async def _digested(
+        self, worker: ParallelWorker, paths: list[Any], on_error: str, job: Job | None
+    ) -> tuple[InLoop, Ended]:
+        """Digest the files, in this thread or in children.
+
+        Args:
+            job: What C does.
+        """
+        here = self._in_loop()
+        if self._options.in_processes is None and paths:
+            await here.share.begin()
+            try:
+                ended = digested_here(job, paths, self._options, on_error)
+            finally:
+                here.share.end(forked=False)
+            if ended is not None:
+                return here, ended
+        options = self._options.for_digests()
+        return await self._run(paths, on_error, job=lambda _: job, worker=worker, options=options)
+
     async def _value(self, here: InLoop, ended: Ended) -> Any:
         """What the call returns; or raise its first failure. See values_of."""
         return value_of(ended.break_values, *await here.in_slices(ended.gathered()))
@@ -152,20 +178,19 @@ class AsyncFace:
         process_of(self.worker)
         here = self._in_loop()
         source = None if isinstance(items, AsyncIterable) else source_of(items)
-        one = Awaited(here, self._running, self._options.deadline)
+        one = Awaited(here, self._running, self._options.deadline, self._own_block())
         return self._streamed(one, items, source, on_error, ordered=ordered)
 
     async def _streamed(
         self, one: Awaited, items: Any, source: Any, on_error: str, *, ordered: bool
     ) -> AsyncGenerator[Any, None]:
         known = items if isinstance(items, Collection) else None
-        arriving = None
         try:
             left = await one.admit(0)
             if source is None:
-                source = arriving = Arriving(items, one.bell)
+                source = one.source_of(items)
             del items
-            block = self._own_block()
+            block = one.block or self._own_block()
             if block is not None:
                 out = block.begin_stream(
                     one, left, self.worker, source, on_error, known, ordered=ordered
@@ -183,24 +208,17 @@ class AsyncFace:
                 )
                 call = opened(plan, left)
                 out = call.out
-                one.begin(call, steps_of(call, Fed(call, plan, source, ordered=ordered)), arriving)
+                one.begin(call, steps_of(call, Fed(call, plan, source, ordered=ordered)))
+            end = time.monotonic_ns() + MOST_NS
             while await one.advance():
+                one.hold()
                 while out:
                     yield out.popleft()
+                    if time.monotonic_ns() > end:  # others go on, although more is there
+                        await asyncio.sleep(0)
+                        end = time.monotonic_ns() + MOST_NS
         finally:
-            await one.end()
-            one.leave()
-
-
-async def _list_of(items: Iterable[Any] | AsyncIterable[Any]) -> list[Any]:
-    """The items of an eager call.
-
-    Raises:
-        TypeError: `items` is one str or bytes, or is not iterable.
-    """
-    if isinstance(items, AsyncIterable):
-        return [item async for item in items]
-    return list_of(items)
+            await one.close()
 
 
 def _warn_of_overstayed(overstayed: tuple[int, int], timeout: float | None) -> None:

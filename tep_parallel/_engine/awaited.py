@@ -4,94 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import time
-from collections.abc import Generator
-from typing import NoReturn, TypeVar
-from weakref import WeakSet
 
-from tep_parallel._engine.arriving import Arriving
+from tep_parallel._engine.asked import Asked
 from tep_parallel._engine.call import Call
 from tep_parallel._engine.forked import Steps
-from tep_parallel._engine.gate import Place, Places, give_up, share_of
+from tep_parallel._engine.gate import InLoop
 from tep_parallel._engine.running import Running
 from tep_parallel._engine.stepper import Stepper
-from tep_parallel._engine.waiting import Bell, in_spite_of_cancels
+from tep_parallel._engine.waiting import in_spite_of_cancels
 from tep_parallel._engine.waits import Until
-from tep_parallel._errors import AbortedError, DeadlineError
 
 _FAREWELL = 3.0  # seconds that an aborted call has for its end
-_SLICE_NS = 5_000_000
-
-Result = TypeVar("Result")
 
 
-class InLoop:
-    """What an AsyncParallel has in one event loop.
+class Awaited(Asked):
+    """One call, from when it is asked for until nothing of it runs. See Asked."""
 
-    Args:
-        loop: The event loop.
-        most: How many calls may be alive at once.
-
-    Attributes:
-        calls: Those that wait or run.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, most: int) -> None:
-        self.loop = loop
-        self.places = Places(most)
-        self.share = share_of(loop)
-        self.calls: WeakSet[Awaited] = WeakSet()
-        self._pid = os.getpid()
-
-    @property
-    def is_past(self) -> bool:
-        """Whether nothing can run in it any more."""
-        return self._pid != os.getpid() or self.loop.is_closed()
-
-    async def in_slices(self, work: Generator[None, None, Result]) -> Result:
-        """Do work that computes, and let others go on in between."""
-        while True:
-            await self.share.begin()
-            end = time.monotonic_ns() + _SLICE_NS
-            try:
-                while time.monotonic_ns() < end:
-                    next(work)
-            except StopIteration as over:
-                return over.value  # type: ignore[no-any-return]
-            finally:
-                self.share.end(forked=False)
-
-
-class Awaited:
-    """One call, from when it is asked for until nothing of it runs.
-
-    Args:
-        here: Where it runs.
-        running: Where it is entered until its end.
-        deadline: Seconds that it may take from now on; None: any time.
-
-    Attributes:
-        aborted: Whether somebody wants it to end.
-        bell: What wakes the task that awaits it.
-        over: Set when nothing of it runs any more.
-        is_awaited: Whether a task waits for it now.
-    """
-
-    def __init__(self, here: InLoop, running: Running, deadline: float | None) -> None:
-        self.aborted = False
-        self.bell = Bell(here.loop)
-        self.is_awaited = False
-        self.over: asyncio.Future[bool] = here.loop.create_future()
-        self._here = here
-        self._running = running
-        self._deadline = deadline
-        self._until = None if deadline is None else time.monotonic() + deadline
+    def __init__(
+        self, here: InLoop, running: Running, deadline: float | None, block: object
+    ) -> None:
+        super().__init__(here, running, deadline, block)
         self._given_up: float | None = None  # when it must have ended
-        self._place = Place()
         self._call: Call | None = None
         self._stepper: Stepper | None = None
-        self._source: Arriving | None = None
         self._ends = False
         running.enter(self)
         here.calls.add(self)
@@ -105,56 +41,10 @@ class Awaited:
             call.cancel()
         self.bell.ring(self._place.give_up)
 
-    def leave(self) -> None:
-        """Nothing of it runs any more. A second call does nothing."""
-        self._here.places.leave(self._place)
-        self._running.leave(self)
-        self._here.calls.discard(self)
-        give_up(self.over)
-
-    async def admit(self, count: int) -> float | None:
-        """Wait for a place among the calls that are alive. The seconds that the call has left.
-
-        Args:
-            count: How many items it has; 0: nobody knows.
-
-        Raises:
-            DeadlineError: The deadline came first.
-            AbortedError: The call was aborted first.
-        """
-        self._place.task = asyncio.current_task()
-        self.is_awaited = True
-        try:
-            there = await self._here.places.take(self._place, self._left())
-        finally:
-            self.is_awaited = False
-        left = self._left()
-        if self.aborted:
-            self._raise_aborted()
-        if not there or (left is not None and left <= 0):
-            self._raise_late(count)
-        return left
-
-    def _left(self) -> float | None:
-        return None if self._until is None else self._until - time.monotonic()
-
-    def _raise_aborted(self) -> NoReturn:
-        msg = "the call was aborted"
-        raise AbortedError(msg, outcomes=[])
-
-    def _raise_late(self, count: int) -> NoReturn:
-        msg = f"the call was not over after {self._deadline} s: "
-        msg += f"{count} of {count} items had not ended"
-        raise DeadlineError(msg, outcomes=[])
-
-    def begin(self, call: Call, steps: Steps, source: Arriving | None = None) -> None:
-        """These are its steps.
-
-        Args:
-            source: Where its items come from, if they are awaited.
-        """
+    def begin(self, call: Call, steps: Steps) -> None:
+        """These are its steps."""
         self._stepper = Stepper(call, steps)
-        self._source = call.source = source
+        call.source = self._source
         self._call = call
         if self.aborted:  # in the last moment before
             call.cancel()
@@ -172,26 +62,23 @@ class Awaited:
         call, stepper = self._call, self._stepper
         assert call is not None
         assert stepper is not None
-        if self._ends and self.aborted:
-            self._raise_aborted()
-        if asyncio.get_running_loop() is not self._here.loop:
-            call.close()
+        if self._is_elsewhere():
             msg = "an iterator of AsyncParallel is used in another event loop"
             raise RuntimeError(msg)
         self._place.task = asyncio.current_task()
-        self.is_awaited = True
         try:
-            while not (call.out or stepper.over):
-                until = await self._step(call, stepper)
-                if until is not None:
-                    await self._wait(call, until)
+            async with self._drives:
+                if self._ends and self.aborted:
+                    self._raise_aborted()
+                while not (call.out or stepper.over):
+                    until = await self._step(call, stepper)
+                    if until is not None:
+                        await self._wait(call, until)
         except GeneratorExit:  # the task is dropped. The call's handle ends the call: see Call;
             raise  # it may have done so already
         except BaseException:
             await self.end()
             raise
-        finally:
-            self.is_awaited = False
         return bool(call.out)
 
     async def _step(self, call: Call, stepper: Stepper) -> Until | None:
@@ -216,13 +103,42 @@ class Awaited:
             seconds = left if seconds is None else min(seconds, left)
         await self.bell.wait(until.descriptor, seconds)
 
+    def _is_elsewhere(self) -> bool:
+        """Whether another loop than its own runs in this thread."""
+        try:
+            return asyncio.get_running_loop() is not self._here.loop
+        except RuntimeError:  # none does: the task is dropped
+            return False
+
+    async def close(self) -> None:
+        """End it, and leave.
+
+        Raises:
+            CancelledError: See end.
+        """
+        loop = self._here.loop
+        if self._is_elsewhere() and loop.is_running():  # in another thread, which may drive it
+            self.abort()
+            with contextlib.suppress(RuntimeError):  # the loop is closed by now
+                loop.call_soon_threadsafe(self._close_soon)
+            return
+        try:
+            if self._is_elsewhere() and self._call is not None:
+                self._call.close()
+            await self.end()
+        finally:
+            self.leave()
+
+    def _close_soon(self) -> None:
+        self._closing = self._here.loop.create_task(self.close())
+
     async def end(self) -> None:
         """Kill and reap what runs of it.
 
         Raises:
             CancelledError: The task was cancelled meanwhile; that ends nothing earlier.
         """
-        if self._stepper is None or (self._stepper.over and self._source is None):
+        if (self._stepper is None or self._stepper.over) and self._source is None:
             return
         cancel = await in_spite_of_cancels(self._finish)
         if cancel is not None:
@@ -232,14 +148,31 @@ class Awaited:
                 del cancel  # otherwise it keeps this frame, and this frame it
 
     async def _finish(self) -> None:
-        stepper = self._stepper
-        while stepper is not None and not stepper.over:
+        """Kill and reap what runs."""
+        async with self._drives:
+            if self._call is not None and self._stepper is not None:
+                await self._finish_steps(self._call, self._stepper)
+                await self._let_go(self._call)
+            if self._source is not None:
+                await self._source.end()
+
+    async def _let_go(self, call: Call) -> None:
+        """Nobody wants what it holds: free that in slices, for it may be much."""
+        call.out.clear()
+        if not call.kept:
+            while call.gives_back():
+                await asyncio.sleep(0)
+            call.forget()
+
+    async def _finish_steps(self, call: Call, stepper: Stepper) -> None:
+        while not stepper.over:
+            until = None
             with contextlib.suppress(Exception):  # why it ends is raised by who ends it
                 until = stepper.step() if self._ends else stepper.end()
-                self._ends = True
-                if until is not None:
+            self._ends = True
+            if until is not None:
+                try:
                     await self.bell.wait(*until)
-        if self._call is not None:
-            self._call.out.clear()
-        if self._source is not None:
-            await self._source.end()
+                except Exception:  # the loop cannot wait
+                    call.close()
+                    raise

@@ -104,6 +104,8 @@ class Ended:
             failures += [
                 (one.index, one.item, one.error) for one in outcomes if one.error is not None
             ]
+        while self._finder is not None and self._finder.gives_back():
+            yield
         # The caller's frame holds this object: an error that is raised from there must not be
         # within its reach, or the two keep each other.
         self._known.clear()
@@ -118,6 +120,8 @@ class Ended:
         outcomes: list[Outcome[Any]] = []
         for index in range(len(self._items)):
             outcomes.append(self._one(index))
+            yield
+        while self._finder is not None and self._finder.gives_back():
             yield
         self._known.clear()  # see results
         if self.break_values:

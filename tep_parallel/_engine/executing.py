@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-import select
 import signal
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor
-from contextlib import suppress
 from typing import Any
-from weakref import WeakSet
 
-from tep_parallel._engine.bell import Bell
+from tep_parallel._engine import exits
+from tep_parallel._engine.bell import Bell, woken
 from tep_parallel._engine.function import function_of, name_of
 from tep_parallel._engine.options import Options
 from tep_parallel._engine.promise import TaskFuture
@@ -24,6 +21,7 @@ from tep_parallel._engine.waits import NOW
 from tep_parallel._errors import DeadWorkerError
 
 _LOGGER = logging.getLogger("concurrent.futures")
+_GLANCE = 0.2  # seconds
 _BROKEN = "the initializer of this executor failed in a child"
 
 
@@ -55,6 +53,8 @@ class Driver:
         self._endings: deque[signal.Signals] = deque()
         self._closed = ""  # why nothing can be submitted
         self._thread: threading.Thread | None = None
+        self._over = threading.Event()  # the thread has done all
+        self._heirs: dict[int, Driver] = {}  # by their processes, which were forked from this
         self._bell: Bell | None = None
 
     def submit(self, fn: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> TaskFuture:
@@ -69,7 +69,7 @@ class Driver:
         with self._lock:
             if self.broken is not None:
                 raise BrokenExecutor(self.broken)
-            if self._closed or _exits:
+            if self._closed or exits.ends():
                 why = self._closed or "interpreter shutdown"
                 msg = f"cannot schedule new futures after {why}"
                 raise RuntimeError(msg)
@@ -82,36 +82,41 @@ class Driver:
         if self._thread is not None:
             return
         bell = Bell()
-        thread = threading.Thread(target=self._run, name="tep-executor")
+        thread = threading.Thread(target=self._run, args=(bell,), name="tep-executor")
         self._bell = bell
         try:
             thread.start()
-        except BaseException:
+        except BaseException:  # a Ctrl-C, too: then it may run, and sees that it is not wanted
             self._bell = None
             bell.close()
             raise
         self._thread = thread
-        _drivers.add(self)
+        exits.enter(self)
 
     def _wake(self, task: Task) -> None:
         self._woken.append(task)
         self._ring()
 
     def _ring(self) -> None:
+        if self.pid != os.getpid():
+            return  # it is the parent's, and its lock may be held there
         with self._lock:
-            if self._bell is not None and self.pid == os.getpid():
+            if self._bell is not None:
                 self._bell.ring()
 
     def anew(self) -> Driver:
-        """Another for this process, which was forked from that of this one."""
+        """The one for this process, which was forked from that of this one."""
         other = Driver(self._most, self._options, self._initializer)
         other.broken, other._closed = self.broken, self._closed
-        return other
+        return self._heirs.setdefault(os.getpid(), other)  # another thread may have been here
 
-    def close(self, why: str, *, cancel: bool = False, end: signal.Signals | None = None) -> None:
+    def close(
+        self, why: str = "", *, cancel: bool = False, end: signal.Signals | None = None
+    ) -> None:
         """Let nothing more be submitted; what was is done first.
 
         Args:
+            why: What messages say. Nothing: the interpreter ends, and not that of a child.
             cancel: Whether what must wait for its turn is cancelled.
             end: How all that runs is ended: SIGTERM goes to each child, which may do something
                 else. Then all that does not run yet is cancelled, too.
@@ -134,12 +139,21 @@ class Driver:
         """Wait until all is done that was submitted."""
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
+            # Not in one wait: a Ctrl-C just before one is seen at its end. And not in a join:
+            # before Python 3.13 one that a Ctrl-C interrupts takes the thread for ended.
+            while not self._over.wait(_GLANCE):
+                pass
             thread.join()
 
-    def _run(self) -> None:
+    def _run(self, bell: Bell) -> None:
+        with self._lock:
+            if self._bell is not bell:
+                return
         try:
             while self._take_in():
-                ready = self._ready()
+                assert self._bell is not None
+                ready = woken(self._bell, self._running)
+                self._mend_bell()
                 while ready:
                     self._step(ready.pop())
         except BaseException as error:
@@ -147,9 +161,10 @@ class Driver:
             raise
         finally:
             with self._lock:
-                bell, self._bell = self._bell, None
-            if bell is not None:
-                bell.close()
+                last, self._bell = self._bell, None
+            if last is not None:
+                last.close()
+            self._over.set()
 
     def _take_in(self) -> bool:
         """Take in what other threads want; whether there is, or will be, something to do."""
@@ -160,8 +175,20 @@ class Driver:
         while self._admit():
             pass
         with self._lock:
-            more = not (self._closed or self.broken or _exits)
+            more = not (self._closed or self.broken or exits.ends())
             return more or bool(self._running or self._pending)
+
+    def _mend_bell(self) -> None:
+        with self._lock:
+            bell = self._bell
+            assert bell is not None
+            if not (bell.in_doubt and bell.is_lost):
+                return
+            bell.close()
+            self._bell = Bell()
+        for task in self._running:  # what it waits for has been closed, too
+            msg = f"{task.name}: this process has closed the descriptors of its call"
+            task.cut(DeadWorkerError(msg, item=task.name))
 
     def _admit(self) -> bool:
         """Let the next one run; whether its turn has come."""
@@ -179,30 +206,6 @@ class Driver:
             if how == signal.SIGKILL or not task.terminate():
                 msg = f"{task.name}: its child was killed with all workers of the executor"
                 task.cut(DeadWorkerError(msg, item=task.name, signal=signal.SIGKILL))
-
-    def _ready(self) -> list[Task]:
-        """Wait until there is something to do; those tasks that can go on."""
-        poller = select.poll()
-        now = time.monotonic()
-        most: float | None = None
-        tasks: dict[int, Task] = {}
-        ready: list[Task] = []
-        for task in self._running:
-            if task.descriptor >= 0:
-                tasks[task.descriptor] = task
-                poller.register(task.descriptor, select.POLLIN)
-            if task.at is not None:
-                most = min(task.at - now, most if most is not None else task.at - now)
-        bell = self._bell
-        assert bell is not None
-        poller.register(bell.descriptor, select.POLLIN)
-        for fd, _ in poller.poll(None if most is None else max(0, most * 1000)):
-            if fd == bell.descriptor:
-                bell.hear()
-            else:
-                ready.append(tasks[fd])
-        late = [task for task in self._running if task.is_late()]
-        return ready + [task for task in late if task not in ready]
 
     def _step(self, task: Task) -> None:
         others = any(other is not task and not other.starved for other in self._running)
@@ -230,21 +233,3 @@ class Driver:
             broken = BrokenExecutor(why)
             broken.__cause__ = error
             task.settle(None, broken)
-
-
-_drivers: WeakSet[Driver] = WeakSet()  # whose thread has begun
-_exits: list[None] = []  # not empty: the interpreter ends
-
-
-def _at_exit() -> None:
-    """Before Python joins its threads: let each end when it has done what was submitted."""
-    _exits.append(None)
-    own = [driver for driver in list(_drivers) if driver.pid == os.getpid()]
-    for driver in own:
-        driver.close("interpreter shutdown")
-    for driver in own:
-        driver.join()
-
-
-with suppress(AttributeError, RuntimeError):  # RuntimeError: it ends already
-    threading._register_atexit(_at_exit)  # type: ignore[attr-defined]

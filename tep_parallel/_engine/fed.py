@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from tep_parallel._engine.call import Call
@@ -45,8 +45,6 @@ class Fed(Handing):
         # How many items may be in the call at once.
         self._most = self._window if plan.options.on_start is None else call.hands
         self._forked = call.kept
-        # Of a source whose items are awaited: says how many may come.
-        self._allow: Callable[[int], None] | None = getattr(source, "allow", None)
         # What was pulled and could not be fed yet: number, item, and what is fed of it.
         self._waiting: tuple[int, object, str | bytes] | None = None
 
@@ -61,8 +59,8 @@ class Fed(Handing):
         if call.stopping and not call.aborted:
             self._stop_pulling()
             self._end_feed()
-        if self._allow is not None:
-            self._allow(min(self._window - self._left, self._most - self._running))
+        if call.source is not None:
+            call.source.allow(min(self._window - self._left, self._most - self._running))
         usual = self._forked and self._waiting is None and not self._plan.options.watched
         with contextlib.suppress(NothingYetError):
             if usual and self._source is not None and not self.has_ready and not call.aborted:
@@ -74,6 +72,10 @@ class Fed(Handing):
                     self._pull()
                 elif not self._feed(*self._waiting):
                     return
+
+    def decode(self) -> bool:
+        """Decode large texts that have come. Whether to call this again soon."""
+        return self._plan.options.codec is None and self._call.decode(self._texts)
 
     def _feed_texts(self) -> None:
         """The same for text of which nobody is told: many items at a time, in C."""
@@ -159,6 +161,8 @@ class Fed(Handing):
 
     def _stop_pulling(self) -> None:
         self._source = None
+        if self._call.source is not None:
+            self._call.source.stop()
         if self._waiting is None:
             self._end_feed()
 

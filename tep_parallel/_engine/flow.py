@@ -56,6 +56,10 @@ class Flow:
         """Let items start, as many as may start now."""
         raise NotImplementedError
 
+    def decode(self) -> bool:
+        """Before `hear`. Whether to call this again soon."""
+        return False
+
     def hear(self) -> None:
         """Hear of the items that have ended."""
         raise NotImplementedError

@@ -7,7 +7,7 @@ waits, each in the way that its callers expect: see drive.py.
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable
 from typing import Any
 
 from tep_parallel._engine.asking import NEWS
@@ -98,6 +98,8 @@ def _under_way(call: Call, flow: Flow) -> Steps:
             if flow.has_ready and not call.aborted:
                 continue
             kind = yield WORD
+            while flow.decode():
+                yield TURN
             flow.hear()
         flow.aborted = call.aborted  # also by a hook that just heard of the last items
     except StopIteration as error:
@@ -105,10 +107,11 @@ def _under_way(call: Call, flow: Flow) -> Steps:
     return None
 
 
-def _handed(call: Call, batches: Iterable[Sequence[Any]]) -> Steps:
+def _handed(call: Call, batches: Iterable[list[Any]]) -> Steps:
     """Hand values out. A signal handler may raise behind a yield: then nothing is lost."""
     for batch in batches:
         call.out.extend(batch)
+        batch.clear()  # nobody but the caller keeps them any longer
         yield None
     return None
 

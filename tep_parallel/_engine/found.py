@@ -57,6 +57,7 @@ class Finder:
         self.break_values: dict[int, Any] = {}
         self.fill = call.fill
         self.result = call.result
+        self.gives_back = call.gives_back
         self._call = call
         self._plan = plan
         self._items = plan.items

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -56,10 +56,15 @@ def function_of(
     return function
 
 
+def call_each(fn: Callable[..., Any], chunk: Iterable[tuple[Any, ...]]) -> list[Any]:
+    """Call a function for each of the arguments of a chunk."""
+    return [fn(*args) for args in chunk]
+
+
 def name_of(fn: object) -> str:
     """What messages call a function."""
     while isinstance(fn, partial):
-        fn = fn.func
+        fn = fn.args[0] if fn.func is call_each else fn.func
     name = getattr(fn, "__qualname__", None)
     if not isinstance(name, str):
         name = type(fn).__qualname__

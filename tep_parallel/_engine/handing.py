@@ -130,7 +130,7 @@ class Handing(Flow):
         number = self._next
         if number < 0 or self._call.aborted:
             return
-        batch = self._call.take(number, self._items, self._numbers)
+        batch = self._call.take(number, self._items, self._numbers, self._texts)
         heard = 0
         if self._cells:
             for taken in range(number, number + len(batch)):

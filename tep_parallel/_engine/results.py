@@ -48,18 +48,32 @@ class Results:
         _result_of(self.handle, index, self.found)
         return self.found
 
+    def _copy(self, index: int, result: Any) -> None:
+        if not result.payload and result.size:
+            lib.sphttp_call_copy(self.handle, index, result)
+
+    def gives_back(self) -> bool:
+        """Nobody asks for results any more: give memory back. Whether to call this again soon."""
+        return bool(lib.sphttp_call_empty(self.handle, 0))
+
+    def forget(self) -> None:
+        """After that: let go of what is left of it."""
+        lib.sphttp_call_forget(self.handle)
+
     def text(self, index: int, result: Any) -> str:
         """The payload of `result` as the child's str. It can be fetched once.
 
         Raises:
             UnicodeDecodeError: No child of the library has written that.
         """
+        self._copy(index, result)
         text = str(_buffer(result.payload, result.size), "utf-8", "surrogatepass")
         _drop(self.handle, index)
         return text
 
     def payload(self, index: int, result: Any) -> bytes:
         """The payload of `result`. It can be fetched once."""
+        self._copy(index, result)
         payload = bytes(_buffer(result.payload, result.size))
         _drop(self.handle, index)
         return payload

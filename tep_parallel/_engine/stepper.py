@@ -59,11 +59,14 @@ class Stepper:
     def throw(self, error: BaseException) -> Until | None:
         """End the call early: kill what runs, and go on as with step, which raises the error once
         all has ended. Of several errors the first is raised, and no other disturbs the end."""
-        if self._steps is None:
-            self._error = self._error or error
-        elif not self._ends:
-            self._throw(error)
-        return self.step()
+        try:
+            if self._steps is None:
+                self._error = self._error or error
+            elif not self._ends:
+                self._throw(error)
+            return self.step()
+        finally:
+            del error  # otherwise it keeps this frame, and this frame it
 
     def end(self) -> Until | None:
         """The same without an error: in the end nothing is raised."""
@@ -79,14 +82,18 @@ class Stepper:
     def _throw(self, error: BaseException) -> None:
         """Let the steps end with an error."""
         self._ends = True
-        if self._steps is None:  # what ends here has been tried, and raised that
-            self._error = self._error or error
-            self._finish()
-            return
         try:
-            self._word = self._steps.throw(error)
-        except BaseException as raised:  # noqa: BLE001  # it is raised once nothing runs any more
-            self._stop(raised)
+            if self._steps is None:  # what ends here has been tried, and raised that
+                self._error = self._error or error
+                self._finish()
+            else:
+                self._word = self._steps.throw(error)
+        except BaseException as raised:
+            if self._steps is None:
+                raise
+            self._stop(raised)  # it is raised once nothing runs any more
+        finally:
+            del error  # otherwise it keeps this frame, and this frame it
 
     def _stop(self, error: BaseException) -> None:
         """The steps are over. They may have left something that runs."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import signal
 import time
@@ -27,6 +28,7 @@ from tep_parallel._engine.stepper import Stepper
 from tep_parallel._engine.waits import NOW, Until
 from tep_parallel._errors import ParallelError, shown
 
+_LOGGER = logging.getLogger("concurrent.futures")
 # The system has no more of what a call takes, but will have when another call has ended.
 _STARVED = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 
@@ -113,9 +115,10 @@ class Task:
         return self.descriptor < 0 and self.at is None
 
     def terminate(self) -> bool:
-        """Send its child a SIGTERM; whether there is one."""
+        """Send its child a SIGTERM, and let none be tried again; whether there is one."""
         if self._call is None:
             return False
+        self._call.stop()
         pid = int(self._call.result(0).pid)
         nursery = lib.sphttp_nest_pid(self._call.handle)
         return pid > 0 and _terminated(pid, nursery)
@@ -133,8 +136,8 @@ class Task:
         try:
             until = self._ended() if self._cancelled or self._cut else self._stepped()
         except BaseException as error:
-            self._drop()
             if others and self._may_wait(error):
+                self._drop()
                 self.until(Until(-1))
                 return False
             if type(error) is InitializerError and not self._cancelled:
@@ -144,9 +147,7 @@ class Task:
         if until is not None:
             self.until(until)
             return False
-        value, raised = self._result()
-        self._drop()
-        self.settle(value, raised)
+        self.settle(*self._result())
         return True
 
     def _stepped(self) -> Until | None:
@@ -193,23 +194,28 @@ class Task:
                 told.warn(overstayed(pid, stage, self._plan.options.timeout))
 
     def _drop(self) -> None:
-        """Nothing of the call is needed any more."""
+        """Nothing of the call is needed any more; what still runs of it is killed."""
         self._stepper = self._flow = self._call = None
 
     def settle(self, value: Any, error: BaseException | None) -> None:
         """Let its future be done: with this, unless it was cancelled."""
+        self._drop()
         future = self.future
         with future._condition:
             self._settled = True
             future._task = None
             cancelled = self._cancelled
-        with suppress(InvalidStateError):  # somebody else has set it
+        try:
             if cancelled:
                 end_cancelled(future)
             elif error is not None:
                 future.set_exception(error)
             else:
                 future.set_result(value)
+        except InvalidStateError:  # somebody else has set it
+            pass
+        except BaseException:  # sys.exit, say: it must not end the calls of others
+            _LOGGER.exception("exception calling callback for %r", future)
         del error  # otherwise it keeps this frame, and this frame it
 
 

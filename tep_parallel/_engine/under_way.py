@@ -14,6 +14,7 @@ _next = lib.sphttp_call_next
 _ready = lib.sphttp_call_ready
 _pull = lib.py_call_pull
 _take = lib.py_call_take
+_decode = lib.py_call_decode
 EXHAUSTED: int = lib.SPHTTP_EXHAUSTED
 UNFED: int = lib.SPHTTP_UNFED
 PULL_RAISED: int = lib.SPHTTP_PULL_RAISED
@@ -97,11 +98,17 @@ class UnderWay(Results):
         pulled: int = _pull(self.handle, id(source), number, most, id(items), id(numbers), id(box))
         return pulled
 
-    def take(self, number: int, items: list[Any], numbers: list[int]) -> list[str]:
+    def take(
+        self, number: int, items: list[Any], numbers: list[int], large: list[Any]
+    ) -> list[str]:
         """The texts of the items from `number` on that have ended; see py_call_take."""
         texts: list[str] = []
-        _take(self.handle, number, id(texts), id(items), id(numbers))
+        _take(self.handle, number, id(texts), id(items), id(numbers), id(large))
         return texts
+
+    def decode(self, texts: list[Any]) -> bool:
+        """Before `fresh`: decode large texts. Whether to call this again; see py_call_decode."""
+        return bool(_decode(self.handle, id(texts)))
 
     def end_feed(self) -> None:
         """That was the last item."""

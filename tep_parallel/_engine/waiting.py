@@ -55,6 +55,7 @@ class Bell:
             self._rung = False
             await asyncio.sleep(0)
             return
+        assert self._waiter is None  # it wakes one
         waiter = self._waiter = loop.create_future()
         timer = None if seconds is None else loop.call_later(seconds, self._wake)
         try:
@@ -80,14 +81,21 @@ async def in_spite_of_cancels(
     in a scope of anyio's, which it does not cancel.
     """
     cancel: asyncio.CancelledError | None = None
-    with _shielded():
-        while True:
-            try:
-                await act()
-            except asyncio.CancelledError as error:
-                cancel = cancel or error
-            else:
-                return cancel
+    try:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(_shielded())
+            while True:
+                try:
+                    await act()
+                except asyncio.CancelledError as error:
+                    cancel = cancel or error
+                except GeneratorExit:  # the task is dropped
+                    stack.pop_all()  # anyio would look for the loop that runs, and there is none
+                    raise
+                else:
+                    return cancel
+    finally:
+        del cancel  # otherwise it keeps this frame, and this frame it
 
 
 def _shielded() -> AbstractContextManager[object]:

@@ -4,15 +4,23 @@ is a DeadWorkerError, those not begun are taken on by another nursery."""
 import os
 import signal
 import time
+from pathlib import Path
 
 from kept import Parallel
+from support import until
 
 from tep_parallel import DeadWorkerError
 
 
+def sleeps(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
+
+
 def work(item: int) -> str:
     if item == 5:
-        os.kill(os.getppid(), signal.SIGKILL)
+        nursery = os.getppid()
+        until(lambda: sleeps(nursery))  # it has noted its child
+        os.kill(nursery, signal.SIGKILL)
         time.sleep(60)
     return str(item)
 

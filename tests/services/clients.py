@@ -30,6 +30,9 @@ class Client(Protocol):
     def ask(self, path: str, query: dict[str, str]) -> list[str]:
         """The answer; Closed or Failed: there was none, or no good one."""
 
+    def part(self) -> None:
+        """End the connection, but ask on: the next question makes another."""
+
     def close(self) -> None:
         """End the connection."""
 
@@ -58,6 +61,9 @@ class HttpClient:
             raise Failed(f"{answer.status} {body[:300]!r}")
         found: list[str] = json.loads(body)
         return found
+
+    def part(self) -> None:
+        self._connection.close()
 
     def close(self) -> None:
         self._connection.close()
@@ -99,6 +105,9 @@ class TaskClient:
                 task.forget()
                 return found
         raise Failed(f"not within {PATIENCE} s")
+
+    def part(self) -> None:
+        """There is none of a server's."""
 
     def close(self) -> None:
         self._queue.close()

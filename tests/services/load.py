@@ -120,6 +120,10 @@ class Load:
                 else:
                     self._seen["right"] += 1
                     self.seconds.append(time.perf_counter() - begun)
+                    # uvicorn never ends where it has accepted a connection in the moment in which
+                    # it was stopped, and that asks without a pause.
+                    if self._tolerated:
+                        client.part()
         client.close()
 
     def _fault(self, kind: str, what: str) -> None:

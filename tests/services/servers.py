@@ -13,10 +13,11 @@ HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
 # No connection is closed for being idle: a client may be slow to use it again.
 LIKE_GUNICORN = ["--workers=2", "--keep-alive=60", "--timeout=60", "--log-level=warning"]
-# A worker may take longer than the usual five seconds to be ready, on a busy machine.
+# A worker may take longer than the usual five seconds to answer the process that looks after it, on
+# a busy machine. One that is killed before it answers is missed only after this time.
 LIKE_UVICORN = [
     "--timeout-keep-alive=60",
-    "--timeout-worker-healthcheck=60",
+    "--timeout-worker-healthcheck=20",
     "--log-level=warning",
 ]
 NOBODY = ["--user=65534", "--group=65534"]

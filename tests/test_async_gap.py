@@ -1,0 +1,79 @@
+"""How long a step of a call may keep the loop from going on: large results are collected in
+slices. What counts is the time of the loop's thread, so that other load matters little."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from tep_parallel import AsyncParallel
+
+SIZE = 30 << 20
+COUNT = 12
+MOST = 0.04  # seconds; all results at once take several times as long
+ROUNDS = 5
+
+
+def large(item: int) -> str:
+    return str(item % 10) * SIZE
+
+
+async def mapped(parallel: AsyncParallel[int, str]) -> None:
+    assert [len(text) for text in await parallel.map_processes(range(COUNT))] == [SIZE] * COUNT
+
+
+async def iterated(parallel: AsyncParallel[int, str]) -> None:
+    assert [len(text) async for text in parallel.imap_processes(range(COUNT))] == [SIZE] * COUNT
+
+
+async def completed(parallel: AsyncParallel[int, str]) -> None:
+    outcomes = [outcome.index async for outcome in parallel.as_completed(range(COUNT))]
+    assert sorted(outcomes) == list(range(COUNT))
+
+
+async def cancelled(parallel: AsyncParallel[int, str]) -> None:
+    """What has been written by then is freed."""
+    call = asyncio.ensure_future(parallel.map_processes(range(COUNT)))
+    await asyncio.sleep(0.5)
+    call.cancel()
+    await asyncio.wait([call])
+
+
+async def longest_gap(work: Awaitable[None]) -> float:
+    """From one turn of the loop to the next, in seconds of its thread."""
+    task = asyncio.ensure_future(work)
+    longest, last = 0.0, time.thread_time()
+    while not task.done():
+        await asyncio.sleep(0)
+        now = time.thread_time()
+        longest, last = max(longest, now - last), now
+    await task
+    return longest
+
+
+@pytest.mark.parametrize("options", [{"in_processes": 2}, {}], ids=["pool", "a child an item"])
+@pytest.mark.parametrize("use", [mapped, iterated, completed, cancelled])
+def test_large_results_do_not_keep_the_loop(
+    options: dict[str, Any], use: Callable[[AsyncParallel[int, str]], Awaitable[None]]
+) -> None:
+    gaps: list[float] = []
+    while not gaps or (min(gaps) > MOST and len(gaps) < ROUNDS):
+        parallel = AsyncParallel(large, **options)
+        gaps.append(asyncio.run(longest_gap(use(parallel))))
+    assert min(gaps) <= MOST, gaps
+
+
+@pytest.mark.parametrize("text", ["ä" * SIZE, "aä€😀" * (SIZE // 4), "a" * SIZE + "😀"])
+@pytest.mark.parametrize("options", [{"in_processes": 2}, {}], ids=["pool", "a child an item"])
+def test_large_texts_arrive_as_they_were(options: dict[str, Any], text: str) -> None:
+    async def main() -> None:
+        parallel = AsyncParallel(lambda _: text, **options)
+        assert await parallel.map_processes(range(2)) == [text] * 2
+        assert [one async for one in parallel.imap_processes(range(2))] == [text] * 2
+        assert [one.result for one in await parallel.outcomes(range(2))] == [text] * 2
+
+    asyncio.run(main())
