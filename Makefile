@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 SECONDS ?= 60
 PIP = 'pip>=25.1' # knows dependency groups
 FUZZ = fuzz_records fuzz_lanes
-SOURCES = $(wildcard csrc/* csrc/*/*) $(wildcard tep_parallel/*.py tep_parallel/*/*.py tep_parallel/*/*/*.py) build_ext.py build_metadata.py pyproject.toml
+SOURCES = $(wildcard csrc/* csrc/*/*) $(wildcard tep_parallel/*.py tep_parallel/*/*.py tep_parallel/*/*/*.py) build_ext.py pyproject.toml
 
 .DEFAULT_GOAL := help
 .PHONY: help run example test test-long test-sanitized fuzz test-arm test-peers test-services test-pythons lint bench docs wheel wheels try-wheels clean

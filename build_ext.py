@@ -1,15 +1,27 @@
-"""Build the extension: read the declaration, emit the cffi module, refuse where neither helps."""
+"""Build the extension: read the declaration, emit the cffi module, refuse where neither helps.
+
+And what an index shows of the package: README.md, with links that work outside the repository.
+"""
+
+from __future__ import annotations
 
 import os
 import platform
+import posixpath
+import re
 import sys
 import sysconfig
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from cffi import FFI
 from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
+from setuptools.command.egg_info import egg_info
 from setuptools.errors import BaseError, CCompilerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MODULE = "tep_parallel._sphttp"
 CSRC = Path("csrc")
@@ -19,6 +31,7 @@ NEEDED = (
 )
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 ALL_THE_SAME = "TEP_PARALLEL_FREE_THREADED"
+LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)\s#]+)")
 
 # cffi gives the GIL up round every call, and in a host with busy threads it then takes
 # 5 ms for each of them to get it back: a short call must not pay that, and fork must not
@@ -105,3 +118,25 @@ class BuildExt(build_ext):
         except (CCompilerError, BaseError, OSError) as error:
             msg = f"{NEEDED} ({error})"
             raise BaseError(msg) from error
+
+
+def absolute(
+    text: str, base: str, folder: str = "", keep: Callable[[str], bool] = lambda _path: False
+) -> str:
+    """Return the page of `folder` with `base` before its links, but those that it shall keep."""
+
+    def link(found: re.Match[str]) -> str:
+        path = posixpath.normpath(posixpath.join(folder, found[1]))
+        return found[1] if keep(path) else base + path
+
+    return LINK.sub(link, text)
+
+
+class EggInfo(egg_info):
+    """setuptools' egg_info, from which the sdist and the wheel have their metadata."""
+
+    def run(self) -> None:
+        metadata: Any = self.distribution.metadata
+        base = f"{metadata.project_urls['Source']}/blob/v{metadata.version}/"
+        metadata.long_description = absolute(metadata.long_description, base)
+        super().run()

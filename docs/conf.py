@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from build_metadata import absolute  # noqa: E402
+from build_ext import absolute  # noqa: E402
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
