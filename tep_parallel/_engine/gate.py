@@ -13,15 +13,14 @@ from typing import Any, TypeVar
 from weakref import WeakKeyDictionary, WeakSet
 
 from tep_parallel._engine.places import Line, Places, woken
+from tep_parallel._engine.waits import MOST_NS
 
 Result = TypeVar("Result")
 
-MOST_NS = 5_000_000  # in one turn of the loop, for all calls together
-
 
 class Share(Line):
-    """What calls take of a loop's time: in one turn of it no more than some milliseconds, or one
-    fork. What is left waits for the next turn.
+    """What calls take of a loop's time, all together: in one turn of it MOST_NS, or one fork.
+    What is left waits for the next turn.
 
     Args:
         loop: The event loop.
