@@ -12,14 +12,21 @@ import pytest
 
 from tep_parallel import AsyncParallel
 
+pytestmark = pytest.mark.filterwarnings("ignore:the block was entered in a process with other")
 SIZE = 30 << 20
 COUNT = 12
 MOST = 0.04  # seconds; all results at once take several times as long
 ROUNDS = 5
+MANY = 100_000
+LARGE = -1
 
 
 def large(item: int) -> str:
     return str(item % 10) * SIZE
+
+
+def one(item: int) -> str:
+    return "x" * SIZE if item == LARGE else str(item)
 
 
 async def mapped(parallel: AsyncParallel[int, str]) -> None:
@@ -43,7 +50,7 @@ async def cancelled(parallel: AsyncParallel[int, str]) -> None:
     await asyncio.wait([call])
 
 
-async def longest_gap(work: Awaitable[None]) -> float:
+async def longest_gap(work: Awaitable[Any]) -> float:
     """From one turn of the loop to the next, in seconds of its thread."""
     task = asyncio.ensure_future(work)
     longest, last = 0.0, time.thread_time()
@@ -64,6 +71,29 @@ def test_large_results_do_not_keep_the_loop(
     while not gaps or (min(gaps) > MOST and len(gaps) < ROUNDS):
         parallel = AsyncParallel(large, **options)
         gaps.append(asyncio.run(longest_gap(use(parallel))))
+    assert min(gaps) <= MOST, gaps
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda block: block.map_processes(range(MANY)),
+        lambda block: block.each_process(range(MANY)),
+        lambda block: block.outcomes(range(MANY)),
+        lambda block: block.map_processes([LARGE] * COUNT),
+        lambda block: block.outcomes([LARGE] * COUNT),
+    ],
+    ids=["map", "each", "outcomes", "map large", "outcomes large"],
+)
+def test_an_eager_call_of_a_block_does_not_keep_the_loop(call: Callable[[Any], Any]) -> None:
+    async def main() -> None:
+        async with AsyncParallel(one, in_processes=2) as block:
+            await block.map_processes(range(10))
+            while not gaps or (min(gaps) > MOST and len(gaps) < ROUNDS):
+                gaps.append(await longest_gap(call(block)))
+
+    gaps: list[float] = []
+    asyncio.run(main())
     assert min(gaps) <= MOST, gaps
 
 

@@ -64,6 +64,10 @@ class Flow:
         """Hear of the items that have ended."""
         raise NotImplementedError
 
+    def gather(self) -> bool:
+        """After `hear`. Whether to call this again soon."""
+        return False
+
     def hand_out(self) -> Iterable[Any]:
         """What can be handed out now."""
         return ()

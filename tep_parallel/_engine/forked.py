@@ -101,6 +101,8 @@ def _under_way(call: Call, flow: Flow) -> Steps:
             while flow.decode():
                 yield TURN
             flow.hear()
+            while flow.gather():
+                yield TURN
         flow.aborted = call.aborted  # also by a hook that just heard of the last items
     except StopIteration as error:
         return error

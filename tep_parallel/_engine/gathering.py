@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +11,7 @@ from tep_parallel._engine.call import Call
 from tep_parallel._engine.ended import Ended, raise_first
 from tep_parallel._engine.fed import Fed
 from tep_parallel._engine.plan import Plan
+from tep_parallel._engine.waits import MOST_NS
 from tep_parallel._errors import not_begun
 from tep_parallel._outcome import Outcome
 
@@ -51,8 +53,12 @@ class Gathering(Fed):
         if batch:
             self._values[self._next - len(batch) : self._next] = batch
             self._batch = []
+
+    def gather(self) -> bool:
+        """Keep what became of those that have ended, if others need their cells."""
         if self._cells and (not self._takes or self._next in self._cells or self._is_held_up()):
-            self._gather()
+            return self.fetch()
+        return False
 
     def hand_out(self) -> Iterator[Any]:
         """Nothing before the end."""
@@ -71,9 +77,11 @@ class Gathering(Fed):
         if not self._call.overdue:
             super()._take_texts()
 
-    def _gather(self) -> None:
-        """Keep what became of those that have ended, and let others have their cells."""
+    def fetch(self) -> bool:
+        """Keep what became of those that have ended, and let others have their cells. Whether
+        there are more: it takes some milliseconds at most."""
         finder = self._finder
+        end = time.monotonic_ns() + MOST_NS
         for number, cell in list(self._cells.items()):
             result = finder.result(cell)
             if finder.is_unended(result):
@@ -89,6 +97,9 @@ class Gathering(Fed):
             del self._cells[number]
             self._free(cell)
             self._leave(number)
+            if time.monotonic_ns() >= end:
+                return True
+        return False
 
     def _leave(self, number: int) -> None:
         """All is known of an item, and it has left its cell."""
@@ -114,7 +125,6 @@ class Gathering(Fed):
 
     def conclude(self) -> Iterator[Any]:
         """Raise what concerns the call as a whole."""
-        self._gather()
         if not self.aborted:
             self._raise_call_error()
         if self._left or not self._exhausted:
