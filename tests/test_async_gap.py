@@ -4,13 +4,15 @@ slices. What counts is the time of the loop's thread, so that other load matters
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
 
-from tep_parallel import AsyncParallel
+from tep_parallel import AsyncParallel, DeadlineError
 
 pytestmark = pytest.mark.filterwarnings("ignore:the block was entered in a process with other")
 SIZE = 30 << 20
@@ -18,7 +20,7 @@ COUNT = 12
 MOST = 0.04  # seconds; all results at once take several times as long
 ROUNDS = 5
 MANY = 100_000
-LARGE = -1
+LARGE, FAILING, ENDLESS = -1, -2, -3
 
 
 def large(item: int) -> str:
@@ -26,7 +28,19 @@ def large(item: int) -> str:
 
 
 def one(item: int) -> str:
+    if item == FAILING:
+        raise ValueError
+    if item == ENDLESS:
+        time.sleep(600)
     return "x" * SIZE if item == LARGE else str(item)
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """Python's garbage collector looks at all that the tests before this one have left."""
+    gc.disable()
+    yield
+    gc.enable()
 
 
 async def mapped(parallel: AsyncParallel[int, str]) -> None:
@@ -85,6 +99,7 @@ def test_large_results_do_not_keep_the_loop(
     ],
     ids=["map", "each", "outcomes", "map large", "outcomes large"],
 )
+@pytest.mark.usefixtures("no_collector")
 def test_an_eager_call_of_a_block_does_not_keep_the_loop(call: Callable[[Any], Any]) -> None:
     async def main() -> None:
         async with AsyncParallel(one, in_processes=2) as block:
@@ -92,6 +107,34 @@ def test_an_eager_call_of_a_block_does_not_keep_the_loop(call: Callable[[Any], A
             while not gaps or (min(gaps) > MOST and len(gaps) < ROUNDS):
                 gaps.append(await longest_gap(call(block)))
 
+    gaps: list[float] = []
+    asyncio.run(main())
+    assert min(gaps) <= MOST, gaps
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["block", "no block"])
+@pytest.mark.parametrize(
+    ("first", "options"),
+    [(FAILING, {}), (FAILING, {"on_error": "kill"}), (ENDLESS, {"deadline": 0.3})],
+    ids=["stop", "kill", "deadline"],
+)
+@pytest.mark.usefixtures("no_collector")
+def test_items_that_have_not_ended_do_not_keep_the_loop(
+    kept: bool, first: int, options: dict[str, Any]
+) -> None:
+    async def failed(call: Awaitable[Any]) -> None:
+        with pytest.raises((ValueError, DeadlineError)):
+            await call
+
+    async def main() -> None:
+        while not gaps or (min(gaps) > MOST and len(gaps) < ROUNDS):
+            async with contextlib.AsyncExitStack() as stack:
+                parallel = AsyncParallel(one, in_processes=2, **options)
+                if kept:
+                    await stack.enter_async_context(parallel)
+                gaps.append(await longest_gap(failed(parallel.map_processes(items))))
+
+    items = [first, *range(MANY)]
     gaps: list[float] = []
     asyncio.run(main())
     assert min(gaps) <= MOST, gaps

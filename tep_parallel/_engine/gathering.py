@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 from tep_parallel._engine.call import Call
-from tep_parallel._engine.ended import Ended, raise_first
+from tep_parallel._engine.ended import Ended, in_slices, raise_first
 from tep_parallel._engine.fed import Fed
 from tep_parallel._engine.plan import Plan
 from tep_parallel._engine.waits import MOST_NS
@@ -125,33 +125,38 @@ class Gathering(Fed):
 
     def conclude(self) -> Iterator[Any]:
         """Raise what concerns the call as a whole."""
+        return in_slices(self._see_end())
+
+    def _see_end(self) -> Generator[None, None, None]:
         if not self.aborted:
             self._raise_call_error()
         if self._left or not self._exhausted:
-            self._see_unended()
-        if self.aborted or self._call.overdue:
-            self._raise_cut(self._outcomes, self._unended, len(self._given))
+            yield from self._see_unended()
+        if self._is_short(self._unended):
+            self._raise_short((yield from self._outcomes()), self._unended, len(self._given))
         self.result.settle()
-        return iter(())
 
-    def _see_unended(self) -> None:
+    def _see_unended(self) -> Generator[None, None, None]:
         """Keep what became of those that have not ended, or not begun, or were never fed."""
         unended = self._settle()
         self._unended |= unended
         for number, cell in self._cells.items():
             self._known[number] = self._finder.outcome(cell, (self._texts[cell], None))
             self._free(cell)
+            yield
         self._cells.clear()
         why = self._call.stopping
         for number in range(self._pulled, len(self._given)):
             item = self._given[number]
             self._known[number] = Outcome(number, item, error=not_begun(number, item, stopped=why))
             self._unended.add(number)
+            yield
 
-    def _outcomes(self) -> list[Outcome[Any]]:
+    def _outcomes(self) -> Generator[None, None, list[Outcome[Any]]]:
         """Those of all items, in input order."""
         outcomes = []
         for index, item in enumerate(self._given):
             known = self._known.get(index)
             outcomes.append(known or Outcome(index, item, result=self._values[index], attempts=1))
+            yield
         return outcomes
