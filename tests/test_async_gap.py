@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tep_parallel import AsyncParallel, DeadlineError
+from tep_parallel._engine import stepper
 
 pytestmark = pytest.mark.filterwarnings("ignore:the block was entered in a process with other")
 SIZE = 30 << 20
@@ -138,6 +139,27 @@ def test_items_that_have_not_ended_do_not_keep_the_loop(
     gaps: list[float] = []
     asyncio.run(main())
     assert min(gaps) <= MOST, gaps
+
+
+@pytest.mark.parametrize("options", [{"in_processes": 2}, {}, {"deadline": 60}])
+@pytest.mark.parametrize("kept", [True, False], ids=["block", "no block"])
+def test_calls_end_where_every_step_gives_way(
+    monkeypatch: pytest.MonkeyPatch, kept: bool, options: dict[str, Any]
+) -> None:
+    async def main() -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            parallel = AsyncParallel(one, **options)
+            if kept:
+                await stack.enter_async_context(parallel)
+            expected = ["0", "1", "2"]
+            assert await parallel.map_processes(range(3)) == expected
+            assert [one.result for one in await parallel.outcomes(range(3))] == expected
+            assert [text async for text in parallel.imap_processes(range(3))] == expected
+            with pytest.raises(ValueError):
+                await parallel.map_processes([FAILING])
+
+    monkeypatch.setattr(stepper, "MOST_NS", 0)
+    asyncio.run(asyncio.wait_for(main(), 30))
 
 
 @pytest.mark.parametrize("text", ["ä" * SIZE, "aä€😀" * (SIZE // 4), "a" * SIZE + "😀"])
