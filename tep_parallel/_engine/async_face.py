@@ -16,11 +16,12 @@ from tep_parallel._engine.ended import Ended, value_of
 from tep_parallel._engine.fed import Fed
 from tep_parallel._engine.flow import Eager
 from tep_parallel._engine.forked import opened, steps_of
-from tep_parallel._engine.gate import MOST_NS, InLoop
+from tep_parallel._engine.gate import InLoop
 from tep_parallel._engine.plan import Plan
 from tep_parallel._engine.running import Running
 from tep_parallel._engine.small import digested_here
 from tep_parallel._engine.source import list_of, source_of
+from tep_parallel._engine.waits import MOST_NS
 from tep_parallel._worker import process_of
 
 if TYPE_CHECKING:

@@ -27,4 +27,5 @@ class Until(NamedTuple):
     seconds: float | None = None
 
 
+MOST_NS = 5_000_000  # that whoever must not wait takes of its thread at a time
 NOW = Until(-1, 0.0)  # there is more to do, and whoever else wants to go on may do so before
