@@ -13,9 +13,7 @@ from tep_parallel._engine.gate import InLoop
 from tep_parallel._engine.running import Running
 from tep_parallel._engine.stepper import Stepper
 from tep_parallel._engine.waiting import in_spite_of_cancels
-from tep_parallel._engine.waits import Until
-
-_FAREWELL = 3.0  # seconds that an aborted call has for its end
+from tep_parallel._engine.waits import FAREWELL, Until
 
 
 class Awaited(Asked):
@@ -34,7 +32,7 @@ class Awaited(Asked):
 
     def abort(self) -> None:
         """Kill what runs of it; from any thread. It raises AbortedError when that has ended."""
-        self._given_up = time.monotonic() + _FAREWELL
+        self._given_up = time.monotonic() + FAREWELL
         self.aborted = True
         call = self._call
         if call is not None:
