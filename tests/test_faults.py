@@ -113,6 +113,10 @@ def test_a_stopped_nursery_delays_no_call_that_is_given_up(kept: bool) -> None:
     run_case("stopped_nursery", kept=kept)
 
 
+def test_a_call_whose_host_has_no_more_descriptors_leaves_nothing() -> None:
+    run_case("descriptors_taken")
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can mount a small disk")
 def test_a_full_disk_is_the_items_oserror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", tmp_path]

@@ -77,13 +77,21 @@ files_clear(struct sphttp_call *call, bool pause)
 }
 
 /* Opening has failed: is it worth another try? The nursery of a call whose items have
- * all ended gives its two descriptors back. */
+ * all ended has two descriptors of this process. One goes for the directory, and the
+ * nursery stays: if that does not help, it removes the directory. Then the other. */
 static bool
 finds_room(struct sphttp_call *call, int err)
 {
-    if ((err != -EMFILE && err != -ENFILE) || call->host->nest ||
-        call->host->gathering != SPHTTP_ENDED || call->host->nursery_pid == 0) {
+    struct host *host = call->host;
+    if ((err != -EMFILE && err != -ENFILE) || host->nest ||
+        host->gathering != SPHTTP_ENDED || host->nursery_pid == 0) {
         return false;
+    }
+    if (call->directory.fd < 0) {
+        forks_lock();
+        close_end(&host->nursery_fd);
+        forks_unlock();
+        return true;
     }
     dismiss_nursery(call, true);
     end_nursery(call);
