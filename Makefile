@@ -43,7 +43,7 @@ test-arm: ## Run the C tests of digests for ARM, in QEMU
 	.ci/test-arm
 
 test-peers: $(VENV)/peers ## Run the tests beside gevent, gRPC, numpy, Jupyter and others
-	$(BIN)/pytest tests -m peers $(BRIEF)
+	$(BIN)/pytest tests -m peers
 
 test-services: SECONDS = 20
 test-services: $(VENV)/services ## Real servers under load, and stopped in it; SECONDS=60 for each

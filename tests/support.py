@@ -86,12 +86,12 @@ def below(pid: int) -> list[int]:
     return [one for child in children_of(pid) for one in (child, *below(child))]
 
 
-def descriptors() -> dict[str, str]:
-    """This process's open descriptors, and what they are."""
+def descriptors(pid: int | str = "self") -> dict[str, str]:
+    """The open descriptors of a process, of this one if none is named, and what they are."""
     found = {}
-    for name in os.listdir("/proc/self/fd"):
+    for name in os.listdir(f"/proc/{pid}/fd"):
         with contextlib.suppress(FileNotFoundError):  # the listing's own
-            found[name] = os.readlink(f"/proc/self/fd/{name}")
+            found[name] = os.readlink(f"/proc/{pid}/fd/{name}")
     return found
 
 

@@ -441,7 +441,7 @@ def test_an_executor_that_nobody_has_any_more_ends_its_thread() -> None:
 
 
 def test_it_waits_where_there_are_no_more_descriptors(
-    executor: ForkExecutor, monkeypatch: pytest.MonkeyPatch
+    executor: ForkExecutor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The second call begins when the first has ended."""
     from tep_parallel._engine import task
@@ -455,8 +455,12 @@ def test_it_waits_where_there_are_no_more_descriptors(
         return opened(plan)
 
     monkeypatch.setattr(task, "opened", full)
-    futures = [executor.submit(time.sleep, 0.2), executor.submit(int)]
-    assert [future.result() for future in futures] == [None, 0]
+    first = executor.submit(until, (tmp_path / "go").exists)
+    until(children)
+    second = executor.submit(int)
+    until(lambda: refused)
+    (tmp_path / "go").touch()
+    assert [first.result(), second.result()] == [None, 0]
     assert len(refused) == 1
 
 

@@ -17,6 +17,7 @@ from support import (
     alive,
     both,
     case_environment,
+    descriptors,
     run_case,
     run_case_with_stderr,
     started,
@@ -111,6 +112,25 @@ def test_a_host_that_ends_in_the_middle_of_an_iterator_leaves_nothing(
 @both
 def test_a_stopped_nursery_delays_no_call_that_is_given_up(kept: bool) -> None:
     run_case("stopped_nursery", kept=kept)
+
+
+def test_a_call_whose_host_has_no_more_descriptors_leaves_nothing() -> None:
+    run_case("descriptors_taken")
+
+
+@both
+def test_a_call_needs_no_more_descriptors_to_read_its_results(kept: bool) -> None:
+    run_case("last_descriptors", kept=kept)
+
+
+def test_a_host_that_is_killed_as_it_reads_its_last_result_leaves_nothing(
+    scratch_root: Path,
+) -> None:
+    with started("last_descriptors") as case:
+        until(lambda: any(name.endswith("/0") for name in descriptors(case.pid).values()))
+        case.kill()
+        case.wait()
+        until(lambda: list(scratch_root.iterdir()) == [])
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can mount a small disk")

@@ -21,7 +21,7 @@ import test_limits
 import test_pool
 import test_raised
 import test_stream
-from loops import parallel, run_in
+from loops import KINDS, parallel, run_in
 
 PAGE = Path(__file__).parents[1] / "docs" / "faults.md"
 MODULES = [
@@ -44,11 +44,13 @@ RAISED_BY_HANDLERS = (
     "test_a_stopped_nursery_delays_no_call_that_is_given_up",
     "test_a_call_given_up_by_a_signal_handler_leaves_nothing",
 )
-pytestmark = pytest.mark.filterwarnings("ignore:.*thread:RuntimeWarning")  # pytest's own
+pytestmark = [
+    pytest.mark.peers,  # the suite once more: `make test-peers` has time for that
+    pytest.mark.filterwarnings("ignore:.*thread:RuntimeWarning"),  # pytest's own
+]
 
 
-# On uvloop it is all the same again: `make test-peers` tries it.
-@pytest.fixture(autouse=True, params=["asyncio", pytest.param("uvloop", marks=pytest.mark.peers)])
+@pytest.fixture(autouse=True, params=KINDS)
 def in_a_loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every Parallel of the test is an AsyncParallel; see looped.py."""
     if request.param == "uvloop" and request.node.name.startswith(RAISED_BY_HANDLERS):

@@ -665,7 +665,7 @@ def test_a_call_that_waits_for_its_turn_can_be_interrupted(tmp_path: Path) -> No
     until((tmp_path / "held").exists)
     former = signal.signal(signal.SIGALRM, ring)
     try:
-        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        signal.setitimer(signal.ITIMER_REAL, 0.5)  # by then it waits
         with pytest.raises(InterruptedError):
             p.map_processes(["a"])
     finally:

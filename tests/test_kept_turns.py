@@ -16,6 +16,7 @@ import pytest
 from support import alive, below, name_of, until
 
 from tep_parallel import Kill, Parallel, ParallelWorker
+from tep_parallel._engine.turns import Turns
 
 # That of the tests' time limit is one.
 pytestmark = pytest.mark.filterwarnings("ignore:the block was entered in a process with other")
@@ -62,6 +63,35 @@ def test_a_handler_that_raises_where_a_call_takes_or_gives_its_turn_costs_none()
                 sys.settrace(None)
             assert home.turns.taken == 0
         assert p.map_processes(["2"]) == ["2"]
+
+
+def test_who_has_just_got_its_turn_may_be_woken_all_the_same() -> None:
+    """The two threads meet at each instruction once."""
+    turns = Turns(1)
+    permit = turns.take(None, lambda: False)
+    assert permit is not None
+    left = 0
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal left
+        frame.f_trace_opcodes = True
+        if event == "opcode" and frame.f_code.co_name == "wake":
+            left -= 1
+            if left == 0:
+                permit.lock = None  # as the thread does that waited
+        return trace
+
+    instructions = 0
+    while left <= 0:
+        left = instructions = instructions + 1
+        permit.lock = threading.Lock()
+        permit.lock.acquire()
+        sys.settrace(trace)
+        try:
+            permit.wake()
+        finally:
+            sys.settrace(None)
+    assert instructions > 5
 
 
 def test_an_iterator_that_is_closed_behind_its_end_leaves_nothing_to_the_next_call() -> None:

@@ -3,10 +3,10 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "host/farewell.h"
 #include "host/forks.h"
 #include "host/host.h"
 #include "host/pool.h"
@@ -76,18 +76,28 @@ files_clear(struct sphttp_call *call, bool pause)
     return err;
 }
 
-/* Opening has failed: is it worth another try? The nursery of a call whose items have
- * all ended gives its two descriptors back. */
+/* Opening has failed: is it worth another try? A call whose items have all ended holds
+ * descriptors that it can do without. The nursery stays: where this process is killed, or
+ * still finds none, it is the nursery that removes the directory. */
 static bool
 finds_room(struct sphttp_call *call, int err)
 {
-    if ((err != -EMFILE && err != -ENFILE) || call->host->nest ||
-        call->host->gathering != SPHTTP_ENDED || call->host->nursery_pid == 0) {
+    struct host *host = call->host;
+    if ((err != -EMFILE && err != -ENFILE) ||
+        host->gathering != SPHTTP_ENDED) {
         return false;
     }
-    dismiss_nursery(call, true);
-    end_nursery(call);
-    return true;
+    struct stat st;
+    forks_lock();
+    bool holds = host->nursery_fd >= 0;
+    close_end(&host->nursery_fd); /* it is no nest's, and so a child of ours */
+    if (held_still(&call->memory) && fstat(call->memory.fd, &st) == 0 &&
+        st.st_blocks == 0) { /* no record is in it */
+        held_close(&call->memory);
+        holds = true;
+    }
+    forks_unlock();
+    return holds;
 }
 
 /* --- One record ------------------------------------------------------------------- */

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from tep_parallel._engine.native import lib
 from tep_parallel._engine.under_way import UnderWay
-from tep_parallel._engine.waits import NOW, TURN, WORD, Until, Wait
+from tep_parallel._engine.waits import FAREWELL, NOW, TURN, WORD, Until, Wait
 
 if TYPE_CHECKING:
     from tep_parallel._engine.arriving import Arriving
 
-_FAREWELL = 3.0  # seconds that a nursery has for its end
 _MOMENT = 0.001  # where the kernel has no descriptor for that
 NEWS: int = lib.SPHTTP_NEWS
 _STARTED = lib.SPHTTP_STARTED
@@ -101,7 +100,7 @@ class Asking(UnderWay):
         """Tell a nursery to end. None: it has, or will have to."""
         now = time.monotonic()
         if self._given_up is None:
-            self._given_up = now + _FAREWELL
+            self._given_up = now + FAREWELL
             lib.sphttp_call_dismiss(handle)
         return ending(handle, self._given_up - now)
 

@@ -20,9 +20,8 @@ from tep_parallel._engine.native import lib
 from tep_parallel._engine.options import Options
 from tep_parallel._engine.running import Running
 from tep_parallel._engine.waiting import Bell, in_spite_of_cancels
+from tep_parallel._engine.waits import FAREWELL
 from tep_parallel._worker import ParallelWorker, Process
-
-_FAREWELL = 3.0  # seconds that a server has for its end
 
 
 class AsyncBlock:
@@ -121,7 +120,7 @@ class AsyncBlock:
                 cancel = cancel or late
                 self._leaving = [Leaving(each.nest, well=False) for each in self._leaving]
                 await in_spite_of_cancels(lambda: self._until_left(home))
-            self._given_up = time.monotonic() + _FAREWELL
+            self._given_up = time.monotonic() + FAREWELL
             lib.sphttp_call_dismiss(home.server.handle)
             cancel = await in_spite_of_cancels(lambda: self._until_gone(home)) or cancel
         except GeneratorExit:  # the task is dropped: the handles end all

@@ -16,11 +16,13 @@ from tep_parallel._engine.ended import Ended, value_of
 from tep_parallel._engine.fed import Fed
 from tep_parallel._engine.flow import Eager
 from tep_parallel._engine.forked import opened, steps_of
-from tep_parallel._engine.gate import MOST_NS, InLoop
+from tep_parallel._engine.gate import InLoop
 from tep_parallel._engine.plan import Plan
 from tep_parallel._engine.running import Running
 from tep_parallel._engine.small import digested_here
 from tep_parallel._engine.source import list_of, source_of
+from tep_parallel._engine.told import warn_of_overstayed
+from tep_parallel._engine.waits import MOST_NS
 from tep_parallel._worker import process_of
 
 if TYPE_CHECKING:
@@ -143,7 +145,7 @@ class AsyncFace:
             one.begin(call, steps_of(call, flow))
             while await one.advance():
                 pass
-            _warn_of_overstayed(call.overstayed, options.timeout)
+            warn_of_overstayed(call, options.timeout)
             return here, flow.result
         finally:
             one.leave()
@@ -219,12 +221,3 @@ class AsyncFace:
                         end = time.monotonic_ns() + MOST_NS
         finally:
             await one.close()
-
-
-def _warn_of_overstayed(overstayed: tuple[int, int], timeout: float | None) -> None:
-    pid, stage = overstayed
-    if pid != 0:
-        from tep_parallel._engine.ending import overstayed as said
-        from tep_parallel._engine.told import warn
-
-        warn(said(pid, stage, timeout))

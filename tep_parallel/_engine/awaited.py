@@ -13,9 +13,7 @@ from tep_parallel._engine.gate import InLoop
 from tep_parallel._engine.running import Running
 from tep_parallel._engine.stepper import Stepper
 from tep_parallel._engine.waiting import in_spite_of_cancels
-from tep_parallel._engine.waits import Until
-
-_FAREWELL = 3.0  # seconds that an aborted call has for its end
+from tep_parallel._engine.waits import FAREWELL, Until
 
 
 class Awaited(Asked):
@@ -34,7 +32,7 @@ class Awaited(Asked):
 
     def abort(self) -> None:
         """Kill what runs of it; from any thread. It raises AbortedError when that has ended."""
-        self._given_up = time.monotonic() + _FAREWELL
+        self._given_up = time.monotonic() + FAREWELL
         self.aborted = True
         call = self._call
         if call is not None:
@@ -93,14 +91,15 @@ class Awaited(Asked):
     async def _wait(self, call: Call, until: Until) -> None:
         seconds = until.seconds
         if not call.begun:  # it waits for its first item, and nobody else sees to the deadline
-            seconds = self._left()
-            if seconds is not None and seconds <= 0:
+            left = self._left()
+            if left is not None and left <= 0:
                 self._raise_late(0)
+            seconds = _sooner(seconds, left)
         if self._given_up is not None:
             left = self._given_up - time.monotonic()
             if left <= 0:  # somebody has stopped its nursery
                 self._raise_aborted()
-            seconds = left if seconds is None else min(seconds, left)
+            seconds = _sooner(seconds, left)
         await self.bell.wait(until.descriptor, seconds)
 
     def _is_elsewhere(self) -> bool:
@@ -176,3 +175,10 @@ class Awaited(Asked):
                 except Exception:  # the loop cannot wait
                     call.close()
                     raise
+
+
+def _sooner(one: float | None, other: float | None) -> float | None:
+    """Of two waits in seconds; None: for ever."""
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tep_parallel._engine.waits import MOST_NS
 from tep_parallel._errors import Failure, shown
 
 if TYPE_CHECKING:
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from tep_parallel._outcome import Outcome
 
 Done = TypeVar("Done")
+
+_MANY = 1024  # items that take a moment if nothing is done for them
 
 
 class Ended:
@@ -67,7 +71,7 @@ class Ended:
     def gathered(
         self, *, every: bool = False
     ) -> Generator[None, None, tuple[list[Any], list[Failure]]]:
-        """The same, one item after the other.
+        """The same, step by step.
 
         Args:
             every: Whether an item that has not ended is a failure in any case. Otherwise it is
@@ -76,9 +80,9 @@ class Ended:
         values = self._values
         failures: list[Failure] = []
         unended: list[int] = []
-        for index, item in enumerate(self._items):
-            if self._left == 0:
-                break
+        for index in range(len(self._items) if self._left else 0):
+            if index % _MANY == 0:
+                yield
             if values[index] is not None:
                 continue
             outcome = self._known.get(index)
@@ -98,12 +102,13 @@ class Ended:
                 values[index], error = self._finder.value(index, result)
                 yield
             if error is not None:
-                failures.append((index, item, error))
+                failures.append((index, self._items[index], error))
         if every or (not failures and not self.break_values):
-            outcomes = map(self._one, unended)
-            failures += [
-                (one.index, one.item, one.error) for one in outcomes if one.error is not None
-            ]
+            for index in unended:
+                one = self._one(index)
+                if one.error is not None:
+                    failures.append((index, one.item, one.error))
+                yield
         while self._finder is not None and self._finder.gives_back():
             yield
         # The caller's frame holds this object: an error that is raised from there must not be
@@ -160,6 +165,19 @@ def finished(work: Generator[None, None, Done]) -> Done:
             next(work)
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]
+
+
+def in_slices(work: Generator[None, None, Done]) -> Generator[None, None, Done]:
+    """The same, and let others go on whenever it has taken some milliseconds."""
+    end = time.monotonic_ns() + MOST_NS
+    try:
+        while True:
+            next(work)
+            if time.monotonic_ns() >= end:
+                yield
+                end = time.monotonic_ns() + MOST_NS
+    except StopIteration as over:
+        return over.value  # type: ignore[no-any-return]
 
 
 def first_of(failures: list[Failure]) -> BaseException:

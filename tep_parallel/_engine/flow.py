@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Generator, Iterable
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 from tep_parallel._engine.call import Call
-from tep_parallel._engine.ended import Ended
+from tep_parallel._engine.ended import Ended, in_slices
 from tep_parallel._engine.found import Finder
 from tep_parallel._engine.plan import Plan
 from tep_parallel._engine.watch import Watch
@@ -64,6 +64,10 @@ class Flow:
         """Hear of the items that have ended."""
         raise NotImplementedError
 
+    def gather(self) -> bool:
+        """After `hear`. Whether to call this again soon."""
+        return False
+
     def hand_out(self) -> Iterable[Any]:
         """What can be handed out now."""
         return ()
@@ -73,7 +77,8 @@ class Flow:
         return False
 
     def conclude(self) -> Iterable[Any]:
-        """What is left to hand out; or raise what concerns the call as a whole."""
+        """What is left to hand out, None where others may go on before; or raise what concerns
+        the call as a whole."""
         raise NotImplementedError
 
     def _raise_call_error(self) -> None:
@@ -85,26 +90,25 @@ class Flow:
         finally:
             del error  # otherwise the error keeps this frame, and this frame the error
 
-    def _raise_cut(
-        self,
-        outcomes: Callable[[], list[Outcome[Any]]],
-        unended: set[int],
-        count: int,
-        *,
-        over: bool = True,
-    ) -> None:
-        """Raise if the call was aborted, or cut short at its deadline.
+    def _is_short(self, unended: set[int], *, over: bool = True) -> bool:
+        """Whether the call was aborted, or cut short at its deadline.
 
         Args:
-            outcomes: Makes those of the items, in input order.
-            unended: The indices of those that were not begun or not ended.
-            count: How many items there are.
+            unended: The indices of those items that were not begun or not ended.
             over: Whether no more items would have come. If all had ended too, the deadline only
                 ended a teardown.
         """
-        if not self.aborted and not unended and over:
-            return
-        ended = [one for one in outcomes() if one.index not in unended]
+        return self.aborted or (self._call.overdue and (bool(unended) or not over))
+
+    def _raise_short(self, outcomes: list[Outcome[Any]], unended: set[int], count: int) -> NoReturn:
+        """Raise that.
+
+        Args:
+            outcomes: Those of the items, in input order.
+            unended: See _is_short.
+            count: How many items there are.
+        """
+        ended = [one for one in outcomes if one.index not in unended]
         counts = f"{len(unended)} of {count} items had not ended"
         if self.aborted:
             msg = f"the call was aborted: {counts}"
@@ -169,11 +173,18 @@ class Eager(Flow):
 
     def conclude(self) -> Iterable[Any]:
         """Raise what concerns the call as a whole."""
+        return in_slices(self._see_end())
+
+    def _see_end(self) -> Generator[None, None, None]:
         if not self.aborted:
             self._raise_call_error()
         if self.aborted or self._call.overdue:
             finder = self._finder
             count = len(self._plan.items)
-            unended = {index for index in range(count) if finder.is_unended(finder.result(index))}
-            self._raise_cut(self.result.outcomes, unended, count)
-        return ()
+            unended = set()
+            for index in range(count):
+                if finder.is_unended(finder.result(index)):
+                    unended.add(index)
+                yield
+            if self._is_short(unended):
+                self._raise_short((yield from self.result.gathered_outcomes()), unended, count)

@@ -101,15 +101,21 @@ def _under_way(call: Call, flow: Flow) -> Steps:
             while flow.decode():
                 yield TURN
             flow.hear()
+            while flow.gather():
+                yield TURN
         flow.aborted = call.aborted  # also by a hook that just heard of the last items
     except StopIteration as error:
         return error
     return None
 
 
-def _handed(call: Call, batches: Iterable[list[Any]]) -> Steps:
-    """Hand values out. A signal handler may raise behind a yield: then nothing is lost."""
+def _handed(call: Call, batches: Iterable[list[Any] | None]) -> Steps:
+    """Hand values out; None: there is more to do before. A signal handler may raise behind a
+    yield: then nothing is lost."""
     for batch in batches:
+        if batch is None:
+            yield TURN
+            continue
         call.out.extend(batch)
         batch.clear()  # nobody but the caller keeps them any longer
         yield None

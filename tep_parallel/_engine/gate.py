@@ -12,16 +12,16 @@ from collections.abc import Generator
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary, WeakSet
 
+from tep_parallel._engine.ended import in_slices
 from tep_parallel._engine.places import Line, Places, woken
+from tep_parallel._engine.waits import MOST_NS
 
 Result = TypeVar("Result")
 
-MOST_NS = 5_000_000  # in one turn of the loop, for all calls together
-
 
 class Share(Line):
-    """What calls take of a loop's time: in one turn of it no more than some milliseconds, or one
-    fork. What is left waits for the next turn.
+    """What calls take of a loop's time, all together: in one turn of it MOST_NS, or one fork.
+    What is left waits for the next turn.
 
     Args:
         loop: The event loop.
@@ -95,12 +95,11 @@ class InLoop:
 
     async def in_slices(self, work: Generator[None, None, Result]) -> Result:
         """Do work that computes, and let others go on in between."""
+        slices = in_slices(work)
         while True:
             await self.share.begin()
-            end = time.monotonic_ns() + MOST_NS
             try:
-                while time.monotonic_ns() < end:
-                    next(work)
+                next(slices)
             except StopIteration as over:
                 return over.value  # type: ignore[no-any-return]
             finally:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 from tep_parallel._engine.call import Call
-from tep_parallel._engine.ended import Ended, raise_first
+from tep_parallel._engine.ended import Ended, in_slices, raise_first
 from tep_parallel._engine.fed import Fed
 from tep_parallel._engine.plan import Plan
+from tep_parallel._engine.waits import MOST_NS
 from tep_parallel._errors import not_begun
 from tep_parallel._outcome import Outcome
 
@@ -51,8 +53,12 @@ class Gathering(Fed):
         if batch:
             self._values[self._next - len(batch) : self._next] = batch
             self._batch = []
+
+    def gather(self) -> bool:
+        """Keep what became of those that have ended, if others need their cells."""
         if self._cells and (not self._takes or self._next in self._cells or self._is_held_up()):
-            self._gather()
+            return self.fetch()
+        return False
 
     def hand_out(self) -> Iterator[Any]:
         """Nothing before the end."""
@@ -71,9 +77,11 @@ class Gathering(Fed):
         if not self._call.overdue:
             super()._take_texts()
 
-    def _gather(self) -> None:
-        """Keep what became of those that have ended, and let others have their cells."""
+    def fetch(self) -> bool:
+        """Keep what became of those that have ended, and let others have their cells. Whether
+        there are more: it takes some milliseconds at most."""
         finder = self._finder
+        end = time.monotonic_ns() + MOST_NS
         for number, cell in list(self._cells.items()):
             result = finder.result(cell)
             if finder.is_unended(result):
@@ -89,6 +97,9 @@ class Gathering(Fed):
             del self._cells[number]
             self._free(cell)
             self._leave(number)
+            if time.monotonic_ns() >= end:
+                return True
+        return False
 
     def _leave(self, number: int) -> None:
         """All is known of an item, and it has left its cell."""
@@ -114,34 +125,38 @@ class Gathering(Fed):
 
     def conclude(self) -> Iterator[Any]:
         """Raise what concerns the call as a whole."""
-        self._gather()
+        return in_slices(self._see_end())
+
+    def _see_end(self) -> Generator[None, None, None]:
         if not self.aborted:
             self._raise_call_error()
         if self._left or not self._exhausted:
-            self._see_unended()
-        if self.aborted or self._call.overdue:
-            self._raise_cut(self._outcomes, self._unended, len(self._given))
+            yield from self._see_unended()
+        if self._is_short(self._unended):
+            self._raise_short((yield from self._outcomes()), self._unended, len(self._given))
         self.result.settle()
-        return iter(())
 
-    def _see_unended(self) -> None:
+    def _see_unended(self) -> Generator[None, None, None]:
         """Keep what became of those that have not ended, or not begun, or were never fed."""
         unended = self._settle()
         self._unended |= unended
         for number, cell in self._cells.items():
             self._known[number] = self._finder.outcome(cell, (self._texts[cell], None))
             self._free(cell)
+            yield
         self._cells.clear()
         why = self._call.stopping
         for number in range(self._pulled, len(self._given)):
             item = self._given[number]
             self._known[number] = Outcome(number, item, error=not_begun(number, item, stopped=why))
             self._unended.add(number)
+            yield
 
-    def _outcomes(self) -> list[Outcome[Any]]:
+    def _outcomes(self) -> Generator[None, None, list[Outcome[Any]]]:
         """Those of all items, in input order."""
         outcomes = []
         for index, item in enumerate(self._given):
             known = self._known.get(index)
             outcomes.append(known or Outcome(index, item, result=self._values[index], attempts=1))
+            yield
         return outcomes

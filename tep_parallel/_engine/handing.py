@@ -199,13 +199,9 @@ class Handing(Flow):
         if self._ready is not None:
             order = [*self._late, *self._ready]
         outcomes = deque(map(self._take, order))
-        if self.aborted or self._call.overdue:
-            self._raise_cut(
-                lambda: sorted(outcomes, key=lambda one: one.index),
-                unended,
-                self._pulled,
-                over=self._exhausted,
-            )
+        if self._is_short(unended, over=self._exhausted):
+            in_order = sorted(outcomes, key=lambda one: one.index)
+            self._raise_short(in_order, unended, self._pulled)
         error = self._finder.call_error()
         if self._ready is None:
             breaks = self._finder.break_values

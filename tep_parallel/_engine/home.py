@@ -11,7 +11,7 @@ from tep_parallel._engine.counting import processor_count
 from tep_parallel._engine.found import Finder
 from tep_parallel._engine.nest import Mould, Nest
 from tep_parallel._engine.plan import Plan
-from tep_parallel._engine.told import warn
+from tep_parallel._engine.told import warn, warn_of_overstayed
 from tep_parallel._engine.turns import Turns
 
 _TRIES = 3  # to begin a call in a nest that was just made
@@ -121,7 +121,7 @@ class Home:
                 self._ask()
         finally:
             end()
-        nest.warn(self._plan.options.timeout)
+        warn_of_overstayed(nest, self._plan.options.timeout)
 
     def drained(self) -> list[Nest]:
         """Serve no more calls. The nests that are free, which are to leave."""
@@ -133,7 +133,7 @@ class Home:
     def see_off(self, nest: Nest) -> Exception | None:
         """A nest has left: close it. What its teardown has raised."""
         nest.close()
-        nest.warn(self._plan.options.timeout)
+        warn_of_overstayed(nest, self._plan.options.timeout)
         return Finder(nest, self._plan).call_error()
 
     @property

@@ -7,9 +7,8 @@ import time
 from tep_parallel._engine.asking import ending
 from tep_parallel._engine.native import lib
 from tep_parallel._engine.nest import Nest
-from tep_parallel._engine.waits import NOW, Until
+from tep_parallel._engine.waits import FAREWELL, NOW, Until
 
-_FAREWELL = 3.0  # seconds that a nursery has for its end
 _LOOK = 1.0  # seconds; the nursery of a nest that leaves rings so often
 _SILENT = 10.0  # seconds after which it is no good any more: somebody may have stopped it
 
@@ -33,7 +32,7 @@ class Leaving:
 
     def _kill(self) -> None:
         self._well = False
-        self._given_up = time.monotonic() + _FAREWELL
+        self._given_up = time.monotonic() + FAREWELL
         lib.sphttp_call_dismiss(self.nest.handle)
 
     def ask(self) -> Until | None:

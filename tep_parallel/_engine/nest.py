@@ -9,13 +9,11 @@ from typing import Any
 
 from tep_parallel._engine.call import Call
 from tep_parallel._engine.child import serve
-from tep_parallel._engine.ending import overstayed
 from tep_parallel._engine.forked import flags_of
 from tep_parallel._engine.native import fail, ffi, lib
 from tep_parallel._engine.plan import Plan
 from tep_parallel._engine.prepare import prepare
 from tep_parallel._engine.running import Running
-from tep_parallel._engine.told import warn
 from tep_parallel._engine.under_way import UnderWay
 
 _LEAST_CELLS = 4096  # so many items of an eager call are fed at once
@@ -146,9 +144,3 @@ class Nest(UnderWay):
     def close(self) -> None:
         """Kill and reap what still runs below its nursery. A second call does nothing."""
         lib.py_call_close(self.handle)
-
-    def warn(self, timeout: float | None) -> None:
-        """Warn of a child that was killed at its end."""
-        pid, stage = self.overstayed
-        if pid != 0:
-            warn(overstayed(pid, stage, timeout))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tep_parallel._engine.arguments import Items
-    from tep_parallel._engine.call import Call
     from tep_parallel._engine.digest_job import Job
     from tep_parallel._engine.ended import Ended
     from tep_parallel._engine.options import Options
@@ -82,7 +80,10 @@ def _run_in_children(plan: Plan) -> Ended:
     with opened(plan) as call:
         flow = Eager(call, plan)
         drain(call, steps_of(call, flow))
-    _warn_of_overstayed(call, plan.options.timeout)
+    if call.overstayed[0] != 0:
+        from tep_parallel._engine.told import warn_of_overstayed
+
+        warn_of_overstayed(call, plan.options.timeout)
     return flow.result
 
 
@@ -133,12 +134,3 @@ def stream(
     call = opened(plan)
     steps = steps_of(call, Fed(call, plan, source, ordered=ordered))
     return Stream(call, steps, advance=advance, end=end)
-
-
-def _warn_of_overstayed(call: Call, timeout: float | None) -> None:
-    pid, stage = call.overstayed
-    if pid != 0:
-        from tep_parallel._engine import ending
-
-        # The level is that of the caller of Parallel's method.
-        warnings.warn(ending.overstayed(pid, stage, timeout), RuntimeWarning, stacklevel=6)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 from tep_parallel._engine.call import Call
 from tep_parallel._engine.forked import Steps
-from tep_parallel._engine.waits import END, Until, Wait
+from tep_parallel._engine.waits import END, MOST_NS, NOW, Until, Wait
 
 
 class _ClosedError(BaseException):
@@ -32,14 +34,15 @@ class Stepper:
         self._error: BaseException | None = None  # what is raised once nothing runs any more
 
     def step(self) -> Until | None:
-        """Go on as far as possible now. When to call this again; None: something was put into
-        `out` of the call, or it is over.
+        """Go on as far as possible now, for some milliseconds. When to call this again; None:
+        something was put into `out` of the call, or it is over.
 
         Raises:
             RuntimeError: A function of the caller's raised StopIteration.
             Exception: What the steps raise, once nothing of the call runs any more. See steps_of.
         """
         until: Until | None = None
+        end = time.monotonic_ns() + MOST_NS
         while not self.over and until is None:
             try:
                 answer = 0 if self._word is None else self._call.ask(self._word)
@@ -54,6 +57,8 @@ class Stepper:
                     self._advance(self._steps, answer)  # type: ignore[arg-type]
                     if self._word is None:
                         break
+                    if time.monotonic_ns() >= end:
+                        return NOW
         return until
 
     def throw(self, error: BaseException) -> Until | None:

@@ -13,9 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tep_parallel._engine import told
 from tep_parallel._engine.call import Call
-from tep_parallel._engine.ending import overstayed
 from tep_parallel._engine.flow import Eager
 from tep_parallel._engine.forked import opened, steps_of
 from tep_parallel._engine.function import Function
@@ -25,6 +23,7 @@ from tep_parallel._engine.plan import Plan
 from tep_parallel._engine.promise import TaskFuture, end_cancelled
 from tep_parallel._engine.running import Running
 from tep_parallel._engine.stepper import Stepper
+from tep_parallel._engine.told import warn_of_overstayed
 from tep_parallel._engine.waits import NOW, Until
 from tep_parallel._errors import ParallelError, shown
 
@@ -173,7 +172,8 @@ class Task:
     def _result(self) -> tuple[Any, BaseException | None]:
         if self._flow is None or self._call is None or self._cancelled or self._cut:
             return None, self._cut
-        self._warn_of_overstayed(self._call)
+        with suppress(RuntimeWarning):
+            warn_of_overstayed(self._call, self._plan.options.timeout)
         values, failures = self._flow.result.results()
         breaks = self._flow.result.break_values
         if breaks:
@@ -186,12 +186,6 @@ class Task:
         if isinstance(error, ParallelError) and str(error).startswith(prefix):
             error.args = (f"{self.name}{str(error)[len(prefix) :]}", *error.args[1:])
         return None, error
-
-    def _warn_of_overstayed(self, call: Call) -> None:
-        pid, stage = call.overstayed
-        if pid != 0:
-            with suppress(RuntimeWarning):
-                told.warn(overstayed(pid, stage, self._plan.options.timeout))
 
     def _drop(self) -> None:
         """Nothing of the call is needed any more; what still runs of it is killed."""

@@ -1,9 +1,12 @@
-"""Warnings of a block: they name the line of the caller's, however deep in here they are found."""
+"""Warnings: they name the line of the caller's, however deep in here they are found."""
 
 from __future__ import annotations
 
 import sys
 import warnings
+
+from tep_parallel._engine.ending import overstayed
+from tep_parallel._engine.results import Results
 
 
 def warn(message: str) -> None:
@@ -14,6 +17,13 @@ def warn(message: str) -> None:
         frame = frame.f_back
         level += 1
     warnings.warn(message, RuntimeWarning, stacklevel=level)
+
+
+def warn_of_overstayed(call: Results, timeout: float | None) -> None:
+    """Warn of the first child of a call that was killed at its end, if there was one."""
+    pid, stage = call.overstayed
+    if pid != 0:
+        warn(overstayed(pid, stage, timeout))
 
 
 def _is_ours(module: object) -> bool:

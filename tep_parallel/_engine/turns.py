@@ -35,9 +35,10 @@ class Permit:
         self.entry: ref[Permit] | None = ref(self, gone)
 
     def wake(self) -> None:
-        if self.lock is not None:
+        lock = self.lock  # once: whoever waits may drop it meanwhile
+        if lock is not None:
             with contextlib.suppress(RuntimeError):  # it has been woken
-                self.lock.release()
+                lock.release()
 
 
 class Turns:

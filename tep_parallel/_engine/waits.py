@@ -27,4 +27,6 @@ class Until(NamedTuple):
     seconds: float | None = None
 
 
+FAREWELL = 3.0  # seconds that what was told to end has for it
+MOST_NS = 5_000_000  # that whoever must not wait takes of its thread at a time
 NOW = Until(-1, 0.0)  # there is more to do, and whoever else wants to go on may do so before
