@@ -114,13 +114,12 @@ def test_a_short_call_into_c_does_not_give_the_gil_away() -> None:
 
 def built() -> ModuleType:
     """build_ext.py, with something in the place of setuptools, which tests do not need."""
-    names = [
-        f"setuptools{name}" for name in (".command.bdist_wheel", ".command.build_ext", ".errors")
-    ]
-    stand_ins = {name: ModuleType(name) for name in ("setuptools", "setuptools.command", *names)}
-    for name, members in zip(names, (["bdist_wheel"], ["build_ext"], ERRORS), strict=True):
+    stand_ins = {name: ModuleType(name) for name in ("setuptools", "setuptools.command")}
+    commands = {f"command.{name}": [name] for name in ("bdist_wheel", "build_ext", "egg_info")}
+    for name, members in {**commands, "errors": ERRORS}.items():
+        stand_in = stand_ins[f"setuptools.{name}"] = ModuleType(name)
         for member in members:
-            setattr(stand_ins[name], member, type(member, (Exception,), {}))
+            setattr(stand_in, member, type(member, (Exception,), {}))
     found = importlib.util.spec_from_file_location("build_ext", ROOT / "build_ext.py")
     assert found is not None
     assert found.loader is not None
