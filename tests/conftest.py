@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kept import close_blocks
@@ -40,3 +41,19 @@ def nothing_is_left(
 def scratch_root(nothing_is_left: Path) -> Path:
     """Where the test's calls make their scratch directories."""
     return nothing_is_left
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Of an event loop."""
+    if request.param == "uvloop":
+        pytest.importorskip("uvloop", reason="no uvloop here")
+    return str(request.param)
+
+
+@pytest.fixture
+def run(kind: str) -> Callable[[Coroutine[Any, Any, Any]], Any]:
+    """asyncio.run, in each kind of event loop."""
+    from loops import run_in  # not where no test wants one: uvloop opens a pipe
+
+    return partial(run_in, kind)

@@ -9,7 +9,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
-import pytest
 from support import LIMIT
 
 from tep_parallel import AsyncParallel
@@ -22,7 +21,7 @@ except ImportError:
 if uvloop is not None:
     uvloop.run(asyncio.sleep(0))  # it opens a pipe for signals, and keeps that
 
-Run = Callable[[Coroutine[Any, Any, Any]], Any]
+Run = Callable[[Coroutine[Any, Any, Any]], Any]  # the fixture of conftest.py
 
 
 def run_in(kind: str, main: Coroutine[Any, Any, Any]) -> Any:
@@ -31,12 +30,6 @@ def run_in(kind: str, main: Coroutine[Any, Any, Any]) -> Any:
     if kind == "asyncio":
         return asyncio.run(bounded)
     return uvloop.run(bounded)
-
-
-KINDS = [
-    "asyncio",
-    pytest.param("uvloop", marks=pytest.mark.skipif(uvloop is None, reason="no uvloop here")),
-]
 
 
 @contextlib.asynccontextmanager

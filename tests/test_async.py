@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from loops import KINDS, Run, parallel, run_in, sleep_deaf, until
+from loops import Run, parallel, run_in, sleep_deaf, until
 from support import (
     FORKED,
     KEPT,
     LIMIT,
+    both,
     children,
     children_of,
     name_of,
@@ -40,13 +41,7 @@ from tep_parallel import (
 Shape = dict[str, Any]
 SHAPES = {**FORKED, **KEPT}
 every = pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
-in_and_out = pytest.mark.parametrize("kept", [False, True], ids=["outside", "in a block"])
 pytestmark = pytest.mark.filterwarnings("ignore:.*thread:RuntimeWarning")  # pytest's own
-
-
-@pytest.fixture(params=KINDS)
-def run(request: pytest.FixtureRequest) -> Run:
-    return lambda main: run_in(request.param, main)
 
 
 def double(item: Any) -> str:
@@ -308,7 +303,7 @@ def below_host() -> list[int]:
     return found
 
 
-@in_and_out
+@both
 def test_a_timeout_kills(run: Run, kept: bool) -> None:
     async def main() -> None:
         async with parallel(sleep_deaf, kept=kept) as p:
@@ -321,7 +316,7 @@ def test_a_timeout_kills(run: Run, kept: bool) -> None:
     run(main())
 
 
-@in_and_out
+@both
 def test_a_second_cancel_does_not_skip_the_end(run: Run, kept: bool) -> None:
     """The nursery is stopped, so that the end takes long."""
 
@@ -363,7 +358,7 @@ def test_a_nursery_that_is_stopped_is_killed_after_a_cancel(run: Run) -> None:
     run(main())
 
 
-@in_and_out
+@both
 def test_anyio_cancels_again_and_again_and_the_loop_does_not_spin(run: Run, kept: bool) -> None:
     anyio = pytest.importorskip("anyio")
 
@@ -412,7 +407,6 @@ def test_a_task_that_is_dropped_leaves_nothing(how: str) -> None:
     run_case_with_stderr("async_dropped", how)
 
 
-@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("how", ["map", "stream", "block", "waits"])
 def test_ctrl_c_under_asyncio_run_is_answered_at_once(kind: str, how: str, tmp_path: Path) -> None:
     with started("async_ctrl_c", tmp_path, kind, how) as case:
@@ -427,7 +421,6 @@ def test_ctrl_c_under_asyncio_run_is_answered_at_once(kind: str, how: str, tmp_p
         assert case.returncode == -signal.SIGINT
 
 
-@pytest.mark.parametrize("kind", KINDS)
 def test_handlers_of_the_loop_hear_what_is_sent_to_the_host_only(kind: str) -> None:
     run_case("async_signals", kind)
 
@@ -435,7 +428,7 @@ def test_handlers_of_the_loop_hear_what_is_sent_to_the_host_only(kind: str) -> N
 # --- How many at once ------------------------------------------------------------
 
 
-@in_and_out
+@both
 def test_calls_beyond_the_limit_wait_in_the_order_in_which_they_came(run: Run, kept: bool) -> None:
     order: list[int] = []
 
@@ -469,7 +462,7 @@ def test_no_more_calls_are_alive_than_the_limit_says(run: Run) -> None:
     assert 2 <= most <= 2 * processor_count()
 
 
-@in_and_out
+@both
 def test_a_call_that_waits_can_be_cancelled_and_has_its_deadline(run: Run, kept: bool) -> None:
     async def main() -> None:
         async with parallel(sleep_deaf, kept=kept, max_calls=1) as p:
@@ -495,7 +488,7 @@ def test_a_call_that_waits_can_be_cancelled_and_has_its_deadline(run: Run, kept:
     run(main())
 
 
-@in_and_out
+@both
 def test_a_task_does_not_wait_for_itself(run: Run, kept: bool) -> None:
     async def main() -> None:
         async with parallel(double, kept=kept, max_calls=1) as p:
@@ -511,7 +504,7 @@ def test_a_task_does_not_wait_for_itself(run: Run, kept: bool) -> None:
 # --- abort -----------------------------------------------------------------------
 
 
-@in_and_out
+@both
 @pytest.mark.parametrize("where", ["loop", "thread"])
 def test_abort_ends_calls_those_too_that_wait(run: Run, kept: bool, where: str) -> None:
     async def main() -> None:
@@ -600,7 +593,7 @@ def test_importing_the_package_does_not_import_asyncio() -> None:
 # --- Digests ---------------------------------------------------------------------
 
 
-@in_and_out
+@both
 def test_files_are_digested(run: Run, kept: bool, tmp_path: Path) -> None:
     import hashlib
 
@@ -629,7 +622,7 @@ def test_files_are_digested(run: Run, kept: bool, tmp_path: Path) -> None:
 # --- When something dies ---------------------------------------------------------
 
 
-@in_and_out
+@both
 def test_a_killed_nursery_costs_what_was_in_hand(run: Run, kept: bool) -> None:
     def work(item: int) -> str:
         if item == 1:

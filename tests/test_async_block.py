@@ -10,18 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from loops import KINDS, Run, parallel, run_in, sleep_deaf, until
+from loops import Run, parallel, sleep_deaf, until
 from support import children
 from test_async import busy_children, double, parent_of, whoami
 
 from tep_parallel import AbortedError, AsyncParallel, ParallelWorker
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*thread:RuntimeWarning")  # pytest's own
-
-
-@pytest.fixture(params=KINDS)
-def run(request: pytest.FixtureRequest) -> Run:
-    return lambda main: run_in(request.param, main)
 
 
 def test_warm_children_serve_call_after_call_and_fresh_ones_one_item(run: Run) -> None:

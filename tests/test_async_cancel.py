@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from loops import KINDS, Run, parallel, run_in, until
-from support import FORKED, KEPT, LIMIT, children, started
-from test_async import busy_children, in_and_out
+from loops import Run, parallel, run_in, until
+from support import FORKED, KEPT, LIMIT, both, children, started
+from test_async import busy_children
 
 from tep_parallel import AsyncParallel
 from tep_parallel._engine.waiting import in_spite_of_cancels
@@ -28,11 +28,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*thread:RuntimeWarning")  # pyt
 AT_ONCE = 0.15  # seconds
 ROUNDS = 20
 libc = ctypes.PyDLL(None)  # it keeps the GIL
-
-
-@pytest.fixture(params=KINDS)
-def run(request: pytest.FixtureRequest) -> Run:
-    return lambda main: run_in(request.param, main)
 
 
 def hang(item: object) -> str:
@@ -84,7 +79,7 @@ def test_a_cancelled_task_is_over_at_once(run: Run, shape: Shape) -> None:
 
 
 @pytest.mark.skipif(not hasattr(asyncio, "timeout"), reason="asyncio.timeout is of Python 3.11")
-@in_and_out
+@both
 def test_a_timeout_of_asyncio_is_over_at_once(run: Run, kept: bool) -> None:
     async def main() -> None:
         async with parallel(hang, kept=kept) as p:
@@ -141,7 +136,7 @@ def test_what_is_behind_a_break_is_killed_at_once(run: Run, shape: Shape) -> Non
     run(main())
 
 
-@in_and_out
+@both
 def test_a_cancel_of_anyios_costs_the_loop_little(run: Run, kept: bool) -> None:
     """It cancels at every step of the loop."""
     import anyio
@@ -186,7 +181,6 @@ def test_a_task_that_is_dropped_asks_anyio_for_no_loop() -> None:
     task._log_destroy_pending = False  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("kind", KINDS)
 def test_the_end_of_asyncio_run_kills_at_once(kind: str) -> None:
     seen: list[float] = []
 
@@ -208,7 +202,6 @@ def test_the_end_of_asyncio_run_kills_at_once(kind: str) -> None:
     assert min(seen) < AT_ONCE
 
 
-@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("how", ["map", "stream", "block", "waits"])
 def test_ctrl_c_is_answered_within_half_a_second(kind: str, how: str, tmp_path: Path) -> None:
     seen: list[float] = []

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from loops import KINDS, Run, parallel, run_in, sleep_deaf
-from test_async import Gap, double, in_and_out
+from loops import Run, parallel, sleep_deaf
+from support import both
+from test_async import Gap, double
 from test_digest_small import calls_with_children, empty_files, sha256, told_of
 
 from tep_parallel import AbortedError, AsyncParallel, digest_files
@@ -23,17 +24,12 @@ KIB = 1 << 10
 A_FILE = 16 * KIB  # what each file counts beside its size
 
 
-@pytest.fixture(params=KINDS)
-def run(request: pytest.FixtureRequest) -> Run:
-    return lambda main: run_in(request.param, main)
-
-
 def forks(run: Run, main: Any) -> int:
     """How many calls with children it makes."""
     return calls_with_children(lambda: run(main()))
 
 
-@in_and_out
+@both
 def test_a_small_set_is_digested_in_the_loop(run: Run, kept: bool, tmp_path: Path) -> None:
     paths = empty_files(tmp_path, 20, 4 * KIB)
     paths[3].write_bytes(b"other")

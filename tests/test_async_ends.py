@@ -12,23 +12,17 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from loops import KINDS, Run, parallel, run_in, sleep_deaf, until
-from support import children
+from loops import Run, parallel, run_in, sleep_deaf, until
+from support import both, children
 from test_async import busy_children, parent_of
 
 from tep_parallel import DeadlineError
 from tep_parallel._engine.awaited import Awaited
 
-in_and_out = pytest.mark.parametrize("kept", [False, True], ids=["outside", "in a block"])
 pytestmark = pytest.mark.filterwarnings("ignore:.*thread:RuntimeWarning")  # pytest's own
 
 
-@pytest.fixture(params=KINDS)
-def run(request: pytest.FixtureRequest) -> Run:
-    return lambda main: run_in(request.param, main)
-
-
-@in_and_out
+@both
 def test_a_cancel_while_an_iterator_is_closed_costs_no_place(run: Run, kept: bool) -> None:
     """The nursery is stopped, so that the end takes long enough for the cancel."""
 
@@ -52,7 +46,7 @@ def test_a_cancel_while_an_iterator_is_closed_costs_no_place(run: Run, kept: boo
     run(main())
 
 
-@in_and_out
+@both
 def test_a_loop_that_cannot_wait_ends_the_call(kept: bool) -> None:
     """As if there were no memory for one descriptor more."""
 
@@ -79,7 +73,7 @@ def test_a_loop_that_cannot_wait_ends_the_call(kept: bool) -> None:
     run_in("asyncio", main())
 
 
-@in_and_out
+@both
 def test_another_loop_leaves_an_iterator_to_the_loop_that_runs_in_its_thread(
     run: Run, kept: bool
 ) -> None:
@@ -120,7 +114,7 @@ def fail(item: object) -> str:
     raise ValueError(item)
 
 
-@in_and_out
+@both
 @pytest.mark.parametrize("how", ["failure", "deadline", "cancels", "source"])
 def test_an_exception_keeps_no_call_alive(kept: bool, how: str) -> None:
     """Nothing of the call is in a cycle that only the garbage collector would find."""

@@ -8,25 +8,25 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from loops import KINDS, Run, parallel, run_in
-from support import children
+from loops import Run, parallel
+from support import both, children
 
 from tep_parallel._engine.places import Place, Places
 
-in_and_out = pytest.mark.parametrize("kept", [False, True], ids=["outside", "in a block"])
 pytestmark = pytest.mark.filterwarnings("ignore:.*thread:RuntimeWarning")  # pytest's own
 
 
-@pytest.fixture(params=KINDS)
-def run(request: pytest.FixtureRequest) -> Run:
-    return lambda main: run_in(request.param, asyncio.wait_for(main, 15))  # type: ignore[arg-type]
+@pytest.fixture
+def run(run: Run) -> Run:
+    """Within 15 s: what waits for itself would wait for ever."""
+    return lambda main: run(asyncio.wait_for(main, 15))  # type: ignore[arg-type]
 
 
 def upper(item: str) -> str:
     return item.upper()
 
 
-@in_and_out
+@both
 def test_a_source_may_make_calls(run: Run, kept: bool) -> None:
     async def main() -> None:
         async with parallel(upper, kept=kept, in_processes=1, max_calls=1) as p:
@@ -44,7 +44,7 @@ def test_a_source_may_make_calls(run: Run, kept: bool) -> None:
     run(main())
 
 
-@in_and_out
+@both
 def test_tasks_of_who_holds_an_iterator_may_make_calls(run: Run, kept: bool) -> None:
     async def main() -> None:
         async with parallel(upper, kept=kept, in_processes=1, max_calls=1) as p:
@@ -59,7 +59,7 @@ def test_tasks_of_who_holds_an_iterator_may_make_calls(run: Run, kept: bool) -> 
     run(main())
 
 
-@in_and_out
+@both
 def test_results_may_be_fetched_in_tasks_of_their_own(run: Run, kept: bool) -> None:
     """As asyncio.wait_for does until Python 3.11."""
 
@@ -73,7 +73,7 @@ def test_results_may_be_fetched_in_tasks_of_their_own(run: Run, kept: bool) -> N
     run(main())
 
 
-@in_and_out
+@both
 def test_an_iterator_may_feed_another_beside_calls(run: Run, kept: bool) -> None:
     """More items than the window has room for, so that both go on only together."""
 

@@ -9,21 +9,15 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from loops import KINDS, Run, parallel, run_in
-from support import FORKED, KEPT, children
+from loops import Run, parallel
+from support import FORKED, KEPT, both, children
 
 from tep_parallel import AbortedError, Break, DeadlineError
 
 Shape = dict[str, Any]
 SHAPES = {**FORKED, **KEPT}
 every = pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
-in_and_out = pytest.mark.parametrize("kept", [False, True], ids=["outside", "in a block"])
 pytestmark = pytest.mark.filterwarnings("ignore:.*thread:RuntimeWarning")  # pytest's own
-
-
-@pytest.fixture(params=KINDS)
-def run(request: pytest.FixtureRequest) -> Run:
-    return lambda main: run_in(request.param, main)
 
 
 def work(item: str) -> str:
@@ -85,7 +79,7 @@ async def two(log: list[object]) -> AsyncIterator[str]:
         log.append(asyncio.current_task())
 
 
-@in_and_out
+@both
 def test_a_source_that_is_full_is_closed_in_its_task_before_aclose_returns(
     run: Run, kept: bool
 ) -> None:
@@ -129,7 +123,7 @@ async def slow() -> AsyncIterator[str]:
         yield "0"
 
 
-@in_and_out
+@both
 def test_limits_hold_while_a_call_reads_its_items(run: Run, kept: bool) -> None:
     async def main() -> None:
         async with parallel(work, kept=kept, in_processes=2, deadline=0.3) as p:
@@ -143,7 +137,7 @@ def test_limits_hold_while_a_call_reads_its_items(run: Run, kept: bool) -> None:
     run(main())
 
 
-@in_and_out
+@both
 @pytest.mark.parametrize("how", ["abort", "cancel"])
 def test_a_call_that_reads_its_items_can_be_ended(run: Run, kept: bool, how: str) -> None:
     async def main() -> None:
@@ -184,7 +178,7 @@ def test_a_call_that_reads_its_items_ends_with_its_block(run: Run, shape: Shape)
     run(main())
 
 
-@in_and_out
+@both
 def test_what_a_source_raises_while_it_is_read_goes_on(run: Run, kept: bool) -> None:
     async def items() -> AsyncIterator[str]:
         yield "0"

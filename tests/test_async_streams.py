@@ -12,9 +12,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from loops import KINDS, Run, parallel, run_in, sleep_deaf, until
-from support import FORKED, KEPT, children
-from test_async import busy_children, double, in_and_out, parent_of, sleep
+from loops import Run, parallel, sleep_deaf, until
+from support import FORKED, KEPT, both, children
+from test_async import busy_children, double, parent_of, sleep
 
 from tep_parallel import AsyncParallel, Break, DeadlineError
 
@@ -22,11 +22,6 @@ Shape = dict[str, Any]
 SHAPES = {**FORKED, **KEPT}
 every = pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 pytestmark = pytest.mark.filterwarnings("ignore:.*thread:RuntimeWarning")  # pytest's own
-
-
-@pytest.fixture(params=KINDS)
-def run(request: pytest.FixtureRequest) -> Run:
-    return lambda main: run_in(request.param, main)
 
 
 async def arriving(*items: Any, pause: float = 0.0) -> AsyncIterator[Any]:
@@ -118,7 +113,7 @@ def test_no_more_items_are_pulled_than_the_window_has_room_for(
     run(main())
 
 
-@in_and_out
+@both
 def test_what_a_source_raises_goes_on_to_the_loop(run: Run, kept: bool) -> None:
     async def items() -> AsyncIterator[int]:
         yield 1
@@ -135,7 +130,7 @@ def test_what_a_source_raises_goes_on_to_the_loop(run: Run, kept: bool) -> None:
     run(main())
 
 
-@in_and_out
+@both
 def test_a_source_is_closed_in_the_task_that_pulled_it(run: Run, kept: bool) -> None:
     tasks: list[object] = []
 
@@ -175,7 +170,7 @@ def test_aclose_kills_and_reaps(run: Run, shape: Shape) -> None:
     run(main())
 
 
-@in_and_out
+@both
 def test_the_loop_goes_on_while_aclose_waits_for_the_end(run: Run, kept: bool) -> None:
     """The nursery is stopped, so that the end takes long."""
 
@@ -224,7 +219,7 @@ def test_a_cancel_while_a_result_is_awaited_kills_and_reaps(run: Run, shape: Sha
     run(main())
 
 
-@in_and_out
+@both
 def test_a_cancel_while_an_item_is_awaited_ends_all(run: Run, kept: bool) -> None:
     async def main() -> None:
         async with parallel(sleep, kept=kept) as p:
@@ -239,7 +234,7 @@ def test_a_cancel_while_an_item_is_awaited_ends_all(run: Run, kept: bool) -> Non
     run(main())
 
 
-@in_and_out
+@both
 def test_a_deadline_holds_while_items_are_awaited(run: Run, kept: bool) -> None:
     async def main() -> None:
         async with parallel(sleep, kept=kept, deadline=0.3) as p:
@@ -275,7 +270,7 @@ def test_a_failure_is_raised_at_its_place_and_a_break_ends(run: Run, shape: Shap
     run(main())
 
 
-@in_and_out
+@both
 def test_items_that_are_no_text_travel_as_pickles(run: Run, kept: bool) -> None:
     import threading
 
@@ -319,7 +314,7 @@ def test_an_iterator_that_nobody_iterates_leaves_nothing(run: Run) -> None:
     run(main())
 
 
-@in_and_out
+@both
 def test_a_killed_nursery_costs_an_iterator_what_was_in_hand(run: Run, kept: bool) -> None:
     def work(item: int) -> str:
         if item == 1:

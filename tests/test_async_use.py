@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from loops import KINDS, Run, parallel, run_in, sleep_deaf, until
-from support import FORKED, KEPT, children
-from test_async import busy_children, double, in_and_out, sleep
+from loops import Run, parallel, run_in, sleep_deaf, until
+from support import FORKED, KEPT, both, children
+from test_async import busy_children, double, sleep
 
 from tep_parallel import AsyncParallel, Parallel
 
@@ -19,11 +19,6 @@ Shape = dict[str, Any]
 SHAPES = {**FORKED, **KEPT}
 every = pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 pytestmark = pytest.mark.filterwarnings("ignore:.*thread:RuntimeWarning")  # pytest's own
-
-
-@pytest.fixture(params=KINDS)
-def run(request: pytest.FixtureRequest) -> Run:
-    return lambda main: run_in(request.param, main)
 
 
 def test_an_object_serves_one_loop_after_the_other(run: Run) -> None:
@@ -74,7 +69,7 @@ def test_many_tasks_use_one_object_in_every_way(run: Run, shape: Shape) -> None:
 
 
 @pytest.mark.skipif(not hasattr(asyncio, "eager_task_factory"), reason="they are of Python 3.12")
-@in_and_out
+@both
 def test_tasks_may_begin_at_once(kept: bool) -> None:
     async def main() -> None:
         asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)  # type: ignore[attr-defined]
@@ -96,7 +91,7 @@ def test_tasks_may_begin_at_once(kept: bool) -> None:
     run_in("asyncio", main())
 
 
-@in_and_out
+@both
 def test_a_source_that_raises_late_or_is_cancelled_leaves_nothing(run: Run, kept: bool) -> None:
     async def items(error: BaseException) -> AsyncIterator[int]:
         yield 0
@@ -118,7 +113,7 @@ def test_a_source_that_raises_late_or_is_cancelled_leaves_nothing(run: Run, kept
     run(main())
 
 
-@in_and_out
+@both
 def test_a_blocking_call_of_a_thread_goes_on_beside(run: Run, kept: bool) -> None:
     found: list[Any] = []
 

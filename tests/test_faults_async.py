@@ -21,7 +21,7 @@ import test_limits
 import test_pool
 import test_raised
 import test_stream
-from loops import KINDS, parallel, run_in
+from loops import parallel, run_in
 
 PAGE = Path(__file__).parents[1] / "docs" / "faults.md"
 MODULES = [
@@ -50,12 +50,12 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(autouse=True, params=KINDS)
-def in_a_loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True)
+def in_a_loop(kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every Parallel of the test is an AsyncParallel; see looped.py."""
-    if request.param == "uvloop" and request.node.name.startswith(RAISED_BY_HANDLERS):
+    if kind == "uvloop" and request.node.name.startswith(RAISED_BY_HANDLERS):
         pytest.skip("uvloop logs what a signal handler raises, and goes on")
-    monkeypatch.setenv("TEP_PARALLEL_LOOP", request.param)
+    monkeypatch.setenv("TEP_PARALLEL_LOOP", kind)
 
 
 def promises(module: ModuleType) -> dict[str, object]:
