@@ -342,8 +342,8 @@ int sphttp_call_abort(sphttp_call *call);
 int py_call_abort(sphttp_call *call);
 
 /* The same, but wait for nothing: what runs is being killed at return, and whoever drives
- * the call sees to its end. Always 0. */
-int sphttp_call_cancel(sphttp_call *call);
+ * the call sees to its end. */
+void sphttp_call_cancel(sphttp_call *call);
 
 /* Tell the nursery to end what runs, and wait for nothing. py_call_close waits for what
  * is left of three seconds then. 0. */

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from kept import close_blocks
+from kernels import KERNELS
 from support import children, descriptors
 
 
@@ -20,6 +21,11 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.option.basetemp is None:
         config.option.basetemp = tempfile.mkdtemp(prefix="pytest-")
         config.add_cleanup(partial(shutil.rmtree, config.option.basetemp, ignore_errors=True))
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Every test forks, and a child costs what its host has: no large parameters."""
+    assert len(item.nodeid) < 500, f"{item.nodeid[:200]}: a parameter is large"
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +47,13 @@ def nothing_is_left(
 def scratch_root(nothing_is_left: Path) -> Path:
     """Where the test's calls make their scratch directories."""
     return nothing_is_left
+
+
+@pytest.fixture(params=KERNELS)
+def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each way to SHA-256 that this processor knows."""
+    monkeypatch.setenv("TEP_PARALLEL_SHA256", request.param)
+    return str(request.param)
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])

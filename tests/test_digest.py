@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 from kept import Parallel
+from kernels import KERNELS
 from support import LIMIT, every, forked, run_case, started
 
 from tep_parallel import (
@@ -30,11 +31,6 @@ from tep_parallel import (
 )
 from tep_parallel._engine.native import ffi, lib
 
-KERNELS = [
-    name
-    for name in ("avx512", "sha-ni", "armv8", "alone", "portable")
-    if lib.sphttp_sha256_kernel(name.encode())
-]
 # Round a block, round what is read at once, round a window.
 SIZES = [
     *(0, 1, 55, 56, 63, 64, 65, 119, 120, 128),
@@ -50,14 +46,6 @@ def sha256(path: Path) -> str:
 
 def hmac_sha256(path: Path, key: bytes = b"") -> str:
     return hmac.new(key, path.read_bytes(), "sha256").hexdigest()
-
-
-@pytest.fixture(params=KERNELS)
-def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Each way that this processor knows."""
-    monkeypatch.setenv("TEP_PARALLEL_SHA256", request.param)
-    name: str = request.param
-    return name
 
 
 @pytest.fixture(scope="module")

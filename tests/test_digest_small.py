@@ -22,19 +22,14 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kernels import KERNELS
 from support import descriptors
 
 from tep_parallel import Parallel, digest_files
-from tep_parallel._engine.native import lib
 from tep_parallel._engine.small import in_event_loop
 
 KIB, MIB = 1 << 10, 1 << 20
 A_FILE = 16 * KIB  # what each file counts beside its size
-KERNELS = [
-    name
-    for name in ("avx512", "sha-ni", "armv8", "alone", "portable")
-    if lib.sphttp_sha256_kernel(name.encode())
-]
 # What a set may have, by routine.
 MOST = dict.fromkeys(KERNELS, 16 * MIB) | {"alone": 8 * MIB, "portable": 8 * MIB}
 SIZES = [0, 1, 55, 56, 64, 4 * KIB, 65535, 65536, 65537, 256 * KIB, MIB + 1]
@@ -72,14 +67,6 @@ def here(paths: Any, key: bytes = b"", **options: Any) -> list[Any]:
 def in_children(paths: Any, key: bytes = b"", **options: Any) -> list[Any]:
     """The digests, which children compute."""
     return digested(paths, key, 1, options)
-
-
-@pytest.fixture(params=KERNELS)
-def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Each way that this processor knows."""
-    monkeypatch.setenv("TEP_PARALLEL_SHA256", request.param)
-    name: str = request.param
-    return name
 
 
 @given(

@@ -237,14 +237,13 @@ begin_abort(struct sphttp_call *call)
     return true;
 }
 
-int
+void
 sphttp_call_cancel(sphttp_call *call)
 {
     if (begin_abort(call)) {
         struct glimpse seen = shut_and_look(call);
         close_end(&seen.fd);
     }
-    return 0;
 }
 
 int
