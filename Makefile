@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 SECONDS ?= 60
+TESTS ?= tests
 PIP = 'pip>=25.1' # knows dependency groups
 FUZZ = fuzz_records fuzz_lanes
 SOURCES = $(wildcard csrc/* csrc/*/*) $(wildcard tep_parallel/*.py tep_parallel/*/*.py tep_parallel/*/*/*.py) build_ext.py pyproject.toml
@@ -19,8 +20,8 @@ run: $(VENV)/installed ## Set up, and run the main job: digests of three files
 example: $(VENV)/examples ## Set up, and run one of examples/: make example RUN="digests.py"
 	cd examples && $(abspath $(BIN))/python $(RUN)
 
-test: $(VENV)/test ## Set up, and run the tests
-	$(BIN)/pytest tests
+test: $(VENV)/test ## Set up, and run the tests; TESTS=tests/test_seed.py for some of them
+	$(BIN)/pytest $(TESTS)
 
 test-long: $(VENV)/test ## Chaos and strays for a minute each, then 20,000 calls; SECONDS=600 for longer
 	$(BIN)/python tests/long/chaos.py --seconds $(SECONDS)
@@ -50,7 +51,7 @@ test-services: $(VENV)/services ## Real servers under load, and stopped in it; S
 	$(BIN)/python tests/services/run.py --seconds $(SECONDS) $(BRIEF)
 
 test-pythons: wheel ## Run the tests with the wheel on every python3.10 and later that is found
-	.ci/pythons | sed 's|^|.ci/test-wheel dist/*.whl |' | .ci/two-at-a-time
+	.ci/pythons | sed 's|^|.ci/test-wheel dist/*.whl |' | .ci/at-a-time 2
 
 lint: $(VENV)/lint ## Format, style and types; C with every warning an error
 	$(BIN)/ruff format --check .
