@@ -21,7 +21,7 @@ import test_limits
 import test_pool
 import test_raised
 import test_stream
-from loops import parallel, run_in
+from loops import Run, parallel
 
 PAGE = Path(__file__).parents[1] / "docs" / "faults.md"
 MODULES = [
@@ -82,9 +82,7 @@ def fail(item: object) -> str:
 
 @pytest.mark.parametrize("options", [{}, {"in_processes": 2}], ids=["fresh", "pool"])
 @pytest.mark.parametrize("kept", [False, True], ids=["outside", "in a block"])
-def test_a_failure_keeps_nothing_alive(
-    options: dict[str, Any], kept: bool, request: pytest.FixtureRequest
-) -> None:
+def test_a_failure_keeps_nothing_alive(options: dict[str, Any], kept: bool, run: Run) -> None:
     """Also before the garbage collector comes."""
 
     async def main() -> None:
@@ -102,7 +100,7 @@ def test_a_failure_keeps_nothing_alive(
             finally:
                 gc.enable()
 
-    run_in(request.node.callspec.params["in_a_loop"], main())
+    run(main())
 
 
 def listed(method: Any) -> Any:
