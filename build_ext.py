@@ -101,7 +101,8 @@ class BuildExt(build_ext):
         emitted = temp / "_sphttp.c"
         ffi.emit_c_code(str(emitted))
         # Where this Python's own libraries were is nobody's business elsewhere.
-        self.compiler.linker_so = [one for one in self.compiler.linker_so if "-rpath" not in one]
+        os.environ.pop("LD_RUN_PATH", None)
+        self.compiler.linker_so = without_rpath(self.compiler.linker_so)
         for extension in self.extensions:
             if FREE_THREADED:
                 extension.py_limited_api = False
@@ -118,6 +119,17 @@ class BuildExt(build_ext):
         except (CCompilerError, BaseError, OSError) as error:
             msg = f"{NEEDED} ({error})"
             raise BaseError(msg) from error
+
+
+def without_rpath(arguments: list[str]) -> list[str]:
+    """Return a linker's arguments without those that name a folder for the time of a run."""
+    kept = []
+    folder_follows = False
+    for one in arguments:
+        if not folder_follows and "-rpath" not in one:
+            kept.append(one)
+        folder_follows = one in ("-rpath", "-Wl,-rpath")
+    return kept
 
 
 def absolute(

@@ -31,11 +31,11 @@ from tep_parallel import (
 )
 from tep_parallel._engine.native import ffi, lib
 
-# Round a block, round what is read at once, round a window.
+# Round a block, round what is read at once, round a view; and of several views.
 SIZES = [
     *(0, 1, 55, 56, 63, 64, 65, 119, 120, 128),
     *(65535, 65536, 65537, 65536 + 64, 131072),
-    *((1 << 20) - 1, 1 << 20, (1 << 20) + 1, (2 << 20) + 65, 3 << 20),
+    *((1 << 20) - 1, 1 << 20, (1 << 20) + 1, (2 << 20) + 65, 3 << 20, (6 << 20) + 65),
 ]
 HUGE = 64 << 30  # bytes, none of them on a disk; half a minute at least
 
@@ -318,7 +318,7 @@ def test_each_child_has_its_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_file_that_shrinks_meanwhile_kills_nobody(tmp_path: Path, kernel: str) -> None:
-    """Its windows show nothing then: what is left of it is what counts."""
+    """Its views show nothing then: what is left of it is what counts."""
     paths = sparse_files(tmp_path, 20, 300 << 20)
 
     class Shrink:
@@ -329,6 +329,25 @@ def test_a_file_that_shrinks_meanwhile_kills_nobody(tmp_path: Path, kernel: str)
     found = digest_files(paths, algorithm="sha256", progress=Shrink())
     assert found[1::2] == [zeros(300 << 20)] * 10
     assert any(digest != zeros(300 << 20) for digest in found[::2])
+
+
+def test_a_folder_that_is_replaced_meanwhile_is_not_held_for_long(tmp_path: Path) -> None:
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+        for number in range(400):
+            (tmp_path / name / str(number)).write_text(name)
+    current = tmp_path / "current"
+    current.symlink_to("old")
+
+    def replace(index: int, _: object) -> None:
+        if index == 100:
+            (tmp_path / "next").symlink_to("new")
+            (tmp_path / "next").rename(current)
+
+    paths = [current / str(number) for number in range(400)]
+    found = digest_files(paths, algorithm="sha256", in_processes=1, on_start=replace)
+    assert found[0] == hashlib.sha256(b"old").hexdigest()
+    assert found[-1] == hashlib.sha256(b"new").hexdigest()
 
 
 def zeros(size: int) -> str:

@@ -243,3 +243,8 @@ def test_a_subinterpreter_is_refused_a_call_before_3_14() -> None:
         ''')
     """
     assert python(code) == "True\n" * 4
+
+
+def test_no_linkers_path_of_the_machine_is_kept() -> None:
+    given = ["gcc", "-shared", "-Wl,-rpath,/a", "-Wl,-rpath", "-Wl,/b", "-lc", "-rpath", "/c", "-O"]
+    assert built().without_rpath(given) == ["gcc", "-shared", "-lc", "-O"]

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -13,6 +14,7 @@ import zipfile
 from importlib.metadata import metadata
 from pathlib import Path
 
+import pytest
 from pages import ROOT
 from support import LIMIT
 
@@ -95,13 +97,36 @@ def test_an_sdist_of_the_same_content_is_the_same_bytes(tmp_path: Path) -> None:
         assert [(one.name, one.uid) for one in archive] == [("a", 0), ("b", 0)]
 
 
-def test_a_tag_that_is_not_the_version_makes_no_release() -> None:
+OURS = 'Source = "https://ours.org/a"\nIssues = "https://ours.org/a/issues"\n'
+
+
+@pytest.mark.parametrize(
+    ("tag", "urls", "section", "why"),
+    [
+        ("v1.0", OURS, "1.0 (today)", None),
+        ("v1.0", OURS + 'Documentation = "https://docs.ours.org"\n', "1.0", None),
+        ("v1x0", OURS, "1x0", "another version"),
+        ("v1.0", OURS, "1.0.1", "no section 1.0"),
+        ("v1.0", '\n"Source" = "https://ours.org/ab"\n', "1.0", "ab is not of"),
+        ("v1.0", OURS + 'Documentation = "https://docs.example"\n', "1.0", "docs.example is not of"),
+    ],
+)
+def test_a_release_is_made_of_what_is_ready_alone(
+    tag: str, urls: str, section: str, why: str | None, tmp_path: Path
+) -> None:
+    pytest.importorskip("tomllib")
+    for folder in (".ci", "tep_parallel"):
+        (tmp_path / folder).mkdir()
+    script = shutil.copy(ROOT / ".ci/release-ready", tmp_path / ".ci")
+    (tmp_path / "tep_parallel/_version.py").write_text('__version__ = "1.0"\n')
+    (tmp_path / "pyproject.toml").write_text(f"[project.urls]\n{urls}")
+    (tmp_path / "CHANGELOG.md").write_text(f"# Changelog\n\n## {section}\n")
     done = subprocess.run(
-        [ROOT / ".ci/release-ready", "v99.0", "https://tep-parallel.example"],
+        [sys.executable, script, tag, "https://ours.org/a"],
         capture_output=True,
         text=True,
         timeout=LIMIT,
         check=False,
     )
-    assert done.returncode == 1
-    assert "another version" in done.stderr
+    assert (done.returncode != 0) == (why is not None), done
+    assert why is None or why in done.stderr

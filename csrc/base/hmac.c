@@ -58,6 +58,7 @@ hmac_sha256(const void *key, size_t key_size, const struct iovec *parts,
     sha256_end(&inner, mac);
     hmac_end(&prepared, mac);
     explicit_bzero(&prepared, sizeof(prepared));
+    explicit_bzero(&inner, sizeof(inner));
 }
 
 bool

@@ -76,6 +76,9 @@ sha256_put(unsigned char digest[SHA256_SIZE], const struct sha256_state *state)
 void
 sha256_add(struct sha256 *message, const void *data, size_t size)
 {
+    if (size == 0) {
+        return; /* and `data` may be NULL, of which nothing is to be computed */
+    }
     const unsigned char *from = data;
     size_t over = (size_t)(message->length % SHA256_BLOCK);
     message->length += size;
@@ -93,9 +96,7 @@ sha256_add(struct sha256 *message, const void *data, size_t size)
         from += blocks * SHA256_BLOCK;
         size -= blocks * SHA256_BLOCK;
     }
-    if (size > 0) { /* memcpy may not be given NULL, not even for no bytes */
-        memcpy(message->block + over, from, size);
-    }
+    memcpy(message->block + over, from, size);
 }
 
 void

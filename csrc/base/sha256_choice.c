@@ -119,6 +119,14 @@ static struct sha256_kernel fastest;
 enum { NOT_YET, BEING_WRITTEN, KNOWN };
 static _Atomic int fastest_is;
 
+void
+sha256_choice_after_fork(void)
+{
+    if (fastest_is == BEING_WRITTEN) {
+        fastest_is = NOT_YET;
+    }
+}
+
 static void
 choose_by_measuring(struct sha256_kernel *kernel)
 {

@@ -9,4 +9,8 @@
 bool sha256_choose(struct sha256_kernel *kernel, const char *name,
                    uint32_t count);
 
+/* In a process that has just been forked: another thread may have been about to note
+ * what it found, and is not here. */
+void sha256_choice_after_fork(void);
+
 #endif

@@ -106,8 +106,10 @@ sha256_named(struct sha256_kernel *kernel, const char *name)
     if (known == NAMES) {
         return false;
     }
-    kernel->name = names[known].name;
-    kernel->lanes = names[known].lanes;
+    *kernel = (struct sha256_kernel){
+        .name = names[known].name,
+        .lanes = names[known].lanes,
+    };
     for (uint32_t count = 1; count <= kernel->lanes; count++) {
         uint8_t i = 0; /* the first, and so the least, that holds so many */
         while (sha256_units[i].lanes < count ||

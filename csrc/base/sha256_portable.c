@@ -5,6 +5,8 @@
  * Source: FIPS 180-4, section 6.2.2. */
 #include "base/sha256_portable.h"
 
+#include <string.h>
+
 #define INLINE static inline __attribute__((always_inline))
 
 INLINE uint32_t
@@ -88,4 +90,5 @@ sha256_portable(struct sha256_state *state, const unsigned char *data,
         make_schedules(w, data, 1);
         go_on(state, w, 1);
     }
+    explicit_bzero(w, sizeof(w)); /* it may have been a key */
 }

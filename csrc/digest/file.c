@@ -28,25 +28,29 @@ algorithm_init(struct algorithm *algorithm, const char *key, size_t key_size)
 
 /* --- One file --------------------------------------------------------------------- */
 
-/* The name below the folder, which is held from the second file in it on. NULL: no
- * folder is. */
+/* The name below the folder, which is held from the second file in it on, for some
+ * files: another folder may get its name meanwhile. NULL: no folder is. */
 static const char *
 name_in(struct folder *folder, const char *path)
 {
     const char *slash = strrchr(path, '/');
-    if (slash == NULL || slash == path || slash[1] == '\0') {
-        return NULL;
+    size_t size = slash != NULL ? (size_t)(slash - path) : 0;
+    if (size == 0 || slash[1] == '\0' || size + strlen(slash) >= PATH_MAX) {
+        return NULL; /* and what is too long for the system is so in each place */
     }
-    size_t size = (size_t)(slash - path);
     if (folder->path == NULL || folder->size != size ||
         memcmp(folder->path, path, size) != 0) {
         close_end(&folder->fd);
     }
-    else if (folder->fd < 0 && size < PATH_MAX) {
+    else if (folder->fd >= 0 && ++folder->uses == FOLDER_USES) {
+        close_end(&folder->fd);
+    }
+    else if (folder->fd < 0) {
         char name[PATH_MAX];
         memcpy(name, path, size);
         name[size] = '\0';
         folder->fd = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        folder->uses = 0;
     }
     folder->path = path;
     folder->size = size;
@@ -142,13 +146,23 @@ file_places(uint32_t count)
     return (unsigned char *)found + (-(uintptr_t)found & (VIEW_SIZE - 1));
 }
 
+/* Let go of the view. Where the place cannot be kept, somebody else may get it: then
+ * nothing is mapped there any more. */
+static void
+drop_view(struct file *file)
+{
+    if (reserve(file->place, VIEW_SIZE) == MAP_FAILED) {
+        file->place = NULL;
+    }
+    file->viewed = false;
+}
+
 /* Let go of the view, and go on by reading: behind it, or with `again` from where
  * it began. 0 or -errno. */
 static int
 leave_view(struct file *file, bool again)
 {
-    (void)reserve(file->place, VIEW_SIZE);
-    file->viewed = false;
+    drop_view(file);
     file->at = file->buffer;
     if (again) {
         file->total = file->from;
@@ -162,8 +176,7 @@ void
 file_close(struct file *file)
 {
     if (file->viewed) {
-        (void)reserve(file->place, VIEW_SIZE);
-        file->viewed = false;
+        drop_view(file);
     }
     close_end(&file->fd);
 }
@@ -188,7 +201,7 @@ open_view(struct file *file)
     }
     if (mmap(file->place, VIEW_SIZE, PROT_READ, MAP_SHARED | MAP_FIXED,
              file->fd, (off_t)(end - VIEW_SIZE)) == MAP_FAILED) {
-        (void)reserve(file->place, VIEW_SIZE); /* it may have been given up */
+        drop_view(file); /* it may have been given up */
         file->size = 0;
         return false;
     }

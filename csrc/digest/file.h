@@ -13,7 +13,8 @@ enum {
     READ_SIZE = 64 << 10, /* bytes; what is read at once */
     BUFFER_SIZE = READ_SIZE + 2 * SHA256_BLOCK, /* with the padding at its end */
     LARGE_SIZE = 1 << 20, /* bytes; a file of so many is large */
-    VIEW_SIZE = 2 << 20 /* bytes; what of a file is mapped at once: a huge page */
+    VIEW_SIZE = 2 << 20, /* bytes; what of a file is mapped at once: a huge page */
+    FOLDER_USES = 64 /* files; then it is opened anew */
 };
 
 /* What is computed. */
@@ -27,6 +28,7 @@ struct folder {
     int fd;           /* -1: it is not held */
     const char *path; /* of that file, and of it so many bytes name the folder */
     size_t size;
+    uint32_t uses; /* since it was opened */
 };
 
 /* A file that is being digested. */

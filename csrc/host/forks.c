@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/sha256_choice.h"
 #include "host/host.h"
 #include "host/pool.h"
 #include "host/small.h"
@@ -126,6 +127,7 @@ after_fork_child(void)
         }
     }
     small_after_fork();
+    sha256_choice_after_fork();
     terminal_forget();
     forks_unlock();
 }

@@ -154,7 +154,7 @@ struct message {
     struct sha256_state state;
 };
 
-/* A message with its padding, not written by digest.c. Where it begins need
+/* A message with its padding, not written by the library. Where it begins need
  * not be aligned: nobody has promised a kernel that.
  * Source: FIPS 180-4, section 5.1.1. */
 static struct message
