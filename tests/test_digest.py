@@ -345,7 +345,8 @@ def test_a_folder_that_is_replaced_meanwhile_is_not_held_for_long(tmp_path: Path
             (tmp_path / "next").rename(current)
 
     paths = [current / str(number) for number in range(400)]
-    found = digest_files(paths, algorithm="sha256", in_processes=1, on_start=replace)
+    worker = FileDigest(algorithm="sha256")
+    found = Parallel(worker, in_processes=1, on_start=replace).map_processes(paths)
     assert found[0] == hashlib.sha256(b"old").hexdigest()
     assert found[-1] == hashlib.sha256(b"new").hexdigest()
 

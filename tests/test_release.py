@@ -108,7 +108,12 @@ OURS = 'Source = "https://ours.org/a"\nIssues = "https://ours.org/a/issues"\n'
         ("v1x0", OURS, "1x0", "another version"),
         ("v1.0", OURS, "1.0.1", "no section 1.0"),
         ("v1.0", '\n"Source" = "https://ours.org/ab"\n', "1.0", "ab is not of"),
-        ("v1.0", OURS + 'Documentation = "https://docs.example"\n', "1.0", "docs.example is not of"),
+        (
+            "v1.0",
+            OURS + 'Documentation = "https://docs.example"\n',
+            "1.0",
+            "docs.example is not of",
+        ),
     ],
 )
 def test_a_release_is_made_of_what_is_ready_alone(

@@ -3,6 +3,7 @@
 kept_server_killed.py fresh|pool [nests]
 """
 
+import contextlib
 import os
 import signal
 import sys
@@ -30,7 +31,8 @@ def kill(victims: list[int]) -> None:
     """They are gone when this returns."""
     assert victims
     for pid in victims:
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # a nest that was retired has just ended
+            os.kill(pid, signal.SIGKILL)
     until(lambda: not any(map(alive, victims)))
 
 
