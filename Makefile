@@ -74,12 +74,12 @@ bench: build/bench/installed ## Side by side with os.fork, the peers and sha256s
 	  build/bench/bin/python -W ignore benchmarks/small_digests.py; } > docs/figures.txt
 	cat docs/figures.txt
 
-# As a user has it: from a wheel, whose command does not look for a checkout first.
+# As a user has it: the wheel of a release, by the release's compiler.
 build/bench/installed: $(SOURCES)
-	.ci/setup $(PYTHON)
+	$(MAKE) wheels
 	$(PYTHON) -m venv build/bench
 	build/bench/bin/pip install --quiet $(PIP)
-	build/bench/bin/pip install --quiet . --group bench
+	build/bench/bin/pip install --quiet --force-reinstall dist/*-manylinux_*_$$(uname -m).whl --group bench
 	touch $@
 
 docs: $(VENV)/docs ## Build the documentation as a site, build/docs/index.html; check its links
