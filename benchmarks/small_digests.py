@@ -22,8 +22,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from digests import CORES, file_digest, processor
-from harness import busy
+from digests import CORES, file_digest
+from harness import about, busy
 
 from tep_parallel import digest_files
 from tep_parallel._engine import small
@@ -55,7 +55,7 @@ def main() -> None:
     if options.one is not None:
         measure(options.one, options.rounds, options.root)
         return
-    print(f"CPython {sys.version.split()[0]}, {CORES} CPUs: {processor()}")
+    print(about())
     names = ["avx512", "sha-ni", "armv8", "alone"]
     cases = [
         (name, {"TEP_PARALLEL_SHA256": name})

@@ -112,6 +112,26 @@ def accepted(*names: str) -> dict[str, str]:
     return found
 
 
+def test_what_benchmarks_import_of_each_other_is_there() -> None:
+    """They need packages that tests do not have: this looks at their text."""
+    trees = {path.stem: ast.parse(path.read_text()) for path in ROOT.glob("benchmarks/*.py")}
+    for name, tree in trees.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module in trees:
+                for alias in node.names:
+                    assert alias.name in defined(trees[node.module]), f"{name}: {alias.name}"
+
+
+def defined(tree: ast.Module) -> set[str]:
+    """The names at the top of a module."""
+    found = set[str]()
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        found |= {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+    return found
+
+
 def test_the_signatures_that_users_see_are_those_that_type_checkers_see() -> None:
     shown = inspect.signature(Parallel).parameters
     kinds = {name: str(each.annotation) for name, each in shown.items()}
