@@ -10,7 +10,7 @@ enum { LANES_MOST = 16, UNITS_MOST = 8 };
 
 /* What a routine consists of. Each kind has those before it in its stead, for numbers of
  * messages that it does not know. */
-enum unit_kind { PORTABLE = 1, ONE = 2, GROUPS = 4, WIDE = 8 };
+enum unit_kind { PORTABLE, ONE, GROUPS, WIDE };
 
 /* What goes on with exactly so many messages. */
 struct sha256_unit {

@@ -80,6 +80,7 @@ sha256_portable(struct sha256_state *state, const unsigned char *data,
 {
     enum { MANY = 8 };
     uint32_t w[64 * MANY];
+    size_t used = blocks >= MANY ? sizeof(w) : sizeof(w) / MANY;
     for (; blocks >= MANY; blocks -= MANY, data += MANY * SHA256_BLOCK) {
         make_schedules(w, data, MANY);
         for (size_t i = 0; i < MANY; i++) {
@@ -90,5 +91,5 @@ sha256_portable(struct sha256_state *state, const unsigned char *data,
         make_schedules(w, data, 1);
         go_on(state, w, 1);
     }
-    explicit_bzero(w, sizeof(w)); /* it may have been a key */
+    explicit_bzero(w, used); /* it may have been a key */
 }
