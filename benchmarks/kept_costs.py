@@ -24,7 +24,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+
 from harness import busy
+from proc import alive, below
 
 from tep_parallel import Parallel
 
@@ -34,16 +37,6 @@ SPELL = 2.0  # seconds in which another thread counts
 LIMIT = 30.0  # seconds; against hanging only
 SYS_clone = {"x86_64": 56, "aarch64": 220}.get(os.uname().machine)
 SHAPES: dict[str, dict[str, Any]] = {"warm, two children": {"in_processes": 2}, "fresh": {}}
-
-
-def below(pid: int) -> list[int]:
-    """The processes below `pid`."""
-    found = []
-    with contextlib.suppress(OSError):
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            for child in map(int, (task / "children").read_text().split()):
-                found += [child, *below(child)]
-    return found
 
 
 def name_of(pid: int) -> str:
@@ -128,14 +121,6 @@ def be_killed(how: str) -> None:
         found = [pid for pid in below(os.getpid()) if name_of(pid).startswith("tep-")]
         print(*found, flush=True)
         time.sleep(LIMIT)
-
-
-def alive(pid: int) -> bool:
-    """Whether the process is there, and no zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 def gone_after(how: str) -> float:

@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from proc import alive as alive  # handed on: what most tests look for
+from proc import below as below
+from proc import children_of as children_of
 
 CASES = Path(__file__).parent / "cases"
 LIMIT = 60.0  # seconds; against hanging only
@@ -72,20 +75,6 @@ def name_of(pid: int) -> str:
     return ""
 
 
-def children_of(pid: int) -> list[int]:
-    """The children of another process, as far as they can be seen."""
-    found: list[int] = []
-    with contextlib.suppress(OSError):
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            found += map(int, (task / "children").read_text().split())
-    return found
-
-
-def below(pid: int) -> list[int]:
-    """The processes below `pid`, as far as they can be seen."""
-    return [one for child in children_of(pid) for one in (child, *below(child))]
-
-
 def descriptors(pid: int | str = "self") -> dict[str, str]:
     """The open descriptors of a process, of this one if none is named, and what they are."""
     found = {}
@@ -93,15 +82,6 @@ def descriptors(pid: int | str = "self") -> dict[str, str]:
         with contextlib.suppress(FileNotFoundError):  # the listing's own
             found[name] = os.readlink(f"/proc/{pid}/fd/{name}")
     return found
-
-
-def alive(pid: int) -> bool:
-    """Whether the process is there and no zombie."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state not in "ZX"
 
 
 def plain_environment() -> dict[str, str]:

@@ -19,6 +19,11 @@ from pathlib import Path
 from clients import Client, HttpClient, TaskClient
 from servers import HERE, SERVERS, Server
 
+sys.path.insert(0, str(HERE.parent))
+
+from proc import alive, children_of, stat
+from proc import below as below
+
 MARK = "TEP_PARALLEL_SERVICE"
 PATIENCE = 60.0  # seconds; against hanging only
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -43,29 +48,6 @@ def free_port() -> int:
 def listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def stat(pid: int) -> list[str]:
-    """What the kernel says of a process, from its state on; OSError: there is none."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-
-
-def alive(pid: int) -> bool:
-    with contextlib.suppress(OSError):
-        return stat(pid)[0] not in "ZX"
-    return False
-
-
-def children_of(pid: int) -> list[int]:
-    found: list[int] = []
-    with contextlib.suppress(OSError):
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            found += map(int, (task / "children").read_text().split())
-    return found
-
-
-def below(pid: int) -> list[int]:
-    return [one for child in children_of(pid) for one in (child, *below(child))]
 
 
 def hear_keyboard() -> None:
