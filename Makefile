@@ -79,7 +79,8 @@ build/bench/installed: $(SOURCES)
 	$(MAKE) wheels
 	$(PYTHON) -m venv build/bench
 	build/bench/bin/pip install --quiet $(PIP)
-	build/bench/bin/pip install --quiet --force-reinstall dist/*-manylinux_*_$$(uname -m).whl --group bench
+	build/bench/bin/pip install --quiet dist/*-manylinux_*_$$(uname -m).whl --group bench
+	build/bench/bin/pip install --quiet --force-reinstall --no-deps dist/*-manylinux_*_$$(uname -m).whl
 	touch $@
 
 docs: $(VENV)/docs ## Build the documentation as a site, build/docs/index.html; check its links
