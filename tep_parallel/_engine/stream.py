@@ -24,7 +24,17 @@ class Stream(Generic[T_co]):
     Only one thread may advance it at a time.
     """
 
-    __slots__ = ("__weakref__", "_advance", "_call", "_end", "_flow", "_out", "_owner", "_steps", "_turn")
+    __slots__ = (
+        "__weakref__",
+        "_advance",
+        "_call",
+        "_end",
+        "_flow",
+        "_out",
+        "_owner",
+        "_steps",
+        "_turn",
+    )
 
     def __init__(
         self,
