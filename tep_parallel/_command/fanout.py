@@ -15,6 +15,7 @@ from tep_parallel._command.rows import Rows
 from tep_parallel._engine.options import Options
 from tep_parallel._engine.run import stream
 from tep_parallel._engine.running import Running
+from tep_parallel._engine.stream import has_more
 from tep_parallel._errors import AbortedError, DeadlineError, message_of
 from tep_parallel._outcome import Outcome
 from tep_parallel._worker import ParallelWorker, Process
@@ -101,7 +102,7 @@ class FanOut:
                 self._rows.complain(failure("setup or teardown", error))
                 return False
             self._take(outcome)
-            if not outcomes.ready:
+            if not has_more(outcomes):
                 self._rows.flush()
         self._write_all([])
         unended = self._source.begun - self._rows.count

@@ -59,11 +59,6 @@ class Stream(Generic[T_co]):
         self._end = end
         self._flow = flow  # of items that children process
 
-    @property
-    def ready(self) -> bool:
-        """Whether there is a result that nobody has to wait for."""
-        return bool(self._out) or (self._flow is not None and self._flow.has_ready)
-
     def __iter__(self) -> Self:
         return self
 
@@ -113,3 +108,8 @@ class Stream(Generic[T_co]):
             # No call here, behind which a signal handler could raise: nobody else would do it.
             if 0 in self._turn and self._turn[0] is token:
                 del self._turn[0]
+
+
+def has_more(stream: Stream[Any]) -> bool:
+    """Whether there is a result that nobody has to wait for; outside blocks."""
+    return bool(stream._out) or (stream._flow is not None and stream._flow.has_ready)
