@@ -6,7 +6,6 @@ import argparse
 import importlib.util
 import os
 import sys
-from typing import TYPE_CHECKING, Any
 
 from tep_parallel._command import sums
 from tep_parallel._command.check import Digests, check
@@ -21,13 +20,14 @@ from tep_parallel._command.given import (
 )
 from tep_parallel._command.report import Printer, failure
 from tep_parallel._digest import digest_files
-from tep_parallel._engine.options import InBytes
+from tep_parallel._engine.arguments import InBytes
 from tep_parallel._file_digest import ALGORITHMS, FileDigest
 from tep_parallel._outcome import Outcome
 from tep_parallel._parallel import Parallel
+from tep_parallel._typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tep_parallel._engine.arguments import Progress
+    from tep_parallel._protocols import Progress
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

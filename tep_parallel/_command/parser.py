@@ -6,7 +6,6 @@ import argparse
 import sys
 import warnings
 from collections.abc import Callable
-from typing import NoReturn
 
 from tep_parallel._command import digest as digest_command
 from tep_parallel._command.given import (
@@ -19,6 +18,7 @@ from tep_parallel._command.given import (
 from tep_parallel._command.report import Printer, failure
 from tep_parallel._engine.counting import processor_count
 from tep_parallel._parallel import Parallel
+from tep_parallel._typing import NoReturn
 from tep_parallel._version import __version__
 from tep_parallel._worker import ParallelWorker, Process
 

@@ -6,10 +6,10 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterable
-from typing import IO, Any
 
 from tep_parallel._errors import ParallelError, message_of
 from tep_parallel._outcome import Outcome
+from tep_parallel._typing import IO, Any
 
 # Characters that would end a line or move a terminal's cursor, as Python escapes them.
 _CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160))}
