@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import sys
 from collections.abc import Iterable
 
-from tep_parallel._errors import ParallelError, message_of
-from tep_parallel._outcome import Outcome
-from tep_parallel._typing import IO, Any
+from tep_parallel._typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tep_parallel._outcome import Outcome
 
 # Characters that would end a line or move a terminal's cursor, as Python escapes them.
 _CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160))}
@@ -52,7 +54,7 @@ class Printer:
             error = outcome.error
             try:
                 if as_json:
-                    self.put([_json(outcome)])
+                    self.put([as_line(fields_of(outcome))])
                 elif error is None:
                     self.put([str(outcome.result)])
             except UnicodeEncodeError as unprintable:
@@ -110,6 +112,31 @@ class Printer:
             os.close(self._err)
             self._err = None
 
+    def write(self, content: bytes) -> None:
+        """Write to standard output what is not buffered, also if that is in non-blocking mode.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        assert self.out is not None
+        self.flush()
+        descriptor = self.out.fileno()
+        left = memoryview(content)
+        while left:
+            try:
+                left = left[os.write(descriptor, left) :]
+            except BlockingIOError:
+                select.select([], [descriptor], [])
+
+    def add(self, content: bytes) -> None:
+        """Write to standard output, with what is buffered.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        assert self.out is not None
+        self.out.write(content)
+
     def put(self, lines: Iterable[str]) -> None:
         """Write lines to standard output.
 
@@ -142,6 +169,8 @@ def _to_nowhere(stream: IO[Any]) -> None:
 
 def failure(item: str, error: BaseException) -> str:
     """The line that says which item failed, and why."""
+    from tep_parallel._errors import ParallelError, message_of  # few calls need it
+
     if isinstance(error, ParallelError):
         reason = message_of(error)
     elif isinstance(error, OSError) and error.filename == item and error.strerror:
@@ -151,12 +180,26 @@ def failure(item: str, error: BaseException) -> str:
     return f"{item or repr(item)}: {reason}"
 
 
-def _json(outcome: Outcome[str]) -> str:
-    import json
+def fields_of(outcome: Outcome[Any]) -> dict[str, Any]:
+    """An outcome, as JSON has it."""
+    from tep_parallel._outcome import Outcome
 
     names = dict.fromkeys(("index", "item", "result", "error", *Outcome.__slots__))
     fields = {name: getattr(outcome, name) for name in names}
-    error = outcome.error
-    if error is not None:
-        fields["error"] = {"type": type(error).__name__, "message": message_of(error)}
+    if outcome.error is not None:
+        fields["error"] = error_of(outcome.error)
+    return fields
+
+
+def error_of(error: BaseException) -> dict[str, str]:
+    """An exception, as JSON has it."""
+    from tep_parallel._errors import message_of
+
+    return {"type": type(error).__name__, "message": message_of(error)}
+
+
+def as_line(fields: object) -> str:
+    """The same on one line, in ASCII."""
+    import json  # few commands need it
+
     return json.dumps(fields)
