@@ -1,6 +1,7 @@
 """The command tep-parallel, also `python -m tep_parallel`: how its process ends."""
 
 import _signal  # type: ignore[import-not-found]  # of which signal is made, without its enums: 3 ms
+import gc
 import os
 import sys
 
@@ -11,6 +12,7 @@ def main() -> int:
         # Unless a call runs there is nothing to clean up, and Ctrl-C may end this process at once.
         if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
             _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+        gc.disable()  # until all is loaded: what is loaded is no garbage
         return _run(sys.argv[1:])
     except KeyboardInterrupt:
         # Die by the signal: then a shell's loop over this command ends too.

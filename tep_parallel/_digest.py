@@ -124,7 +124,6 @@ def _digested(
 ) -> Ended:
     """Digest the files, in this thread or in children."""
     # Loaded here, since importing this package must stay cheap.
-    from tep_parallel._engine.run import run
     from tep_parallel._engine.small import digested_here
 
     job = job_of(worker, listed, None) if options.in_processes != 0 else None
@@ -133,6 +132,8 @@ def _digested(
         if ended is not None:
             return ended
         options.in_processes = processor_count()
+    from tep_parallel._engine.run import run
+
     return run(worker, listed, options, Running(), on_error, job=job)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import select
 import signal
 import sys
 from collections.abc import Iterator
@@ -73,6 +72,8 @@ def standard_input() -> Iterator[bytes]:
         try:
             piece = os.read(sys.stdin.fileno(), 1 << 18)
         except BlockingIOError:
+            import select  # few need it
+
             select.select([sys.stdin.fileno()], [], [])
             continue
         if not piece:

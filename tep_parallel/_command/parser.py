@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 
 from tep_parallel._command.given import RefusedError, WrongUsageError
 from tep_parallel._command.report import Printer
@@ -67,6 +68,9 @@ def _run(arguments: list[str], printer: Printer) -> bool:
         if not getattr(options, "by_size", False):
             options.in_processes = usable
     command: Callable[[argparse.Namespace, Printer], bool] = options.run
+    # What has been loaded so far is not looked at again, neither now nor at the end.
+    gc.freeze()
+    gc.enable()
     return command(options, printer)
 
 

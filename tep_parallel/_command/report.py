@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import sys
 from collections.abc import Iterable
 
@@ -111,22 +110,6 @@ class Printer:
         if self._err is not None:
             os.close(self._err)
             self._err = None
-
-    def write(self, content: bytes) -> None:
-        """Write to standard output what is not buffered, also if that is in non-blocking mode.
-
-        Raises:
-            OSError: It cannot be written.
-        """
-        assert self.out is not None
-        self.flush()
-        descriptor = self.out.fileno()
-        left = memoryview(content)
-        while left:
-            try:
-                left = left[os.write(descriptor, left) :]
-            except BlockingIOError:
-                select.select([], [descriptor], [])
 
     def add(self, content: bytes) -> None:
         """Write to standard output, with what is buffered.

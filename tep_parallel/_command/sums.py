@@ -42,7 +42,7 @@ def lines(names: list[bytes], digests: list[str], algorithm: str, *, nul: bool) 
 
 
 def _encoded(digests: list[str]) -> list[bytes]:
-    return "\n".join(digests).encode("ascii").split(b"\n") if digests else []
+    return "\n".join(digests).encode().split(b"\n") if digests else []
 
 
 def _line(name: bytes, digest: bytes, algorithm: str) -> bytes:
@@ -116,4 +116,4 @@ def _named(mark: bytes, name: bytes, digest: bytes, *, nul: bool) -> Entry | Non
         if any(part not in _ESCAPED for part in parts[1::2]):
             return None
         name = b"".join(_ESCAPED.get(part, part) for part in parts)
-    return None if b"\0" in name else (name, digest.decode("ascii").lower())
+    return None if b"\0" in name else (name, digest.decode().lower())
