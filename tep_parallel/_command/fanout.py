@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
 
 from tep_parallel._command.given import RefusedError
 from tep_parallel._command.interrupt import Interrupt
@@ -18,6 +17,7 @@ from tep_parallel._engine.running import Running
 from tep_parallel._engine.stream import has_more
 from tep_parallel._errors import AbortedError, DeadlineError, message_of
 from tep_parallel._outcome import Outcome
+from tep_parallel._typing import TYPE_CHECKING, Any
 from tep_parallel._worker import ParallelWorker, Process
 
 if TYPE_CHECKING:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import select
-import stat
 import sys
 from collections.abc import Iterable
-from typing import IO, Any
 
-from tep_parallel._errors import ParallelError, message_of
-from tep_parallel._outcome import Outcome
+from tep_parallel._typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tep_parallel._outcome import Outcome
 
 # Characters that would end a line or move a terminal's cursor, as Python escapes them.
 _CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160))}
@@ -113,6 +111,15 @@ class Printer:
             os.close(self._err)
             self._err = None
 
+    def add(self, content: bytes) -> None:
+        """Write to standard output, with what is buffered.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        assert self.out is not None
+        self.out.write(content)
+
     def write(self, content: bytes) -> None:
         """Write to standard output what is not buffered, also if that is in non-blocking mode.
 
@@ -127,6 +134,8 @@ class Printer:
             try:
                 left = left[os.write(descriptor, left) :]
             except BlockingIOError:
+                import select  # few calls need it
+
                 select.select([], [descriptor], [])
 
     def end_last_line(self, end: bytes) -> None:
@@ -136,6 +145,9 @@ class Printer:
         Raises:
             OSError: It cannot be written.
         """
+        import fcntl  # few calls need it
+        import stat
+
         assert self.out is not None
         descriptor = self.out.fileno()
         found = os.fstat(descriptor)
@@ -182,6 +194,8 @@ def _to_nowhere(stream: IO[Any]) -> None:
 
 def failure(item: str, error: BaseException) -> str:
     """The line that says which item failed, and why."""
+    from tep_parallel._errors import ParallelError, message_of  # few calls need it
+
     if isinstance(error, ParallelError):
         reason = message_of(error)
     elif isinstance(error, OSError) and error.filename == item and error.strerror:
@@ -193,6 +207,8 @@ def failure(item: str, error: BaseException) -> str:
 
 def fields_of(outcome: Outcome[Any]) -> dict[str, Any]:
     """An outcome, as JSON has it."""
+    from tep_parallel._outcome import Outcome
+
     names = dict.fromkeys(("index", "item", "result", "error", *Outcome.__slots__))
     fields = {name: getattr(outcome, name) for name in names}
     if outcome.error is not None:
@@ -202,6 +218,8 @@ def fields_of(outcome: Outcome[Any]) -> dict[str, Any]:
 
 def error_of(error: BaseException) -> dict[str, str]:
     """An exception, as JSON has it."""
+    from tep_parallel._errors import message_of
+
     return {"type": type(error).__name__, "message": message_of(error)}
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from tep_parallel._typing import TYPE_CHECKING, Any, Generic, TypeVar, public
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 T_co = TypeVar("T_co", covariant=True)
 
 
+@public
 class Stream(Generic[T_co]):
     """The iterator that `imap_processes` and `as_completed` return.
 
