@@ -12,6 +12,7 @@ from tep_parallel._typing import IO, TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tep_parallel._outcome import Outcome
 
+_LONG = 200  # characters
 # Characters that would end a line or move a terminal's cursor, as Python escapes them.
 _CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160))}
 
@@ -228,3 +229,10 @@ def as_line(fields: object) -> str:
     import json  # few commands need it
 
     return json.dumps(fields)
+
+
+def shortened(item: str) -> str:
+    """An item, or the beginning of a long one, for a line that somebody reads."""
+    if len(item) <= _LONG:
+        return item
+    return f"{item[:_LONG]}... ({len(item)} characters)"
