@@ -155,6 +155,19 @@ def test_a_dry_run_writes_nothing_to_a_journal(place: Path) -> None:
     assert (place / "log").read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    "line", ["[" * 100_000, '{"index": true, "item": "b", "status": "ok"}', "7", "null", "{}"]
+)
+def test_a_line_that_is_none_of_a_journal_is_not_believed(line: str, place: Path) -> None:
+    command = "tep-parallel map workers:note --journal log"
+    shell(f"{command} a", place)
+    with open(place / "log", "a") as file:
+        file.write(line + "\n")
+    assert shell(f"{command} a b --resume", place) == (0, b"<b>\n", b"")
+    (place / "log").write_text(line + "\n")
+    refused(f"{command} a --resume", "this is no journal", place)
+
+
 def test_a_journal_without_items_is_as_good_as_none(place: Path) -> None:
     """A command that was given none has begun it, or one that has ended before its first."""
     assert shell("tep-parallel map workers:note --journal log </dev/null", place)[0] == 0

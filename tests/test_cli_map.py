@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pty
+import select
 import signal
 import socket
 import subprocess
@@ -15,6 +16,9 @@ from pathlib import Path
 
 import pytest
 from support import COMMAND, COMMANDS, LIMIT, alive, below, hear_keyboard, refused, shell, until
+
+from tep_parallel._command.items import Source
+from tep_parallel._engine.source import NothingYetError
 
 WORKERS = """
 import os, time
@@ -102,16 +106,14 @@ def running(
 def line_of(case: subprocess.Popen[bytes]) -> bytes:
     """The next line that it prints. It must come, whatever else there is to do."""
     assert case.stdout is not None
-    signal.alarm(int(LIMIT))
-    try:
-        line = b""
-        while not line.endswith(b"\n"):
-            piece = case.stdout.read(1)
-            assert piece, f"it has ended after {line!r}"
-            line += piece
-        return line
-    finally:
-        signal.alarm(0)
+    line = b""
+    while not line.endswith(b"\n"):
+        readable, _, _ = select.select([case.stdout], [], [], LIMIT)
+        assert readable, f"nothing came after {line!r}"
+        piece = case.stdout.read(1)
+        assert piece, f"it has ended after {line!r}"
+        line += piece
+    return line
 
 
 # --- Items as they arrive ---------------------------------------------------------------
@@ -247,13 +249,24 @@ def test_an_endless_input_waits_for_what_is_printed(shape: str, place: Path) -> 
         os.set_blocking(case.stdin.fileno(), False)
         taken, last = 0, time.monotonic()
         while time.monotonic() - last < 3:
-            assert taken < 400_000  # the pipe, what was read of it at once, and the items ahead
+            assert taken < 200_000  # the pipe, what was read of it at once, and the items ahead
             with contextlib.suppress(BlockingIOError):
                 taken += os.write(case.stdin.fileno(), b"x\n" * 4096)
                 last = time.monotonic()
             time.sleep(0.001)
         (place / "go").touch()
         assert line_of(case) in (b"wait\n", b"x\n")
+
+
+def test_no_more_items_are_begun_than_may_wait_for_the_first_of_them() -> None:
+    source = Source(iter(lambda: "x", None))
+    for printed in (0, 10):
+        source.printed = printed
+        with pytest.raises(NothingYetError):
+            while source.begun < 100_000:
+                next(source)
+        assert source.begun == 4096 + printed
+        assert (source.waits, source.descriptor) == (True, -1)
 
 
 # --- What goes out ----------------------------------------------------------------------
@@ -469,6 +482,31 @@ def is_blocked(pid: int) -> bool:
     return "pipe_write" in Path(f"/proc/{pid}/wchan").read_text() or (
         Path(f"/proc/{pid}/syscall").read_text().split()[:2] == ["1", "0x3"]
     )
+
+
+def test_what_is_said_of_a_failure_waits_for_a_standard_error_that_is_full(place: Path) -> None:
+    """In non-blocking mode, as ssh and others hand it down."""
+    reading, writing = non_blocking()
+    os.set_blocking(writing, False)
+    items = [f"{number:04}" + "x" * 150 for number in range(2000)]
+    (place / "items").write_text("\n".join(items))
+    case = subprocess.Popen(
+        [COMMAND, "map", "workers:parts", "-a", "items"], cwd=place, env=COMMANDS, stderr=writing
+    )
+    try:
+        os.close(writing)
+        os.set_blocking(reading, True)
+        said = b""
+        while piece := os.read(reading, 4096):
+            said += piece
+            time.sleep(0.0005)  # slower than the command
+        assert case.wait(LIMIT) == 1
+        lines = said.decode().splitlines()
+        assert [line[14:168] for line in lines] == items
+    finally:
+        case.kill()
+        case.wait()
+        os.close(reading)
 
 
 def test_a_signal_that_is_ignored_stays_so(place: Path) -> None:

@@ -169,11 +169,11 @@ class Journal:
         """Take note of a line of an earlier command, if it is whole."""
         try:
             found = json.loads(line) if line.endswith(b"\n") else {}
-        except ValueError:
+        except (ValueError, RecursionError):
             found = {}
         found = found if isinstance(found, dict) else {}
         index, item = found.get("index"), found.get("item")
-        if not isinstance(index, int) or not isinstance(item, str):
+        if type(index) is not int or not isinstance(item, str):
             self.broken += 1
             return
         if found.get("status") == "ok":
@@ -202,7 +202,7 @@ def _command_of(head: bytes) -> str | None:
     try:
         found = json.loads(head)
         return " ".join(map(str, found["command"])) if "journal" in found else None
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
 
 

@@ -76,7 +76,7 @@ class Printer:
         # buffer: at exit Python would flush it once more, fail, and change the status.
         if self._err is not None:
             with contextlib.suppress(OSError):
-                os.write(self._err, encoded)
+                _write(self._err, encoded)
 
     def flush(self) -> None:
         """Write what is buffered for standard output, by this object or a worker's module.
@@ -129,15 +129,7 @@ class Printer:
         """
         assert self.out is not None
         self.flush()
-        descriptor = self.out.fileno()
-        left = memoryview(content)
-        while left:
-            try:
-                left = left[os.write(descriptor, left) :]
-            except BlockingIOError:
-                import select  # few calls need it
-
-                select.select([], [descriptor], [])
+        _write(self.out.fileno(), content)
 
     def end_last_line(self, end: bytes) -> None:
         """End the last line of a file that is appended to: a command that was killed may have
@@ -173,6 +165,18 @@ class Printer:
         assert self.out is not None
         # As bytes: a path may be in no encoding.
         self.out.write(os.fsencode("".join([f"{line}\n" for line in lines])))
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    """Write all of it, also in non-blocking mode."""
+    left = memoryview(content)
+    while left:
+        try:
+            left = left[os.write(descriptor, left) :]
+        except BlockingIOError:
+            import select  # few calls need it
+
+            select.select([], [descriptor], [])
 
 
 def _fill_standard_descriptors() -> None:

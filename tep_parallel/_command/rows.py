@@ -93,7 +93,9 @@ class Rows:
         self._write()
         if self._progress is not None:
             self._progress.clear()
+        self.writes = True
         self._printer.complain(text)
+        self.writes = False
 
     def flush(self) -> None:
         """Write what waits.
