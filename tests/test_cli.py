@@ -90,6 +90,15 @@ def test_version_and_help() -> None:
         assert b"examples:\n  # " in out
 
 
+@pytest.mark.parametrize("option", ["--version", "--help", "digest --help"])
+def test_help_and_version_that_cannot_be_written_are_said(option: str) -> None:
+    said = b"tep-parallel: standard output: No space left on device\n"
+    assert shell(f"tep-parallel {option} >/dev/full") == (1, b"", said)
+    said = b"tep-parallel: standard output is closed\n"
+    assert shell(f"tep-parallel {option} >&-") == (1, b"", said)
+    assert shell(f"tep-parallel {option} | true; exit ${{PIPESTATUS[0]}}")[2] == b""
+
+
 @pytest.mark.parametrize("part", EXAMPLES)
 def test_the_examples_of_help_run(part: str, place: Path) -> None:
     folder = place / "folder"
@@ -102,7 +111,7 @@ def test_the_examples_of_help_run(part: str, place: Path) -> None:
         assert f"  {example}\n".encode() in told
         status, out, err = shell(f"set -o pipefail; {example}", folder)
         assert (status, err) == (0, b"")
-        assert out or ">" in example or "--quiet" in example
+        assert out or any(word in example for word in (">", "--quiet", "eval"))
 
 
 # --- Where items come from ---------------------------------------------------------

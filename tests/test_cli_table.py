@@ -208,6 +208,11 @@ ROWS = {
     "options that are kept in files": Row(
         'mine() { MAP:echo -u "$@"; }; mine a', "a\n", refused=("-J x", "--profile x")
     ),
+    "completion in a shell": Row(
+        "tep-parallel --print-completion bash | grep -c -- --journal",
+        r"~[1-9][0-9]*\n",
+        refused=("--shell-completion",),
+    ),
     "help": Row(
         "tep-parallel map -h | head -n 1; tep-parallel map --help | grep -c -- --journal;"
         " tep-parallel --version",

@@ -22,6 +22,7 @@ from tep_parallel._typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tep_parallel._outcome import Outcome
 
+_LINES = 1000  # that are made and written at a time: memory that is used again is in a cache
 # The options of --check alone, by their names in what was parsed.
 _OF_CHECK = {"told": "--quiet, --status and --warn", "strict": "--strict"}
 _OF_CHECK["ignore_missing"] = "--ignore-missing"
@@ -30,7 +31,7 @@ _OF_CHECK["ignore_missing"] = "--ignore-missing"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what may be typed."""
     parser.set_defaults(by_size=True)
-    parser.add_argument("words", nargs="*", metavar="PATH")
+    parser.add_argument("words", nargs="*", metavar="PATH", help="a file; -: standard input")
     what = parser.add_argument_group("what is digested")
     what.add_argument(
         "--algorithm",
@@ -192,9 +193,11 @@ def _print(names: list[bytes], files: Files, options: argparse.Namespace, printe
     digests = files.digests(names)
     begun = 0
 
-    def put(end: int) -> None:
-        found: list[str] = digests[begun:end]  # type: ignore[assignment]  # no exceptions
-        printer.add(sums.lines(names[begun:end], found, options.algorithm, nul=options.zero))
+    def put(last: int) -> None:
+        for first in range(begun, last, _LINES):
+            some = slice(first, min(first + _LINES, last))
+            found: list[str] = digests[some]  # type: ignore[assignment]  # no exceptions
+            printer.add(sums.lines(names[some], found, options.algorithm, nul=options.zero))
 
     failed = [at for at, digest in enumerate(digests) if not isinstance(digest, str)]
     for at in failed:

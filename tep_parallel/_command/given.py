@@ -22,6 +22,10 @@ class RefusedError(Exception):
     """The system refused what a call needs. The message says what."""
 
 
+class TextToShow(Exception):  # noqa: N818  # it is no error: --help was typed, or --version
+    """What is to be printed in place of all else."""
+
+
 @contextlib.contextmanager
 def asking_the_system() -> Iterator[None]:
     """A block with a call of the library in it. Ctrl-C raises KeyboardInterrupt there.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import gc
 
-from tep_parallel._command.given import RefusedError, WrongUsageError
+from tep_parallel._command.given import RefusedError, TextToShow, WrongUsageError
 from tep_parallel._command.report import Printer
 from tep_parallel._typing import TYPE_CHECKING, Any, NoReturn
 from tep_parallel._version import __version__
@@ -16,10 +16,6 @@ if TYPE_CHECKING:
 
 _ALL_WELL, _ITEM_FAILED, _WRONG_USAGE = 0, 1, 2
 PARTS = ("digest", "map")  # each is a module here
-
-
-class TextToShow(Exception):  # noqa: N818  # it is no error: --help was typed, or --version
-    """What is to be printed in place of all else."""
 
 
 def run(arguments: list[str]) -> int:

@@ -28,21 +28,20 @@ def lines(names: list[bytes], digests: list[str], algorithm: str, *, nul: bool) 
         algorithm: "sha256" or "hmac-sha256".
         nul: Whether NUL ends a line; then no name is escaped.
     """
-    made: list[bytes]
-    if nul or not any(part in b"\0".join(names) for part in _ESCAPES):  # as good as always
-        if algorithm == "sha256":
-            made = [b"%b  %b" % pair for pair in zip(_encoded(digests), names, strict=True)]
-        else:
-            made = [b"%b %b" % pair for pair in zip(names, _encoded(digests), strict=True)]
-    else:
-        given = zip(names, _encoded(digests), strict=True)
-        made = [_line(name, digest, algorithm) for name, digest in given]
+    if not names:
+        return b""
+    encoded = "\n".join(digests).encode().split(b"\n")
     end = b"\0" if nul else b"\n"
-    return end.join([*made, b""])
-
-
-def _encoded(digests: list[str]) -> list[bytes]:
-    return "\n".join(digests).encode().split(b"\n") if digests else []
+    joined = b"\0".join(names)
+    if not nul and any(part in joined for part in _ESCAPES):
+        given = zip(names, encoded, strict=True)
+        return b"".join([_line(name, digest, algorithm) + end for name, digest in given])
+    # All lines in a few steps of the interpreter: there may be a million.
+    plain = algorithm == "sha256"
+    parts = [b"  " if plain else b" "] * (4 * len(names))
+    parts[0::4], parts[2::4] = (encoded, names) if plain else (names, encoded)
+    parts[3::4] = [end] * len(names)
+    return b"".join(parts)
 
 
 def _line(name: bytes, digest: bytes, algorithm: str) -> bytes:

@@ -10,7 +10,8 @@ SUMMARIES = {
     "map": "run a worker on each item, and print its results",
 }
 USAGES = {
-    "": "%(prog)s [-h] [--version] COMMAND ...",
+    "": """%(prog)s COMMAND [OPTION ...] ...
+       %(prog)s --version | --print-completion SHELL""",
     "digest": """%(prog)s [OPTION ...] PATH ...
        %(prog)s [OPTION ...] --files-from FILE
        %(prog)s [OPTION ...] --check [LIST ...]""",
@@ -36,6 +37,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
             "tep-parallel digest --key-file secret.key a.txt b.txt",
         ),
         ("a function on each line of standard input", "ls | tep-parallel map os.path:abspath"),
+        (
+            "completion in this bash (in zsh and fish likewise)",
+            'eval "$(tep-parallel --print-completion bash)"',
+        ),
     ),
     "digest": (
         (
