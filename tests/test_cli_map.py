@@ -240,6 +240,12 @@ def test_items_that_cannot_be_read_are_status_2(source: str, why: str, place: Pa
     refused(f"tep-parallel map workers:echo {source}", why, place)
 
 
+@pytest.mark.parametrize("options", ["", "-j 0", "--dry-run"])
+def test_an_input_that_is_no_input_is_a_line_and_status_1(options: str, place: Path) -> None:
+    said = b"tep-parallel: items: Bad file descriptor\n"
+    assert shell(f"tep-parallel map workers:echo {options} 0>given", place) == (1, b"", said)
+
+
 @pytest.mark.parametrize("shape", ["", "-u"])
 def test_an_endless_input_waits_for_what_is_printed(shape: str, place: Path) -> None:
     """Where the first item takes long, or nobody reads the results."""

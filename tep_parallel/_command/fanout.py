@@ -67,12 +67,9 @@ class FanOut:
                 interrupt.die()
             if interrupt.number:
                 interrupt.die()
-        refused = self._source.error
-        if refused is None:
-            return well
-        if isinstance(refused, OSError):
-            raise RefusedError(failure("items", refused)) from refused
-        raise refused
+        if self._source.error is not None:
+            raise self._source.error
+        return well
 
     def _begun(
         self, worker: ParallelWorker | Process, options: Options, running: Running

@@ -8,7 +8,7 @@ import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
 
-from tep_parallel._command.given import STANDARD_INPUT, WrongUsageError
+from tep_parallel._command.given import STANDARD_INPUT, RefusedError, WrongUsageError
 from tep_parallel._command.report import failure
 from tep_parallel._engine.source import Coming, NothingYetError
 
@@ -144,6 +144,8 @@ class Source(Coming):
             raise
         except (OSError, WrongUsageError) as error:
             self.error = error
+            if isinstance(error, OSError):
+                self.error = RefusedError(f"items: {error.strerror}")
             self._given = iter(())
             raise StopIteration from None
         self.waits = False
