@@ -27,6 +27,7 @@ test-long: $(VENV)/test ## Chaos and strays for a minute each, then 20,000 calls
 	$(BIN)/python tests/long/chaos.py --seconds $(SECONDS)
 	$(BIN)/python tests/long/scribble.py --seconds $(SECONDS)
 	$(BIN)/python tests/long/soak.py
+	$(BIN)/python tests/long/killed_command.py
 
 test-sanitized: $(VENV)/test ## Run the tests with the extension under ASan and UBSan
 	.ci/test-sanitized $(BIN)/python
@@ -110,6 +111,11 @@ $(VENV)/bare:
 
 $(VENV)/installed: $(VENV)/bare $(SOURCES)
 	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet $(PIP) --editable .
+	touch $@
+
+$(VENV)/test: $(VENV)/test-tools
+$(VENV)/test-tools: $(VENV)/bare
+	.ci/setup $(PYTHON) tests
 	touch $@
 
 $(VENV)/examples $(VENV)/test $(VENV)/lint $(VENV)/peers $(VENV)/services $(VENV)/docs $(VENV)/wheels: $(VENV)/%: $(VENV)/installed

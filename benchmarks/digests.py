@@ -49,6 +49,9 @@ def main() -> None:
     print(about())
     print("large files: views of 2 MiB where several are in hand; others: reads of 64 KiB")
     print(f"{version('openssl version')}; {version('sha256sum --version')}")
+    # Debian's before 13 and others have SHA-256 of their own; OpenSSL's is faster.
+    linked = shell('ldd "$(command -v sha256sum)"').decode()
+    print(f"sha256sum has {'libcrypto' if 'libcrypto' in linked else 'no libcrypto'}")
     limit = CORES * openssl_speed()
     print(f"openssl speed, one message at a time, times {CORES}: {limit / 1e9:.2f} GB/s")
     found: dict[str, list[Row]] = {}

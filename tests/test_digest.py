@@ -306,6 +306,25 @@ def test_a_large_file_has_its_turn_first(tmp_path: Path, kernel: str) -> None:
     assert [one.index for one in begun[:3]] == [301, 302, 300]
 
 
+def test_a_large_file_behind_many_small_ones_has_its_turn_first(tmp_path: Path) -> None:
+    """Not all sizes are asked for: those of the last files are, and more as bytes are read."""
+    small, large = tmp_path / "small", tmp_path / "large"
+    small.write_bytes(b"x")
+    large.write_bytes(bytes(2 << 20))
+    paths = [small] * 6000
+    paths[3000] = paths[5999] = large
+    outcomes = Parallel(FileDigest(), in_processes=1).outcomes(paths)
+    begun = sorted(outcomes, key=lambda one: one.started or 0.0)
+    assert begun[0].index == 5999
+    assert all(one.ok for one in outcomes)
+    some = tmp_path / "some"
+    some.write_bytes(bytes(1 << 19))
+    paths[:100] = [some] * 100  # more than 16 KiB for each file of the rest
+    outcomes = Parallel(FileDigest(), in_processes=1).outcomes(paths)
+    begun = sorted(outcomes, key=lambda one: one.started or 0.0)
+    assert [one.index for one in begun].index(3000) < 1000
+
+
 @pytest.mark.skipif(KERNELS == ["alone", "portable"], reason="a child has one file in hand here")
 def test_each_child_has_its_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEP_PARALLEL_SHA256", KERNELS[0])

@@ -18,6 +18,8 @@
 
 enum {
     SURVEY_LENGTH = 64,   /* files whose size is asked for in one go */
+    SURVEY_MOST = 1024,   /* that each child asks for, whatever they are; then one */
+    SURVEY_BYTES = 16384, /* more for so many that it has read */
     RING_EVERY = 16 << 20 /* bytes; then a host that wants to know is woken */
 };
 
@@ -111,37 +113,45 @@ struct digester {
     struct large *larges; /* those that were found, the largest first... */
     uint32_t large, larges_end; /* ...and these have not been looked at */
     uint32_t found; /* so many had been by then */
+    bool surveys;
+    uint64_t surveyed; /* files whose sizes it has asked for */
+    uint64_t bytes;    /* of files that it is through with */
     int64_t only; /* not a pool's: its item, or -1 */
     bool failed;  /* the last one */
     struct folder folder;
 };
 
 /* Ask for the sizes of those files that no other child asks for, and note the
- * large ones: the last core should not be left with the largest. */
+ * large ones: the last core should not be left with the largest. So it begins
+ * with the last files, and does not ask for all where there are many small ones:
+ * that would take a sixth of the time. */
 static void
-survey(const struct digester *child)
+survey(struct digester *child)
 {
     struct sphttp_call *call = child->call;
     struct page *page = call->page;
     struct folder folder = {.fd = -1};
-    uint32_t from;
-    while (!page->stop &&
-           (from = atomic_fetch_add(&page->surveyed, SURVEY_LENGTH)) <
-               call->plan.count) {
-        for (uint32_t i = from;
-             i < call->plan.count && i - from < SURVEY_LENGTH; i++) {
+    uint32_t count = call->plan.count, from = 0;
+    while (!page->stop && page->surveyed < count &&
+           child->surveyed < SURVEY_MOST + child->bytes / SURVEY_BYTES &&
+           (from = atomic_fetch_add(&page->surveyed, SURVEY_LENGTH)) < count) {
+        child->surveyed += SURVEY_LENGTH;
+        uint32_t length = count - from < SURVEY_LENGTH ? count - from
+                                                       : SURVEY_LENGTH;
+        for (uint32_t i = count - from - length; i < count - from; i++) {
             /* What is wrong with it shows when it is opened. */
             uint64_t size = file_bytes(child->digest->paths[i], &folder);
             if (size < LARGE_SIZE) {
                 continue;
             }
             uint32_t place = atomic_fetch_add(&page->large, 1);
-            if (place < call->plan.count) {
+            if (place < count) {
                 call->larges[place].index = i;
                 call->larges[place].size = size;
             }
         }
     }
+    child->surveys = page->surveyed < count;
     close_end(&folder.fd);
 }
 
@@ -230,6 +240,9 @@ next_item(struct digester *child, const struct lane *lane)
     call->hands[call->child.hand].item = 0;
     call->hands[call->child.hand].since_ns = now_ns();
     uint64_t from;
+    if (child->surveys) {
+        survey(child);
+    }
     if (page_set_aside(call, call->child.hand, &from) < 0) {
         list_larges(child);
         if (mine > 0 && !share_left(child, mine)) {
@@ -261,6 +274,7 @@ finish_item(struct digester *child, struct lane *lane, int err)
     int64_t now = now_ns();
     lane->index = -1;
     lane->counted = 0;
+    child->bytes += lane->file.total;
     file_close(&lane->file);
     if (err == 0) {
         file_hex(&lane->file, &child->digest->algorithm, hex);

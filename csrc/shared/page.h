@@ -109,7 +109,7 @@ struct page {
     _Alignas(64) _Atomic uint64_t next; /* pool: items from here on are nobody's */
     _Atomic uint32_t rung;      /* items have ended since the host looked */
     _Atomic uint32_t listens;   /* HOST_AWAKE, or what else it does */
-    _Atomic uint32_t surveyed;  /* files: those from here on may be large */
+    _Atomic uint32_t surveyed;  /* files, from the last one on, whose size is known */
     _Atomic uint32_t large;     /* so many are */
     _Atomic uint64_t used;      /* pool: bytes of its memory handed out */
     _Atomic uint64_t bytes;     /* of files: digested so far */

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import sys
-import warnings
-from collections.abc import Callable
-from typing import NoReturn
+import gc
 
-from tep_parallel._command import digest as digest_command
-from tep_parallel._command.given import (
-    RefusedError,
-    WrongUsageError,
-    all_of_standard_input,
-    asking_the_system,
-    split,
-)
-from tep_parallel._command.report import Printer, failure
-from tep_parallel._engine.counting import processor_count
-from tep_parallel._parallel import Parallel
+from tep_parallel._command.given import RefusedError, TextToShow, WrongUsageError
+from tep_parallel._command.report import Printer
+from tep_parallel._typing import TYPE_CHECKING, Any, NoReturn
 from tep_parallel._version import __version__
-from tep_parallel._worker import ParallelWorker, Process
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
 
 _ALL_WELL, _ITEM_FAILED, _WRONG_USAGE = 0, 1, 2
+PARTS = ("digest", "map")  # each is a module here
 
 
 def run(arguments: list[str]) -> int:
@@ -36,14 +29,7 @@ def run(arguments: list[str]) -> int:
     """
     printer = Printer()
     try:
-        options = _parsed(arguments)
-        if printer.out is None:  # the shell's >&-
-            printer.complain("standard output is closed")
-            return _ITEM_FAILED
-        command: Callable[[argparse.Namespace, Printer], bool] = options.run
-        if options.in_processes is None:
-            options.in_processes = _usable()
-        well = command(options, printer)
+        well = _run(arguments, printer)
         printer.flush()
     except WrongUsageError as error:
         printer.complain(str(error))
@@ -61,140 +47,123 @@ def run(arguments: list[str]) -> int:
     return _ALL_WELL if well else _ITEM_FAILED
 
 
+def _run(arguments: list[str], printer: Printer) -> bool:
+    shown = None
+    try:
+        options = _parsed(arguments)
+    except TextToShow as text:
+        shown = str(text).splitlines()
+    if printer.out is None:  # the shell's >&-
+        printer.complain("standard output is closed")
+        return False
+    if shown is not None:
+        printer.put(shown)
+        return True
+    if options.in_processes is None:
+        usable = _usable()  # it says what is wrong in the environment
+        if not getattr(options, "by_size", False):
+            options.in_processes = usable
+    command: Callable[[argparse.Namespace, Printer], bool] = options.run
+    # What has been loaded so far is not looked at again, neither now nor at the end.
+    gc.freeze()
+    gc.enable()
+    return command(options, printer)
+
+
 class _Parser(argparse.ArgumentParser):
+    """The parser of the command, or of one of its parts. Texts are loaded when they are shown.
+
+    Args:
+        part: The part's name; empty: the parser of the command.
+        options: Further arguments of ArgumentParser.
+    """
+
+    def __init__(self, part: str, **options: Any) -> None:
+        options["prog"] = f"tep-parallel {part}".rstrip()
+        # Without a usage, argparse makes one even where it shows none.
+        super().__init__(usage="%(prog)s", formatter_class=_narrow, allow_abbrev=False, **options)
+        self._part = part
+
     def error(self, message: str) -> NoReturn:
         msg = f"{message} ({self.prog} --help tells more)"
         raise WrongUsageError(msg)
 
+    def format_help(self) -> str:
+        from tep_parallel._command import texts
+
+        self.usage = texts.USAGES[self._part]
+        self.description = texts.DESCRIPTIONS[self._part]
+        self.epilog = texts.epilog(self._part)
+        self.formatter_class = argparse.RawDescriptionHelpFormatter
+        return super().format_help()
+
+    def print_help(self, file: object = None) -> NoReturn:  # noqa: ARG002
+        raise TextToShow(self.format_help())
+
+
+def _narrow(prog: str) -> argparse.HelpFormatter:
+    """For each argument that is added there is one. To ask for a terminal's width loads shutil."""
+    return argparse.HelpFormatter(prog, width=80)
+
+
+class _Text(argparse.Action):
+    """An option that prints `const`, and that is all."""
+
+    def __call__(self, *_: object) -> NoReturn:
+        raise TextToShow(self.const)
+
+
+def whole() -> argparse.ArgumentParser:
+    """The parser of the command, with all of its parts: for help, completion and the manual."""
+    from tep_parallel._command import completion
+    from tep_parallel._command.texts import SUMMARIES
+
+    parser = _Parser("")
+    parser.add_argument(
+        "--version", action=_Text, nargs=0, const=__version__, help="print the version"
+    )
+    completion.add_argument(parser)
+    parts = parser.add_subparsers(required=True, metavar="COMMAND", prog="tep-parallel")
+    for name in PARTS:
+        # Its class makes it, from the name.
+        _fill(parts.add_parser(name, help=SUMMARIES[name], part=name), name)
+    return parser
+
 
 def _parsed(arguments: list[str]) -> argparse.Namespace:
-    parser = _Parser(
-        prog="tep-parallel",
-        description="Fan work out to child processes, one for each item.",
-        epilog="exit status: 0 all well, 1 an item failed, 2 wrong usage",
-    )
-    parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    digest = commands.add_parser(
-        "digest",
-        allow_abbrev=False,  # --key is not --key-file
-        help="print the digest of each file, or check a list of them",
-        description="Print PATH and HMAC-SHA256 of each file, or its SHA-256 as sha256sum does,"
-        " a line a file, in input order. A PATH of - is standard input. A path with a newline"
-        " or a backslash is escaped as sha256sum does.",
-        epilog="example: tep-parallel digest --key-file secret.key /etc/hosts /etc/passwd",
-    )
-    digest.set_defaults(run=digest_command.run)
-    digest_command.add_arguments(digest)
-
-    map_ = commands.add_parser(
-        "map",
-        allow_abbrev=False,
-        usage="%(prog)s [-h] [-0] [--json] [--in-processes N] MODULE:NAME [ITEM ...]",
-        help="run a worker on each item, and print its results",
-        description="Run a ParallelWorker class, or a function, on each item, and print its"
-        " results, a line each, in input order. What the worker itself prints goes to standard"
-        " error.",
-        epilog="example: ls | tep-parallel map os.path:abspath",
-    )
-    map_.set_defaults(run=_map)
-    map_.add_argument(
-        "words",
-        nargs="*",
-        metavar="MODULE:NAME ITEM",
-        help="a module, which may be in this directory, and a name in it; and the items (none:"
-        " the lines of standard input)",
-    )
-
-    for command in (digest, map_):
-        command.add_argument(
-            "-0", dest="nul", action="store_true", help="NUL ends an item that is read, no newline"
-        )
-        command.add_argument("--json", action="store_true", help="print every outcome, as JSON")
-        command.add_argument(
-            "--in-processes",
-            type=_count,
-            metavar="N",
-            help="how many children at once; 0: none, all in this process (default: as many as"
-            " there are usable CPUs)",
-        )
-    if not arguments or arguments[0] not in commands.choices:
-        return parser.parse_args(arguments)
+    name = arguments[0] if arguments else ""
+    if name not in PARTS:
+        return whole().parse_args(arguments)
+    # The arguments of the other parts are not made: that would take as long as a short call.
+    parser = _fill(_Parser(name), name)
     # Options may stand behind items, but not behind the first `--`. argparse cannot do both.
     end = arguments.index("--") if "--" in arguments else len(arguments)
-    options = commands.choices[arguments[0]].parse_intermixed_args(arguments[1:end])
+    options = parser.parse_intermixed_args(arguments[1:end])
     options.words += arguments[end + 1 :]
     return options
 
 
+def _fill(parser: argparse.ArgumentParser, name: str) -> argparse.ArgumentParser:
+    part = _module(name)
+    part.add_arguments(parser)
+    parser.set_defaults(run=part.run)
+    return parser
+
+
+def _module(name: str) -> ModuleType:
+    if name == "digest":
+        from tep_parallel._command import digest
+
+        return digest
+    from tep_parallel._command import map as map_
+
+    return map_
+
+
 def _usable() -> int:
+    from tep_parallel._engine.counting import processor_count
+
     try:
         return processor_count()
     except ValueError as error:  # the number in the environment is wrong
         raise WrongUsageError(str(error)) from error
-
-
-def _count(text: str) -> int:
-    try:
-        count = int(text)
-    except ValueError:
-        count = -1
-    if count < 0:
-        msg = f"expected 0 or more, got {text!r}"
-        raise argparse.ArgumentTypeError(msg)
-    return count
-
-
-def _map(options: argparse.Namespace, printer: Printer) -> bool:
-    if not options.words:
-        msg = "map: MODULE:NAME is missing (tep-parallel map --help tells more)"
-        raise WrongUsageError(msg)
-    target, *items = options.words
-    if items and options.nul:
-        msg = "map: -0 is for items from standard input"
-        raise WrongUsageError(msg)
-    printer.keep_apart()
-    worker = _worker(target)
-    items = items or split(all_of_standard_input("items"), nul=options.nul)
-    try:
-        with warnings.catch_warnings(record=True) as warned:
-            warnings.simplefilter("always")
-            fan_out = Parallel(worker, in_processes=options.in_processes, isolation=True)
-    except TypeError as error:
-        raise WrongUsageError(str(error)) from error
-    for warning in warned:
-        printer.complain(f"{target}: {warning.message}")
-    with asking_the_system():
-        outcomes = fan_out.outcomes(items)
-    return printer.outcomes(outcomes, as_json=options.json)
-
-
-def _worker(target: str) -> ParallelWorker | Process:
-    """The worker that MODULE:NAME names; an instance if that is a class of workers."""
-    # The current directory is searched for modules from here on. Whatever this package loads
-    # later is loaded before that.
-    import json  # noqa: F401
-    from importlib import import_module
-
-    from tep_parallel._engine import forked, prepare, serial  # noqa: F401
-
-    module_name, _, name = target.partition(":")
-    if not module_name or not name:
-        msg = f"map: expected MODULE:NAME, got {target!r}"
-        raise WrongUsageError(msg)
-    sys.path.insert(0, "")  # the current directory
-    doing = f"importing {module_name}"
-    try:
-        found = import_module(module_name)
-        doing = f"looking for {name} in {module_name}"
-        for part in name.split("."):
-            found = getattr(found, part)
-        doing = f"making a {name}"
-        if isinstance(found, type) and issubclass(found, ParallelWorker):
-            return found()
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # a module may raise anything, and SystemExit is usual
-        raise WrongUsageError(failure(doing, error)) from error
-    return found  # type: ignore[return-value]  # Parallel refuses what is no worker

@@ -6,11 +6,13 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterable
-from typing import IO, Any
 
-from tep_parallel._errors import ParallelError, message_of
-from tep_parallel._outcome import Outcome
+from tep_parallel._typing import IO, TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    from tep_parallel._outcome import Outcome
+
+_LONG = 200  # characters
 # Characters that would end a line or move a terminal's cursor, as Python escapes them.
 _CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160))}
 
@@ -52,7 +54,7 @@ class Printer:
             error = outcome.error
             try:
                 if as_json:
-                    self.put([_json(outcome)])
+                    self.put([as_line(fields_of(outcome))])
                 elif error is None:
                     self.put([str(outcome.result)])
             except UnicodeEncodeError as unprintable:
@@ -74,7 +76,7 @@ class Printer:
         # buffer: at exit Python would flush it once more, fail, and change the status.
         if self._err is not None:
             with contextlib.suppress(OSError):
-                os.write(self._err, encoded)
+                _write(self._err, encoded)
 
     def flush(self) -> None:
         """Write what is buffered for standard output, by this object or a worker's module.
@@ -110,6 +112,49 @@ class Printer:
             os.close(self._err)
             self._err = None
 
+    def add(self, content: bytes) -> None:
+        """Write to standard output, with what is buffered.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        assert self.out is not None
+        self.out.write(content)
+
+    def write(self, content: bytes) -> None:
+        """Write to standard output what is not buffered, also if that is in non-blocking mode.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        assert self.out is not None
+        self.flush()
+        _write(self.out.fileno(), content)
+
+    def end_last_line(self, end: bytes) -> None:
+        """End the last line of a file that is appended to: a command that was killed may have
+        left half of it there.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        import fcntl  # few calls need it
+        import stat
+
+        assert self.out is not None
+        descriptor = self.out.fileno()
+        found = os.fstat(descriptor)
+        appends = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_APPEND
+        if not stat.S_ISREG(found.st_mode) or not appends or found.st_size == 0:
+            return
+        try:
+            with open(f"/proc/self/fd/{descriptor}", "rb") as file:
+                last = os.pread(file.fileno(), 1, found.st_size - 1)
+        except OSError:  # it may be written, and not read
+            last = b""
+        if last != end:
+            self.write(end)
+
     def put(self, lines: Iterable[str]) -> None:
         """Write lines to standard output.
 
@@ -120,6 +165,18 @@ class Printer:
         assert self.out is not None
         # As bytes: a path may be in no encoding.
         self.out.write(os.fsencode("".join([f"{line}\n" for line in lines])))
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    """Write all of it, also in non-blocking mode."""
+    left = memoryview(content)
+    while left:
+        try:
+            left = left[os.write(descriptor, left) :]
+        except BlockingIOError:
+            import select  # few calls need it
+
+            select.select([], [descriptor], [])
 
 
 def _fill_standard_descriptors() -> None:
@@ -142,6 +199,8 @@ def _to_nowhere(stream: IO[Any]) -> None:
 
 def failure(item: str, error: BaseException) -> str:
     """The line that says which item failed, and why."""
+    from tep_parallel._errors import ParallelError, message_of  # few calls need it
+
     if isinstance(error, ParallelError):
         reason = message_of(error)
     elif isinstance(error, OSError) and error.filename == item and error.strerror:
@@ -151,12 +210,33 @@ def failure(item: str, error: BaseException) -> str:
     return f"{item or repr(item)}: {reason}"
 
 
-def _json(outcome: Outcome[str]) -> str:
-    import json
+def fields_of(outcome: Outcome[Any]) -> dict[str, Any]:
+    """An outcome, as JSON has it."""
+    from tep_parallel._outcome import Outcome
 
     names = dict.fromkeys(("index", "item", "result", "error", *Outcome.__slots__))
     fields = {name: getattr(outcome, name) for name in names}
-    error = outcome.error
-    if error is not None:
-        fields["error"] = {"type": type(error).__name__, "message": message_of(error)}
+    if outcome.error is not None:
+        fields["error"] = error_of(outcome.error)
+    return fields
+
+
+def error_of(error: BaseException) -> dict[str, str]:
+    """An exception, as JSON has it."""
+    from tep_parallel._errors import message_of
+
+    return {"type": type(error).__name__, "message": message_of(error)}
+
+
+def as_line(fields: object) -> str:
+    """The same on one line, in ASCII."""
+    import json  # few commands need it
+
     return json.dumps(fields)
+
+
+def shortened(item: str) -> str:
+    """An item, or the beginning of a long one, for a line that somebody reads."""
+    if len(item) <= _LONG:
+        return item
+    return f"{item[:_LONG]}... ({len(item)} characters)"

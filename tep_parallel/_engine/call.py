@@ -6,11 +6,11 @@ import os
 from collections import deque
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn
 
 from tep_parallel._engine.asking import Asking, gevents_waiter
 from tep_parallel._engine.native import fail, ffi, lib
 from tep_parallel._engine.waits import TURN, WORD, Wait
+from tep_parallel._typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from tep_parallel._engine.digest_job import Job
@@ -167,6 +167,9 @@ class Call(Asking):
         if word is TURN:
             return 0  # Python has run the handlers on the way here
         if word is WORD:
+            source = self.source
+            if source is not None:
+                lib.sphttp_call_beside(self.handle, source.descriptor if source.waits else -1)
             return self.run()
         self.close()
         return 0

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import Any, NamedTuple
 
 from tep_parallel._engine.native import ffi, lib
+from tep_parallel._typing import Any, NamedTuple
 
 _KERNEL = "TEP_PARALLEL_SHA256"
 
@@ -27,9 +27,12 @@ class Job(NamedTuple):
 def joined(paths: list[Any]) -> bytes | None:
     """The names as the system knows them, with a NUL behind each; None: one is no such name."""
     try:
-        try:
-            names = os.fsencode("\0".join(paths))  # this is so fast that trying it costs nothing
-        except TypeError:  # some are bytes or os.PathLike
+        kinds = set(map(type, paths))
+        if kinds == {str}:
+            names = os.fsencode("\0".join(paths))
+        elif kinds == {bytes}:
+            names = b"\0".join(paths)
+        else:
             names = b"\0".join(map(os.fsencode, paths))
     except (TypeError, UnicodeEncodeError):
         return None

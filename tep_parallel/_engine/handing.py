@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 from tep_parallel._engine.call import Call
 from tep_parallel._engine.ended import raise_first
@@ -14,6 +13,7 @@ from tep_parallel._engine.found import ValueOrError
 from tep_parallel._engine.plan import Plan
 from tep_parallel._errors import DeadWorkerError, nursery_gone
 from tep_parallel._outcome import Outcome
+from tep_parallel._typing import Any
 
 
 class Handing(Flow):
@@ -31,17 +31,16 @@ class Handing(Flow):
         self._numbers = plan.numbers
         self._items = plan.items
         self._texts: list[str | None] = plan.texts or [None] * len(plan.items)  # returned, by cell
-        self._pulled = 0
-        self._left = 0  # pulled, and not handed out
-        self._running = 0  # fed, and not ended
-        self._exhausted = False  # the source has no more
-        self._over = False  # no more will be fed
+        # Those that were pulled; of them, not handed out; and fed, and not ended.
+        self._pulled = self._left = self._running = 0
+        self._exhausted = self._over = False  # the source has no more; no more will be fed
         # The cells of those that have ended and were not fetched, by number. Other outcomes are
         # in _known.
         self._cells: dict[int, int] = {}
         # The numbers of those that can be handed out now; None: in input order.
         self._ready: deque[int] | None = None if ordered else deque()
         self._late: list[int] = []  # those that are handed out at the end
+        self._failed = False  # one that was handed out as an outcome
         self._next = 0  # in input order
         # Whether texts are taken out of C in input order, many at a time; and those.
         self._takes = ordered and plan.options.codec is None and not plan.options.watched
@@ -57,11 +56,10 @@ class Handing(Flow):
     def hear(self) -> None:
         """Tell of each item that has ended, and fetch the text that it returned."""
         numbers, cells, ready = self._numbers, self._cells, self._ready
-        options = self._plan.options
-        watched = options.watched
+        watched = self._plan.options.watched
         if self._takes:
             self._take_texts()
-        elif options.codec is None:
+        elif self._plan.options.codec is None:
             self._call.fill(self._texts)
         for cell in self._call.fresh():
             number = numbers[cell]
@@ -120,6 +118,10 @@ class Handing(Flow):
             outcome = self._take(number)
             if outcome.ok or not cut:
                 self._left -= 1
+                self._failed = self._failed or not outcome.ok
+                if self._failed and self._plan.on_error == "stop":
+                    cut = True
+                    self._call.stop()
                 yield [outcome]
             else:  # a setup that failed has failed an item, too: then no more than that is said
                 self._known[number] = outcome
@@ -200,8 +202,7 @@ class Handing(Flow):
             order = [*self._late, *self._ready]
         outcomes = deque(map(self._take, order))
         if self._is_short(unended, over=self._exhausted):
-            in_order = sorted(outcomes, key=lambda one: one.index)
-            self._raise_short(in_order, unended, self._pulled)
+            self._raise_short(sorted(outcomes, key=lambda one: one.index), unended, self._pulled)
         error = self._finder.call_error()
         if self._ready is None:
             breaks = self._finder.break_values
@@ -211,6 +212,7 @@ class Handing(Flow):
             while outcomes:
                 outcome = outcomes.popleft()
                 if self._is_told(outcome, unended, failed=error is not None):
+                    self._failed = self._failed or not outcome.ok
                     yield [outcome]
         try:
             if error is not None:
@@ -221,7 +223,7 @@ class Handing(Flow):
             return
         if self._ready is None:
             raise_first(outcomes, unended)
-        if not self._exhausted:
+        if not self._exhausted and not (self._failed and self._plan.on_error != "finish"):
             raise nursery_gone(self._pulled)
 
     def _settle(self) -> set[int]:
@@ -238,9 +240,11 @@ class Handing(Flow):
         return unended
 
     def _is_told(self, outcome: Outcome[Any], unended: set[int], *, failed: bool) -> bool:
-        """Whether as_completed tells of an item: not of those that a Break, or a failure of the
-        call, has kept from being begun, or has ended."""
+        """Whether as_completed tells of an item: not of those that a Break, or a failure, has
+        kept from being begun, or has ended."""
         if self._finder.break_values:
             return outcome.attempts > 0
+        if self._plan.on_error != "finish" and outcome.index in unended:
+            return False
         lost = outcome.index in unended or isinstance(outcome.error, DeadWorkerError)
         return not failed or not lost

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from tep_parallel._typing import TYPE_CHECKING, Any, Generic, TypeVar, public
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 T_co = TypeVar("T_co", covariant=True)
 
 
+@public
 class Stream(Generic[T_co]):
     """The iterator that `imap_processes` and `as_completed` return.
 
@@ -24,7 +26,17 @@ class Stream(Generic[T_co]):
     Only one thread may advance it at a time.
     """
 
-    __slots__ = ("__weakref__", "_advance", "_call", "_end", "_out", "_owner", "_steps", "_turn")
+    __slots__ = (
+        "__weakref__",
+        "_advance",
+        "_call",
+        "_end",
+        "_flow",
+        "_out",
+        "_owner",
+        "_steps",
+        "_turn",
+    )
 
     def __init__(
         self,
@@ -33,6 +45,7 @@ class Stream(Generic[T_co]):
         *,
         advance: Callable[[Any, Any], None],
         end: Callable[[Any, Any], None],
+        flow: Any = None,
     ) -> None:
         # Whose turn it is, if it is somebody's. Not a lock: a signal handler may raise when one
         # has just been taken.
@@ -46,6 +59,7 @@ class Stream(Generic[T_co]):
         # Of drive.py, which this module does not import: importing this package must stay cheap.
         self._advance = advance
         self._end = end
+        self._flow = flow  # of items that children process
 
     def __iter__(self) -> Self:
         return self
@@ -96,3 +110,8 @@ class Stream(Generic[T_co]):
             # No call here, behind which a signal handler could raise: nobody else would do it.
             if 0 in self._turn and self._turn[0] is token:
                 del self._turn[0]
+
+
+def has_more(stream: Stream[Any]) -> bool:
+    """Whether there is a result that nobody has to wait for; outside blocks."""
+    return bool(stream._out) or (stream._flow is not None and stream._flow.has_ready)
