@@ -319,8 +319,11 @@ gather(struct sphttp_call *call)
         return the_end(call); /* its nursery and its children stay */
     }
     if (err == 0 && all) {
-        /* It ends while the results are looked at: call_close waits for it. */
-        dismiss_nursery(call, true);
+        /* It ends while the results are looked at: call_close waits for it. But where
+         * there still is a directory, it is the one to remove that if we are killed. */
+        if (!call->plan.command) {
+            dismiss_nursery(call, true);
+        }
         call->host->ended = true;
         return the_end(call);
     }
@@ -412,16 +415,20 @@ void
 call_close(struct sphttp_call *call)
 {
     strangers_spare(call);
-    bool removed_by_nursery = call->host->ended || call->page == NULL;
-    if (!call->host->ended) {
+    bool removed = (call->host->ended && !call->plan.command) ||
+                   call->page == NULL;
+    if (call->host->ended && !removed) { /* what commands have printed is still there */
+        files_remove(call);
+        dismiss_nursery(call, true);
+    }
+    else if (!call->host->ended) {
         dismiss_nursery(call, false);
     }
     end_nursery(call);
     call->host->ended = true;
     /* Where the nursery was lost, or did not answer, the directory is ours. */
-    if (!removed_by_nursery && call->plan.owner == getpid() &&
-        files_take_over(call) == 0 && call->directory.fd >= 0) {
-        (void)files_clear(call, false);
+    if (!removed) {
+        files_remove(call);
     }
     forks_lock();
     held_close(&call->directory);
