@@ -229,18 +229,19 @@ int py_call_watch(sphttp_call *call);
  * for SPHTTP_SIGNALS 5 ms were spent, and there is more to do at once. */
 void sphttp_call_elsewhere(sphttp_call *call, int elsewhere);
 
-/* For a thread that a loop owns: fork the nursery. The event's kind, with all
- * of it in `*event`: no child has to make an object to see what it is.
- * SPHTTP_STARTED: go on with py_call_run, at the latest when
- * sphttp_call_descriptor can be read. SPHTTP_CHILD: the caller must end in
- * sphttp_exit or sphttp_child_commit, whatever happens. SPHTTP_ELSEWHERE, or
- * SPHTTP_FAILED; ECHILD: the call is another process's. */
+/* From now on py_call_run also returns, with SPHTTP_NEWS, when `fd` can be read; -1: no more. */
+void sphttp_call_beside(sphttp_call *call, int fd);
+
+/* For a thread that a loop owns: fork the nursery. The event's kind, with all of it in
+ * `*event`: no child has to make an object to see what it is. SPHTTP_STARTED: go on with
+ * py_call_run, at the latest when sphttp_call_descriptor can be read. SPHTTP_CHILD: the
+ * caller must end in sphttp_exit or sphttp_child_commit, whatever happens.
+ * SPHTTP_ELSEWHERE, or SPHTTP_FAILED; ECHILD: the call is another process's. */
 int py_call_start(sphttp_call *call, sphttp_event *event);
 
-/* Start what py_call_start has not, wait for the end, collect the results,
- * send the nursery off. One call, which takes the GIL once, to come back.
- * SPHTTP_ENDED; in a child as above; SPHTTP_NEWS and SPHTTP_SIGNALS: call
- * again; SPHTTP_FAILED. Close it in any case. */
+/* Start what py_call_start has not, wait for the end, collect the results, send the
+ * nursery off. One call, which takes the GIL once, to come back. SPHTTP_ENDED; in a child
+ * as above; SPHTTP_NEWS and SPHTTP_SIGNALS: call again; SPHTTP_FAILED. Close it in any case. */
 int py_call_run(sphttp_call *call, sphttp_event *event);
 
 /* With SPHTTP_TELL: the next of the items that have ended, in the order in

@@ -360,7 +360,7 @@ def test_wrong_usage_is_status_2_also_where_nobody_is_told(stderr: str) -> None:
 
 
 def test_a_call_that_the_system_refuses_is_a_line(place: Path) -> None:
-    status, out, err = shell("TMPDIR=/nowhere tep-parallel map workers:echo x", place)
+    status, out, err = shell("TMPDIR=/nowhere tep-parallel map --isolate workers:echo x", place)
     assert (status, out) == (1, b"")
     assert b"/nowhere" in err
     assert err.count(b"\n") == 1
@@ -370,7 +370,7 @@ def test_a_call_that_the_system_refuses_is_a_line(place: Path) -> None:
 
 
 def test_json_is_an_outcome_a_line(place: Path) -> None:
-    status, out, err = shell("tep-parallel map workers:Doubler --json 1 x", place)
+    status, out, err = shell("tep-parallel map workers:Doubler --isolate --json 1 x", place)
     assert status == 1
     well, failed = map(json.loads, out.splitlines())
     assert set(well) == set(tep_parallel.Outcome.__slots__)

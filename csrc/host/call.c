@@ -85,17 +85,20 @@ call_fork(struct sphttp_call *call)
     return (sphttp_event){.kind = SPHTTP_STARTED};
 }
 
+/* What the host waits for. */
+enum { SOCKET, WAKE, BELL, BESIDE, WAITED };
+
 /* Sleep until one of these can be read; for `ns` at most, unless that is below 0. */
 static int
-sleep_for(struct pollfd fds[3], int64_t ns)
+sleep_for(struct pollfd fds[WAITED], int64_t ns)
 {
     struct timespec most = {ns / SECOND, ns % SECOND};
-    return ppoll(fds, 3, ns < 0 ? NULL : &most, NULL);
+    return ppoll(fds, WAITED, ns < 0 ? NULL : &most, NULL);
 }
 
 /* The same in a round, whose host hears no more than it must. */
 static int
-sleep_in_round(struct sphttp_call *call, struct pollfd fds[3],
+sleep_in_round(struct sphttp_call *call, struct pollfd fds[WAITED],
                uint32_t listens, bool *told)
 {
     int64_t most = -1;
@@ -113,7 +116,7 @@ sleep_in_round(struct sphttp_call *call, struct pollfd fds[3],
 
 /* The same for a host that waits elsewhere: it has come to look, and does not sleep. */
 static int
-look_for_word(struct sphttp_call *call, struct pollfd fds[3], bool *told)
+look_for_word(struct sphttp_call *call, struct pollfd fds[WAITED], bool *told)
 {
     if (call->plan.tell) {
         feed_beat(call);
@@ -126,7 +129,7 @@ look_for_word(struct sphttp_call *call, struct pollfd fds[3], bool *told)
 /* The same. Where quick items end one after another the host naps first, and then sees
  * several at once: to be woken for each would cost more than the items. */
 static int
-sleep_till_word(struct sphttp_call *call, struct pollfd fds[3], bool *told)
+sleep_till_word(struct sphttp_call *call, struct pollfd fds[WAITED], bool *told)
 {
     struct host *host = call->host;
     if (host->in_loop) {
@@ -183,9 +186,10 @@ wait_for_word(struct sphttp_call *call)
         {.fd = call->host->host_end.fd, .events = POLLIN},
         {.fd = call->host->wake[0], .events = POLLIN},
         {.fd = call->host->heard.fd, .events = POLLIN},
+        {.fd = call->host->beside, .events = POLLIN},
     };
     for (;;) {
-        for (int i = 0; i < 3; i++) {
+        for (int i = 0; i < WAITED; i++) {
             fds[i].revents = 0;
         }
         int n = sleep_till_word(call, fds, &told);
@@ -204,7 +208,7 @@ wait_for_word(struct sphttp_call *call)
         if (n == 0 && !told && is_silent(call->host)) {
             return event_of(-EPIPE);
         }
-        if (fds[0].revents != 0) {
+        if (fds[SOCKET].revents != 0) {
             char byte;
             ssize_t n = recv(call->host->host_end.fd, &byte, 1, MSG_DONTWAIT);
             if (n > 0 && byte == WORD_OVER) {
@@ -214,16 +218,19 @@ wait_for_word(struct sphttp_call *call)
                 return event_of(-EPIPE);
             }
         }
-        if (fds[1].revents != 0) {
+        if (fds[WAKE].revents != 0) {
             (void)forward_signals(call);
             return (sphttp_event){.kind = SPHTTP_SIGNALS};
         }
-        if (fds[2].revents != 0) {
+        if (fds[BELL].revents != 0) {
             char rings[64];
             (void)read(call->host->heard.fd, rings, sizeof(rings));
         }
-        if (told || fds[2].revents != 0) {
+        if (told || fds[BELL].revents != 0) {
             return hear_news(call->host);
+        }
+        if (fds[BESIDE].revents != 0) {
+            return (sphttp_event){.kind = SPHTTP_NEWS};
         }
         if (n == 0 && call->host->give_up_ns != 0) {
             return (sphttp_event){.kind = SPHTTP_STARTED};

@@ -70,6 +70,7 @@ struct host {
     bool unwatched;         /* kept: no signal wakes this thread... */
     pthread_t unwatched_by; /* ...which is the last that tried */
     bool rested; /* the host has had its own since, for code of its own */
+    int beside;   /* what else wakes it: a descriptor of the caller's; or -1 */
     bool in_loop; /* its host waits elsewhere: nothing here may sleep */
     int64_t turn_end;    /* Python is to have a look then */
     uint64_t turn_work;  /* since the clock was last read */

@@ -78,6 +78,7 @@ set_host(struct host *host, const struct plan *plan)
     host->doing = "preparing the call";
     host->host_end.fd = host->nursery_fd = host->files[0] = host->files[1] = -1;
     host->wake[0] = host->wake[1] = host->watching = host->forward.fd = -1;
+    host->beside = -1;
     host->heard.fd = host->both = host->pool_reader = -1;
     /* A pool's records are where they are: there is one at a time. But in a fed call
      * that place is used again. */

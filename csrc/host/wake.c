@@ -57,6 +57,12 @@ sphttp_call_elsewhere(sphttp_call *call, int elsewhere)
 }
 
 void
+sphttp_call_beside(sphttp_call *call, int fd)
+{
+    call->host->beside = fd;
+}
+
+void
 turn_begin(struct sphttp_call *call)
 {
     call->host->turn_work = 0;

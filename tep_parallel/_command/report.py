@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import sys
 from collections.abc import Iterable
 from typing import IO, Any
@@ -52,7 +53,7 @@ class Printer:
             error = outcome.error
             try:
                 if as_json:
-                    self.put([_json(outcome)])
+                    self.put([as_line(fields_of(outcome))])
                 elif error is None:
                     self.put([str(outcome.result)])
             except UnicodeEncodeError as unprintable:
@@ -110,6 +111,22 @@ class Printer:
             os.close(self._err)
             self._err = None
 
+    def write(self, content: bytes) -> None:
+        """Write to standard output what is not buffered, also if that is in non-blocking mode.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        assert self.out is not None
+        self.flush()
+        descriptor = self.out.fileno()
+        left = memoryview(content)
+        while left:
+            try:
+                left = left[os.write(descriptor, left) :]
+            except BlockingIOError:
+                select.select([], [descriptor], [])
+
     def put(self, lines: Iterable[str]) -> None:
         """Write lines to standard output.
 
@@ -151,12 +168,22 @@ def failure(item: str, error: BaseException) -> str:
     return f"{item or repr(item)}: {reason}"
 
 
-def _json(outcome: Outcome[str]) -> str:
-    import json
-
+def fields_of(outcome: Outcome[Any]) -> dict[str, Any]:
+    """An outcome, as JSON has it."""
     names = dict.fromkeys(("index", "item", "result", "error", *Outcome.__slots__))
     fields = {name: getattr(outcome, name) for name in names}
-    error = outcome.error
-    if error is not None:
-        fields["error"] = {"type": type(error).__name__, "message": message_of(error)}
+    if outcome.error is not None:
+        fields["error"] = error_of(outcome.error)
+    return fields
+
+
+def error_of(error: BaseException) -> dict[str, str]:
+    """An exception, as JSON has it."""
+    return {"type": type(error).__name__, "message": message_of(error)}
+
+
+def as_line(fields: object) -> str:
+    """The same on one line, in ASCII."""
+    import json  # few commands need it
+
     return json.dumps(fields)

@@ -7,11 +7,11 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
 from typing import Any
 
-from tep_parallel._engine.source import NothingYetError
+from tep_parallel._engine.source import Coming, NothingYetError
 from tep_parallel._engine.waiting import Bell
 
 
-class Arriving:
+class Arriving(Coming):
     """The items of an async iterable, as an iterator that raises NothingYetError where the next
     one has not come.
 
@@ -24,12 +24,10 @@ class Arriving:
         begin: Called first in the task that pulls.
 
     Attributes:
-        waits: Whether the last item that was asked for had not come.
         over: Whether no more will come.
     """
 
     def __init__(self, items: AsyncIterable[Any], bell: Bell, begin: Callable[[], None]) -> None:
-        self.waits = False
         self._items: AsyncIterator[Any] | None = aiter(items)
         self._bell = bell
         self._begin = begin
@@ -62,9 +60,6 @@ class Arriving:
         if self._task is not None and not self._stopped:
             self._task.cancel()
         self._stopped = True
-
-    def __iter__(self) -> Arriving:
-        return self
 
     def __next__(self) -> Any:
         if self._come:

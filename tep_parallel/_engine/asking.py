@@ -12,9 +12,10 @@ from tep_parallel._engine.under_way import UnderWay
 from tep_parallel._engine.waits import FAREWELL, NOW, TURN, WORD, Until, Wait
 
 if TYPE_CHECKING:
-    from tep_parallel._engine.arriving import Arriving
+    from tep_parallel._engine.source import Coming
 
 _MOMENT = 0.001  # where the kernel has no descriptor for that
+_A_LOOK = 0.02  # where one descriptor alone can be waited for
 NEWS: int = lib.SPHTTP_NEWS
 _STARTED = lib.SPHTTP_STARTED
 _SIGNALS = lib.SPHTTP_SIGNALS
@@ -24,7 +25,7 @@ class Asking(UnderWay):
     """A call that can be asked instead of waited for."""
 
     event: Any
-    source: Arriving | None = None  # of items that are awaited
+    source: Coming | None = None  # of items that may not have come
     aborted = False
     _begun = False
     _turns = False  # whether others have had a turn
@@ -94,7 +95,8 @@ class Asking(UnderWay):
 
     def _patience(self) -> float | None:
         """Seconds after which to look, although nothing is heard."""
-        return None
+        source = self.source
+        return _A_LOOK if source is not None and source.waits and source.descriptor >= 0 else None
 
     def _ask_end(self, handle: Any) -> Until | None:
         """Tell a nursery to end. None: it has, or will have to."""

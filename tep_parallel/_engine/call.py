@@ -167,6 +167,9 @@ class Call(Asking):
         if word is TURN:
             return 0  # Python has run the handlers on the way here
         if word is WORD:
+            source = self.source
+            if source is not None:
+                lib.sphttp_call_beside(self.handle, source.descriptor if source.waits else -1)
             return self.run()
         self.close()
         return 0

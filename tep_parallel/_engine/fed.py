@@ -59,8 +59,9 @@ class Fed(Handing):
         if call.stopping and not call.aborted:
             self._stop_pulling()
             self._end_feed()
-        if call.source is not None:
-            call.source.allow(min(self._window - self._left, self._most - self._running))
+        source = call.source
+        if source is not None:
+            source.allow(min(self._window - self._left, self._most - self._running))
         usual = self._forked and self._waiting is None and not self._plan.options.watched
         with contextlib.suppress(NothingYetError):
             if usual and self._source is not None and not self.has_ready and not call.aborted:
@@ -72,6 +73,8 @@ class Fed(Handing):
                     self._pull()
                 elif not self._feed(*self._waiting):
                     return
+        if source is not None and source.waits and source.descriptor >= 0:
+            self._fork()  # who waits for the first item waits for the deadline, too
 
     def decode(self) -> bool:
         """Decode large texts that have come. Whether to call this again soon."""
@@ -144,11 +147,14 @@ class Fed(Handing):
         self._running += 1
         if self._source is None:
             self._end_feed()
+        self._fork()
+        return True
+
+    def _fork(self) -> None:
         if not self._forked:
             self._forked = True
             self.prepare()
             self._call.start()
-        return True
 
     def _fail(self, number: int, item: object, error: BaseException) -> None:
         """An item cannot be fed, and that is its failure."""

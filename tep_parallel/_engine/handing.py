@@ -42,6 +42,7 @@ class Handing(Flow):
         # The numbers of those that can be handed out now; None: in input order.
         self._ready: deque[int] | None = None if ordered else deque()
         self._late: list[int] = []  # those that are handed out at the end
+        self._failed = False  # one that was handed out as an outcome
         self._next = 0  # in input order
         # Whether texts are taken out of C in input order, many at a time; and those.
         self._takes = ordered and plan.options.codec is None and not plan.options.watched
@@ -120,6 +121,10 @@ class Handing(Flow):
             outcome = self._take(number)
             if outcome.ok or not cut:
                 self._left -= 1
+                self._failed = self._failed or not outcome.ok
+                if self._failed and self._plan.on_error == "stop":
+                    cut = True
+                    self._call.stop()
                 yield [outcome]
             else:  # a setup that failed has failed an item, too: then no more than that is said
                 self._known[number] = outcome
@@ -202,7 +207,7 @@ class Handing(Flow):
         if self._is_short(unended, over=self._exhausted):
             in_order = sorted(outcomes, key=lambda one: one.index)
             self._raise_short(in_order, unended, self._pulled)
-        error = self._finder.call_error()
+        failed = self._finder.call_error() is not None
         if self._ready is None:
             breaks = self._finder.break_values
             while outcomes and outcomes[0].ok and outcomes[0].index not in breaks:
@@ -210,18 +215,15 @@ class Handing(Flow):
         else:
             while outcomes:
                 outcome = outcomes.popleft()
-                if self._is_told(outcome, unended, failed=error is not None):
+                if self._is_told(outcome, unended, failed=failed):
+                    self._failed = self._failed or not outcome.ok
                     yield [outcome]
-        try:
-            if error is not None:
-                raise error
-        finally:
-            del error  # otherwise the error keeps this frame, and this frame the error
+        self._raise_call_error()
         if self._finder.break_values:
             return
         if self._ready is None:
             raise_first(outcomes, unended)
-        if not self._exhausted:
+        if not self._exhausted and not (self._failed and self._plan.on_error != "finish"):
             raise nursery_gone(self._pulled)
 
     def _settle(self) -> set[int]:
@@ -238,9 +240,11 @@ class Handing(Flow):
         return unended
 
     def _is_told(self, outcome: Outcome[Any], unended: set[int], *, failed: bool) -> bool:
-        """Whether as_completed tells of an item: not of those that a Break, or a failure of the
-        call, has kept from being begun, or has ended."""
+        """Whether as_completed tells of an item: not of those that a Break, or a failure, has
+        kept from being begun, or has ended."""
         if self._finder.break_values:
             return outcome.attempts > 0
+        if self._plan.on_error != "finish" and outcome.index in unended:
+            return False
         lost = outcome.index in unended or isinstance(outcome.error, DeadWorkerError)
         return not failed or not lost

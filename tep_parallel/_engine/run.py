@@ -118,19 +118,21 @@ def stream(
     from tep_parallel._engine.forked import opened, steps_of
     from tep_parallel._engine.plan import Plan
     from tep_parallel._engine.serial import Here
-    from tep_parallel._engine.source import source_of
+    from tep_parallel._engine.source import Coming, patient, source_of
     from tep_parallel._engine.stream import Stream
 
     source = source_of(items)
     known = items if isinstance(items, Collection) else None
     if options.in_processes == 0:
         plan = Plan(worker, [], options, on_error, running, known=known)
-        here = Here(plan, source)
+        here = Here(plan, patient(source))
         steps = here.steps(ordered=ordered)
         return Stream(here, steps, advance=advance, end=end)
     ahead = options.items_ahead()
     free = [-1] * ahead
     plan = Plan(worker, [None] * ahead, options, on_error, running, numbers=free, known=known)
     call = opened(plan)
-    steps = steps_of(call, Fed(call, plan, source, ordered=ordered))
-    return Stream(call, steps, advance=advance, end=end)
+    if isinstance(source, Coming):
+        call.source = source
+    flow = Fed(call, plan, source, ordered=ordered)
+    return Stream(call, steps_of(call, flow), advance=advance, end=end, flow=flow)

@@ -7,9 +7,42 @@ from typing import Any
 
 from tep_parallel._engine.arguments import Items
 
+_MOMENT_MS = 100
+
 
 class NothingYetError(Exception):
     """The next item has not come, and may come while results are waited for."""
+
+
+class Coming:
+    """An iterator of items that raises NothingYetError where the next one has not come.
+
+    Attributes:
+        waits: Whether the last item that was asked for had not come.
+        descriptor: It can be read when an item may have come; -1: nothing tells of that but the
+            call's own news.
+    """
+
+    waits = False
+    descriptor = -1
+
+    @property
+    def ready(self) -> bool:
+        """Whether something can be had of it."""
+        raise NotImplementedError
+
+    def allow(self, room: int) -> None:
+        """Let so many items be pulled that nobody has asked for."""
+
+    def stop(self) -> None:
+        """Pull no more: nobody asks for another item."""
+        self.waits = False
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        raise NotImplementedError
 
 
 def list_of(items: Iterable[Any]) -> list[Any]:
@@ -45,6 +78,29 @@ def source_of(items: Items) -> Iterator[Any]:
         msg = "items: expected an iterable of items, or a function that returns one item at a "
         msg += f"time, got {type(items).__name__}"
         raise TypeError(msg) from error
+
+
+def patient(source: Iterator[Any]) -> Iterator[Any]:
+    """The same items, for who has nothing to do but to wait for the next."""
+    while True:
+        try:
+            item = next(source)
+        except StopIteration:
+            return
+        except NothingYetError:
+            _await(source)
+            continue
+        yield item
+
+
+def _await(source: Iterator[Any]) -> None:
+    """Wait until an item may have come, or for a moment: a signal may come just before."""
+    from select import POLLIN, poll  # few calls need it
+
+    poller = poll()
+    if isinstance(source, Coming) and source.descriptor >= 0:
+        poller.register(source.descriptor, POLLIN)
+    poller.poll(_MOMENT_MS)
 
 
 def _called(function: Callable[[], Any]) -> Iterator[Any]:

@@ -24,7 +24,17 @@ class Stream(Generic[T_co]):
     Only one thread may advance it at a time.
     """
 
-    __slots__ = ("__weakref__", "_advance", "_call", "_end", "_out", "_owner", "_steps", "_turn")
+    __slots__ = (
+        "__weakref__",
+        "_advance",
+        "_call",
+        "_end",
+        "_flow",
+        "_out",
+        "_owner",
+        "_steps",
+        "_turn",
+    )
 
     def __init__(
         self,
@@ -33,6 +43,7 @@ class Stream(Generic[T_co]):
         *,
         advance: Callable[[Any, Any], None],
         end: Callable[[Any, Any], None],
+        flow: Any = None,
     ) -> None:
         # Whose turn it is, if it is somebody's. Not a lock: a signal handler may raise when one
         # has just been taken.
@@ -46,6 +57,12 @@ class Stream(Generic[T_co]):
         # Of drive.py, which this module does not import: importing this package must stay cheap.
         self._advance = advance
         self._end = end
+        self._flow = flow  # of items that children process
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is a result that nobody has to wait for."""
+        return bool(self._out) or (self._flow is not None and self._flow.has_ready)
 
     def __iter__(self) -> Self:
         return self
