@@ -295,8 +295,7 @@ int sphttp_call_descriptor(sphttp_call *call);
 /* After a failure: what was being done, a constant string. */
 const char *sphttp_call_doing(const sphttp_call *call);
 
-/* Has a child committed item `index`? From any thread; the call must not be freed
- * meanwhile. */
+/* Has a child committed item `index`? From any thread; the call must not be freed then. */
 int sphttp_call_committed(const sphttp_call *call, uint32_t index);
 
 /* What became of item `index`, after the end. Item `count` is the call itself:

@@ -326,9 +326,8 @@ gather(struct sphttp_call *call)
         return the_end(call); /* its nursery and its children stay */
     }
     if (err == 0 && all) {
-        /* It ends while the results are looked at: call_close waits for it. But where
-         * there still is a directory, it is the one to remove that if we are killed. */
-        if (!call->plan.command) {
+        if (!call->plan.command) { /* else it is to remove what is left if we are killed */
+            /* It ends while the results are looked at: call_close waits for it. */
             dismiss_nursery(call, true);
         }
         call->host->ended = true;
@@ -422,19 +421,18 @@ void
 call_close(struct sphttp_call *call)
 {
     strangers_spare(call);
-    bool removed = (call->host->ended && !call->plan.command) ||
-                   call->page == NULL;
-    if (call->host->ended && !removed) { /* what commands have printed is still there */
+    bool ended = call->host->ended;
+    bool removed = (ended && !call->plan.command) || call->page == NULL;
+    if (ended && !removed) { /* what commands have printed is still there */
         files_remove(call);
         dismiss_nursery(call, true);
     }
-    else if (!call->host->ended) {
+    else if (!ended) {
         dismiss_nursery(call, false);
     }
     end_nursery(call);
     call->host->ended = true;
-    /* Where the nursery was lost, or did not answer, the directory is ours. */
-    if (!removed) {
+    if (!removed) { /* where the nursery was lost, or did not answer, it is ours to do */
         files_remove(call);
     }
     forks_lock();

@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from tep_parallel._command import digest as digest_command
 from tep_parallel._command import map as map_command
+from tep_parallel._command import run as run_command
 from tep_parallel._command.given import RefusedError, WrongUsageError
 from tep_parallel._command.options import count
 from tep_parallel._command.report import Printer
@@ -104,8 +105,22 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
         help="how many children at once; 0: none, all in this process (default: as many as"
         " there are usable CPUs)",
     )
+    run_ = commands.add_parser(
+        "run",
+        allow_abbrev=False,
+        usage="%(prog)s [OPTION ...] COMMAND [ARG ...]",
+        help="run a command on each item, and print what it prints",
+        description="Run a command on each item that is read, and print what it prints, whole and"
+        " in the order of the items. Everything behind COMMAND belongs to it. No shell is"
+        " started: a command with pipes is for sh -c.",
+        epilog="example: ls | tep-parallel run gzip -k -- {}",
+    )
+    run_.set_defaults(run=run_command.run)
+    run_command.add_arguments(run_)
     if not arguments or arguments[0] not in commands.choices:
         return parser.parse_args(arguments)
+    if arguments[0] == "run":
+        return run_.parse_args(arguments[1:])
     # Options may stand behind items, but not behind the first `--`. argparse cannot do both.
     end = arguments.index("--") if "--" in arguments else len(arguments)
     options = commands.choices[arguments[0]].parse_intermixed_args(arguments[1:end])

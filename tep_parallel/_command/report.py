@@ -13,7 +13,7 @@ from tep_parallel._errors import ParallelError, message_of
 from tep_parallel._outcome import Outcome
 
 # Characters that would end a line or move a terminal's cursor, as Python escapes them.
-_CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160))}
+CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160))}
 
 
 class Printer:
@@ -66,7 +66,7 @@ class Printer:
     def complain(self, text: str) -> None:
         """Print one line on standard error, after all that goes to standard output before it."""
         self.flush()
-        line = f"tep-parallel: {text.translate(_CONTROLS)}\n"
+        line = f"tep-parallel: {text.translate(CONTROLS)}\n"
         try:
             encoded = os.fsencode(line)
         except UnicodeEncodeError:
@@ -126,6 +126,16 @@ class Printer:
                 left = left[os.write(descriptor, left) :]
             except BlockingIOError:
                 select.select([], [descriptor], [])
+
+    def write_error(self, content: bytes) -> None:
+        """Write to standard error, as far as that can be written to: see complain."""
+        left = memoryview(content)
+        with contextlib.suppress(OSError):
+            while left and self._err is not None:
+                try:
+                    left = left[os.write(self._err, left) :]
+                except BlockingIOError:
+                    select.select([], [self._err], [])
 
     def put(self, lines: Iterable[str]) -> None:
         """Write lines to standard output.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from tep_parallel._engine.call import Call
 from tep_parallel._engine.fed import Fed
@@ -13,28 +13,34 @@ from tep_parallel._engine.native import fail, lib
 from tep_parallel._engine.options import Options
 from tep_parallel._engine.plan import Plan
 from tep_parallel._engine.running import Running
+from tep_parallel._engine.source import Coming
 from tep_parallel._engine.stream import Stream
+from tep_parallel._errors import nursery_gone
 from tep_parallel._outcome import Outcome
 
 _LEAST_AHEAD, _AHEAD = 16, 4  # items that are pulled ahead: at least, and for each command
 
 
-class Command(NamedTuple):
-    """A command, as an item of a call.
+class Command(str):
+    """An item: what its command is known by, as text.
 
     Attributes:
         words: The path of the program and its arguments, the first of which is its name, each
             with a NUL behind it.
-        item: What the caller knows it by.
     """
 
+    __slots__ = ("words",)
     words: bytes
-    item: Any
+
+    @property
+    def arguments(self) -> list[str]:
+        """The arguments, with the name of the program as it was asked for."""
+        return os.fsdecode(self.words).split("\0")[1:-1]
 
     @property
     def name(self) -> str:
-        """The name of the program, as it was asked for."""
-        return os.fsdecode(self.words.split(b"\0", 2)[1])
+        """That name."""
+        return self.arguments[0]
 
 
 class Commands(Stream[Outcome[None]]):
@@ -43,8 +49,8 @@ class Commands(Stream[Outcome[None]]):
     A command that exits with another status than 0 has a DeadWorkerError, one that cannot be
     executed an OSError with the errno of exec and the program's name. Standard input of a command
     is empty, its signals have their default actions, and it has no other descriptors than 0 to
-    2. At the end of the iterator, what was not begun or not ended has its Outcome too, with an
-    error. Close the iterator in any case.
+    2. What is killed at the deadline, or since another has failed, has its Outcome too. Close the
+    iterator in any case.
 
     Args:
         commands: Pulled as they can be begun.
@@ -60,6 +66,7 @@ class Commands(Stream[Outcome[None]]):
     """
 
     __slots__ = ("_opened",)
+    _opened: Call
 
     def __init__(
         self,
@@ -83,9 +90,11 @@ class Commands(Stream[Outcome[None]]):
             numbers=[-1] * ahead,
             grouped=grouped,
         )
-        self._opened: Call = opened(plan)
-        flow = _Flow(self._opened, plan, commands, ordered=False)
-        super().__init__(self._opened, steps_of(self._opened, flow), advance=advance, end=end)
+        call = self._opened = opened(plan)
+        if isinstance(commands, Coming):
+            call.source = commands
+        flow = _Flow(call, plan, commands, ordered=False)
+        super().__init__(call, steps_of(call, flow), advance=advance, end=end, flow=flow)
 
     def output(self, number: int, stream: int) -> int | None:
         """Open what a command that has ended has printed. It can be opened once.
@@ -124,11 +133,16 @@ class _Flow(Fed):
     def conclude(self) -> Iterator[list[Any]]:
         """Hand out what is left, and raise what concerns the call as a whole."""
         unended = self._settle()
-        outcomes = [self._take(number) for number in (*self._late, *(self._ready or ()))]
-        for outcome in outcomes:
-            yield [outcome]
+        for number in (*self._late, *(self._ready or ())):
+            outcome = self._take(number)
+            # What was cut short has printed something; after an abort nobody wants to know.
+            if outcome.attempts > 0 and (number not in unended or not self.aborted):
+                self._failed = self._failed or not outcome.ok
+                yield [outcome]
         if self._is_short(unended, over=self._exhausted):
             self._raise_short([], unended, self._pulled)
+        if not self._exhausted and not (self._failed and self._plan.on_error != "finish"):
+            raise nursery_gone(self._pulled)
 
 
 def _never(item: Any) -> str:
