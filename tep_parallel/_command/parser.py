@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from tep_parallel._command import digest as digest_command
 from tep_parallel._command import map as map_command
@@ -105,7 +105,20 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
         help="how many children at once; 0: none, all in this process (default: as many as"
         " there are usable CPUs)",
     )
-    run_ = commands.add_parser(
+    run_ = _add_run(commands)
+    if not arguments or arguments[0] not in commands.choices:
+        return parser.parse_args(arguments)
+    if arguments[0] == "run":
+        return run_.parse_args(arguments[1:])
+    # Options may stand behind items, but not behind the first `--`. argparse cannot do both.
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    options = commands.choices[arguments[0]].parse_intermixed_args(arguments[1:end])
+    options.words += arguments[end + 1 :]
+    return options
+
+
+def _add_run(commands: Any) -> argparse.ArgumentParser:
+    run_: argparse.ArgumentParser = commands.add_parser(
         "run",
         allow_abbrev=False,
         usage="%(prog)s [OPTION ...] COMMAND [ARG ...]",
@@ -117,15 +130,7 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
     )
     run_.set_defaults(run=run_command.run)
     run_command.add_arguments(run_)
-    if not arguments or arguments[0] not in commands.choices:
-        return parser.parse_args(arguments)
-    if arguments[0] == "run":
-        return run_.parse_args(arguments[1:])
-    # Options may stand behind items, but not behind the first `--`. argparse cannot do both.
-    end = arguments.index("--") if "--" in arguments else len(arguments)
-    options = commands.choices[arguments[0]].parse_intermixed_args(arguments[1:end])
-    options.words += arguments[end + 1 :]
-    return options
+    return run_
 
 
 def _usable() -> int:
