@@ -44,7 +44,7 @@ store_write(struct sphttp_call *call, struct header *header,
 }
 
 void
-output_name(char name[OUTPUT_NAME], uint64_t number, int stream)
+output_name(char *name, uint64_t number, int stream)
 {
     (void)put_text(put_decimal(name, number), stream == 0 ? ".out" : ".err");
 }

@@ -15,8 +15,8 @@ uint64_t store_write(struct sphttp_call *call, struct header *header,
 
 /* The name of the file that a command prints to, its standard output (0) or its standard
  * error (1), once that of item `number` has ended. */
-enum { OUTPUT_NAME = 32 };
-void output_name(char name[OUTPUT_NAME], uint64_t number, int stream);
+enum { OUTPUT_NAME = 32 }; /* bytes; a name has fewer */
+void output_name(char *name, uint64_t number, int stream);
 
 /* The path of the scratch directory, in host and nursery.
  * Async-signal-safe. */
