@@ -69,6 +69,8 @@ def run(options: argparse.Namespace, printer: Printer) -> bool:
         source = common.source_of(options, items, journal)
         if journal is not None and journal.broken and options.verbose:
             printer.complain(f"--journal: {journal.broken} lines are not whole, and not believed")
+        if options.resume and not options.dry_run:
+            printer.end_last_line(b"\0" if options.zero else b"\n")
         printer.keep_apart()
         worker = _checked(target, printer)
         if options.dry_run:

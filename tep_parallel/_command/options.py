@@ -25,14 +25,15 @@ def add_items(parser: argparse.ArgumentParser) -> None:
     """The options that say where items come from, and what ends one."""
     items = parser.add_argument_group("items")
     items.add_argument("-a", "--arg-file", metavar="FILE", help="read the items from FILE")
-    items.add_argument(
+    ends = items.add_mutually_exclusive_group()
+    ends.add_argument(
         "-0",
         "--null",
         dest="nul",
         action="store_true",
         help="NUL ends an item that is read, no newline",
     )
-    items.add_argument(
+    ends.add_argument(
         "-d",
         "--delimiter",
         type=_separator,

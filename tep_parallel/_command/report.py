@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import select
+import stat
 import sys
 from collections.abc import Iterable
 from typing import IO, Any
@@ -136,6 +138,27 @@ class Printer:
                     left = left[os.write(self._err, left) :]
                 except BlockingIOError:
                     select.select([], [self._err], [])
+
+    def end_last_line(self, end: bytes) -> None:
+        """End the last line of a file that is appended to: a command that was killed may have
+        left half of it there.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        assert self.out is not None
+        descriptor = self.out.fileno()
+        found = os.fstat(descriptor)
+        appends = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_APPEND
+        if not stat.S_ISREG(found.st_mode) or not appends or found.st_size == 0:
+            return
+        try:
+            with open(f"/proc/self/fd/{descriptor}", "rb") as file:
+                last = os.pread(file.fileno(), 1, found.st_size - 1)
+        except OSError:  # it may be written, and not read
+            last = b""
+        if last != end:
+            self.write(end)
 
     def put(self, lines: Iterable[str]) -> None:
         """Write lines to standard output.

@@ -86,6 +86,8 @@ def run(options: argparse.Namespace, printer: Printer) -> bool:
         source = _source(options, template, journal)
         if options.dry_run:
             return _show(source, template, options, printer)
+        if options.resume and (options.json or options.tag):
+            printer.end_last_line(b"\0" if options.zero else b"\n")
         return _fan_out(source, template, arguments, options, printer, journal)
     finally:
         if journal is not None:

@@ -31,11 +31,9 @@ class Handing(Flow):
         self._numbers = plan.numbers
         self._items = plan.items
         self._texts: list[str | None] = plan.texts or [None] * len(plan.items)  # returned, by cell
-        self._pulled = 0
-        self._left = 0  # pulled, and not handed out
-        self._running = 0  # fed, and not ended
-        self._exhausted = False  # the source has no more
-        self._over = False  # no more will be fed
+        # Those that were pulled; of them, not handed out; and fed, and not ended.
+        self._pulled = self._left = self._running = 0
+        self._exhausted = self._over = False  # the source has no more; no more will be fed
         # The cells of those that have ended and were not fetched, by number. Other outcomes are
         # in _known.
         self._cells: dict[int, int] = {}
@@ -58,11 +56,10 @@ class Handing(Flow):
     def hear(self) -> None:
         """Tell of each item that has ended, and fetch the text that it returned."""
         numbers, cells, ready = self._numbers, self._cells, self._ready
-        options = self._plan.options
-        watched = options.watched
+        watched = self._plan.options.watched
         if self._takes:
             self._take_texts()
-        elif options.codec is None:
+        elif self._plan.options.codec is None:
             self._call.fill(self._texts)
         for cell in self._call.fresh():
             number = numbers[cell]
@@ -205,9 +202,8 @@ class Handing(Flow):
             order = [*self._late, *self._ready]
         outcomes = deque(map(self._take, order))
         if self._is_short(unended, over=self._exhausted):
-            in_order = sorted(outcomes, key=lambda one: one.index)
-            self._raise_short(in_order, unended, self._pulled)
-        failed = self._finder.call_error() is not None
+            self._raise_short(sorted(outcomes, key=lambda one: one.index), unended, self._pulled)
+        error = self._finder.call_error()
         if self._ready is None:
             breaks = self._finder.break_values
             while outcomes and outcomes[0].ok and outcomes[0].index not in breaks:
@@ -215,10 +211,14 @@ class Handing(Flow):
         else:
             while outcomes:
                 outcome = outcomes.popleft()
-                if self._is_told(outcome, unended, failed=failed):
+                if self._is_told(outcome, unended, failed=error is not None):
                     self._failed = self._failed or not outcome.ok
                     yield [outcome]
-        self._raise_call_error()
+        try:
+            if error is not None:
+                raise error
+        finally:
+            del error  # otherwise the error keeps this frame, and this frame the error
         if self._finder.break_values:
             return
         if self._ready is None:
