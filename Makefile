@@ -111,6 +111,11 @@ $(VENV)/installed: $(VENV)/bare $(SOURCES)
 	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet $(PIP) --editable .
 	touch $@
 
+$(VENV)/test: $(VENV)/test-tools
+$(VENV)/test-tools: $(VENV)/bare
+	.ci/setup $(PYTHON) tests
+	touch $@
+
 $(VENV)/examples $(VENV)/test $(VENV)/lint $(VENV)/peers $(VENV)/services $(VENV)/docs $(VENV)/wheels: $(VENV)/%: $(VENV)/installed
 	$(BIN)/pip install --quiet --group $*
 	touch $@

@@ -94,7 +94,7 @@ def _fan_out(
 
     end = b"\0" if options.zero else b"\n"
     shown = _json_shown if options.codec == "json" else _shown
-    progress = common.progress_of(options, source)
+    progress = common.progress_of(options, source, printer)
     rows = Rows(
         printer,
         lambda outcome: shown(outcome) + end,

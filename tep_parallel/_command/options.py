@@ -230,10 +230,12 @@ def arguments_of(options: argparse.Namespace, printer: Printer) -> dict[str, Any
     return arguments
 
 
-def progress_of(options: argparse.Namespace, source: Source) -> Progress | None:
+def progress_of(options: argparse.Namespace, source: Source, printer: Printer) -> Progress | None:
     """The line that shows how far it has come, if it is wanted."""
+    assert printer.out is not None
     here = options.in_processes == 0  # what the worker does may use the timer
-    return Progress(source) if is_wanted(asked=options.progress) and not here else None
+    wanted = is_wanted(printer.out.fileno(), asked=options.progress)
+    return Progress(source) if wanted and not here else None
 
 
 def in_its_words(error: BaseException) -> str:

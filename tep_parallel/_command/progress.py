@@ -69,15 +69,16 @@ class Progress:
         _show(f"\rtep-parallel: {', '.join(parts)}\x1b[K")
 
 
-def is_wanted(*, asked: bool | None) -> bool:
+def is_wanted(output: int, *, asked: bool | None) -> bool:
     """Whether the line is to be shown.
 
     Args:
+        output: The descriptor that results go to.
         asked: What was typed; None: where it disturbs nothing.
     """
     if asked is not None or sys.stderr is None:
         return bool(asked)
-    return os.isatty(2) and (sys.stdout is None or not sys.stdout.isatty())
+    return os.isatty(2) and not os.isatty(output)
 
 
 def _is_in_background() -> bool:
