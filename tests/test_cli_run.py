@@ -22,19 +22,20 @@ RUN = "tep-parallel run"
 
 
 @contextlib.contextmanager
-def running(arguments: str, place: Path, **options: object) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    arguments: str, place: Path, environment: dict[str, str] = COMMANDS
+) -> Iterator[subprocess.Popen[bytes]]:
     """The command under way; killed at the end."""
-    case = subprocess.Popen(  # type: ignore[call-overload]
+    case = subprocess.Popen(
         ["bash", "-c", f"exec {COMMAND} run {arguments}"],
         cwd=place,
-        env=COMMANDS,
+        env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         bufsize=0,
         preexec_fn=hear_keyboard,
         start_new_session=True,
-        **options,
     )
     try:
         yield case
@@ -265,6 +266,22 @@ def test_a_full_disk_is_told() -> None:
     assert err == b"tep-parallel: standard output: No space left on device\n"
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can mount a small disk")
+def test_no_space_for_what_a_command_prints_is_told(tmp_path: Path) -> None:
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", tmp_path]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("nothing can be mounted here")
+    try:
+        script = f"TMPDIR={tmp_path}; export TMPDIR; printf '9000000\\n9\\n' | "
+        status, out, err = shell(f"{script}{RUN} -j 1 sh -c 'head -c $0 /dev/zero'")
+        assert status == 1
+        assert len(out) < 2 << 20
+        assert b"item 0 (9000000): exit status 1 (there is no space left" in err
+        assert list(tmp_path.iterdir()) == []
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+
+
 def test_what_may_write_no_more_dies_of_that() -> None:
     """RLIMIT_FSIZE: the file that a command prints to has a limit, too."""
     status, _, err = shell(f"echo x | ( ulimit -f 2000; {RUN} head -c 9000000 /dev/zero )")
@@ -428,13 +445,16 @@ STUBBORN = (
 def test_a_killed_command_leaves_none_of_its_own(tmp_path: Path) -> None:
     """Promise 5: also what blocks every signal, and what has left its group and session."""
     (tmp_path / "stubborn.py").write_text(STUBBORN)
-    with running("-j 2 python3 stubborn.py", tmp_path) as case:
+    (tmp_path / "scratch").mkdir()
+    environment = {**COMMANDS, "TMPDIR": str(tmp_path / "scratch")}
+    with running("-j 2 python3 stubborn.py", tmp_path, environment) as case:
         assert case.stdin is not None
         case.stdin.write(b"a\nb\n")
         until(lambda: len(list(tmp_path.glob("began*"))) == 4)
         pids = [int(path.name.removeprefix("began")) for path in tmp_path.glob("began*")]
         case.kill()
         until(lambda: not any(map(alive, pids)))
+        until(lambda: list((tmp_path / "scratch").iterdir()) == [])
 
 
 def test_500_commands_that_die_at_random_lose_no_other() -> None:
@@ -464,6 +484,11 @@ def test_the_journal_goes_on_where_it_ended(tmp_path: Path) -> None:
     assert shell(f"{run} --resume {script}", tmp_path) == (0, b"3\n", b"")
     assert shell(f"{run} --resume {script}", tmp_path) == (0, b"", b"")
     refused(f"{run} --resume echo", "another command", tmp_path)
+
+
+def test_a_row_of_a_batch_has_its_items() -> None:
+    status, out, _ = shell(f"seq 3 | {RUN} -n 2 --json echo")
+    assert (status, [row["item"] for row in rows_of(out)]) == (0, [["1", "2"], "3"])
 
 
 def test_a_failed_batch_is_run_again_as_it_was(tmp_path: Path) -> None:

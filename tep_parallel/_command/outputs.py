@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tep_parallel._command.report import CONTROLS, Printer, as_line, fields_of
 from tep_parallel._command.rows import Rows
-from tep_parallel._command.template import shown
+from tep_parallel._command.template import SEPARATOR, shown
 from tep_parallel._errors import ItemTimeoutError, ParallelError, message_of
 from tep_parallel._outcome import Outcome
 
@@ -56,6 +56,7 @@ class Outputs(Rows):
             printer, _nothing, as_json=as_json, end=end, journal=journal, progress=progress
         )
         self._tag = tag
+        self._is_full = False  # where what a command has printed is kept
 
     def put(self, index: int, outcome: Outcome[Any]) -> None:
         """Write what a command has printed.
@@ -73,23 +74,34 @@ class Outputs(Rows):
         else:
             tag = _tag_of(outcome) if self._tag else b""
             for stream, write in enumerate((self._add, self._write_error)):
-                for piece in _pieces(self.output(outcome.index, stream), tag):
+                for piece in _pieces(self._opened(outcome, stream), tag):
                     write(piece)
         self.count += 1
         error = outcome.error
         if error is not None:
             self.failed += 1
-            self.complain(ended(index, outcome))
+            note = " (there is no space left for what it prints)" if self._is_full else ""
+            self._is_full = False
+            self.complain(ended(index, outcome) + note)
         self._note(index, outcome, error)
 
     def _row(self, index: int, outcome: Outcome[Any]) -> bytes:
         fields = fields_of(outcome)
         del fields["result"]
         fields["index"] = index
+        items = str(outcome.item).split(SEPARATOR)
+        if len(items) > 1:
+            fields["item"] = items
         for stream, name in enumerate(("stdout", "stderr")):
-            content = b"".join(_pieces(self.output(outcome.index, stream), b""))
+            content = b"".join(_pieces(self._opened(outcome, stream), b""))
             fields[name] = content.decode("utf-8", "surrogateescape")
         return as_line(fields).encode()
+
+    def _opened(self, outcome: Outcome[Any], stream: int) -> int | None:
+        descriptor = self.output(outcome.index, stream)
+        if outcome.error is not None and descriptor is not None:
+            self._is_full = self._is_full or os.fstatvfs(descriptor).f_bavail == 0
+        return descriptor
 
     def _add(self, content: bytes) -> None:
         self._waiting.append(content)

@@ -182,7 +182,7 @@ def _fan_out(
     printer: Printer,
     journal: Journal | None,
 ) -> bool:
-    progress = common.progress_of(options, source)
+    progress = common.progress_of(options, source, printer)
     rows = Outputs(
         printer,
         tag=options.tag,
