@@ -27,6 +27,7 @@ test-long: $(VENV)/test ## Chaos and strays for a minute each, then 20,000 calls
 	$(BIN)/python tests/long/chaos.py --seconds $(SECONDS)
 	$(BIN)/python tests/long/scribble.py --seconds $(SECONDS)
 	$(BIN)/python tests/long/soak.py
+	$(BIN)/python tests/long/killed_command.py
 
 test-sanitized: $(VENV)/test ## Run the tests with the extension under ASan and UBSan
 	.ci/test-sanitized $(BIN)/python

@@ -1,32 +1,32 @@
 """Fork-based fan-out: each item in a child process of its own, results in input order."""
 
-from typing import TYPE_CHECKING as _TYPE_CHECKING
+TYPE_CHECKING = False  # type checkers take it for True, by its name: to import typing takes long
 
-from tep_parallel._control import Break, Kill
-from tep_parallel._digest import digest_files
-from tep_parallel._engine.arguments import OnFinish, OnStart, Progress
-from tep_parallel._engine.codec import Codec
-from tep_parallel._engine.counting import processor_count, worker_number
-from tep_parallel._engine.stream import Stream
-from tep_parallel._errors import (
-    AbortedError,
-    DeadlineError,
-    DeadWorkerError,
-    ItemTimeoutError,
-    ParallelError,
-    TamperedResultError,
-    WorkerError,
-)
-from tep_parallel._file_digest import FileDigest
-from tep_parallel._outcome import Outcome
-from tep_parallel._parallel import Parallel
-from tep_parallel._sock import Sock
-from tep_parallel._version import __version__
-from tep_parallel._worker import ParallelWorker
-
-if _TYPE_CHECKING:
+if TYPE_CHECKING:
     from tep_parallel._async import AsyncParallel
+    from tep_parallel._control import Break, Kill
+    from tep_parallel._digest import digest_files
+    from tep_parallel._engine.counting import processor_count, worker_number
+    from tep_parallel._engine.stream import Stream
+    from tep_parallel._errors import (
+        AbortedError,
+        DeadlineError,
+        DeadWorkerError,
+        ItemTimeoutError,
+        ParallelError,
+        TamperedResultError,
+        WorkerError,
+    )
     from tep_parallel._executor import ForkExecutor
+    from tep_parallel._file_digest import FileDigest
+    from tep_parallel._outcome import Outcome
+    from tep_parallel._parallel import Parallel
+    from tep_parallel._protocols import Codec, OnFinish, OnStart, Progress
+    from tep_parallel._sock import Sock
+    from tep_parallel._version import __version__
+    from tep_parallel._worker import ParallelWorker
+
+del TYPE_CHECKING
 
 __all__ = [
     "AbortedError",
@@ -56,28 +56,44 @@ __all__ = [
     "worker_number",
 ]
 
-# Where the names are that need asyncio or the like, whose import takes longer than a call.
-_LATE = {"AsyncParallel": "tep_parallel._async", "ForkExecutor": "tep_parallel._executor"}
+# The modules, each of which is loaded when somebody asks for a name of it. What a child may ask
+# for is loaded before the fork: see _parallel.py.
+_HOMES = {
+    "_async": ("AsyncParallel",),
+    "_control": ("Break", "Kill"),
+    "_digest": ("digest_files",),
+    "_engine.counting": ("processor_count", "worker_number"),
+    "_engine.stream": ("Stream",),
+    "_errors": (
+        "AbortedError",
+        "DeadWorkerError",
+        "DeadlineError",
+        "ItemTimeoutError",
+        "ParallelError",
+        "TamperedResultError",
+        "WorkerError",
+    ),
+    "_executor": ("ForkExecutor",),
+    "_file_digest": ("FileDigest",),
+    "_outcome": ("Outcome",),
+    "_parallel": ("Parallel",),
+    "_protocols": ("Codec", "OnFinish", "OnStart", "Progress"),
+    "_sock": ("Sock",),
+    "_version": ("__version__",),
+    "_worker": ("ParallelWorker",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> object:
-    if name not in _LATE:
+    if name not in _HOME_OF:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)
-    from importlib import import_module
-
-    found = getattr(import_module(_LATE[name]), name)
-    found.__module__ = __name__
-    globals()[name] = found
+    # Several threads may be here at a time. An import makes them wait until the module is whole.
+    module = __import__(f"{__name__}.{_HOME_OF[name]}", fromlist=[name])
+    found = globals()[name] = getattr(module, name)
     return found
 
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
-
-
-# Tracebacks, logs and pickles must name what a user can import.
-for _name in __all__:
-    if hasattr(globals().get(_name), "__module__"):
-        globals()[_name].__module__ = __name__
-del _name

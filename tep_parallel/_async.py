@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
-from typing import TYPE_CHECKING, Any, Literal, overload
 
+from tep_parallel import _parallel  # noqa: F401  # for its children: see there
 from tep_parallel._digest import checked, with_exceptions
 from tep_parallel._engine.arguments import AsyncItems, Shown
 from tep_parallel._engine.async_face import AsyncFace
-from tep_parallel._engine.codec import Codec
 from tep_parallel._engine.counting import processor_count
 from tep_parallel._engine.options import Options
 from tep_parallel._engine.running import Running
 from tep_parallel._file_digest import FileDigest, job_of
 from tep_parallel._outcome import Outcome
-from tep_parallel._typing import GenericOf, T, W_co
+from tep_parallel._typing import TYPE_CHECKING, Any, GenericOf, Literal, T, W_co, overload, public
 from tep_parallel._worker import (
     ParallelWorker,
     Process,
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
     from tep_parallel._engine.arguments import Arguments
     from tep_parallel._file_digest import Algorithm
+    from tep_parallel._protocols import Codec
     from tep_parallel._sock import StrOrBytesPath
     from tep_parallel._typing import Returning
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _CALLS_A_CPU = 2  # that are alive at once
 
 
+@public
 class AsyncParallel(AsyncFace, GenericOf[T, W_co]):
     """Parallel for an event loop of asyncio: while a call runs, the loop goes on.
 

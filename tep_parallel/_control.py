@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from tep_parallel._typing import public
 
+
+@public
 class Break(BaseException):  # it is not an error, and must pass `except Exception`
     """Raise it in `process` to end the call early: no new item begins, running items may end.
 
@@ -21,6 +24,7 @@ class Break(BaseException):  # it is not an error, and must pass `except Excepti
         self.value = value
 
 
+@public
 class Kill(Break):
     """Raise it in `process` to end the call at once: like Break, but running items are killed.
 

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Literal, SupportsFloat, SupportsIndex, overload
 
+from tep_parallel._engine.arguments import InBytes
 from tep_parallel._engine.counting import processor_count
 from tep_parallel._engine.ended import values_of
-from tep_parallel._engine.options import BY_SIZE, InBytes, Options
+from tep_parallel._engine.options import BY_SIZE, Options
 from tep_parallel._engine.running import Running
 from tep_parallel._errors import Failure, shown
 from tep_parallel._file_digest import FileDigest, job_of
+from tep_parallel._typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    SupportsFloat,
+    SupportsIndex,
+    overload,
+    public,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer, Unpack
 
-    from tep_parallel._engine.arguments import DigestArguments, OnError, Progress
+    from tep_parallel._engine.arguments import DigestArguments, OnError
     from tep_parallel._engine.ended import Ended
     from tep_parallel._file_digest import Algorithm
+    from tep_parallel._protocols import Progress
     from tep_parallel._sock import StrOrBytesPath
 
 
@@ -44,6 +54,7 @@ def digest_files(
 ) -> list[str | BaseException]: ...
 
 
+@public
 def digest_files(
     paths: Iterable[StrOrBytesPath],
     key: str | Buffer = b"",
@@ -113,7 +124,6 @@ def _digested(
 ) -> Ended:
     """Digest the files, in this thread or in children."""
     # Loaded here, since importing this package must stay cheap.
-    from tep_parallel._engine.run import run
     from tep_parallel._engine.small import digested_here
 
     job = job_of(worker, listed, None) if options.in_processes != 0 else None
@@ -122,6 +132,8 @@ def _digested(
         if ended is not None:
             return ended
         options.in_processes = processor_count()
+    from tep_parallel._engine.run import run
+
     return run(worker, listed, options, Running(), on_error, job=job)
 
 

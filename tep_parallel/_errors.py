@@ -12,12 +12,14 @@ ParallelError
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+
+from tep_parallel._typing import TYPE_CHECKING, Any, public
 
 if TYPE_CHECKING:
     from tep_parallel._outcome import Outcome
 
 
+@public
 class ParallelError(Exception):
     """An item failed, and not with an exception of its worker.
 
@@ -46,6 +48,7 @@ def _rebuild(
     return error
 
 
+@public
 class WorkerError(ParallelError):
     """`process` raised what cannot be raised in this process as itself.
 
@@ -72,6 +75,7 @@ class WorkerError(ParallelError):
         self.remote_traceback = remote_traceback
 
 
+@public
 class DeadWorkerError(ParallelError):
     """The child ended without a result: a signal killed it, or it ended by itself.
 
@@ -101,10 +105,12 @@ class DeadWorkerError(ParallelError):
         self.signal = signal
 
 
+@public
 class ItemTimeoutError(ParallelError, TimeoutError):
     """The item was still running at its `timeout`, and its child was killed."""
 
 
+@public
 class DeadlineError(ParallelError, TimeoutError):
     """The call was not over at its `deadline`, and everything was killed.
 
@@ -118,6 +124,7 @@ class DeadlineError(ParallelError, TimeoutError):
         self.outcomes = outcomes
 
 
+@public
 class AbortedError(ParallelError):
     """Parallel.abort ended the call, and everything was killed.
 
@@ -131,6 +138,7 @@ class AbortedError(ParallelError):
         self.outcomes = outcomes
 
 
+@public
 class TamperedResultError(ParallelError):
     """The record of a result is not the one that its child wrote: its MAC is wrong, or its
     header makes no sense. Somebody else wrote to it."""

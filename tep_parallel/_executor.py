@@ -11,13 +11,14 @@ from concurrent.futures import Executor, Future
 from functools import partial
 from itertools import islice
 from signal import SIGKILL, SIGTERM
-from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import ref
 
+from tep_parallel import _parallel  # noqa: F401  # for its children: see there
 from tep_parallel._engine.counting import processor_count
 from tep_parallel._engine.executing import Driver
 from tep_parallel._engine.function import Pickles, call_each
 from tep_parallel._engine.options import Options
+from tep_parallel._typing import TYPE_CHECKING, Any, TypeVar, public
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+@public
 class ForkExecutor(Executor):
     """Run each call in a child process of its own, which is forked when the call starts.
 

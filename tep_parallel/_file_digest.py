@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, get_args
-
 from tep_parallel._sock import bytes_of, file_digest
+from tep_parallel._typing import TYPE_CHECKING, Any, Literal, public
 from tep_parallel._worker import ParallelWorker, setup_and_teardown_of
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-    from tep_parallel._engine.codec import Codec
     from tep_parallel._engine.digest_job import Job
+    from tep_parallel._protocols import Codec
     from tep_parallel._sock import StrOrBytesPath
     from tep_parallel._worker import Process
 
 Algorithm = Literal["hmac-sha256", "sha256"]
-ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
+ALGORITHMS: tuple[Algorithm, ...] = ("hmac-sha256", "sha256")
 
 
+@public
 class FileDigest(ParallelWorker):
     """A worker that returns the digest of a file, as 64 lower-case hexadecimal digits.
 

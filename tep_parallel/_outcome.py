@@ -1,12 +1,13 @@
 """What became of one item."""
 
-from typing import Generic, TypeVar
+from tep_parallel._typing import Generic, TypeVar, public
 
 # This module has no annotations as text: typing.get_type_hints would look their names up in the
 # package, which is the __module__ of Outcome.
 T_co = TypeVar("T_co", covariant=True)
 
 
+@public
 class Outcome(Generic[T_co]):
     """What became of one item. It is immutable.
 

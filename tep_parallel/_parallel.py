@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, overload
 
+# What children may ask the package for. They must not import: another thread of the host may
+# have held an import lock at the fork.
+from tep_parallel import _control, _digest, _sock, _version  # noqa: F401
+from tep_parallel._engine import stream  # noqa: F401
 from tep_parallel._engine.arguments import Shown
-from tep_parallel._engine.codec import Codec
 from tep_parallel._engine.ended import Ended, values_of
 from tep_parallel._engine.face import Face
 from tep_parallel._engine.options import Options
@@ -14,7 +16,7 @@ from tep_parallel._engine.running import Running
 from tep_parallel._engine.source import list_of
 from tep_parallel._file_digest import job_of
 from tep_parallel._outcome import Outcome
-from tep_parallel._typing import GenericOf, T, W_co
+from tep_parallel._typing import TYPE_CHECKING, Any, GenericOf, T, W_co, overload, public
 from tep_parallel._worker import ParallelWorker, Process, process_of, warn_of_misspelling
 
 if TYPE_CHECKING:
@@ -22,9 +24,11 @@ if TYPE_CHECKING:
 
     from tep_parallel._engine.arguments import Arguments, Items
     from tep_parallel._engine.stream import Stream
+    from tep_parallel._protocols import Codec
     from tep_parallel._typing import Returning
 
 
+@public
 class Parallel(Face, GenericOf[T, W_co]):
     """Run a worker on every item, each item in a child process of its own.
 

@@ -6,7 +6,8 @@ import errno
 import functools
 import os
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, NoReturn
+
+from tep_parallel._typing import TYPE_CHECKING, Any, NoReturn, public
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -31,6 +32,7 @@ def _for_messages() -> tuple[Any, Any, Any, Any]:
     return lib.py_hmac_sha256_hex, ffi.new, ffi.typeof("char[65]"), ffi.unpack
 
 
+@public
 class Sock:
     """Processes and digests, straight from C. All methods are static; no state is kept."""
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any
 
 from tep_parallel._errors import shown
+from tep_parallel._typing import Any, public
 
 
+@public
 class ParallelWorker:
     """The base class of workers. Override `process`.
 

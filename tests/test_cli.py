@@ -14,6 +14,7 @@ import pytest
 from support import COMMAND, COMMANDS, LIMIT, hear_keyboard, hmac_hex, refused, shell, until
 
 import tep_parallel
+from tep_parallel._command.texts import EXAMPLES
 
 WORKERS = """
 import os, signal, time
@@ -86,19 +87,22 @@ def test_version_and_help() -> None:
     for command in ("digest", "map"):
         status, out, err = shell(f"tep-parallel {command} --help")
         assert (status, err) == (0, b"")
-        assert f"example: tep-parallel {command}".encode() in out or (
-            f"| tep-parallel {command}".encode() in out
-        )
+        assert b"examples:\n  # " in out
 
 
-def test_the_examples_of_help_run() -> None:
-    for command in ("digest", "map"):
-        _, out, _ = shell(f"tep-parallel {command} --help")
-        example = out.decode().partition("example: ")[2].strip()
-        script = example.replace("secret.key", "/etc/hostname")
-        status, out, err = shell(script, "/etc")
+@pytest.mark.parametrize("part", EXAMPLES)
+def test_the_examples_of_help_run(part: str, place: Path) -> None:
+    folder = place / "folder"
+    folder.mkdir()
+    for name in ("a.txt", "b.txt", "secret.key"):
+        (folder / name).write_text(name)
+    (folder / "workers.py").write_text(WORKERS)
+    _, told, _ = shell(f"tep-parallel {part} --help", folder)
+    for _, example in EXAMPLES[part]:
+        assert f"  {example}\n".encode() in told
+        status, out, err = shell(f"set -o pipefail; {example}", folder)
         assert (status, err) == (0, b"")
-        assert out
+        assert out or ">" in example or "--quiet" in example
 
 
 # --- Where items come from ---------------------------------------------------------

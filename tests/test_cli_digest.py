@@ -425,8 +425,11 @@ def test_a_list_that_cannot_be_read_is_status_1_as_of_sha256sum(place: Path) -> 
         ("--algorithm md5 /etc/hosts", "invalid choice: 'md5'"),
         ("--algorithm sha256 --key-file /dev/null /etc/hosts", "--key-file is for"),
         ("--quiet /etc/hosts", "are for --check"),
-        ("--ignore-missing /etc/hosts", "are for --check"),
-        ("--check /etc/hosts /etc/hosts", "takes the paths from its list"),
+        ("--status /etc/hosts", "are for --check"),
+        ("--warn /etc/hosts", "are for --check"),
+        ("--strict /etc/hosts", "--strict is for --check"),
+        ("--ignore-missing /etc/hosts", "--ignore-missing is for --check"),
+        ("--check --unordered /etc/hosts", "takes the paths from its lists"),
         ("--check /etc/hosts --json", "prints no JSON"),
         ("--check /etc/hosts -0", "takes the paths from its list"),
         ("--check /etc/hosts --files-from /etc/hosts", "takes the paths from its list"),
@@ -498,3 +501,134 @@ def test_sigint_kills_it_by_sigint_and_quietly(count: str, place: Path) -> None:
     finally:
         case.kill()
         case.communicate()
+
+
+# --- What else --check and the output have -------------------------------------------------------
+
+
+def test_check_takes_several_lists_and_standard_input_where_none_is_named(place: Path) -> None:
+    script = f"{SHA256} file > one; {SHA256} folder/* > two; {SHA256} --check one two nowhere"
+    status, out, err = shell(script, place)
+    assert (status, out.count(b": OK\n")) == (1, 1 + len(NAMES))
+    assert err == b"tep-parallel: nowhere: No such file or directory\n"
+    assert shell(f"{SHA256} --check < one", place) == (0, b"file: OK\n", b"")
+    (place / "one").write_text(f"{'0' * 64}  file\n")
+    for order in ("one two", "two one"):
+        assert shell(f"{SHA256} --check --status {order}", place) == (1, b"", b"")
+    assert shell(f"{SHA256} --check --status two", place) == (0, b"", b"")
+
+
+@pytest.mark.parametrize(
+    "options", ["", "--strict", "--warn", "-w --strict", "--status", "--quiet"]
+)
+def test_the_mixed_list_has_the_verdict_of_sha256sum(options: str, place: Path) -> None:
+    """Of found/list_mixed.sh: a line with one blank and no name is no list of old BSD."""
+    for name in ("a", "b"):
+        (place / name).write_text(f"{name}\n")
+    a, b = (hashlib.sha256(f"{name}\n".encode()).hexdigest() for name in ("a", "b"))
+    (place / "L").write_text(f"{b} \n{b}  a\nSHA256 (b) = {b}\n")
+    for more in ("", "--ignore-missing"):
+        ours = shell(f"{SHA256} --check {options} {more} L", place)
+        theirs = shell(f"sha256sum --check {options} {more} L", place)
+        assert ours[:2] == theirs[:2]
+        assert ours[2] == theirs[2].replace(b"sha256sum:", b"tep-parallel:")
+    assert a != b
+
+
+def test_nul_ends_a_line_and_no_name_is_escaped(place: Path) -> None:
+    ours = shell(f"{SHA256} -z folder/*", place)
+    assert ours == shell("sha256sum --zero folder/*", place)
+    assert ours[1].count(b"\0") == len(NAMES)
+    (place / "list").write_bytes(ours[1])
+    status, out, err = shell(f"{SHA256} -z --check list", place)
+    assert (status, out.count(b": OK\0"), err) == (0, len(NAMES), b"")
+    keyed = "tep-parallel digest --key-file file -z"
+    status, out, err = shell(f"{keyed} folder/* > list; {keyed} --check list", place)
+    assert (status, out.count(b": OK\0"), err) == (0, len(NAMES), b"")
+    status, out, _ = shell("tep-parallel digest -z --json file folder/*", place)
+    assert (status, len(out.split(b"\0"))) == (0, len(NAMES) + 2)
+
+
+def test_a_list_of_sha256sums_without_algorithm_is_told_so(place: Path) -> None:
+    for kind in ("", "--tag"):
+        script = f"sha256sum {kind} file > list; tep-parallel digest --check list"
+        status, out, err = shell(script, place)
+        assert status == 1
+        assert b"OK" not in out
+        assert b"list: it is a list of sha256sum's: --algorithm sha256 checks it\n" in err
+    (place / "list").write_text("nonsense\n")
+    assert b"sha256sum" not in shell("tep-parallel digest --check list", place)[2]
+
+
+def test_that_the_key_is_empty_is_said_where_a_digest_does_not_match(place: Path) -> None:
+    script = "tep-parallel digest --key-file file file > list; tep-parallel digest --check list"
+    status, out, err = shell(script, place)
+    assert (status, out) == (1, b"file: FAILED\n")
+    assert err.endswith(b"tep-parallel: the key is empty, since there is no --key-file\n")
+    assert b"without --key-file it is empty" in shell("tep-parallel digest --help", place)[1]
+
+
+@pytest.mark.parametrize("count", ["", "-j 0", "-j 1", "-j 3"])
+def test_unordered_has_the_same_lines(count: str, place: Path) -> None:
+    for number in range(300):
+        (place / f"{number}.txt").write_text(str(number) * 1000)
+    names = "*.txt folder/* nowhere - file"
+    ordered = shell(f"{SHA256} {count} {names} </dev/null", place)
+    assert ordered[0] == 1
+    found = shell(f"{SHA256} {count} -u {names} </dev/null", place)
+    assert (found[0], sorted(found[1].splitlines())) == (1, sorted(ordered[1].splitlines()))
+    assert found[2] == ordered[2]
+    rows = [
+        json.loads(line)
+        for line in shell(f"{SHA256} {count} -u --json {names} </dev/null", place)[1].splitlines()
+    ]
+    assert sorted(row["index"] for row in rows) == list(range(300 + len(NAMES) + 3))
+
+
+def test_unordered_prints_a_line_when_its_file_has_ended(place: Path) -> None:
+    with (place / "huge").open("wb") as file:
+        file.truncate(1 << 40)
+    command = [COMMAND, "digest", "--unordered", "-j", "2", "huge", "file"]
+    case = subprocess.Popen(command, cwd=place, env=COMMANDS, stdout=subprocess.PIPE)
+    try:
+        assert case.stdout is not None
+        assert case.stdout.readline().startswith(b"file ")
+    finally:
+        case.kill()
+        case.communicate()
+
+
+def test_unordered_whose_reader_has_had_enough_ends_quietly(place: Path) -> None:
+    script = "for i in $(seq 20000); do echo file; done"
+    script += " | tep-parallel digest -u --files-from - | head -1; exit ${PIPESTATUS[1]}"
+    status, out, err = shell(script, place)
+    assert (status, out.count(b"\n"), err) == (1, 1, b"")
+    expected = (1, b"", b"tep-parallel: standard output: No space left on device\n")
+    assert shell(f"{SHA256} -u file >/dev/full", place) == expected
+
+
+@pytest.mark.parametrize("locale", ["C.UTF-8", "C", "POSIX"])
+def test_every_name_comes_out_as_it_was_and_json_has_it_so_that_it_can_be_read_back(
+    locale: str, place: Path
+) -> None:
+    script = f"export LC_ALL={locale}; tep-parallel digest -z folder/*"
+    status, out, err = shell(script, place)
+    assert (status, err) == (0, b"")
+    printed = {line.rpartition(b" ")[0] for line in out.split(b"\0")[:-1]}
+    assert printed == {b"folder/" + name for name in NAMES}
+    status, out, err = shell(script.replace("-z", "--json"), place)
+    assert (status, err) == (0, b"")
+    items = [json.loads(line)["item"] for line in out.splitlines()]
+    assert {item.encode("utf-8", "surrogateescape") for item in items} == printed
+    status, _, err = shell(f"export LC_ALL={locale}; tep-parallel digest $'\\xff'", place)
+    assert (status, err) == (1, b"tep-parallel: \xff: No such file or directory\n")
+
+
+def test_a_small_set_of_files_has_no_child(place: Path) -> None:
+    script = "strace -f -e trace=clone,clone3,fork,vfork -o log tep-parallel digest file folder/*"
+    if shell("strace -V")[0] != 0:
+        pytest.skip("there is no strace")
+    assert shell(script, place)[0] == 0
+    assert b"clone" not in (place / "log").read_bytes()
+    assert shell(script.replace("digest", "digest -j 1"), place)[0] == 0
+    assert b"clone" in (place / "log").read_bytes()

@@ -34,8 +34,12 @@ def python(code: str) -> str:
 
 
 def test_the_public_names_are_those_of_all_and_all_is_sorted() -> None:
-    public = {name for name in vars(tep_parallel) if not name.startswith("_")} | {"__version__"}
-    assert set(tep_parallel.__all__) == public | set(tep_parallel._LATE)
+    homes = sorted(name for names in tep_parallel._HOMES.values() for name in names)
+    assert tep_parallel.__all__ == homes
+    for name in tep_parallel.__all__:
+        getattr(tep_parallel, name)
+    public = {name for name in vars(tep_parallel) if not name.startswith("_")}
+    assert public | {"__version__"} == set(homes)
     assert set(dir(tep_parallel)) >= set(tep_parallel.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = tep_parallel.nothing  # type: ignore[attr-defined]
@@ -83,6 +87,101 @@ def test_import_loads_no_extension_and_few_modules() -> None:
     heavy = {"cffi", "_cffi_backend", "asyncio", "dataclasses", "pickle", "traceback", "logging"}
     heavy |= {"tep_parallel._sphttp", "multiprocessing", "subprocess", "concurrent.futures"}
     assert not loaded & heavy
+    assert [name for name in loaded if "tep_parallel" in name] == ["tep_parallel"]
+
+
+def test_typing_is_loaded_only_for_who_asks_for_a_protocol() -> None:
+    code = """if True:
+        import sys
+        import tep_parallel
+        for name in sorted(set(tep_parallel.__all__) - {"AsyncParallel", "ForkExecutor"}):
+            protocol = name in tep_parallel._HOMES["_protocols"]
+            if not protocol:
+                getattr(tep_parallel, name)
+        print("typing" in sys.modules, tep_parallel.Outcome[str], tep_parallel.Parallel[int])
+        class Mine(tep_parallel.Parallel[int]): pass
+        print(Mine.__mro__[1], "typing" in sys.modules)
+    """
+    shown = "False tep_parallel.Outcome[str] tep_parallel.Parallel[int]\n"
+    shown += "<class 'tep_parallel.Parallel'> False\n"
+    assert python(code) == shown
+
+
+def test_a_user_may_inherit_from_a_protocol_in_another_one() -> None:
+    class Closed(tep_parallel.Progress, typing.Protocol):
+        def close(self) -> None: ...
+
+    assert typing.get_type_hints(Closed.update)["n"] is int
+    assert tep_parallel.Codec[int] is not None
+
+
+def test_the_values_of_literals_are_those_that_are_checked() -> None:
+    from tep_parallel import _file_digest
+    from tep_parallel._engine import arguments
+
+    for module, name, values in (
+        (arguments, "OnError", arguments.ON_ERROR),
+        (_file_digest, "Algorithm", _file_digest.ALGORITHMS),
+    ):
+        text = Path(str(module.__file__)).read_text()
+        found = re.search(rf"^{name} = Literal\[(.*)\]", text, re.MULTILINE)
+        assert found is not None
+        assert tuple(re.findall(r'"([\w-]+)"', found[1])) == values
+
+
+FACES = {
+    "Parallel": "Parallel(ask, in_processes=2).map_processes([1])",
+    "AsyncParallel": "asyncio.run(AsyncParallel(ask).map_processes([1]))",
+    "ForkExecutor": "[ForkExecutor(1).submit(ask, 1).result()]",
+}
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_a_child_that_asks_the_package_for_a_name_imports_nothing(face: str) -> None:
+    """Another thread of the host may have held an import lock at the fork."""
+    code = f"""if True:
+        import asyncio, sys
+        import tep_parallel
+        from tep_parallel import {face}
+
+        def ask(item):
+            before = set(sys.modules)
+            late = ("AsyncParallel", "ForkExecutor", *tep_parallel._HOMES["_protocols"])
+            for name in set(tep_parallel.__all__) - set(late):
+                getattr(tep_parallel, name)
+            return " ".join(set(sys.modules) - before)
+
+        print({FACES[face]})
+    """
+    assert python(code) == "['']\n"
+
+
+def test_threads_that_ask_for_a_name_at_the_same_time_all_get_it() -> None:
+    code = """if True:
+        import sys, threading
+        sys.setswitchinterval(1e-6)
+        import tep_parallel
+        gate = threading.Barrier(8)
+        failed = []
+
+        def ask(names):
+            gate.wait()
+            for name in names:
+                try:
+                    getattr(tep_parallel, name)
+                except BaseException as error:
+                    failed.append(error)
+
+        names = tep_parallel.__all__
+        threads = [threading.Thread(target=ask, args=(names[n:] + names[:n],)) for n in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        print(failed)
+    """
+    for _ in range(10):
+        assert python(code) == "[]\n"
 
 
 def test_a_short_call_into_c_does_not_give_the_gil_away() -> None:

@@ -1,60 +1,106 @@
-"""The command tep-parallel digest: print the digests of files, or check a list of them."""
+"""The command tep-parallel digest: print the digests of files, or check lists of them."""
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
-import sys
-from typing import TYPE_CHECKING, Any
 
 from tep_parallel._command import sums
-from tep_parallel._command.check import Digests, check
+from tep_parallel._command.files import Files, complaint
 from tep_parallel._command.given import (
     STANDARD_INPUT,
     WrongUsageError,
     all_of_standard_input,
-    asking_the_system,
     content_for,
-    split,
-    standard_input,
+    pieces,
 )
-from tep_parallel._command.report import Printer, failure
-from tep_parallel._digest import digest_files
-from tep_parallel._engine.options import InBytes
-from tep_parallel._file_digest import ALGORITHMS, FileDigest
-from tep_parallel._outcome import Outcome
-from tep_parallel._parallel import Parallel
+from tep_parallel._command.number import count
+from tep_parallel._command.report import Printer, as_line, failure, fields_of
+from tep_parallel._file_digest import ALGORITHMS
+from tep_parallel._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tep_parallel._engine.arguments import Progress
+    from tep_parallel._outcome import Outcome
+
+# The options of --check alone, by their names in what was parsed.
+_OF_CHECK = {"told": "--quiet, --status and --warn", "strict": "--strict"}
+_OF_CHECK["ignore_missing"] = "--ignore-missing"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `digest` that other commands do not have."""
+    """Say what may be typed."""
+    parser.set_defaults(by_size=True)
     parser.add_argument("words", nargs="*", metavar="PATH")
-    parser.add_argument(
+    what = parser.add_argument_group("what is digested")
+    what.add_argument(
         "--algorithm",
         choices=ALGORITHMS,
         default=ALGORITHMS[0],
         help="hmac-sha256: PATH HEX a line (default); sha256: as sha256sum prints it",
     )
-    parser.add_argument(
+    what.add_argument(
         "--key-file", metavar="F", help="the key: every byte of this file (default: an empty key)"
     )
-    parser.add_argument(
+    what.add_argument(
         "--files-from", metavar="F", help="the paths: the lines of this file; -: standard input"
     )
-    parser.add_argument(
+    what.add_argument(
+        "-0",
+        "--null",
+        dest="nul",
+        action="store_true",
+        help="NUL ends a path in that file, no newline",
+    )
+    what.add_argument(
+        "-r",
         "--recursive",
         action="store_true",
         help="of a directory, every regular file below it; symbolic links are not followed",
     )
-    parser.add_argument(
-        "--check", metavar="F", help="verify the digests that are listed in this file"
+    what.add_argument(
+        "-j",
+        "--in-processes",
+        type=count,
+        metavar="N",
+        help="how many children at once; 0: none, all in this process (default: as many as"
+        " there are usable CPUs; none for a set that is small)",
     )
-    parser.add_argument("--quiet", action="store_true", help="--check: print no OK")
-    parser.add_argument(
+    printed = parser.add_argument_group("what is printed")
+    printed.add_argument("-u", "--unordered", action="store_true", help="each line as a file ends")
+    printed.add_argument(
+        "-z",
+        "--zero",
+        action="store_true",
+        help="NUL ends a line, no newline, and no name is escaped; --check: in the lists, too",
+    )
+    printed.add_argument(
+        "--json",
+        action="store_true",
+        help="print every outcome, as JSON; in a name \\udc80 to \\udcff is a byte, not UTF-8",
+    )
+    _add_check(parser.add_argument_group("lists"))
+
+
+def _add_check(lists: argparse._ArgumentGroup) -> None:
+    lists.add_argument(
+        "-c",
+        "--check",
+        action="store_true",
+        help="the PATHs are lists: verify the digests in them (none: standard input)",
+    )
+    for name, told in (
+        ("quiet", "print no OK"),
+        ("status", "print nothing: the exit status says all"),
+        ("warn", "say which lines are improperly formatted"),
+    ):
+        flags = ("-w", "--warn") if name == "warn" else (f"--{name}",)
+        lists.add_argument(
+            *flags, dest="told", action="store_const", const=name, help=f"--check: {told}"
+        )
+    lists.add_argument(
+        "--strict", action="store_true", help="--check: fail if a line is improperly formatted"
+    )
+    lists.add_argument(
         "--ignore-missing", action="store_true", help="--check: pass over files that are not there"
     )
 
@@ -64,6 +110,7 @@ def run(options: argparse.Namespace, printer: Printer) -> bool:
 
     Raises:
         WrongUsageError: What was typed cannot be done.
+        RefusedError: The system refused what the call needs.
         OSError: Standard output cannot be written to.
     """
     from tep_parallel._engine.digest_job import wanted_kernel
@@ -78,131 +125,111 @@ def run(options: argparse.Namespace, printer: Printer) -> bool:
             msg = "digest: --key-file is for --algorithm hmac-sha256"
             raise WrongUsageError(msg)
         key = content_for("--key-file", options.key_file)
-    if options.check is not None:
-        return check(options, lambda paths: _digests(paths, key, options), printer)
-    if options.quiet or options.ignore_missing:
-        msg = "digest: --quiet and --ignore-missing are for --check"
+    files = Files(key, options.algorithm, options.in_processes)
+    if options.check:
+        return _check(options, files, printer)
+    for name, told in _OF_CHECK.items():
+        if getattr(options, name):
+            msg = f"digest: {told} {'are' if ' ' in told else 'is'} for --check"
+            raise WrongUsageError(msg)
+    names, well = _names(options, printer)
+    if options.json or options.unordered:
+        return _print_each(names, files, options, printer) and well
+    return _print(names, files, options, printer) and well
+
+
+def _check(options: argparse.Namespace, files: Files, printer: Printer) -> bool:
+    others = (options.files_from, options.recursive, options.json, options.nul, options.unordered)
+    if any(others):
+        msg = "digest: --check takes the paths from its lists, and prints no JSON"
         raise WrongUsageError(msg)
-    paths, well = _paths(options, printer)
-    if options.json:
-        outcomes = _outcomes(paths, key, options)
-        return printer.outcomes(outcomes, as_json=True) and well
-    digests = _digests(paths, key, options)
-    return _print(paths, digests, options.algorithm, printer) and well
+    from tep_parallel._command.check import Check
+
+    return Check(options, files.digests, printer).all(options.words or [STANDARD_INPUT])
 
 
-def _paths(options: argparse.Namespace, printer: Printer) -> tuple[list[str], bool]:
-    """The paths to digest, and whether all directories could be read."""
-    paths: list[str] = options.words
-    if (options.files_from is None) == (not paths):
+def _names(options: argparse.Namespace, printer: Printer) -> tuple[list[bytes], bool]:
+    """The files to digest, and whether all directories could be read."""
+    words: list[str] = options.words
+    if (options.files_from is None) == (not words):
         msg = "digest: name the paths, or --files-from, and not both"
         raise WrongUsageError(msg)
-    if options.files_from == STANDARD_INPUT:
-        paths = split(all_of_standard_input("--files-from"), nul=options.nul)
-    elif options.files_from is not None:
-        paths = split(content_for("--files-from", options.files_from), nul=options.nul)
-    elif options.nul:
-        msg = "digest: -0 is for --files-from"
-        raise WrongUsageError(msg)
-    if options.files_from is not None:
-        # In that file, "-" is the name of a file.
-        paths = [f"./{path}" if path == STANDARD_INPUT else path for path in paths]
+    if options.files_from is None:
+        if options.nul:
+            msg = "digest: -0 is for --files-from"
+            raise WrongUsageError(msg)
+        names = list(map(os.fsencode, words))
+    else:
+        from_input = options.files_from == STANDARD_INPUT
+        content = (
+            all_of_standard_input("--files-from")
+            if from_input
+            else content_for("--files-from", options.files_from)
+        )
+        names = pieces(content, nul=options.nul)
+        if b"-" in names:  # in that file, it is the name of a file
+            names = [b"./-" if name == b"-" else name for name in names]
     if not options.recursive:
-        return paths, True
+        return names, True
     from tep_parallel._command.tree import files_below
 
-    unlisted: list[str] = []
+    unlisted: list[bytes] = []
 
-    def failed(path: str, error: OSError) -> None:
+    def failed(path: bytes, error: OSError) -> None:
         unlisted.append(path)
-        printer.complain(failure(path, error))
+        printer.complain(failure(os.fsdecode(path), error))
 
-    files: list[str] = []
-    for path in paths:
-        if path != STANDARD_INPUT and os.path.isdir(path):
-            files += files_below(path, failed)
+    files: list[bytes] = []
+    for name in names:
+        if name != b"-" and b"\0" not in name and os.path.isdir(name):
+            files += files_below(name, failed)
         else:
-            files.append(path)
+            files.append(name)
     return files, not unlisted
 
 
-def _digests(paths: list[str], key: bytes, options: argparse.Namespace) -> Digests:
-    """The digest of each path, or its exception."""
-    others = [place for place, path in enumerate(paths) if not _names_a_file(path)]
-    with asking_the_system():
-        digests: Digests = digest_files(
-            list(filter(_names_a_file, paths)) if others else paths,
-            key,
-            algorithm=options.algorithm,
-            in_processes=options.in_processes,
-            progress=_progress(),
-            return_exceptions=True,
-        )
-    for place in others:
-        if paths[place] == STANDARD_INPUT:
-            outcome = _of_standard_input(key, options.algorithm)
-            digests.insert(place, outcome.error or str(outcome.result))
-        else:
-            digests.insert(place, ValueError("no file's name has a NUL in it"))
-    return digests
+def _print(names: list[bytes], files: Files, options: argparse.Namespace, printer: Printer) -> bool:
+    digests = files.digests(names)
+    begun = 0
+
+    def put(end: int) -> None:
+        found: list[str] = digests[begun:end]  # type: ignore[assignment]  # no exceptions
+        printer.add(sums.lines(names[begun:end], found, options.algorithm, nul=options.zero))
+
+    failed = [at for at, digest in enumerate(digests) if not isinstance(digest, str)]
+    for at in failed:
+        put(at)
+        begun = at + 1
+        error = digests[at]
+        assert isinstance(error, BaseException)
+        printer.complain(complaint(names[at], error))
+    put(len(names))
+    return not failed
 
 
-def _names_a_file(path: str) -> bool:
-    return path != STANDARD_INPUT and "\0" not in path
-
-
-def _progress() -> Progress | bool | None:
-    """True, for a bar, if standard error is a terminal and tqdm is installed."""
-    watched = sys.stderr is not None and sys.stderr.isatty()
-    return True if watched and importlib.util.find_spec("tqdm") is not None else None
-
-
-def _of_standard_input(key: bytes, algorithm: str) -> Outcome[str]:
-    """The Outcome of standard input, which only this process can read."""
-
-    def digest(name: str) -> str:
-        import hashlib
-        import hmac
-
-        state: Any = (
-            hashlib.sha256() if algorithm == "sha256" else hmac.new(key, digestmod="sha256")
-        )
-        try:
-            for piece in standard_input():
-                state.update(piece)
-        except OSError as error:
-            raise OSError(error.errno, f"standard input: {error.strerror}", name) from error
-        return str(state.hexdigest())
-
-    return Parallel(digest, in_processes=0).outcomes([STANDARD_INPUT])[0]
-
-
-def _outcomes(paths: list[str], key: bytes, options: argparse.Namespace) -> list[Outcome[str]]:
-    """The Outcome of each path."""
-    worker = FileDigest(key, algorithm=options.algorithm)
-    progress = InBytes(_progress())
-    fan_out = Parallel(worker, in_processes=options.in_processes, progress=progress)
-    with asking_the_system():
-        found = iter(fan_out.outcomes([path for path in paths if path != STANDARD_INPUT]))
-    outcomes = []
-    for place, path in enumerate(paths):
-        here = path == STANDARD_INPUT
-        outcome = _of_standard_input(key, options.algorithm) if here else next(found)
-        fields: dict[str, Any] = {name: getattr(outcome, name) for name in Outcome.__slots__}
-        outcomes.append(Outcome(**{**fields, "index": place}))
-    return outcomes
-
-
-def _print(paths: list[str], digests: Digests, algorithm: str, printer: Printer) -> bool:
-    lines: list[str] = []
+def _print_each(
+    names: list[bytes], files: Files, options: argparse.Namespace, printer: Printer
+) -> bool:
+    """Print the outcome of each file, as JSON, or its line."""
+    outcomes: list[Outcome[str]] = []
     well = True
-    for path, digest in zip(paths, digests, strict=True):
-        if isinstance(digest, str):
-            lines.append(sums.line(path, digest, algorithm))
-        else:
+    end = b"\0" if options.zero else b"\n"
+
+    def put(outcome: Outcome[str]) -> None:
+        nonlocal well
+        name, error = names[outcome.index], outcome.error
+        if options.json:
+            printer.add(as_line(fields_of(outcome)).encode("ascii") + end)
+        elif error is None:
+            digest = str(outcome.result)
+            printer.add(sums.lines([name], [digest], options.algorithm, nul=options.zero))
+        if error is not None:
             well = False
-            printer.put(lines)
-            lines.clear()
-            printer.complain(failure(path, digest))
-    printer.put(lines)
+            printer.complain(complaint(name, error))
+        elif options.unordered:
+            printer.flush()
+
+    files.outcomes(names, put if options.unordered else outcomes.append)
+    for outcome in sorted(outcomes, key=lambda one: one.index):
+        put(outcome)
     return well

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
 
 from tep_parallel._command.given import RefusedError
 from tep_parallel._command.interrupt import Interrupt
@@ -15,8 +14,10 @@ from tep_parallel._command.rows import Rows
 from tep_parallel._engine.options import Options
 from tep_parallel._engine.run import stream
 from tep_parallel._engine.running import Running
+from tep_parallel._engine.stream import has_more
 from tep_parallel._errors import AbortedError, DeadlineError, message_of
 from tep_parallel._outcome import Outcome
+from tep_parallel._typing import TYPE_CHECKING, Any
 from tep_parallel._worker import ParallelWorker, Process
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class FanOut:
                 self._rows.complain(failure("setup or teardown", error))
                 return False
             self._take(outcome)
-            if not outcomes.ready:
+            if not has_more(outcomes):
                 self._rows.flush()
         self._write_all([])
         unended = self._source.begun - self._rows.count

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import select
 import signal
 import sys
 from collections.abc import Iterator
@@ -30,12 +29,16 @@ def asking_the_system() -> Iterator[None]:
     Raises:
         RefusedError: The block raised OSError.
     """
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # see __main__
+    deadly = signal.getsignal(signal.SIGINT) is signal.SIG_DFL  # see __main__
+    if deadly:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
     except OSError as error:
         raise RefusedError(str(error)) from error
+    finally:
+        if deadly:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def content(path: str) -> bytes:
@@ -69,6 +72,8 @@ def standard_input() -> Iterator[bytes]:
         try:
             piece = os.read(sys.stdin.fileno(), 1 << 18)
         except BlockingIOError:
+            import select  # few need it
+
             select.select([sys.stdin.fileno()], [], [])
             continue
         if not piece:
@@ -94,8 +99,12 @@ def all_of_standard_input(what: str) -> bytes:
 
 def split(content: bytes, *, nul: bool = False) -> list[str]:
     """The items, each ended by a newline or a NUL. The last one need not be."""
-    separator = b"\0" if nul else b"\n"
-    items = content.split(separator)
+    return [os.fsdecode(item) for item in pieces(content, nul=nul)]
+
+
+def pieces(content: bytes, *, nul: bool = False) -> list[bytes]:
+    """The same as bytes."""
+    items = content.split(b"\0" if nul else b"\n")
     if not items[-1]:
         items.pop()
-    return [os.fsdecode(item) for item in items]
+    return items

@@ -6,7 +6,8 @@ import os
 import signal
 from collections.abc import Callable
 from types import FrameType, TracebackType
-from typing import NoReturn
+
+from tep_parallel._typing import NoReturn
 
 _DEADLY = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

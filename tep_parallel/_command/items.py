@@ -7,7 +7,6 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from select import POLLIN, poll
 
 from tep_parallel._command.given import STANDARD_INPUT, WrongUsageError
 from tep_parallel._command.report import failure
@@ -33,6 +32,8 @@ class Lines(Coming):
         self._whole: Iterator[bytes] = iter(())
         self._begun: list[bytes] = []  # pieces of an item that has not ended
         self._over = False
+        from select import POLLIN, poll  # where items are words, nobody needs it
+
         self._poll = poll()
         self._poll.register(descriptor, POLLIN)
         self._encoding = sys.getfilesystemencoding()

@@ -12,11 +12,11 @@ import hashlib
 import json
 import os
 import stat
-from typing import Any
 
 from tep_parallel._command.given import RefusedError, WrongUsageError
 from tep_parallel._command.report import error_of, failure
 from tep_parallel._outcome import Outcome
+from tep_parallel._typing import Any
 
 _FORMAT = 1
 _FIELDS = ("seconds", "cpu_seconds", "max_rss", "exit_code", "signal", "attempts")

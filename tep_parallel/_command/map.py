@@ -6,12 +6,12 @@ import argparse
 import os
 import sys
 import warnings
-from typing import TYPE_CHECKING, Any
 
 from tep_parallel._command import options as common
 from tep_parallel._command.given import WrongUsageError
 from tep_parallel._command.report import Printer, as_line, failure
 from tep_parallel._engine.options import Options
+from tep_parallel._typing import TYPE_CHECKING, Any
 from tep_parallel._worker import ParallelWorker, Process, process_of, warn_of_misspelling
 
 if TYPE_CHECKING:

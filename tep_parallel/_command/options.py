@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from typing import TYPE_CHECKING, Any
 
 from tep_parallel._command.given import STANDARD_INPUT, WrongUsageError
 from tep_parallel._command.items import Lines, Source, lines_of
-from tep_parallel._command.progress import Progress, is_wanted
+from tep_parallel._command.number import count as count
 from tep_parallel._command.report import Printer
 from tep_parallel._errors import message_of
+from tep_parallel._typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tep_parallel._command.journal import Journal
+    from tep_parallel._command.progress import Progress
 
 # What the library says of its arguments, in the words of the command.
 _WORDS = {"in_processes": "-j", "scratch_root=": "TMPDIR", "isolation": "--isolate"}
@@ -115,18 +116,6 @@ def add_journal(parser: argparse.ArgumentParser) -> None:
     which.add_argument(
         "--retry-failed", action="store_true", help="run what FILE says has failed; read no items"
     )
-
-
-def count(text: str) -> int:
-    """A whole number, 0 or more."""
-    try:
-        number = int(text)
-    except ValueError:
-        number = -1
-    if number < 0:
-        msg = f"expected 0 or more, got {text!r}"
-        raise argparse.ArgumentTypeError(msg)
-    return number
 
 
 def _seconds(text: str) -> float:
@@ -231,11 +220,17 @@ def arguments_of(options: argparse.Namespace, printer: Printer) -> dict[str, Any
 
 
 def progress_of(options: argparse.Namespace, source: Source, printer: Printer) -> Progress | None:
-    """The line that shows how far it has come, if it is wanted."""
+    """The line that shows how far it has come, if it is wanted: by default where standard error
+    is a terminal, and the results go elsewhere."""
     assert printer.out is not None
-    here = options.in_processes == 0  # what the worker does may use the timer
-    wanted = is_wanted(printer.out.fileno(), asked=options.progress)
-    return Progress(source) if wanted and not here else None
+    wanted = options.progress
+    if wanted is None:
+        wanted = os.isatty(2) and not os.isatty(printer.out.fileno())
+    if not wanted or options.in_processes == 0:  # then what the worker does may use the timer
+        return None
+    from tep_parallel._command.progress import Progress  # few calls need it
+
+    return Progress(source)
 
 
 def in_its_words(error: BaseException) -> str:

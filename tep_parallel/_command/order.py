@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+
+from tep_parallel._typing import Any
 
 
 class InOrder:

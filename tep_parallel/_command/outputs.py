@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
 
 from tep_parallel._command.report import CONTROLS, Printer, as_line, fields_of
 from tep_parallel._command.rows import Rows
 from tep_parallel._command.template import SEPARATOR, shown
 from tep_parallel._errors import ItemTimeoutError, ParallelError, message_of
 from tep_parallel._outcome import Outcome
+from tep_parallel._typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tep_parallel._command.journal import Journal
@@ -165,6 +164,8 @@ def ended(index: int, outcome: Outcome[Any]) -> str:
     elif isinstance(error, ItemTimeoutError):
         how = f"killed, because it still ran after {outcome.seconds:.1f} s"
     elif outcome.signal is not None and not _is_cut(outcome):
+        import signal  # few commands need it
+
         how = f"killed by signal {outcome.signal} ({signal.strsignal(outcome.signal)})"
     else:
         how = message_of(error).rpartition(": ")[2] if error is not None else ""

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from typing import Any, NoReturn
+import gc
 
-from tep_parallel._command import digest as digest_command
-from tep_parallel._command import map as map_command
-from tep_parallel._command import run as run_command
 from tep_parallel._command.given import RefusedError, WrongUsageError
-from tep_parallel._command.options import count
 from tep_parallel._command.report import Printer
-from tep_parallel._engine.counting import processor_count
+from tep_parallel._typing import TYPE_CHECKING, Any, NoReturn
 from tep_parallel._version import __version__
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
 _ALL_WELL, _ITEM_FAILED, _WRONG_USAGE = 0, 1, 2
+PARTS = ("digest", "map", "run")  # each is a module here
+
+
+class TextToShow(Exception):  # noqa: N818  # it is no error: --help was typed, or --version
+    """What is to be printed in place of all else."""
 
 
 def run(arguments: list[str]) -> int:
@@ -29,14 +33,7 @@ def run(arguments: list[str]) -> int:
     """
     printer = Printer()
     try:
-        options = _parsed(arguments)
-        if printer.out is None:  # the shell's >&-
-            printer.complain("standard output is closed")
-            return _ITEM_FAILED
-        command: Callable[[argparse.Namespace, Printer], bool] = options.run
-        if options.in_processes is None:
-            options.in_processes = _usable()
-        well = command(options, printer)
+        well = _run(arguments, printer)
         printer.flush()
     except WrongUsageError as error:
         printer.complain(str(error))
@@ -54,86 +51,128 @@ def run(arguments: list[str]) -> int:
     return _ALL_WELL if well else _ITEM_FAILED
 
 
+def _run(arguments: list[str], printer: Printer) -> bool:
+    shown = None
+    try:
+        options = _parsed(arguments)
+    except TextToShow as text:
+        shown = str(text).splitlines()
+    if printer.out is None:  # the shell's >&-
+        printer.complain("standard output is closed")
+        return False
+    if shown is not None:
+        printer.put(shown)
+        return True
+    if options.in_processes is None:
+        usable = _usable()  # it says what is wrong in the environment
+        if not getattr(options, "by_size", False):
+            options.in_processes = usable
+    command: Callable[[argparse.Namespace, Printer], bool] = options.run
+    # What has been loaded so far is not looked at again, neither now nor at the end.
+    gc.freeze()
+    gc.enable()
+    return command(options, printer)
+
+
 class _Parser(argparse.ArgumentParser):
+    """The parser of the command, or of one of its parts. Texts are loaded when they are shown.
+
+    Args:
+        part: The part's name; empty: the parser of the command.
+        options: Further arguments of ArgumentParser.
+    """
+
+    def __init__(self, part: str, **options: Any) -> None:
+        options["prog"] = f"tep-parallel {part}".rstrip()
+        # Without a usage, argparse makes one even where it shows none.
+        super().__init__(usage="%(prog)s", formatter_class=_narrow, allow_abbrev=False, **options)
+        self._part = part
+
     def error(self, message: str) -> NoReturn:
         msg = f"{message} ({self.prog} --help tells more)"
         raise WrongUsageError(msg)
 
+    def format_help(self) -> str:
+        from tep_parallel._command import texts
+
+        self.usage = texts.USAGES[self._part]
+        self.description = texts.DESCRIPTIONS[self._part]
+        self.epilog = texts.epilog(self._part)
+        self.formatter_class = argparse.RawDescriptionHelpFormatter
+        return super().format_help()
+
+    def print_help(self, file: object = None) -> NoReturn:  # noqa: ARG002
+        raise TextToShow(self.format_help())
+
+
+def _narrow(prog: str) -> argparse.HelpFormatter:
+    """For each argument that is added there is one. To ask for a terminal's width loads shutil."""
+    return argparse.HelpFormatter(prog, width=80)
+
+
+class _Text(argparse.Action):
+    """An option that prints `const`, and that is all."""
+
+    def __call__(self, *_: object) -> NoReturn:
+        raise TextToShow(self.const)
+
+
+def whole() -> argparse.ArgumentParser:
+    """The parser of the command, with all of its parts: for help, completion and the manual."""
+    from tep_parallel._command import completion
+    from tep_parallel._command.texts import SUMMARIES
+
+    parser = _Parser("")
+    parser.add_argument(
+        "--version", action=_Text, nargs=0, const=__version__, help="print the version"
+    )
+    completion.add_argument(parser)
+    parts = parser.add_subparsers(required=True, metavar="COMMAND", prog="tep-parallel")
+    for name in PARTS:
+        # Its class makes it, from the name.
+        _fill(parts.add_parser(name, help=SUMMARIES[name], part=name), name)
+    return parser
+
 
 def _parsed(arguments: list[str]) -> argparse.Namespace:
-    parser = _Parser(
-        prog="tep-parallel",
-        description="Fan work out to child processes, one for each item.",
-        epilog="exit status: 0 all well, 1 an item failed, 2 wrong usage",
-    )
-    parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    digest = commands.add_parser(
-        "digest",
-        allow_abbrev=False,  # --key is not --key-file
-        help="print the digest of each file, or check a list of them",
-        description="Print PATH and HMAC-SHA256 of each file, or its SHA-256 as sha256sum does,"
-        " a line a file, in input order. A PATH of - is standard input. A path with a newline"
-        " or a backslash is escaped as sha256sum does.",
-        epilog="example: tep-parallel digest --key-file secret.key /etc/hosts /etc/passwd",
-    )
-    digest.set_defaults(run=digest_command.run)
-    digest_command.add_arguments(digest)
-
-    map_ = commands.add_parser(
-        "map",
-        allow_abbrev=False,
-        usage="%(prog)s [OPTION ...] MODULE:NAME [ITEM ...]",
-        help="run a worker on each item, and print its results",
-        description="Run a ParallelWorker class, or a function, on each item, and print its"
-        " results, a line each, in input order. What the worker itself prints goes to standard"
-        " error.",
-        epilog="example: ls | tep-parallel map os.path:abspath",
-    )
-    map_.set_defaults(run=map_command.run)
-    map_command.add_arguments(map_)
-
-    digest.add_argument(
-        "-0", dest="nul", action="store_true", help="NUL ends an item that is read, no newline"
-    )
-    digest.add_argument("--json", action="store_true", help="print every outcome, as JSON")
-    digest.add_argument(
-        "--in-processes",
-        type=count,
-        metavar="N",
-        help="how many children at once; 0: none, all in this process (default: as many as"
-        " there are usable CPUs)",
-    )
-    run_ = _add_run(commands)
-    if not arguments or arguments[0] not in commands.choices:
-        return parser.parse_args(arguments)
-    if arguments[0] == "run":
-        return run_.parse_args(arguments[1:])
+    name = arguments[0] if arguments else ""
+    if name not in PARTS:
+        return whole().parse_args(arguments)
+    # The arguments of the other parts are not made: that would take as long as a short call.
+    parser = _fill(_Parser(name), name)
+    if name == "run":
+        return parser.parse_args(arguments[1:])  # behind COMMAND all is its own
     # Options may stand behind items, but not behind the first `--`. argparse cannot do both.
     end = arguments.index("--") if "--" in arguments else len(arguments)
-    options = commands.choices[arguments[0]].parse_intermixed_args(arguments[1:end])
+    options = parser.parse_intermixed_args(arguments[1:end])
     options.words += arguments[end + 1 :]
     return options
 
 
-def _add_run(commands: Any) -> argparse.ArgumentParser:
-    run_: argparse.ArgumentParser = commands.add_parser(
-        "run",
-        allow_abbrev=False,
-        usage="%(prog)s [OPTION ...] COMMAND [ARG ...]",
-        help="run a command on each item, and print what it prints",
-        description="Run a command on each item that is read, and print what it prints, whole and"
-        " in the order of the items. Everything behind COMMAND belongs to it. No shell is"
-        " started: a command with pipes is for sh -c.",
-        epilog="example: ls | tep-parallel run gzip -k -- {}",
-    )
-    run_.set_defaults(run=run_command.run)
-    run_command.add_arguments(run_)
+def _fill(parser: argparse.ArgumentParser, name: str) -> argparse.ArgumentParser:
+    part = _module(name)
+    part.add_arguments(parser)
+    parser.set_defaults(run=part.run)
+    return parser
+
+
+def _module(name: str) -> ModuleType:
+    if name == "digest":
+        from tep_parallel._command import digest
+
+        return digest
+    if name == "map":
+        from tep_parallel._command import map as map_
+
+        return map_
+    from tep_parallel._command import run as run_
+
     return run_
 
 
 def _usable() -> int:
+    from tep_parallel._engine.counting import processor_count
+
     try:
         return processor_count()
     except ValueError as error:  # the number in the environment is wrong

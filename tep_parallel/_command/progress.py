@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from types import FrameType
 
@@ -67,18 +66,6 @@ class Progress:
             parts.append(f"about {left:.0f} s left")
         self._drawn = True
         _show(f"\rtep-parallel: {', '.join(parts)}\x1b[K")
-
-
-def is_wanted(output: int, *, asked: bool | None) -> bool:
-    """Whether the line is to be shown.
-
-    Args:
-        output: The descriptor that results go to.
-        asked: What was typed; None: where it disturbs nothing.
-    """
-    if asked is not None or sys.stderr is None:
-        return bool(asked)
-    return os.isatty(2) and not os.isatty(output)
 
 
 def _is_in_background() -> bool:

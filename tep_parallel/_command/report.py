@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import select
-import stat
 import sys
 from collections.abc import Iterable
-from typing import IO, Any
 
-from tep_parallel._errors import ParallelError, message_of
-from tep_parallel._outcome import Outcome
+from tep_parallel._typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tep_parallel._outcome import Outcome
 
 # Characters that would end a line or move a terminal's cursor, as Python escapes them.
 CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160))}
@@ -113,6 +111,15 @@ class Printer:
             os.close(self._err)
             self._err = None
 
+    def add(self, content: bytes) -> None:
+        """Write to standard output, with what is buffered.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        assert self.out is not None
+        self.out.write(content)
+
     def write(self, content: bytes) -> None:
         """Write to standard output what is not buffered, also if that is in non-blocking mode.
 
@@ -121,23 +128,13 @@ class Printer:
         """
         assert self.out is not None
         self.flush()
-        descriptor = self.out.fileno()
-        left = memoryview(content)
-        while left:
-            try:
-                left = left[os.write(descriptor, left) :]
-            except BlockingIOError:
-                select.select([], [descriptor], [])
+        _write_all(self.out.fileno(), content)
 
     def write_error(self, content: bytes) -> None:
         """Write to standard error, as far as that can be written to: see complain."""
-        left = memoryview(content)
-        with contextlib.suppress(OSError):
-            while left and self._err is not None:
-                try:
-                    left = left[os.write(self._err, left) :]
-                except BlockingIOError:
-                    select.select([], [self._err], [])
+        if self._err is not None:
+            with contextlib.suppress(OSError):
+                _write_all(self._err, content)
 
     def end_last_line(self, end: bytes) -> None:
         """End the last line of a file that is appended to: a command that was killed may have
@@ -146,6 +143,9 @@ class Printer:
         Raises:
             OSError: It cannot be written.
         """
+        import fcntl  # few calls need it
+        import stat
+
         assert self.out is not None
         descriptor = self.out.fileno()
         found = os.fstat(descriptor)
@@ -183,6 +183,18 @@ def _fill_standard_descriptors() -> None:
     os.close(descriptor)
 
 
+def _write_all(descriptor: int, content: bytes) -> None:
+    """Write what a descriptor may have no room for yet."""
+    left = memoryview(content)
+    while left:
+        try:
+            left = left[os.write(descriptor, left) :]
+        except BlockingIOError:
+            import select  # few calls need it
+
+            select.select([], [descriptor], [])
+
+
 def _to_nowhere(stream: IO[Any]) -> None:
     """Let what is written to a stream be lost."""
     null = os.open(os.devnull, os.O_WRONLY)
@@ -192,6 +204,8 @@ def _to_nowhere(stream: IO[Any]) -> None:
 
 def failure(item: str, error: BaseException) -> str:
     """The line that says which item failed, and why."""
+    from tep_parallel._errors import ParallelError, message_of  # few calls need it
+
     if isinstance(error, ParallelError):
         reason = message_of(error)
     elif isinstance(error, OSError) and error.filename == item and error.strerror:
@@ -203,6 +217,8 @@ def failure(item: str, error: BaseException) -> str:
 
 def fields_of(outcome: Outcome[Any]) -> dict[str, Any]:
     """An outcome, as JSON has it."""
+    from tep_parallel._outcome import Outcome
+
     names = dict.fromkeys(("index", "item", "result", "error", *Outcome.__slots__))
     fields = {name: getattr(outcome, name) for name in names}
     if outcome.error is not None:
@@ -212,6 +228,8 @@ def fields_of(outcome: Outcome[Any]) -> dict[str, Any]:
 
 def error_of(error: BaseException) -> dict[str, str]:
     """An exception, as JSON has it."""
+    from tep_parallel._errors import message_of
+
     return {"type": type(error).__name__, "message": message_of(error)}
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
 from tep_parallel._command.report import Printer, as_line, failure, fields_of
 from tep_parallel._outcome import Outcome
+from tep_parallel._typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tep_parallel._command.journal import Journal

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import TYPE_CHECKING, Any
 
 from tep_parallel._command import options as common
 from tep_parallel._command.batches import Batches, Jobs
@@ -17,6 +16,7 @@ from tep_parallel._command.template import Template, quoted
 from tep_parallel._engine.commands import Command, Commands
 from tep_parallel._engine.options import Options
 from tep_parallel._engine.source import patient
+from tep_parallel._typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tep_parallel._command.journal import Journal

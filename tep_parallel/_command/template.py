@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Sequence
 
 from tep_parallel._command.given import WrongUsageError
@@ -103,6 +102,8 @@ def room() -> int:
 
 def quoted(words: Sequence[str]) -> str:
     """A command as a shell would be told to run it."""
+    import shlex  # few commands need it
+
     return shlex.join(words)
 
 

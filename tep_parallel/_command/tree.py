@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from operator import attrgetter
 
 
-def files_below(top: str, failed: Callable[[str, OSError], object]) -> list[str]:
+def files_below(top: bytes, failed: Callable[[bytes, OSError], object]) -> list[bytes]:
     """The regular files below `top`, each directory's entries in the order of their names.
 
     Symbolic links below it are not followed. What is neither a directory nor a regular file is
@@ -21,7 +21,7 @@ def files_below(top: str, failed: Callable[[str, OSError], object]) -> list[str]
 
     Source: find -type f, except for the order.
     """
-    files: list[str] = []
+    files: list[bytes] = []
     levels = [_entries(top, failed)]
     while levels:
         for entry in levels[-1]:
@@ -41,7 +41,9 @@ def files_below(top: str, failed: Callable[[str, OSError], object]) -> list[str]
     return files
 
 
-def _entries(path: str, failed: Callable[[str, OSError], object]) -> Iterator[os.DirEntry[str]]:
+def _entries(
+    path: bytes, failed: Callable[[bytes, OSError], object]
+) -> Iterator[os.DirEntry[bytes]]:
     try:
         with os.scandir(path) as entries:
             return iter(sorted(entries, key=attrgetter("name")))

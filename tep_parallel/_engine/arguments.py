@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterable, Callable, Iterable
-from typing import TYPE_CHECKING, Any, Literal, Protocol, SupportsFloat, SupportsIndex
+
+from tep_parallel._typing import TYPE_CHECKING, Any, Literal, SupportsFloat, SupportsIndex
 
 if TYPE_CHECKING:
     from inspect import Signature
 
     from typing_extensions import TypedDict
 
-    from tep_parallel._outcome import Outcome
+    from tep_parallel._protocols import HasFileno, OnFinish, OnStart, Progress
 else:  # the TypedDict of typing compiles each type, and an import would take 1 ms more
 
     class TypedDict:
@@ -20,38 +21,25 @@ else:  # the TypedDict of typing compiles each type, and an import would take 1 
 
 
 OnError = Literal["stop", "finish", "kill"]
+ON_ERROR: tuple[OnError, ...] = ("stop", "finish", "kill")
 # What an iterating call pulls its items from: a function raises StopIteration at the end.
 Items = Iterable[Any] | Callable[[], Any]
 # The same for AsyncParallel.
 AsyncItems = Iterable[Any] | AsyncIterable[Any] | Callable[[], Any]
 
 
-class Progress(Protocol):
-    """An object that shows how far a call has come: a tqdm bar, or an object of your own.
+class InBytes:
+    """A `progress` that counts the bytes of files that have been read, and not the items.
 
-    `update` is called with the number of items that have ended since it was called last. With
-    digest_files that is the number of bytes that have been read.
+    Args:
+        progress: See Parallel. Options takes it out of here.
     """
 
-    def update(self, n: int, /) -> object: ...
+    def __init__(self, progress: Progress | bool | None) -> None:  # noqa: FBT001
+        self.progress = progress
 
-
-class OnStart(Protocol):
-    """A function that is called with index and item, before that item may start."""
-
-    def __call__(self, index: int, item: Any, /) -> object: ...
-
-
-class OnFinish(Protocol):
-    """A function that is called with the Outcome of each item that has ended."""
-
-    def __call__(self, outcome: Outcome[Any], /) -> object: ...
-
-
-class HasFileno(Protocol):
-    """An object that has a descriptor: a file, a socket."""
-
-    def fileno(self) -> int: ...
+    def update(self, n: int, /) -> None:
+        """So that it is a Progress; nobody calls it."""
 
 
 class DigestArguments(TypedDict, total=False):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
-from typing import Any
 
 from tep_parallel._engine.source import Coming, NothingYetError
 from tep_parallel._engine.waiting import Bell
+from tep_parallel._typing import Any
 
 
 class Arriving(Coming):

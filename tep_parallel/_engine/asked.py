@@ -6,7 +6,6 @@ import asyncio
 import sys
 import time
 from collections.abc import AsyncIterable
-from typing import Any, NoReturn
 
 from tep_parallel._engine.arriving import Arriving
 from tep_parallel._engine.gate import InLoop
@@ -14,6 +13,7 @@ from tep_parallel._engine.places import Place
 from tep_parallel._engine.running import Running
 from tep_parallel._engine.waiting import Bell
 from tep_parallel._errors import AbortedError, DeadlineError
+from tep_parallel._typing import Any, NoReturn
 
 
 class Asked:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
 from tep_parallel._engine.native import lib
 from tep_parallel._engine.under_way import UnderWay
 from tep_parallel._engine.waits import FAREWELL, NOW, TURN, WORD, Until, Wait
+from tep_parallel._typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tep_parallel._engine.source import Coming

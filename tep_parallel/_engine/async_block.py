@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Collection
-from typing import Any
 
 from tep_parallel._engine.asking import ending
 from tep_parallel._engine.awaited import Awaited
@@ -21,6 +20,7 @@ from tep_parallel._engine.options import Options
 from tep_parallel._engine.running import Running
 from tep_parallel._engine.waiting import Bell, in_spite_of_cancels
 from tep_parallel._engine.waits import FAREWELL
+from tep_parallel._typing import Any
 from tep_parallel._worker import ParallelWorker, Process
 
 

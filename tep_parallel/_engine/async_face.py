@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Collection, Iterable
-from typing import TYPE_CHECKING, Any
 
 from tep_parallel._engine.async_block import AsyncBlock
 from tep_parallel._engine.awaited import Awaited
@@ -23,6 +22,7 @@ from tep_parallel._engine.small import digested_here
 from tep_parallel._engine.source import list_of, source_of
 from tep_parallel._engine.told import warn_of_overstayed
 from tep_parallel._engine.waits import MOST_NS
+from tep_parallel._typing import TYPE_CHECKING, Any
 from tep_parallel._worker import process_of
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ import os
 import select
 import time
 from fcntl import F_DUPFD_CLOEXEC, fcntl
-from typing import TYPE_CHECKING
+
+from tep_parallel._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tep_parallel._engine.task import Task

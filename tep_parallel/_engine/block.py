@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator
 from functools import partial
-from typing import Any
 
 from tep_parallel._engine import counting
 from tep_parallel._engine.arguments import Items
@@ -23,6 +22,7 @@ from tep_parallel._engine.plan import Plan
 from tep_parallel._engine.running import Running
 from tep_parallel._engine.source import source_of
 from tep_parallel._engine.stream import Stream
+from tep_parallel._typing import Any
 from tep_parallel._worker import ParallelWorker, Process
 
 

@@ -6,11 +6,11 @@ import os
 from collections import deque
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn
 
 from tep_parallel._engine.asking import Asking, gevents_waiter
 from tep_parallel._engine.native import fail, ffi, lib
 from tep_parallel._engine.waits import TURN, WORD, Wait
+from tep_parallel._typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from tep_parallel._engine.digest_job import Job

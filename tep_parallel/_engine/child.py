@@ -13,7 +13,6 @@ from functools import partial
 from io import TextIOWrapper
 from os import getpid
 from signal import set_wakeup_fd
-from typing import Any, NoReturn
 
 from tep_parallel._control import Break, Kill
 from tep_parallel._engine import counting, ending
@@ -28,10 +27,14 @@ from tep_parallel._engine.call import (
     raised_idle,
     work,
 )
-from tep_parallel._engine.codec import Codec, encoded
+from tep_parallel._engine.codec import encoded
 from tep_parallel._engine.native import lib
 from tep_parallel._engine.travel import raised
+from tep_parallel._typing import TYPE_CHECKING, Any, NoReturn
 from tep_parallel._worker import Process
+
+if TYPE_CHECKING:
+    from tep_parallel._protocols import Codec
 
 _RETURNED = lib.SPHTTP_RETURNED
 _NO_UTF8 = lib.SPHTTP_NO_UTF8
@@ -63,7 +66,7 @@ Prepared = tuple[
     Callable[[], object] | None,
     bool,
     int,
-    Codec[Any] | None,
+    "Codec[Any] | None",
     bool,
 ]
 

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, TypeVar
+from tep_parallel._typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from tep_parallel._protocols import Codec
 
 T_co = TypeVar("T_co", covariant=True)
-
-
-class Codec(Protocol[T_co]):
-    """A module or object with `dumps` and `loads`: json, pickle, orjson, or one of your own.
-
-    The child calls `dumps`, which makes a str or bytes of a result. The host calls `loads`,
-    which makes the result of that again.
-    """
-
-    def dumps(self, value: Any, /) -> str | bytes: ...
-
-    def loads(self, data: Any, /) -> T_co: ...
 
 
 def check_codec(codec: object) -> None:

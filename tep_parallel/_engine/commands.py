@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from typing import Any
 
 from tep_parallel._engine.call import Call
 from tep_parallel._engine.fed import Fed
@@ -17,6 +16,7 @@ from tep_parallel._engine.source import Coming
 from tep_parallel._engine.stream import Stream
 from tep_parallel._errors import nursery_gone
 from tep_parallel._outcome import Outcome
+from tep_parallel._typing import Any
 
 _LEAST_AHEAD, _AHEAD = 16, 4  # items that are pulled ahead: at least, and for each command
 

@@ -6,10 +6,8 @@ import contextlib
 import math
 import os
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from tep_parallel._typing import public
 
 _OVERRIDE = "TEP_PARALLEL_PROCESSOR_COUNT"
 
@@ -19,6 +17,7 @@ forked_by: object = None
 without_child: ContextVar[bool] = ContextVar("without_child", default=False)
 
 
+@public
 def worker_number() -> int | None:
     """Return the number of this child among the living children, from 0. Elsewhere None.
 
@@ -37,6 +36,7 @@ def worker_number() -> int | None:
     return number
 
 
+@public
 def processor_count() -> int:
     """Return how many CPUs this process may use, at least 1.
 
@@ -55,15 +55,11 @@ def processor_count() -> int:
             msg = f"{_OVERRIDE}: expected a whole number above 0, got {override!r}"
             raise ValueError(msg)
         return int(override)
-    from pathlib import Path  # importing this package must stay cheap
-
     usable = float(len(os.sched_getaffinity(0)))
-    return max(
-        1, math.ceil(min(usable, *_quotas(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))))
-    )
+    return max(1, math.ceil(min(usable, *_quotas("/proc/self/cgroup", "/sys/fs/cgroup"))))
 
 
-def _quotas(groups: Path, mounted: Path) -> list[float]:
+def _quotas(groups: str | os.PathLike[str], mounted: str | os.PathLike[str]) -> list[float]:
     """How many CPUs each control group of this process may use; infinite if it has no quota.
 
     Args:
@@ -72,33 +68,39 @@ def _quotas(groups: Path, mounted: Path) -> list[float]:
     """
     found = [math.inf]
     try:
-        lines = groups.read_text().splitlines()
+        with open(groups, encoding="utf-8", errors="surrogateescape") as file:
+            lines = file.read().splitlines()
     except OSError:
         return found  # no control groups here
     for line in lines:
         hierarchy, controllers, path = line.split(":", 2)
         if hierarchy == "0":
-            root = mounted
+            folder = os.fspath(mounted)
         elif "cpu" in controllers.split(","):
-            root = mounted / controllers
+            folder = os.path.join(mounted, controllers)
         else:
             continue
-        folder = root / path.lstrip("/")
         # In a container the path is often that of the machine, while only the container's own
         # group is mounted.
-        for each in (root, *reversed([folder, *folder.parents])):
-            if each == root or root in each.parents:
-                found.append(_quota(each))
+        found.append(_quota(folder))
+        for name in filter(None, path.split("/")):
+            folder = os.path.join(folder, name)
+            found.append(_quota(folder))
     return found
 
 
-def _quota(group: Path) -> float:
+def _quota(group: str) -> float:
     """How many CPUs one control group may use."""
     with contextlib.suppress(OSError):
-        quota, period = (group / "cpu.max").read_text().split()
+        quota, period = _first_line(group, "cpu.max").split()
         return math.inf if quota == "max" else int(quota) / int(period)
     with contextlib.suppress(OSError):
-        microseconds = int((group / "cpu.cfs_quota_us").read_text())
-        whole = int((group / "cpu.cfs_period_us").read_text())
+        microseconds = int(_first_line(group, "cpu.cfs_quota_us"))
+        whole = int(_first_line(group, "cpu.cfs_period_us"))
         return math.inf if microseconds < 0 else microseconds / whole
     return math.inf
+
+
+def _first_line(group: str, name: str) -> str:
+    with open(os.path.join(group, name), encoding="ascii") as file:
+        return file.readline()

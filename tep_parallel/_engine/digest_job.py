@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import Any, NamedTuple
 
 from tep_parallel._engine.native import ffi, lib
+from tep_parallel._typing import Any, NamedTuple
 
 _KERNEL = "TEP_PARALLEL_SHA256"
 

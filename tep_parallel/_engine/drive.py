@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tep_parallel._engine.call import Call
 from tep_parallel._engine.forked import Steps
 from tep_parallel._engine.serial import Here
 from tep_parallel._engine.waits import Wait
+from tep_parallel._typing import Any
 
 
 class _ClosedError(BaseException):

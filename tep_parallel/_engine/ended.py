@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
 
 from tep_parallel._engine.waits import MOST_NS
 from tep_parallel._errors import Failure, shown
+from tep_parallel._typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections import deque

@@ -9,11 +9,11 @@ import sys
 from _thread import get_ident
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from tep_parallel._engine.native import lib
 from tep_parallel._engine.streams import flush as _flush
 from tep_parallel._engine.streams import refused as _refused
+from tep_parallel._typing import Any
 
 leaving: Callable[[Any, int], None] = lib.sphttp_child_leave
 linger: Callable[[Any], None] = lib.sphttp_child_linger

@@ -6,11 +6,13 @@ import os
 import sys
 import threading
 from collections.abc import Iterable, Iterator
-from typing import Any
 
-from tep_parallel._engine.arguments import HasFileno
 from tep_parallel._engine.native import lib
 from tep_parallel._engine.told import warn
+from tep_parallel._typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tep_parallel._protocols import HasFileno
 
 
 def user() -> tuple[Any, ...]:

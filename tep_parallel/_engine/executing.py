@@ -9,7 +9,6 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor
-from typing import Any
 
 from tep_parallel._engine import exits
 from tep_parallel._engine.bell import Bell, woken
@@ -19,6 +18,7 @@ from tep_parallel._engine.promise import TaskFuture
 from tep_parallel._engine.task import InitializerError, Task
 from tep_parallel._engine.waits import NOW
 from tep_parallel._errors import DeadWorkerError
+from tep_parallel._typing import Any
 
 _LOGGER = logging.getLogger("concurrent.futures")
 _GLANCE = 0.2  # seconds

@@ -7,8 +7,9 @@ import sys
 import threading
 from contextlib import suppress
 from signal import SIGKILL, Signals
-from typing import Protocol
 from weakref import WeakValueDictionary
+
+from tep_parallel._typing import Protocol
 
 
 class Closable(Protocol):

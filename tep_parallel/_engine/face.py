@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+from tep_parallel._typing import TYPE_CHECKING, Any
 from tep_parallel._worker import process_of
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import pickle
 from collections.abc import Iterator
-from typing import Any
 
 from tep_parallel._engine.call import Call
 from tep_parallel._engine.handing import Handing
@@ -16,6 +15,7 @@ from tep_parallel._engine.travel import raised
 from tep_parallel._engine.under_way import EXHAUSTED, PULL_RAISED, UNFED
 from tep_parallel._errors import not_begun
 from tep_parallel._outcome import Outcome
+from tep_parallel._typing import Any
 
 _PROTOCOL = 5  # of pickle
 

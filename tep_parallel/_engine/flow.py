@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable
 from functools import partial
-from typing import Any, NoReturn
 
 from tep_parallel._engine.call import Call
 from tep_parallel._engine.ended import Ended, in_slices
@@ -13,6 +12,7 @@ from tep_parallel._engine.plan import Plan
 from tep_parallel._engine.watch import Watch
 from tep_parallel._errors import AbortedError, DeadlineError
 from tep_parallel._outcome import Outcome
+from tep_parallel._typing import Any, NoReturn
 
 
 class Flow:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterable
-from typing import Any
 
 from tep_parallel._engine.asking import NEWS
 from tep_parallel._engine.call import Call, leave
@@ -16,6 +15,7 @@ from tep_parallel._engine.flow import Flow
 from tep_parallel._engine.native import lib
 from tep_parallel._engine.plan import Plan
 from tep_parallel._engine.waits import END, LEFT, TURN, WORD
+from tep_parallel._typing import Any
 from tep_parallel._worker import setup_and_teardown_of
 
 # The steps of a call. They yield a Wait, and are sent the answer; or they yield None, when they

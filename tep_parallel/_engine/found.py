@@ -6,7 +6,6 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from tep_parallel._engine.codec import decoded
 from tep_parallel._engine.native import file_error, lib
@@ -24,6 +23,7 @@ from tep_parallel._errors import (
     shown,
 )
 from tep_parallel._outcome import Outcome
+from tep_parallel._typing import Any
 from tep_parallel._worker import not_text
 
 _RETURNED = lib.SPHTTP_RETURNED

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
 
+from tep_parallel._typing import Any
 from tep_parallel._worker import ParallelWorker
 
 

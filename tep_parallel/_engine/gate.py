@@ -9,12 +9,12 @@ import asyncio
 import os
 import time
 from collections.abc import Generator
-from typing import Any, TypeVar
 from weakref import WeakKeyDictionary, WeakSet
 
 from tep_parallel._engine.ended import in_slices
 from tep_parallel._engine.places import Line, Places, woken
 from tep_parallel._engine.waits import MOST_NS
+from tep_parallel._typing import Any, TypeVar
 
 Result = TypeVar("Result")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Generator, Iterator
-from typing import Any
 
 from tep_parallel._engine.call import Call
 from tep_parallel._engine.ended import Ended, in_slices, raise_first
@@ -14,6 +13,7 @@ from tep_parallel._engine.plan import Plan
 from tep_parallel._engine.waits import MOST_NS
 from tep_parallel._errors import not_begun
 from tep_parallel._outcome import Outcome
+from tep_parallel._typing import Any
 
 
 class Gathering(Fed):

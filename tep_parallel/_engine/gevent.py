@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable
 from functools import partial
 from types import TracebackType
-from typing import Any
 
 import gevent
 from gevent import hub as hubs
@@ -19,6 +18,8 @@ from gevent._hub_local import get_hub_if_exists, set_hub, set_loop
 from gevent.socket import wait_read
 from greenlet import error as greenlet_error
 from greenlet import getcurrent, gettrace, greenlet, settrace
+
+from tep_parallel._typing import Any
 
 Trace = Callable[[str, Any], object]
 

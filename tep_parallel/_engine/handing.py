@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 from tep_parallel._engine.call import Call
 from tep_parallel._engine.ended import raise_first
@@ -14,6 +13,7 @@ from tep_parallel._engine.found import ValueOrError
 from tep_parallel._engine.plan import Plan
 from tep_parallel._errors import DeadWorkerError, nursery_gone
 from tep_parallel._outcome import Outcome
+from tep_parallel._typing import Any
 
 
 class Handing(Flow):

@@ -10,7 +10,8 @@ import contextlib
 import io
 import select
 from collections.abc import Callable, Iterator
-from typing import Any
+
+from tep_parallel._typing import Any
 
 Renewal = Callable[[], None]
 

@@ -8,7 +8,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Collection
-from typing import Any, NoReturn
 
 from tep_parallel._engine.asking import gevents_waiter
 from tep_parallel._engine.call import Call
@@ -21,6 +20,7 @@ from tep_parallel._engine.running import Running
 from tep_parallel._engine.turns import Permit
 from tep_parallel._engine.waits import END, LEFT, TURN, WORD, Until, Wait
 from tep_parallel._errors import AbortedError, DeadlineError
+from tep_parallel._typing import Any, NoReturn
 
 _STOP: int = lib.SPHTTP_STOP
 _CUT_SHORT: int = lib.SPHTTP_CUT_SHORT

@@ -9,7 +9,8 @@ import contextlib
 import itertools
 import os
 from multiprocessing import process, util
-from typing import Any
+
+from tep_parallel._typing import Any
 
 # Not in the stubs.
 _process: Any = process

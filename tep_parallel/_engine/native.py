@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import NoReturn
+
+from tep_parallel._typing import NoReturn
 
 _ELSEWHERE = "tep_parallel forks from the main interpreter only, not from a subinterpreter"
 

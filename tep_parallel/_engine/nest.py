@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import errno
 from functools import partial
-from typing import Any
 
 from tep_parallel._engine.call import Call
 from tep_parallel._engine.child import serve
@@ -15,6 +14,7 @@ from tep_parallel._engine.plan import Plan
 from tep_parallel._engine.prepare import prepare
 from tep_parallel._engine.running import Running
 from tep_parallel._engine.under_way import UnderWay
+from tep_parallel._typing import Any
 
 _LEAST_CELLS = 4096  # so many items of an eager call are fed at once
 _MOST_ALIVE = 512  # children, where the caller names no number

@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import os
 import sys
-from collections.abc import Iterable
 from operator import index
-from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex, TypeVar, get_args
 
-from tep_parallel._engine.arguments import DEFAULTS, Arguments, HasFileno, OnError, Progress
-from tep_parallel._engine.codec import Codec, check_codec
+from tep_parallel._engine.arguments import DEFAULTS, ON_ERROR, InBytes
+from tep_parallel._engine.codec import check_codec
 from tep_parallel._engine.counting import processor_count
+from tep_parallel._typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from typing_extensions import Unpack
+
+    from tep_parallel._engine.arguments import Arguments, OnError
+    from tep_parallel._protocols import Codec, HasFileno, Progress
 
 Callback = TypeVar("Callback")
 _LONGEST = 1e9  # seconds, 31 years; the C core counts in nanoseconds, in 64 bits
 _A_CHILD, _IN_A_POOL = 4, 64  # items that are pulled ahead: for each child, and at least
 _SHORTEST = 1e-9  # seconds; 0 means no limit in the C core
-
-
-class InBytes:
-    """A `progress` that counts the bytes of files that have been read, and not the items.
-
-    Args:
-        progress: See Parallel. Options takes it out of here.
-    """
-
-    def __init__(self, progress: Progress | bool | None) -> None:  # noqa: FBT001
-        self.progress = progress
-
-    def update(self, n: int, /) -> None:
-        """So that it is a Progress; nobody calls it."""
 
 
 class BySize:
@@ -117,17 +106,20 @@ def _most(value: SupportsIndex | None, processes: int | None, isolation: bool) -
 
 
 def _on_error(value: OnError) -> OnError:
-    if value not in get_args(OnError):
-        expected = ", ".join(map(repr, get_args(OnError)))
+    if value not in ON_ERROR:
+        expected = ", ".join(map(repr, ON_ERROR))
         msg = f"on_error: expected one of {expected}, got {value!r}"
         raise ValueError(msg)
     return value
 
 
 def _progress(value: Progress | bool | None) -> Progress | bool | None:  # noqa: FBT001
-    if value is True and importlib.util.find_spec("tqdm") is None:
-        msg = "progress=True needs tqdm: pip install 'tep-parallel[progress]'"
-        raise ImportError(msg)
+    if value is True:
+        from importlib.util import find_spec  # few calls need it
+
+        if find_spec("tqdm") is None:
+            msg = "progress=True needs tqdm: pip install 'tep-parallel[progress]'"
+            raise ImportError(msg)
     if not isinstance(value, bool | None) and not callable(getattr(value, "update", None)):
         msg = f"progress: expected True, None or update(n), got {type(value).__name__}"
         raise TypeError(msg)

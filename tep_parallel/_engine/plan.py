@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any, NamedTuple
 
 from tep_parallel._engine.digest_job import Job
 from tep_parallel._engine.options import Options
 from tep_parallel._engine.running import Running
+from tep_parallel._typing import Any, NamedTuple
 from tep_parallel._worker import ParallelWorker, Process
 
 

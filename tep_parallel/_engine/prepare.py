@@ -9,13 +9,13 @@ import signal
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from tep_parallel._engine import streams
 from tep_parallel._engine.call import item_of, setup_done, slot
 from tep_parallel._engine.child import EACH, Prepared
 from tep_parallel._engine.native import fail
 from tep_parallel._engine.plan import Plan
+from tep_parallel._typing import Any
 from tep_parallel._worker import process_of, setup_and_teardown_of
 
 # A child resets the handlers of these that are Python's. A handler of a C library's (faulthandler)

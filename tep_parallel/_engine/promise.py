@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
-from typing import Any, Protocol
+
+from tep_parallel._typing import Any, Protocol
 
 
 class Cancellable(Protocol):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tep_parallel._engine.native import ffi, lib
+from tep_parallel._typing import Any
 
 _buffer = ffi.buffer
 _drop = lib.sphttp_call_drop

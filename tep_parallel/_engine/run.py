@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from tep_parallel._typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tep_parallel._engine.arguments import Items

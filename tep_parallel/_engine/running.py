@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Protocol
 from weakref import ref
+
+from tep_parallel._typing import Protocol
 
 
 class Abortable(Protocol):

@@ -6,7 +6,6 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from tep_parallel._control import Break
 from tep_parallel._engine import counting
@@ -18,6 +17,7 @@ from tep_parallel._engine.travel import raised
 from tep_parallel._engine.watch import Watch
 from tep_parallel._errors import AbortedError, Failure, dead, dead_in_setup
 from tep_parallel._outcome import Outcome
+from tep_parallel._typing import Any
 from tep_parallel._worker import Process, not_text, process_of, setup_and_teardown_of
 
 # What an item returned or gave with Break; what it raised; whether it was Break.

@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from typing import Any
 
 from tep_parallel._engine.digest_job import Job
 from tep_parallel._engine.ended import Ended
 from tep_parallel._engine.native import fail, ffi, file_error, lib
 from tep_parallel._engine.options import Options
 from tep_parallel._outcome import Outcome
+from tep_parallel._typing import Any
 
 _MOST = 16 << 20  # bytes, where each file counts for some more; benchmarks/small_digests.py
 _MOST_IN_LOOP = 1 << 20  # the same in the thread of an event loop, which others wait for

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
 from tep_parallel._engine.arguments import Items
+from tep_parallel._typing import Any
 
 _MOMENT_MS = 100
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from tep_parallel._typing import TYPE_CHECKING, Any, Generic, TypeVar, public
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 T_co = TypeVar("T_co", covariant=True)
 
 
+@public
 class Stream(Generic[T_co]):
     """The iterator that `imap_processes` and `as_completed` return.
 
@@ -58,11 +60,6 @@ class Stream(Generic[T_co]):
         self._advance = advance
         self._end = end
         self._flow = flow  # of items that children process
-
-    @property
-    def ready(self) -> bool:
-        """Whether there is a result that nobody has to wait for."""
-        return bool(self._out) or (self._flow is not None and self._flow.has_ready)
 
     def __iter__(self) -> Self:
         return self
@@ -113,3 +110,8 @@ class Stream(Generic[T_co]):
             # No call here, behind which a signal handler could raise: nobody else would do it.
             if 0 in self._turn and self._turn[0] is token:
                 del self._turn[0]
+
+
+def has_more(stream: Stream[Any]) -> bool:
+    """Whether there is a result that nobody has to wait for; outside blocks."""
+    return bool(stream._out) or (stream._flow is not None and stream._flow.has_ready)

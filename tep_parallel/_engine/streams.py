@@ -19,11 +19,11 @@ import sys
 import warnings
 import weakref
 from collections.abc import Callable
-from typing import Any
 
 from tep_parallel._engine import handlers
 from tep_parallel._engine.layers import Renewal, is_behind, renewals
 from tep_parallel._engine.native import lib
+from tep_parallel._typing import Any
 
 _in_child: Callable[[Any], int] = lib.sphttp_call_in_child
 

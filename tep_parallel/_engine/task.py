@@ -11,7 +11,6 @@ from collections.abc import Callable
 from concurrent.futures import InvalidStateError
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from tep_parallel._engine.call import Call
 from tep_parallel._engine.flow import Eager
@@ -26,6 +25,7 @@ from tep_parallel._engine.stepper import Stepper
 from tep_parallel._engine.told import warn_of_overstayed
 from tep_parallel._engine.waits import NOW, Until
 from tep_parallel._errors import ParallelError, shown
+from tep_parallel._typing import Any
 
 _LOGGER = logging.getLogger("concurrent.futures")
 # The system has no more of what a call takes, but will have when another call has ended.

@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 from tep_parallel._engine.native import fail, lib
 from tep_parallel._engine.results import Results
+from tep_parallel._typing import Any
 
 _next = lib.sphttp_call_next
 _ready = lib.sphttp_call_ready

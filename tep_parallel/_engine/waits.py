@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from tep_parallel._typing import NamedTuple
 
 
 class Wait:

@@ -6,11 +6,11 @@ import functools
 import os
 from collections.abc import Callable, Collection
 from types import TracebackType
-from typing import Any
 
 from tep_parallel._engine import counting
 from tep_parallel._engine.options import Options
 from tep_parallel._outcome import Outcome
+from tep_parallel._typing import Any
 
 
 class Watch:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pickle
-from typing import Any
 
 from tep_parallel._engine.travel import pickles
 from tep_parallel._engine.travel.apart import Piece
 from tep_parallel._engine.travel.pickles import ARGS, CAUSE, CONTEXT, DICT, SUPPRESS, Shown
 from tep_parallel._errors import WorkerError, message_of
+from tep_parallel._typing import Any
 
 _LONGEST = 1000  # characters of a text in a note
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
 
 from tep_parallel._engine.travel import pickles
 from tep_parallel._engine.travel.pickles import ARGS, CAUSE, CONTEXT, DICT, SUPPRESS, Shown
@@ -17,6 +16,7 @@ from tep_parallel._engine.travel.whole import (
     own_pickle,
 )
 from tep_parallel._errors import message_of, shown
+from tep_parallel._typing import Any, NamedTuple
 
 _DEEPEST = 32  # causes, groups and exceptions within each other
 _LONGEST = 1000  # characters of a repr in place of a value

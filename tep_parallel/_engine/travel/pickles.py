@@ -14,7 +14,8 @@ import re
 import sys
 from collections.abc import Callable
 from types import GetSetDescriptorType, MemberDescriptorType
-from typing import Any
+
+from tep_parallel._typing import Any
 
 # Exceptions are read and written by these, and not by getattr: a class may override a name.
 ARGS: Any = vars(BaseException)["args"]

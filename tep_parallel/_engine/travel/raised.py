@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 import traceback
-from typing import TypeGuard
 
 from tep_parallel._engine.travel.again import add_note as add_note  # for those who know this module
 from tep_parallel._engine.travel.again import again
@@ -19,6 +18,7 @@ from tep_parallel._engine.travel.pickles import (
     is_group,
 )
 from tep_parallel._errors import Failure, WorkerError, message_of, shown
+from tep_parallel._typing import TypeGuard
 
 _LENGTH = 8  # bytes of the number before each of the three texts
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import copyreg
 from collections.abc import Iterator
-from typing import Any
 
 from tep_parallel._engine.travel import pickles
 from tep_parallel._engine.travel.pickles import ARGS, DICT, GROUP
 from tep_parallel._errors import message_of
+from tep_parallel._typing import Any
 
 # The place of a value outside __dict__: the number of its class in the mro, and its name there.
 Field = tuple[int, str]
