@@ -196,17 +196,21 @@ def test_ungrouped_commands_print_where_this_process_does(
 
 
 def test_nothing_of_python_runs_below_the_nursery() -> None:
-    with running(scripts(["exec sleep 0.5"] * 2)) as commands:
-        outcomes: list[Outcome[None]] = []
-        thread = threading.Thread(target=lambda: outcomes.extend(commands))
+    calls = Running()
+    with running(scripts(["exec sleep 60"] * 2), calls) as commands:
+
+        def drive() -> None:
+            with pytest.raises(AbortedError):
+                next(commands)
+
+        thread = threading.Thread(target=drive)
         thread.start()
         until(lambda: len(below(os.getpid())) == 3)
         (nursery,) = children()
-        until(
-            lambda: (
-                [Path(f"/proc/{pid}/comm").read_text() for pid in children_of(nursery)]
-                == ["sleep\n"] * 2
-            )
-        )
+
+        def names() -> list[str]:
+            return [Path(f"/proc/{pid}/comm").read_text() for pid in children_of(nursery)]
+
+        until(lambda: names() == ["sleep\n"] * 2)
+        calls.abort()
         thread.join()
-    assert all(outcome.ok for outcome in outcomes)

@@ -162,7 +162,7 @@ def ended(index: int, outcome: Outcome[Any]) -> str:
     elif outcome.exit_code is not None:
         how = f"exit status {outcome.exit_code}"
     elif isinstance(error, ItemTimeoutError):
-        how = f"killed, because it still ran after {outcome.seconds:.1f} s"
+        how = message_of(error).rpartition(" was ")[2]
     elif outcome.signal is not None and not _is_cut(outcome):
         import signal  # few commands need it
 
