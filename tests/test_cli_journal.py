@@ -34,6 +34,19 @@ def large(item):
     open(item, "w").close()
     return item * (1 << 20)
 
+def leave(item):
+    pid = os.fork()
+    if pid == 0:
+        for each in os.listdir("/proc/self/fd"):  # the shell waits for all that has its pipes
+            if os.path.exists(f"/proc/self/fd/{each}"):
+                if not os.readlink(f"/proc/self/fd/{each}").endswith("/log"):
+                    os.close(int(each))
+        time.sleep(60)
+        os._exit(0)
+    with open("left", "a") as file:
+        file.write(f"{pid}\\n")
+    return item
+
 def wait(item):
     open("began", "w").close()
     while not os.path.exists("go"):
@@ -115,6 +128,56 @@ def test_a_journal_of_other_items_or_of_another_command_is_status_2(place: Path)
     refused(f"{command} --retry-failed a", "--retry-failed takes the items from", place)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "options"),
+    [
+        ("workers:note a", "--dry-run"),
+        ("nowhere:note a", ""),
+        ("workers:nothing a", ""),
+        ("workers:note -a missing", ""),
+        ("workers:note a", "-d ,"),
+        ("workers:note a", "--max-items-per-child 0"),
+        ("workers:note a", "--retry-failed"),
+    ],
+)
+def test_what_runs_nothing_begins_no_journal(arguments: str, options: str, place: Path) -> None:
+    shell(f"tep-parallel map {arguments} {options} --journal log", place)
+    assert not (place / "log").exists()
+
+
+def test_a_dry_run_writes_nothing_to_a_journal(place: Path) -> None:
+    command = "tep-parallel map workers:note --journal log"
+    assert shell(f"{command} a", place)[0] == 0
+    with open(place / "log", "ab") as file:
+        file.write(b'{"half')
+    before = (place / "log").read_bytes()
+    assert shell(f"{command} a b --resume --dry-run", place) == (0, b"b\n", b"")
+    assert (place / "log").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "line", ["[" * 100_000, '{"index": true, "item": "b", "status": "ok"}', "7", "null", "{}"]
+)
+def test_a_line_that_is_none_of_a_journal_is_not_believed(line: str, place: Path) -> None:
+    command = "tep-parallel map workers:note --journal log"
+    shell(f"{command} a", place)
+    with open(place / "log", "a") as file:
+        file.write(line + "\n")
+    assert shell(f"{command} a b --resume", place) == (0, b"<b>\n", b"")
+    (place / "log").write_text(line + "\n")
+    refused(f"{command} a --resume", "this is no journal", place)
+
+
+def test_a_journal_without_items_is_as_good_as_none(place: Path) -> None:
+    """A command that was given none has begun it, or one that has ended before its first."""
+    assert shell("tep-parallel map workers:note --journal log </dev/null", place)[0] == 0
+    assert len((place / "log").read_bytes().splitlines()) == 1
+    assert shell("tep-parallel map workers:odd_fails --journal log 2", place) == (0, b"2\n", b"")
+    assert "odd_fails" in (place / "log").read_text()
+    (place / "notes").write_text("one line of somebody's\n")
+    refused("tep-parallel map workers:note --journal notes --resume a", "no journal", place)
+
+
 def test_an_item_that_is_no_text_can_be_read_back(place: Path) -> None:
     script = r"printf 'a\xff\0b\n\0' | tep-parallel map -0 -z os.path:basename --journal log"
     assert shell(script, place) == (0, b"a\xff\0b\n\0", b"")
@@ -139,6 +202,17 @@ def test_one_command_at_a_time_has_a_journal(place: Path) -> None:
     finally:
         first.kill()
         first.communicate()
+
+
+def test_what_a_worker_leaves_running_does_not_have_the_journal(place: Path) -> None:
+    command = "tep-parallel map workers:leave --journal log"
+    try:
+        assert shell(f"{command} x >out", place) == (0, b"", b"")
+        assert shell(f"{command} x y --resume", place) == (0, b"y\n", b"")
+    finally:
+        for pid in (place / "left").read_text().split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
 
 
 @pytest.mark.parametrize("cut", [1, 40, 60, -1])

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pty
+import select
 import signal
 import socket
 import subprocess
@@ -15,6 +16,9 @@ from pathlib import Path
 
 import pytest
 from support import COMMAND, COMMANDS, LIMIT, alive, below, hear_keyboard, refused, shell, until
+
+from tep_parallel._command.items import Source
+from tep_parallel._engine.source import NothingYetError
 
 WORKERS = """
 import os, time
@@ -102,16 +106,14 @@ def running(
 def line_of(case: subprocess.Popen[bytes]) -> bytes:
     """The next line that it prints. It must come, whatever else there is to do."""
     assert case.stdout is not None
-    signal.alarm(int(LIMIT))
-    try:
-        line = b""
-        while not line.endswith(b"\n"):
-            piece = case.stdout.read(1)
-            assert piece, f"it has ended after {line!r}"
-            line += piece
-        return line
-    finally:
-        signal.alarm(0)
+    line = b""
+    while not line.endswith(b"\n"):
+        readable, _, _ = select.select([case.stdout], [], [], LIMIT)
+        assert readable, f"nothing came after {line!r}"
+        piece = case.stdout.read(1)
+        assert piece, f"it has ended after {line!r}"
+        line += piece
+    return line
 
 
 # --- Items as they arrive ---------------------------------------------------------------
@@ -159,6 +161,20 @@ def test_with_a_silent_open_input_each_result_is_there_when_its_item_has_ended(
         os.close(reading)
         if writing >= 0:
             os.close(writing)
+
+
+@pytest.mark.parametrize("shape", ["", "-u", "--isolate", "--json"])
+def test_what_arrives_is_not_left_until_something_else_happens(shape: str, place: Path) -> None:
+    """The quickest of several: the machine may be busy, and nobody looks every second."""
+    with running(f"workers:echo {shape}", place) as case:
+        assert case.stdin is not None
+        took = []
+        for _ in range(4):
+            begin = time.monotonic()
+            case.stdin.write(b"x\n")
+            line_of(case)
+            took.append(time.monotonic() - begin)
+    assert min(took) < 0.3, took
 
 
 def test_several_items_of_a_pool_go_on_while_nothing_arrives(place: Path) -> None:
@@ -232,14 +248,25 @@ def test_an_endless_input_waits_for_what_is_printed(shape: str, place: Path) -> 
         case.stdin.write(b"wait\n")
         os.set_blocking(case.stdin.fileno(), False)
         taken, last = 0, time.monotonic()
-        while time.monotonic() - last < 0.5:
-            assert taken < 64_000_000
+        while time.monotonic() - last < 3:
+            assert taken < 200_000  # the pipe, what was read of it at once, and the items ahead
             with contextlib.suppress(BlockingIOError):
                 taken += os.write(case.stdin.fileno(), b"x\n" * 4096)
                 last = time.monotonic()
             time.sleep(0.001)
         (place / "go").touch()
         assert line_of(case) in (b"wait\n", b"x\n")
+
+
+def test_no_more_items_are_begun_than_may_wait_for_the_first_of_them() -> None:
+    source = Source(iter(lambda: "x", None))
+    for printed in (0, 10):
+        source.printed = printed
+        with pytest.raises(NothingYetError):
+            while source.begun < 100_000:
+                next(source)
+        assert source.begun == 4096 + printed
+        assert (source.waits, source.descriptor) == (True, -1)
 
 
 # --- What goes out ----------------------------------------------------------------------
@@ -355,6 +382,15 @@ def test_an_item_whose_child_died_is_tried_again(place: Path) -> None:
     assert b"exit code 3" in err
 
 
+def test_a_line_on_standard_error_has_the_beginning_of_a_long_item(place: Path) -> None:
+    script = "head -c 3000000 /dev/zero | tr '\\0' 1 | tep-parallel map workers:parts"
+    for options in ("", "-t", "-j 0"):
+        status, out, err = shell(f"{script} {options}", place)
+        assert (status, out) == (1, b"")
+        assert len(err) < 1000
+        assert b"111... (3000000 characters): " in err
+
+
 @pytest.mark.parametrize("options", ["", "-u", "--isolate", "-j 0"])
 def test_a_setup_that_fails_is_a_line(options: str, place: Path) -> None:
     status, out, err = shell(f"tep-parallel map workers:Unready a {options}", place)
@@ -370,6 +406,10 @@ def test_a_setup_that_fails_is_a_line(options: str, place: Path) -> None:
         ("--timeout x", "argument --timeout: expected seconds above 0, got 'x'"),
         ("--deadline nan", "argument --deadline: expected seconds above 0"),
         ("--deadline inf", "argument --deadline: expected seconds above 0"),
+        ("-j 99999999999", "expected 10000 at most, got '99999999999'"),
+        ("-j " + "9" * 5000, "expected 0 or more, got '9999"),
+        ("--max-items-per-child 99999999999999999999", "argument --max-items-per-child: expected"),
+        ("--retries 99999999999999999999", "argument --retries: expected 2147483647 at most"),
         ("--retries=-1", "argument --retries: expected 0 or more, got '-1'"),
         ("-j x", "argument -j/-P/--jobs/--in-processes: expected 0 or more, got 'x'"),
         ("--max-items-per-child 0", "--max-items-per-child: expected 1 or more, got 0"),
@@ -442,6 +482,31 @@ def is_blocked(pid: int) -> bool:
     return "pipe_write" in Path(f"/proc/{pid}/wchan").read_text() or (
         Path(f"/proc/{pid}/syscall").read_text().split()[:2] == ["1", "0x3"]
     )
+
+
+def test_what_is_said_of_a_failure_waits_for_a_standard_error_that_is_full(place: Path) -> None:
+    """In non-blocking mode, as ssh and others hand it down."""
+    reading, writing = non_blocking()
+    os.set_blocking(writing, False)
+    items = [f"{number:04}" + "x" * 150 for number in range(2000)]
+    (place / "items").write_text("\n".join(items))
+    case = subprocess.Popen(
+        [COMMAND, "map", "workers:parts", "-a", "items"], cwd=place, env=COMMANDS, stderr=writing
+    )
+    try:
+        os.close(writing)
+        os.set_blocking(reading, True)
+        said = b""
+        while piece := os.read(reading, 4096):
+            said += piece
+            time.sleep(0.0005)  # slower than the command
+        assert case.wait(LIMIT) == 1
+        lines = said.decode().splitlines()
+        assert [line[14:168] for line in lines] == items
+    finally:
+        case.kill()
+        case.wait()
+        os.close(reading)
 
 
 def test_a_signal_that_is_ignored_stays_so(place: Path) -> None:

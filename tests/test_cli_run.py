@@ -316,7 +316,10 @@ def test_a_command_that_is_too_long_is_its_items_failure() -> None:
     script = f"(echo a; head -c 300000 /dev/zero | tr '\\0' x; echo; echo b) | {RUN} echo"
     status, out, err = shell(script)
     assert (status, out) == (1, b"a\nb\n")
-    assert re.fullmatch(rb"tep-parallel: item 1 \(x+\): echo: Argument list too long\n", err)
+    assert re.fullmatch(
+        rb"tep-parallel: item 1 \(x+\.\.\. \(300000 characters\)\): echo: Argument list too long\n",
+        err,
+    )
 
 
 def test_what_was_printed_before_the_limit_is_printed() -> None:

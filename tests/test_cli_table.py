@@ -6,7 +6,6 @@ instead is tried.
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -259,12 +258,8 @@ def test_a_row_of_the_table_is_true(name: str, tmp_path: Path) -> None:
 def test_every_option_of_the_command_is_in_the_table() -> None:
     status, out, _ = shell("tep-parallel map --help")
     assert status == 0
-    ours = set(
-        re.findall(
-            r"(?<![\w-])--?[a-z][\w-]*",
-            out.decode().partition("\n\n")[2].partition("\nexamples:")[0],
-        )
-    )
+    options = out.decode().partition("\n\n")[2].partition("\nexamples:")[0]
+    ours = set(re.findall(r"(?<![\w-])--?[a-z][\w-]*", options))
     cells = {option for row in rows() for option in re.findall(r"--?[\w][\w-]*", row[-1])}
-    words = {"--check", "--key-file"}
-    assert ours - cells - words == set(), json.dumps(sorted(ours - cells))
+    assert ours - cells == set()
+    assert len(ours) > 20

@@ -14,9 +14,9 @@ import os
 import stat
 
 from tep_parallel._command.given import RefusedError, WrongUsageError
-from tep_parallel._command.report import error_of, failure
+from tep_parallel._command.report import error_of
 from tep_parallel._outcome import Outcome
-from tep_parallel._typing import Any
+from tep_parallel._typing import Any, NoReturn
 
 _FORMAT = 1
 _FIELDS = ("seconds", "cpu_seconds", "max_rss", "exit_code", "signal", "attempts")
@@ -33,6 +33,7 @@ class Journal:
         command: What makes the output of an item what it is: the command and those of its
             options. A journal is of one such command.
         goes_on: Whether it may have been begun.
+        writes: Whether it is to be written; otherwise it is left as it is, or not made.
 
     Attributes:
         failed: The items that have not ended well, by index.
@@ -44,7 +45,9 @@ class Journal:
         RefusedError: It cannot be written.
     """
 
-    def __init__(self, path: str, command: list[str], *, goes_on: bool) -> None:
+    def __init__(
+        self, path: str, command: list[str], *, goes_on: bool, writes: bool = True
+    ) -> None:
         self.failed: dict[int, str] = {}
         self.broken = 0
         self._path = path
@@ -53,7 +56,10 @@ class Journal:
         text = json.dumps(command)
         head = {"journal": _FORMAT, "command": command, "sha256": _sha256(text)}
         self._head = f"{json.dumps(head)}\n".encode()
+        self._writes = writes
         self._descriptor = self._opened()
+        if self._descriptor < 0:
+            return
         try:
             self._begin(goes_on=goes_on)
         except BaseException:
@@ -107,50 +113,67 @@ class Journal:
 
     def close(self) -> None:
         """Let others have it."""
-        os.close(self._descriptor)
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
 
     def _opened(self) -> int:
+        """Its descriptor; -1: there is none, and none is to be made."""
         try:
-            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
-            descriptor = os.open(self._path, flags, 0o666)
+            how = os.O_RDWR | os.O_APPEND | os.O_CREAT if self._writes else os.O_RDONLY
+            return os.open(self._path, how | os.O_CLOEXEC | os.O_NONBLOCK, 0o666)
+        except FileNotFoundError as error:
+            if self._writes:
+                self._refuse(str(error.strerror))
         except OSError as error:
-            self._refuse(failure(self._path, error).partition(": ")[2])
-        return descriptor
+            self._refuse(str(error.strerror))
+        return -1
 
     def _begin(self, *, goes_on: bool) -> None:
         descriptor = self._descriptor
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             self._refuse("this is no regular file")
-        try:
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            taken = error.errno in (errno.EAGAIN, errno.EACCES)
-            self._refuse("another command has it" if taken else str(error.strerror))
+        if self._writes:
+            self._lock()
         with open(descriptor, "rb", closefd=False) as file:
             head = file.readline()
-            rest = file.peek(1)
-            if head and not goes_on:
+            begun = bool(file.peek(1))
+            if begun and not goes_on:
                 self._refuse("it has been begun (--resume goes on with it)")
             if head != self._head:
-                if rest or not self._head.startswith(head):
-                    self._refuse(self._why_not(head))
-                # Empty, or the command was killed while it began: there is nothing else in it.
-                os.ftruncate(descriptor, 0)
-                self._write(self._head)
+                self._replace(head, begun=begun)
             for line in file:
                 if not line.endswith(b"\n"):
                     self._write(b"\n")
                 self._believe(line)
 
+    def _lock(self) -> None:
+        try:
+            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            taken = error.errno in (errno.EAGAIN, errno.EACCES)
+            self._refuse("another command has it" if taken else str(error.strerror))
+
+    def _replace(self, head: bytes, *, begun: bool) -> None:
+        """Begin it, if nothing is lost by that: where it is empty, or no item is in it. It may
+        have half a first line, if the command was killed while it wrote that."""
+        command = _command_of(head)
+        if begun or (command is None and not self._head.startswith(head)):
+            if command is None:
+                self._refuse("this is no journal")
+            self._refuse(f"it is that of another command: {command}")
+        if self._writes:
+            os.ftruncate(self._descriptor, 0)
+            self._write(self._head)
+
     def _believe(self, line: bytes) -> None:
         """Take note of a line of an earlier command, if it is whole."""
         try:
             found = json.loads(line) if line.endswith(b"\n") else {}
-        except ValueError:
+        except (ValueError, RecursionError):
             found = {}
         found = found if isinstance(found, dict) else {}
         index, item = found.get("index"), found.get("item")
-        if not isinstance(index, int) or not isinstance(item, str):
+        if type(index) is not int or not isinstance(item, str):
             self.broken += 1
             return
         if found.get("status") == "ok":
@@ -159,14 +182,9 @@ class Journal:
         elif index not in self._well:
             self.failed[index] = item
 
-    def _why_not(self, head: bytes) -> str:
-        try:
-            command = json.loads(head)["command"]
-        except (ValueError, TypeError, KeyError):
-            return "this is no journal"
-        return f"it is that of another command: {' '.join(map(str, command))}"
-
     def _write(self, content: bytes) -> None:
+        if not self._writes:
+            return
         try:
             while content:
                 content = content[os.write(self._descriptor, content) :]
@@ -174,9 +192,18 @@ class Journal:
             msg = f"--journal: {self._path}: {error.strerror}"
             raise RefusedError(msg) from error
 
-    def _refuse(self, why: str) -> None:
+    def _refuse(self, why: str) -> NoReturn:
         msg = f"--journal: {self._path}: {why}"
         raise WrongUsageError(msg)
+
+
+def _command_of(head: bytes) -> str | None:
+    """What a first line says; None: it is not that of a journal."""
+    try:
+        found = json.loads(head)
+        return " ".join(map(str, found["command"])) if "journal" in found else None
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
 
 
 def _sha256(text: str) -> str:

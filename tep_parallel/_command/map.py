@@ -64,15 +64,17 @@ def run(options: argparse.Namespace, printer: Printer) -> bool:
         arguments = _arguments(options, printer)
     except (TypeError, ValueError) as error:
         raise WrongUsageError(common.in_its_words(error)) from error
+    given = common.given_of(options, items)
+    printer.keep_apart()
+    worker = _checked(target, printer)
+    # Last: what is wrong usage leaves no journal behind.
     journal = common.opened_journal(options, _identity(options, target))
     try:
-        source = common.source_of(options, items, journal)
+        source = common.source_of(options, given, journal)
         if journal is not None and journal.broken and options.verbose:
             printer.complain(f"--journal: {journal.broken} lines are not whole, and not believed")
         if options.resume and not options.dry_run:
             printer.end_last_line(b"\0" if options.zero else b"\n")
-        printer.keep_apart()
-        worker = _checked(target, printer)
         if options.dry_run:
             return _show(source, options, printer)
         return _fan_out(worker, source, arguments, options, printer, journal)

@@ -9,7 +9,8 @@ import re
 from tep_parallel._command.given import STANDARD_INPUT, WrongUsageError
 from tep_parallel._command.items import Lines, Source, lines_of
 from tep_parallel._command.number import count as count
-from tep_parallel._command.report import Printer
+from tep_parallel._command.number import processes
+from tep_parallel._command.report import Printer, shortened
 from tep_parallel._errors import message_of
 from tep_parallel._typing import TYPE_CHECKING, Any
 
@@ -77,7 +78,7 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
         "--jobs",
         "--in-processes",
         dest="in_processes",
-        type=count,
+        type=processes,
         metavar="N",
         help="how many children at once; 0: none, all in this process (default: as many as"
         " there are usable CPUs)",
@@ -155,17 +156,16 @@ def opened_journal(options: argparse.Namespace, command: list[str]) -> Journal |
         WrongUsageError, RefusedError: See Journal.
     """
     if options.journal is None:
-        if options.resume or options.retry_failed:
-            msg = f"{'--resume' if options.resume else '--retry-failed'} needs --journal"
-            raise WrongUsageError(msg)
         return None
     from tep_parallel._command.journal import Journal  # few commands need it
 
-    return Journal(options.journal, command, goes_on=options.resume or options.retry_failed)
+    goes_on = options.resume or options.retry_failed
+    return Journal(options.journal, command, goes_on=goes_on, writes=not options.dry_run)
 
 
 def given_of(options: argparse.Namespace, words: list[str]) -> list[str] | Lines:
-    """The items: the words that were typed, those of a file, or of standard input.
+    """The items: the words that were typed, those of a file, or of standard input. None where
+    the journal has them.
 
     Raises:
         WrongUsageError: What was typed does not fit; or they cannot be read.
@@ -178,31 +178,33 @@ def given_of(options: argparse.Namespace, words: list[str]) -> list[str] | Lines
         if words and is_given:
             msg = f"{option} is for items from standard input or a file"
             raise WrongUsageError(msg)
-    if words:
+    if options.journal is None and (options.resume or options.retry_failed):
+        msg = f"{'--resume' if options.resume else '--retry-failed'} needs --journal"
+        raise WrongUsageError(msg)
+    if options.retry_failed and (words or options.arg_file is not None):
+        msg = "--retry-failed takes the items from the journal"
+        raise WrongUsageError(msg)
+    if words or options.retry_failed:
         return words
     end = b"\0" if options.nul else options.delimiter or b"\n"
     return lines_of(options.arg_file or STANDARD_INPUT, end)
 
 
-def source_of(options: argparse.Namespace, words: list[str], journal: Journal | None) -> Source:
-    """The same as a source; or those that failed by the journal.
+def source_of(
+    options: argparse.Namespace, given: list[str] | Lines, journal: Journal | None
+) -> Source:
+    """These items as a source; or those that failed by the journal.
 
     Args:
         options: What was typed.
-        words: Items that were typed.
+        given: See given_of.
         journal: See opened_journal.
-
-    Raises:
-        WrongUsageError: See given_of.
     """
     if options.retry_failed:
         assert journal is not None
-        if words or options.arg_file is not None:
-            msg = "--retry-failed takes the items from the journal"
-            raise WrongUsageError(msg)
         failed = dict(sorted(journal.failed.items()))
         return Source(list(failed.values()), indices=failed)
-    return Source(given_of(options, words), None if journal is None else journal.is_done)
+    return Source(given, None if journal is None else journal.is_done)
 
 
 def arguments_of(options: argparse.Namespace, printer: Printer) -> dict[str, Any]:
@@ -215,7 +217,7 @@ def arguments_of(options: argparse.Namespace, printer: Printer) -> dict[str, Any
         "on_error": options.on_error,
     }
     if options.verbose:
-        arguments["on_start"] = lambda index, item: printer.complain(f"{item}: begins")  # noqa: ARG005
+        arguments["on_start"] = lambda index, item: printer.complain(f"{shortened(item)}: begins")  # noqa: ARG005
     return arguments
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 
-from tep_parallel._command.report import CONTROLS, Printer, as_line, fields_of
+from tep_parallel._command.report import CONTROLS, Printer, as_line, fields_of, shortened
 from tep_parallel._command.rows import Rows
 from tep_parallel._command.template import SEPARATOR, shown
 from tep_parallel._errors import ItemTimeoutError, ParallelError, message_of
@@ -170,7 +170,7 @@ def ended(index: int, outcome: Outcome[Any]) -> str:
     else:
         how = message_of(error).rpartition(": ")[2] if error is not None else ""
     tries = f", attempt {outcome.attempts}" if outcome.attempts > 1 else ""
-    return f"item {index} ({shown(str(outcome.item))}): {how}{tries}"
+    return f"item {index} ({shortened(shown(str(outcome.item)))}): {how}{tries}"
 
 
 def _is_cut(outcome: Outcome[Any]) -> bool:

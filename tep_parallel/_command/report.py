@@ -12,6 +12,7 @@ from tep_parallel._typing import IO, TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tep_parallel._outcome import Outcome
 
+_LONG = 200  # characters
 # Characters that would end a line or move a terminal's cursor, as Python escapes them.
 CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160))}
 
@@ -75,7 +76,7 @@ class Printer:
         # buffer: at exit Python would flush it once more, fail, and change the status.
         if self._err is not None:
             with contextlib.suppress(OSError):
-                os.write(self._err, encoded)
+                _write(self._err, encoded)
 
     def flush(self) -> None:
         """Write what is buffered for standard output, by this object or a worker's module.
@@ -128,13 +129,13 @@ class Printer:
         """
         assert self.out is not None
         self.flush()
-        _write_all(self.out.fileno(), content)
+        _write(self.out.fileno(), content)
 
     def write_error(self, content: bytes) -> None:
         """Write to standard error, as far as that can be written to: see complain."""
         if self._err is not None:
             with contextlib.suppress(OSError):
-                _write_all(self._err, content)
+                _write(self._err, content)
 
     def end_last_line(self, end: bytes) -> None:
         """End the last line of a file that is appended to: a command that was killed may have
@@ -172,6 +173,18 @@ class Printer:
         self.out.write(os.fsencode("".join([f"{line}\n" for line in lines])))
 
 
+def _write(descriptor: int, content: bytes) -> None:
+    """Write all of it, also in non-blocking mode."""
+    left = memoryview(content)
+    while left:
+        try:
+            left = left[os.write(descriptor, left) :]
+        except BlockingIOError:
+            import select  # few calls need it
+
+            select.select([], [descriptor], [])
+
+
 def _fill_standard_descriptors() -> None:
     """Open /dev/null for those of 0, 1 and 2 that the shell has closed.
 
@@ -181,18 +194,6 @@ def _fill_standard_descriptors() -> None:
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(descriptor, True)  # noqa: FBT003
     os.close(descriptor)
-
-
-def _write_all(descriptor: int, content: bytes) -> None:
-    """Write what a descriptor may have no room for yet."""
-    left = memoryview(content)
-    while left:
-        try:
-            left = left[os.write(descriptor, left) :]
-        except BlockingIOError:
-            import select  # few calls need it
-
-            select.select([], [descriptor], [])
 
 
 def _to_nowhere(stream: IO[Any]) -> None:
@@ -238,3 +239,10 @@ def as_line(fields: object) -> str:
     import json  # few commands need it
 
     return json.dumps(fields)
+
+
+def shortened(item: str) -> str:
+    """An item, or the beginning of a long one, for a line that somebody reads."""
+    if len(item) <= _LONG:
+        return item
+    return f"{item[:_LONG]}... ({len(item)} characters)"

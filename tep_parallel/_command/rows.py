@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tep_parallel._command.report import Printer, as_line, failure, fields_of
+from tep_parallel._command.report import Printer, as_line, failure, fields_of, shortened
 from tep_parallel._outcome import Outcome
 from tep_parallel._typing import TYPE_CHECKING, Any
 
@@ -80,7 +80,7 @@ class Rows:
         self._size += len(row)
         if error is not None:
             self.failed += 1
-            self.complain(failure(str(outcome.item), error))
+            self.complain(failure(shortened(str(outcome.item)), error))
         self._note(index, outcome, error)
 
     def _note(self, index: int, outcome: Outcome[Any], error: BaseException | None) -> None:
@@ -97,7 +97,9 @@ class Rows:
         self._write()
         if self._progress is not None:
             self._progress.clear()
+        self.writes = True
         self._printer.complain(text)
+        self.writes = False
 
     def flush(self) -> None:
         """Write what waits.

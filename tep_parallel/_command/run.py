@@ -19,6 +19,8 @@ from tep_parallel._engine.source import patient
 from tep_parallel._typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tep_parallel._command.journal import Journal
     from tep_parallel._engine.running import Running
 
@@ -81,9 +83,11 @@ def run(options: argparse.Namespace, printer: Printer) -> bool:
     _check(options, words)
     template = Template(words)
     arguments = _arguments(options, printer)
+    given = common.given_of(options, [])
+    # Last: what is wrong usage leaves no journal behind.
     journal = common.opened_journal(options, _identity(options, words))
     try:
-        source = _source(options, template, journal)
+        source = _source(given, options, template, journal)
         if options.dry_run:
             return _show(source, template, options, printer)
         if options.resume and (options.json or options.tag):
@@ -134,10 +138,14 @@ def _arguments(options: argparse.Namespace, printer: Printer) -> Options:
         raise WrongUsageError(common.in_its_words(error)) from error
 
 
-def _source(options: argparse.Namespace, template: Template, journal: Journal | None) -> Source:
+def _source(
+    given: Iterable[str],
+    options: argparse.Namespace,
+    template: Template,
+    journal: Journal | None,
+) -> Source:
     if options.retry_failed:
         return common.source_of(options, [], journal)
-    given = common.given_of(options, [])
     most = options.max_args or (None if options.fill else 1)
     batches = Batches(given, most, template if options.fill else None)
     return Source(batches, None if journal is None else journal.is_done)
