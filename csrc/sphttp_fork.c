@@ -252,10 +252,16 @@ file_write(int directory, uint32_t index, const struct iovec parts[3])
 int
 file_open_again(int directory, uint32_t index, uint64_t *size)
 {
-    /* O_NONBLOCK: what a child put in the file's place may be a FIFO. */
-    const int how = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
     char name[NAME_SIZE];
     (void)put_decimal(name, index);
+    return file_open_named(directory, name, size);
+}
+
+int
+file_open_named(int directory, const char *name, uint64_t *size)
+{
+    /* O_NONBLOCK: what a child put in the file's place may be a FIFO. */
+    const int how = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
     int fd = openat(directory, name, how);
     if (fd < 0 && errno == EACCES && fchmodat(directory, name, 0600, 0) == 0) {
         fd = openat(directory, name, how); /* it was its child's umask */

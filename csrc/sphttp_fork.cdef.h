@@ -16,8 +16,7 @@ enum { SPHTTP_RAISED_IDLE = -100004 }; /* a signal handler has, between two item
 /* What py_call_start and py_call_run come back with. */
 enum sphttp_event_kind {
     SPHTTP_STARTED = 0,   /* in the host: the nursery is forked */
-    SPHTTP_CHILD = 1,     /* this process is a child, and has an item to process; of a
-                           * kept call it has none yet: see py_child_first */
+    SPHTTP_CHILD = 1,     /* this process is a child, and has an item; see py_child_first */
     SPHTTP_ENDED = 2,     /* every child has ended */
     SPHTTP_NEWS = 3,      /* items have ended: see sphttp_call_next */
     SPHTTP_SIGNALS = 4,   /* Python has signals to handle */
@@ -43,15 +42,13 @@ enum sphttp_leaving {
 /* How a child says that it is through with its item. */
 enum sphttp_status {
     SPHTTP_RETURNED = 1,     /* the payload is the text, UTF-8 */
-    SPHTTP_ENCODED = 2,      /* a codec's bytes; authenticated */
-    SPHTTP_ENCODED_TEXT = 3, /* a codec's text, UTF-8; authenticated */
+    SPHTTP_ENCODED = 2, SPHTTP_ENCODED_TEXT = 3, /* a codec's bytes, or UTF-8; authenticated */
     SPHTTP_RAISED = 4,       /* an exception as text; never unpickled */
     SPHTTP_RAISED_AS = 5,    /* the same and its pickle; authenticated */
     SPHTTP_NOT_TEXT = 6,     /* the name of the type that process returned */
     SPHTTP_DISCARDED = 7,    /* it returned, and nobody wants to know what */
     SPHTTP_NO_DIGEST = 8,    /* the payload is -errno or SPHTTP_NOT_A_FILE */
-    /* Or'ed to one of these, it is what the child gave with Break: no new item
-     * starts; or with Kill: and what runs is killed. */
+    /* Or'ed to one: it was given with Break, no new item starts; or Kill, what runs is killed. */
     SPHTTP_BREAK = 16,
     SPHTTP_KILL = 32
 };
@@ -64,12 +61,13 @@ enum sphttp_fate {
     SPHTTP_UNREAD = -3,    /* the result could not be read: see error */
     SPHTTP_TAMPERED = -4,  /* the record is not the one that was written */
     SPHTTP_LATE = -5,      /* its child was killed at the item's limit */
-    SPHTTP_CUT = -6        /* its child was killed with the whole call */
+    SPHTTP_CUT = -6,       /* its child was killed with the whole call */
+    SPHTTP_NOT_STARTED = -7 /* the command could not be executed: see error */
 };
 
 typedef struct {
     int fate;             /* of sphttp_fate, or of sphttp_status */
-    int error;            /* errno, with SPHTTP_UNWRITTEN and SPHTTP_UNREAD */
+    int error;            /* errno, with SPHTTP_UNWRITTEN, _UNREAD and _NOT_STARTED */
     int pid;              /* of the child; 0: there was none */
     int wait_status;      /* as wait4 gave it; -1: nobody saw it end */
     unsigned int attempts;
@@ -89,25 +87,26 @@ enum sphttp_how {
     SPHTTP_CUT_SHORT = 8, /* after one failed, what runs is killed */
     SPHTTP_SETUP = 16, /* an item's clock starts at sphttp_child_begin only */
     SPHTTP_TELL = 32, /* py_call_run returns whenever items have ended */
-    SPHTTP_LANES = 64, /* a pool's children may have several items in hand; not for
-                        * items with a limit, which would share their time */
-    SPHTTP_DISCARD = 128, /* an item may be committed as SPHTTP_DISCARDED */
-    SPHTTP_FED = 256, /* items come while children run: py_call_feed; `count` is that of
-                       * the cells, each of which holds one at a time. With it,
-                       * SPHTTP_TELL */
+    SPHTTP_LANES = 64, /* a pool's children may have several items in hand; not for items
+                        * with a limit, which would share their time */
+    SPHTTP_DISCARD = 128, /* an item may be SPHTTP_DISCARDED */
+    SPHTTP_FED = 256, /* items come while children run: py_call_feed; `count` is that of the
+                       * cells, each of which holds one at a time. With it, SPHTTP_TELL */
     SPHTTP_KEPT = 512, /* with SPHTTP_FED, a pool: children stay when there are no more
                         * items, for other rounds: sphttp_nest_begin */
     SPHTTP_SERVER = 1024,  /* with SPHTTP_KEPT: a mould, for py_nest_open */
-    SPHTTP_PATIENT = 2048, /* of a round: the host need hear of nothing before it is over;
-                            * it holds the GIL while it waits, for half a ms at most */
-    SPHTTP_REAPED = 4096   /* of a round: an item of a child that serves only one has
-                            * ended when that child has been reaped */
+    SPHTTP_PATIENT = 2048, /* of a round: the host need hear of nothing before it is over */
+    SPHTTP_REAPED = 4096, /* of a round: an item has ended when its child has been reaped */
+    /* With SPHTTP_FED and SPHTTP_DISCARD, no pool: items are commands, started by vfork and
+     * exec: the program's path and its arguments, the first of which is its name, with a NUL
+     * behind each. Of one that exits with 0 the fate is SPHTTP_DISCARDED, else SPHTTP_DIED. */
+    SPHTTP_COMMAND = 8192,
+    SPHTTP_UNGROUPED = 16384 /* with that: they print not to files, for sphttp_call_output */
 };
 
-/* Prepare a call of `count` items (at least 1), at most `alive` children (at
- * least 1) at once; `how` is of sphttp_how. The scratch directory will be made
- * below `root`. Nothing is forked. The caller frees `*call`, when 0 was
- * returned, with py_call_free.
+/* Prepare a call of `count` items (at least 1), at most `alive` children (at least 1)
+ * at once; `how` is of sphttp_how. The scratch directory will be made below `root`.
+ * Nothing is forked. The caller frees `*call`, when 0 was returned, with py_call_free.
  * -ENAMETOOLONG, -ENOMEM, -EMFILE, -EOVERFLOW, -EIO (no random numbers). */
 int sphttp_call_open(uint32_t count, uint32_t alive, int how,
                      const char *root, sphttp_call **call);
@@ -189,10 +188,10 @@ void sphttp_call_end_feed(sphttp_call *call);
  * the cell be used anew. */
 void sphttp_call_release(sphttp_call *call, uint32_t cell);
 
-/* Before the fork: the items are files, and each is to be digested in C. `paths` are their
- * names, NUL-terminated, one behind the other, and stay the caller's for as long as the
- * call is open. The key as below; `kernel` as of sphttp_sha256_kernel. 0, -ENOMEM,
- * -EINVAL: there is no such routine here, or not one path for each item. */
+/* Before the fork: the items are files, and each is to be digested in C. `paths` are
+ * their names, NUL-terminated, one behind the other, and stay the caller's for as long
+ * as the call is open. The key as below; `kernel` as of sphttp_sha256_kernel. 0,
+ * -ENOMEM, -EINVAL: there is no such routine here, or not one path for each item. */
 int sphttp_call_digest(sphttp_call *call, const char *paths, size_t size,
                        const char *key, size_t key_size, const char *kernel);
 
@@ -296,8 +295,7 @@ int sphttp_call_descriptor(sphttp_call *call);
 /* After a failure: what was being done, a constant string. */
 const char *sphttp_call_doing(const sphttp_call *call);
 
-/* Has a child committed item `index`? From any thread; the call must not be freed
- * meanwhile. */
+/* Has a child committed item `index`? From any thread; the call must not be freed then. */
 int sphttp_call_committed(const sphttp_call *call, uint32_t index);
 
 /* What became of item `index`, after the end. Item `count` is the call itself:
@@ -307,6 +305,10 @@ void sphttp_call_result(sphttp_call *call, uint32_t index,
 
 /* The same, with its payload where that was left in memory: size without payload. */
 void sphttp_call_copy(sphttp_call *call, uint32_t index, sphttp_result *result);
+
+/* Open, once, what the command of item `number` has printed, when it has ended: its standard
+ * output (`stream` 0) or its standard error (1). A descriptor; -ENOENT: it is empty; -errno. */
+int sphttp_call_output(sphttp_call *call, uint64_t number, int stream);
 
 /* In a loop, once nobody asks for results any more: give their memory back to the kernel.
  * `unread`: unless there are some that may be asked for. 1: call it again, for there is
@@ -375,8 +377,7 @@ int64_t sphttp_child_commit(sphttp_call *call, uint32_t index, int status,
                             const char *payload, size_t size);
 
 /* sphttp_child_commit for an item that returned `text`, the id() of a str.
- * SPHTTP_NO_UTF8: that has none, since it holds a lone surrogate, and nothing
- * was done. */
+ * SPHTTP_NO_UTF8: that has none, since it holds a lone surrogate; nothing was done. */
 int64_t py_child_commit_text(sphttp_call *call, uint32_t index,
                              uintptr_t text);
 
@@ -402,10 +403,9 @@ int64_t py_child_work(sphttp_call *call, uint32_t index, uintptr_t process,
                       uintptr_t items, uintptr_t loads, int discard,
                       uintptr_t box);
 
-/* After SPHTTP_RAISED_IDLE, which the two above return where a signal handler
- * of the worker's has raised while the child waited for an item that may
- * start: put what it raised into `box`, the id() of a list of two, where
- * py_child_work would. */
+/* After SPHTTP_RAISED_IDLE, which the two above return where a signal handler of the
+ * worker's has raised while the child waited for an item that may start: put what it
+ * raised into `box`, the id() of a list of two, where py_child_work would. */
 void py_child_raised(uintptr_t box);
 
 /* In a child: what is wrong is wrong with all children. Begin no new item,

@@ -75,6 +75,9 @@ int file_open_again(int directory, uint32_t index, uint64_t *size);
  * many. */
 int file_read(int fd, void *to, size_t size, uint64_t at);
 
+/* Open a file of any name likewise. */
+int file_open_named(int directory, const char *name, uint64_t *size);
+
 /* Remove it, if there is one. */
 void file_remove(int directory, uint32_t index);
 

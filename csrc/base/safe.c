@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { AT_EXEC = 4 }; /* CLOSE_RANGE_CLOEXEC, which glibc has since 2.34 only */
+
 void
 put_hex(char *to, const unsigned char digest[SHA256_SIZE])
 {
@@ -178,6 +180,19 @@ close_between(unsigned int first, unsigned int last)
     }
     for (rlim_t fd = first; fd <= last && fd < limit.rlim_cur; fd++) {
         (void)close((int)fd);
+    }
+}
+
+void
+close_at_exec(int first)
+{
+    struct rlimit limit; /* for a kernel before 5.11 */
+    if (syscall(SYS_close_range, (unsigned int)first, ~0U, AT_EXEC) == 0 ||
+        getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        return;
+    }
+    for (rlim_t fd = (rlim_t)first; fd < limit.rlim_cur; fd++) {
+        (void)fcntl((int)fd, F_SETFD, FD_CLOEXEC);
     }
 }
 

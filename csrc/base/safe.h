@@ -52,6 +52,9 @@ int open_pipe(int ends[2], int flags);
 /* Close every descriptor but `spared`, which may be -1. */
 void close_all_but(int spared);
 
+/* Every descriptor from `first` on closes at an exec. */
+void close_at_exec(int first);
+
 /* A pidfd, which names this process and no later one of its number; -1: the
  * system has none to give, or there is no such process. */
 int open_process(pid_t pid);

@@ -326,8 +326,10 @@ gather(struct sphttp_call *call)
         return the_end(call); /* its nursery and its children stay */
     }
     if (err == 0 && all) {
-        /* It ends while the results are looked at: call_close waits for it. */
-        dismiss_nursery(call, true);
+        if (!call->plan.command) { /* else it is to remove what is left if we are killed */
+            /* It ends while the results are looked at: call_close waits for it. */
+            dismiss_nursery(call, true);
+        }
         call->host->ended = true;
         return the_end(call);
     }
@@ -419,16 +421,19 @@ void
 call_close(struct sphttp_call *call)
 {
     strangers_spare(call);
-    bool removed_by_nursery = call->host->ended || call->page == NULL;
-    if (!call->host->ended) {
+    bool ended = call->host->ended;
+    bool removed = (ended && !call->plan.command) || call->page == NULL;
+    if (ended && !removed) { /* what commands have printed is still there */
+        files_remove(call);
+        dismiss_nursery(call, true);
+    }
+    else if (!ended) {
         dismiss_nursery(call, false);
     }
     end_nursery(call);
     call->host->ended = true;
-    /* Where the nursery was lost, or did not answer, the directory is ours. */
-    if (!removed_by_nursery && call->plan.owner == getpid() &&
-        files_take_over(call) == 0 && call->directory.fd >= 0) {
-        (void)files_clear(call, false);
+    if (!removed) { /* where the nursery was lost, or did not answer, it is ours to do */
+        files_remove(call);
     }
     forks_lock();
     held_close(&call->directory);

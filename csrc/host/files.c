@@ -57,8 +57,11 @@ files_take_over(struct sphttp_call *call)
     return 0;
 }
 
-int
-files_clear(struct sphttp_call *call, bool pause)
+/* Remove the open directory, also from under children that are just dying with a
+ * nursery that was lost. 0, -errno; or with `pause` -EINTR: Python may have signals to
+ * handle, and then it goes on from there. */
+static int
+clear_directory(struct sphttp_call *call, bool pause)
 {
     char path[SCRATCH_SIZE];
     store_path(call, path);
@@ -74,6 +77,15 @@ files_clear(struct sphttp_call *call, bool pause)
     held_close(&call->directory);
     forks_unlock();
     return err;
+}
+
+void
+files_remove(struct sphttp_call *call)
+{
+    if (call->plan.owner == getpid() && files_take_over(call) == 0 &&
+        call->directory.fd >= 0) {
+        (void)clear_directory(call, false);
+    }
 }
 
 /* Opening has failed: is it worth another try? A call whose items have all ended holds
@@ -169,6 +181,17 @@ read_file(struct sphttp_call *call, uint32_t index, struct payload *payload)
     return 0;
 }
 
+/* A command that has died may be one that was never started. */
+static void
+see_refused(const struct report *report, struct payload *payload)
+{
+    int error = report->refused;
+    if (payload->fate == SPHTTP_DIED && error != 0) {
+        payload->fate = error > 0 ? SPHTTP_NOT_STARTED : SPHTTP_UNWRITTEN;
+        payload->error = error > 0 ? error : -error;
+    }
+}
+
 /* 0; or -EINTR: Python may have signals to handle, before this item is asked for
  * again. */
 static int
@@ -189,15 +212,37 @@ gather_item(struct sphttp_call *call, uint32_t index)
     }
     else if (fate != SPHTTP_RETURNED) {
         payload->fate = fate;
+        see_refused(&call->report[index], payload);
     }
     else if (read_file(call, index, payload) != 0) {
         return -EINTR;
     }
-    if (fate == SPHTTP_NOT_BEGUN || fate == SPHTTP_DISCARDED) {
+    if (fate == SPHTTP_NOT_BEGUN || fate == SPHTTP_DISCARDED ||
+        call->plan.command) {
         return 0;
     }
     store_remove(call, index);
     return signals_due(call, ONE_FILE + payload->size) ? -EINTR : 0;
+}
+
+/* --- What commands print ------------------------------------------------------------- */
+
+int
+sphttp_call_output(sphttp_call *call, uint64_t number, int stream)
+{
+    char name[OUTPUT_NAME];
+    uint64_t size;
+    int err = scratch_made(&call->ledger->scratch) ? open_directory(call)
+                                                   : -ENOENT;
+    if (err != 0) {
+        return err;
+    }
+    output_name(name, number, stream);
+    int fd = above_streams(file_open_named(call->directory.fd, name, &size));
+    if (fd >= 0) {
+        (void)unlinkat(call->directory.fd, name, 0);
+    }
+    return fd;
 }
 
 /* --- The store ---------------------------------------------------------------------- */
@@ -214,11 +259,11 @@ gather_all(struct sphttp_call *call)
         err = gather_item(call, call->host->gathered);
         call->host->gathered += err == 0; /* else with this one, once more */
     }
-    if (err != 0 || !made) {
-        return err;
+    if (err != 0 || !made || call->plan.command) {
+        return err; /* what commands have printed is asked for later */
     }
     call->host->doing = "removing the scratch directory";
-    return files_clear(call, true);
+    return clear_directory(call, true);
 }
 
 static int

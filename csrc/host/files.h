@@ -11,9 +11,7 @@ extern const struct store files_store;
  * it. 0 or -errno. */
 int files_take_over(struct sphttp_call *call);
 
-/* Remove the open directory, also from under children that are just dying with a
- * nursery that was lost. 0, -errno; or with `pause` -EINTR: Python may have signals to
- * handle, and then it goes on from there. */
-int files_clear(struct sphttp_call *call, bool pause);
+/* In the host: remove it, unless it is gone already. */
+void files_remove(struct sphttp_call *call);
 
 #endif

@@ -52,7 +52,9 @@ set_plan(struct plan *plan, uint32_t count, uint32_t alive, int how,
     plan->server = (how & SPHTTP_SERVER) != 0;
     plan->pool = (how & SPHTTP_POOL) != 0;
     plan->fed = plan->hold = (how & SPHTTP_FED) != 0;
-    plan->in_memory = plan->pool || plan->fed;
+    plan->command = (how & SPHTTP_COMMAND) != 0;
+    plan->ungrouped = (how & SPHTTP_UNGROUPED) != 0;
+    plan->in_memory = (plan->pool || plan->fed) && !plan->command;
     for (plan->ring = 1; plan->ring < count; plan->ring *= 2) {
     }
     plan->ring--;
@@ -134,11 +136,7 @@ open_whole(struct whole *whole, bool linger, sphttp_call **result)
     call->child.linger = linger;
     call->child.await_turn = page_await_turn;
     int err = nursery_open(call);
-    if (err != 0) {
-        free(whole);
-        return err;
-    }
-    err = open_parts(call);
+    err = err == 0 ? open_parts(call) : err;
     if (err != 0) {
         call_free(call);
         return err;
@@ -216,7 +214,7 @@ call_free(struct sphttp_call *call)
     forks_unlock();
     free(host->payloads);
     runs_forget(&host->runs);
-    free(call->nursery);
+    nursery_free(call->nursery);
     free(call->plan.open);
     digest_free(call->plan.digest);
     explicit_bzero(call->plan.key, sizeof(call->plan.key));

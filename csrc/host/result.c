@@ -73,9 +73,10 @@ result_of_report(const struct sphttp_call *call, uint32_t index,
 {
     const struct report *report = &call->report[index];
     bool seen = report->ended_ns != 0 && report->attempts > 0;
+    bool ran = seen && report->refused == 0;
     *result = (sphttp_result){
         .pid = report->pid,
-        .wait_status = seen ? report->wait_status : -1,
+        .wait_status = ran ? report->wait_status : -1,
         .attempts = report->attempts,
         .started_ns = report->started_ns,
         .ended_ns = seen && report->started_ns != 0 ? report->ended_ns

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "nursery/command.h"
 #include "nursery/kill.h"
 #include "shared/layout.h"
 
@@ -169,6 +170,9 @@ nursery_begin(struct nursery *nursery, struct sphttp_call *call)
         }
     }
     watch_over_lives(nursery, alone);
+    if (call->plan.command) {
+        commands_begin(nursery);
+    }
     return 0;
 }
 

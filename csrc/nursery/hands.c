@@ -51,6 +51,7 @@ hand_kind_of_lost(const struct sphttp_call *call, uint32_t item)
         return ITEM_CUT; /* taken in the last moment before all were killed */
     }
     bool again = stop == 0 && item != 0 && call->plan.retries > 0 &&
+                 call->report[item - 1].refused == 0 &&
                  call->report[item - 1].lives < call->plan.retries;
     return again ? ITEM_FREE : ITEM_LOST;
 }

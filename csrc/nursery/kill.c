@@ -98,16 +98,10 @@ proc_is_ours(void)
     return status_says(own) && !status_says("\nNSpid:");
 }
 
-int
-list_children(void (*found)(void *whose, pid_t pid), void *whose)
+/* Read the list to its end. 0 or -errno. */
+static int
+read_children(int fd, void (*found)(void *whose, pid_t pid), void *whose)
 {
-    if (!proc_is_ours()) {
-        return -ENOENT;
-    }
-    int fd = open_by_all_means("/proc/thread-self/children");
-    if (fd < 0) {
-        return -errno;
-    }
     pid_t pid = 0;
     char buffer[512];
     ssize_t n;
@@ -123,8 +117,50 @@ list_children(void (*found)(void *whose, pid_t pid), void *whose)
             pid = 0;
         }
     }
+    return n < 0 ? -errno : 0;
+}
+
+int
+list_children(void (*found)(void *whose, pid_t pid), void *whose)
+{
+    if (!proc_is_ours()) {
+        return -ENOENT;
+    }
+    int fd = open_by_all_means("/proc/thread-self/children");
+    if (fd < 0) {
+        return -errno;
+    }
+    (void)read_children(fd, found, whose);
     (void)close(fd);
     return 0;
+}
+
+int
+children_open(void)
+{
+    if (!proc_is_ours()) {
+        return -1;
+    }
+    int fd = above_streams(
+        open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC));
+    return fd >= 0 ? fd : -1;
+}
+
+static void
+count_one(void *whose, pid_t pid)
+{
+    (void)pid;
+    ++*(int64_t *)whose;
+}
+
+int64_t
+children_count(int list)
+{
+    int64_t count = 0;
+    return lseek(list, 0, SEEK_SET) == 0 &&
+                   read_children(list, count_one, &count) == 0
+               ? count
+               : -1;
 }
 
 /* Whom to kill of children, and how many nurseries are left. */

@@ -19,6 +19,13 @@ void kill_with_group(pid_t pid);
 /* Tell `found` of each child of this process. 0; or -errno: they cannot be listed. */
 int list_children(void (*found)(void *whose, pid_t pid), void *whose);
 
+/* Open a list of this process's children. A descriptor; -1: there is none to be had. */
+int children_open(void);
+
+/* How many there are, by that list, with those that are yet to be reaped; -1: nobody
+ * knows. */
+int64_t children_count(int list);
+
 /* Kill, with its group, each child of this process that `whom` says. Returns
  * how many nurseries are left, or -errno: children cannot be listed. For a
  * call of which no more children will be forked. */

@@ -17,10 +17,12 @@
 #include "digest/child.h"
 #include "nursery/ahead.h"
 #include "nursery/birth.h"
+#include "nursery/command.h"
 #include "nursery/hands.h"
 #include "nursery/kill.h"
 #include "nursery/limits.h"
 #include "nursery/nest.h"
+#include "nursery/next.h"
 #include "nursery/pause.h"
 #include "nursery/strangers.h"
 #include "nursery/strays.h"
@@ -53,6 +55,14 @@ be_refused(struct nursery *nursery, int err)
     nursery->again_ns = nursery->running > 0 ? INT64_MAX : now + 10000000;
 }
 
+/* Fork a child that goes on here. As bare_fork. */
+static pid_t
+fork_alike(const struct nursery *nursery)
+{
+    nursery_expect(nursery);
+    return bare_fork();
+}
+
 /* Fork a child into `slot`: for item `index`, or a pool's, which takes an item
  * itself. True in the child. */
 static bool
@@ -74,9 +84,9 @@ fork_child(struct nursery *nursery, uint32_t index, uint32_t slot)
         report->attempts++;
         page_hand_out(call, index, call->child.hand);
     }
-    nursery_expect(nursery);
     call->ledger->born = slot + 1;
-    pid_t pid = bare_fork();
+    pid_t pid = call->plan.command ? command_start(nursery, index)
+                                   : fork_alike(nursery);
     if (pid == 0) {
         child_begin(nursery, call->plan.pool ? slot : index);
         return true;
@@ -103,75 +113,6 @@ fork_child(struct nursery *nursery, uint32_t index, uint32_t slot)
     nursery->running++;
     nursery->hungry_ns = 0;
     return false;
-}
-
-/* Is there a free item among those set aside for the child of this slot? */
-static bool
-slot_left(const struct sphttp_call *call, uint32_t slot)
-{
-    bool left = false;
-    for (uint32_t lane = 0; lane < call->plan.lanes; lane++) {
-        uint32_t hand = slot * call->plan.lanes + lane;
-        uint64_t from;
-        left = left || page_set_aside(call, hand, &from) >= 0;
-    }
-    return left;
-}
-
-/* Find the next item. Is there one, and may it start? */
-static bool
-find_next(struct nursery *nursery)
-{
-    const struct sphttp_call *call = nursery->call;
-    if (call->plan.pool) {
-        nursery->next = page_next(call);
-    }
-    else if (call->plan.fed) {
-        int64_t index = page_first_free(call);
-        nursery->next = call->ledger->watermark;
-        if (index >= 0) {
-            nursery->index = (uint32_t)index;
-            nursery->next = page_number(call, nursery->index);
-        }
-    }
-    if (!call->plan.fed) {
-        /* After the loss of a nursery the next one finds gaps. */
-        while (nursery->next < call->plan.count &&
-               page_item(call, (uint32_t)nursery->next) != ITEM_FREE) {
-            nursery->next++;
-        }
-        nursery->index = (uint32_t)nursery->next;
-    }
-    return nursery->next < call->ledger->watermark;
-}
-
-/* A free slot while a child may be forked, else -1. */
-static int64_t
-slot_to_fill(struct nursery *nursery)
-{
-    const struct sphttp_call *call = nursery->call;
-    if (nursery->starved && now_ns() >= nursery->again_ns) {
-        nursery->starved = false;
-    }
-    if (nest_stopped(nursery) || nursery->starved || nursery->paused ||
-        nursery->reported || strays_spent(nursery) ||
-        nursery->running >= call->plan.alive) {
-        return -1;
-    }
-    bool any = find_next(nursery);
-    if (call->plan.kept) {
-        return ahead_slot(nursery);
-    }
-    /* Most often the free one. */
-    uint32_t slot = (uint32_t)(nursery->next % call->plan.alive);
-    for (uint32_t i = 0; i < call->plan.alive; i++) {
-        bool wanted = any || (call->plan.pool && slot_left(call, slot));
-        if (call->living[slot].pid == 0 && wanted) {
-            return slot;
-        }
-        slot = (slot + 1) % call->plan.alive;
-    }
-    return -1;
 }
 
 /* The child of this hand has ended: settle its item. False: nobody knows that it
@@ -258,6 +199,9 @@ finish_slot(struct nursery *nursery, uint32_t slot, int status,
             const struct rusage *usage)
 {
     struct sphttp_call *call = nursery->call;
+    if (call->plan.command) {
+        command_ended(nursery, slot, status);
+    }
     note_unready(nursery, slot, status);
     nest_note_death(nursery, slot, status);
     bool gone = call->plan.kept && page_hand_gone(call, slot);
@@ -453,7 +397,19 @@ nursery_open(struct sphttp_call *call)
     nursery->call = call;
     nursery->given = -1;
     call->nursery = nursery;
-    return 0;
+    if (call->plan.command) {
+        nursery->commands = commands_open(call->plan.alive);
+    }
+    return call->plan.command && nursery->commands == NULL ? -ENOMEM : 0;
+}
+
+void
+nursery_free(struct nursery *nursery)
+{
+    if (nursery != NULL) {
+        commands_free(nursery->commands);
+    }
+    free(nursery);
 }
 
 uint32_t
@@ -462,7 +418,7 @@ nursery_run(struct sphttp_call *call)
     struct nursery *nursery = call->nursery;
     (void)nursery_begin(nursery, call); /* where it failed, no child is forked */
     for (;;) {
-        int64_t slot = slot_to_fill(nursery);
+        int64_t slot = next_slot(nursery);
         uint32_t index = nursery->index;
         if (slot >= 0 && fork_child(nursery, index, (uint32_t)slot)) {
             return be_child(call, index);
@@ -477,7 +433,7 @@ nursery_run(struct sphttp_call *call)
         /* Before it looks: what the host lets start from then on, it tells. */
         nest_expect(nursery);
         limits_enforce(nursery); /* also while there are children to fork */
-        int64_t until = slot_to_fill(nursery) >= 0 ? 0 : tend(nursery, left);
+        int64_t until = next_slot(nursery) >= 0 ? 0 : tend(nursery, left);
         nest_sleeps(nursery, until);
         wait_for_event(nursery, until);
     }

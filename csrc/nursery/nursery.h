@@ -65,12 +65,14 @@ struct nursery {
     bool counts;      /* the host asks whether there are strangers */
     bool reported;    /* the host knows that it is all over */
     int64_t patience_ns; /* until when nested nurseries are waited for; or 0 */
+    struct commands *commands; /* where items are such; or NULL */
     struct seen seen[]; /* of each hand */
 };
 
 /* In the host, before the fork: make it, for it allocates nothing itself. The
- * host frees it. 0 or -ENOMEM. */
+ * host frees it, also after -ENOMEM. 0 or that. */
 int nursery_open(struct sphttp_call *call);
+void nursery_free(struct nursery *nursery); /* NULL is allowed */
 
 /* Be the nursery: fork the children, wait for them, end this process. Returns
  * in the children only, and there the item's index. */

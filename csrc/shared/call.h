@@ -40,6 +40,8 @@ struct plan {
     bool fed;  /* items come while children run; cells are used anew */
     bool kept; /* fed: one user's call after another, each a round */
     bool in_memory; /* results are, not in files */
+    bool command;   /* fed: the items are commands; no child is a copy of the host */
+    bool ungrouped; /* which print straight to the host's streams */
     uint64_t ring;  /* fed: a number and'ed with this is its entry in the ring */
     uint64_t quota; /* pool: items that a child takes; 0: as many as there are */
     uint32_t ahead; /* kept: so many idle children stand ready */

@@ -157,6 +157,8 @@ struct report {
     int32_t wait_status;
     uint32_t attempts;
     uint32_t lives; /* so often its child died, and it was tried again */
+    int32_t refused; /* a command that could not be started: errno of exec; below 0, -errno
+                      * of the file that it was to print to */
     int64_t started_ns, cpu_ns, max_rss;
     _Atomic int64_t ended_ns; /* the last that the nursery does with an item */
 };

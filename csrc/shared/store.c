@@ -44,6 +44,12 @@ store_write(struct sphttp_call *call, struct header *header,
 }
 
 void
+output_name(char *name, uint64_t number, int stream)
+{
+    (void)put_text(put_decimal(name, number), stream == 0 ? ".out" : ".err");
+}
+
+void
 store_path(const struct sphttp_call *call, char path[SCRATCH_SIZE])
 {
     scratch_path(path, call->plan.root, call->plan.owner,

@@ -13,6 +13,11 @@
 uint64_t store_write(struct sphttp_call *call, struct header *header,
                      const void *payload);
 
+/* The name of the file that a command prints to, its standard output (0) or its standard
+ * error (1), once that of item `number` has ended. */
+enum { OUTPUT_NAME = 32 }; /* bytes; a name has fewer */
+void output_name(char *name, uint64_t number, int stream);
+
 /* The path of the scratch directory, in host and nursery.
  * Async-signal-safe. */
 void store_path(const struct sphttp_call *call, char path[SCRATCH_SIZE]);

@@ -62,8 +62,7 @@ class FanOut:
                 if not rows.writes:
                     rows.flush()
                 interrupt.die()
-            except AbortedError as error:
-                self._write_all(error.outcomes)
+            except AbortedError:
                 interrupt.die()
             if interrupt.number:
                 interrupt.die()
@@ -85,7 +84,8 @@ class FanOut:
                 outcome = next(outcomes)
             except StopIteration:
                 break
-            except AbortedError:
+            except AbortedError as error:
+                self._write_all(error.outcomes)  # while the call still has what was printed
                 raise
             except DeadlineError as error:
                 self._write_all(error.outcomes)

@@ -127,6 +127,10 @@ class Source(Coming):
         given = self._given
         return self._is_open() and (not isinstance(given, Coming) or given.ready)
 
+    def place_of(self, number: int) -> int:
+        """The same, before that is asked for."""
+        return self._places.get(number, number)
+
     def index_of(self, number: int) -> int:
         """The place in the input of an item that the call knows by this number. It is asked for
         once."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 _ALL_WELL, _ITEM_FAILED, _WRONG_USAGE = 0, 1, 2
-PARTS = ("digest", "map")  # each is a module here
+PARTS = ("digest", "map", "run")  # each is a module here
 
 
 def run(arguments: list[str]) -> int:
@@ -136,6 +136,8 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
         return whole().parse_args(arguments)
     # The arguments of the other parts are not made: that would take as long as a short call.
     parser = _fill(_Parser(name), name)
+    if name == "run":
+        return parser.parse_args(arguments[1:])  # behind COMMAND all is its own
     # Options may stand behind items, but not behind the first `--`. argparse cannot do both.
     end = arguments.index("--") if "--" in arguments else len(arguments)
     options = parser.parse_intermixed_args(arguments[1:end])
@@ -155,9 +157,13 @@ def _module(name: str) -> ModuleType:
         from tep_parallel._command import digest
 
         return digest
-    from tep_parallel._command import map as map_
+    if name == "map":
+        from tep_parallel._command import map as map_
 
-    return map_
+        return map_
+    from tep_parallel._command import run as run_
+
+    return run_
 
 
 def _usable() -> int:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _LONG = 200  # characters
 # Characters that would end a line or move a terminal's cursor, as Python escapes them.
-_CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160))}
+CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160))}
 
 
 class Printer:
@@ -67,7 +67,7 @@ class Printer:
     def complain(self, text: str) -> None:
         """Print one line on standard error, after all that goes to standard output before it."""
         self.flush()
-        line = f"tep-parallel: {text.translate(_CONTROLS)}\n"
+        line = f"tep-parallel: {text.translate(CONTROLS)}\n"
         try:
             encoded = os.fsencode(line)
         except UnicodeEncodeError:
@@ -130,6 +130,12 @@ class Printer:
         assert self.out is not None
         self.flush()
         _write(self.out.fileno(), content)
+
+    def write_error(self, content: bytes) -> None:
+        """Write to standard error, as far as that can be written to: see complain."""
+        if self._err is not None:
+            with contextlib.suppress(OSError):
+                _write(self._err, content)
 
     def end_last_line(self, end: bytes) -> None:
         """End the last line of a file that is appended to: a command that was killed may have

@@ -81,6 +81,10 @@ class Rows:
         if error is not None:
             self.failed += 1
             self.complain(failure(shortened(str(outcome.item)), error))
+        self._note(index, outcome, error)
+
+    def _note(self, index: int, outcome: Outcome[Any], error: BaseException | None) -> None:
+        """The output of an item waits to be written: tell of the item."""
         if self._journal is not None:
             self._journal.note(index, outcome, error)
         if self._progress is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 SUMMARIES = {
     "digest": "print the digest of each file, or check lists of them",
     "map": "run a worker on each item, and print its results",
+    "run": "run a command on each item, and print what it prints",
 }
 USAGES = {
     "": """%(prog)s COMMAND [OPTION ...] ...
@@ -16,6 +17,7 @@ USAGES = {
        %(prog)s [OPTION ...] --files-from FILE
        %(prog)s [OPTION ...] --check [LIST ...]""",
     "map": "%(prog)s [OPTION ...] MODULE:NAME [ITEM ...]",
+    "run": "%(prog)s [OPTION ...] COMMAND [ARG ...]",
 }
 DESCRIPTIONS = {
     "": "Fan work out to child processes, one for each item.",
@@ -28,6 +30,11 @@ with a newline or a backslash is escaped as sha256sum does.""",
 Run a ParallelWorker class, or a function, on each item, and print its results, a line each, in
 input order, each as soon as it is there. Without items, each line of standard input is one, and is
 taken as it arrives. What the worker itself prints goes to standard error.""",
+    "run": """\
+Run a command on each item, a line of standard input each, and print what it prints, whole and in
+input order. {} stands for the item, {#} for its number, from 1; without {} the item is the last
+argument. All that stands behind COMMAND belongs to it. No shell is started: what needs one, as a
+pipe does, is for sh -c.""",
 }
 # What an example is for, and the example.
 EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
@@ -41,6 +48,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
             "completion in this bash (in zsh and fish likewise)",
             'eval "$(tep-parallel --print-completion bash)"',
         ),
+        ("a command on each line of standard input", "ls | tep-parallel run wc -c"),
     ),
     "digest": (
         (
@@ -85,6 +93,25 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         (
             "note what has ended, and go on with that, also after a kill",
             "ls | tep-parallel map --journal ../log --resume os.path:abspath",
+        ),
+    ),
+    "run": (
+        ("a command on each line of standard input", "ls | tep-parallel run wc -c"),
+        (
+            "names with any bytes in them, as many as fit in one command",
+            "find . -type f -print0 | tep-parallel run -0 -X ls -l",
+        ),
+        (
+            "a shell's pipe, of which each has two seconds; each line says whose it is",
+            "ls | tep-parallel run --tag --timeout 2 sh -c 'sort \"$1\" | head -1' sh",
+        ),
+        (
+            "what would be run",
+            "ls | tep-parallel run --dry-run mv {} {#}-{}",
+        ),
+        (
+            "note what has ended, and go on with that, also after a kill",
+            "ls | tep-parallel run --journal ../log-of-run --resume wc -l",
         ),
     ),
 }

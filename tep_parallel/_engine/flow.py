@@ -23,9 +23,11 @@ class Flow:
         is_idle: Whether nothing was forked, and nothing will be.
         has_ready: Whether something can be handed out now.
         aborted: Whether the call was aborted before all was told of its items.
+        keeps_files: Whether what is handed out has files of the call, for as long as that is open.
+            Then who drives it closes it.
     """
 
-    is_idle = has_ready = False
+    is_idle = has_ready = keeps_files = False
 
     def __init__(self, call: Call, plan: Plan) -> None:
         self.watch = Watch(plan.options, plan.known)

@@ -69,7 +69,7 @@ def steps_of(call: Call, flow: Flow) -> Steps:
     except BaseException:
         yield from _ending(call)
         raise
-    if not call.kept or stopped is not None or flow.aborted:
+    if not flow.keeps_files and (not call.kept or stopped is not None or flow.aborted):
         yield from _ending(call)
     try:
         if stopped is None:
@@ -146,9 +146,10 @@ def flags_of(plan: Plan) -> int:
     """The flags of enum sphttp_how that the C core needs for this call."""
     setup, teardown = setup_and_teardown_of(plan.worker)
     in_c = plan.job is not None
+    commands = plan.grouped is not None
     flags = {
         # In input order a failure stops what is behind it, and not the items before it.
-        lib.SPHTTP_STOP: plan.on_error == "stop" and not plan.fed,
+        lib.SPHTTP_STOP: plan.on_error == "stop" and (commands or not plan.fed),
         lib.SPHTTP_CUT_SHORT: plan.on_error == "kill",
         lib.SPHTTP_POOL: plan.pool,
         lib.SPHTTP_LANES: in_c and plan.options.timeout is None,
@@ -157,5 +158,7 @@ def flags_of(plan: Plan) -> int:
         lib.SPHTTP_TELL: plan.fed or plan.options.watched,
         lib.SPHTTP_FED: plan.fed,
         lib.SPHTTP_DISCARD: bool(plan.discard),
+        lib.SPHTTP_COMMAND: commands,
+        lib.SPHTTP_UNGROUPED: plan.grouped is False,
     }
     return sum(flag for flag, wanted in flags.items() if wanted)

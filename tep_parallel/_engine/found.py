@@ -191,6 +191,8 @@ class Finder:
             msg = f"{where}: child {pid} was killed, because it still ran after"
             msg += f" {self._options.timeout} s"
             return ItemTimeoutError(msg, index=index, item=item)
+        if fate == lib.SPHTTP_NOT_STARTED:
+            return OSError(result.error, os.strerror(result.error), item.name)
         verb = "writing" if fate == lib.SPHTTP_UNWRITTEN else "reading"
         reason = os.strerror(result.error)
         return OSError(result.error, f"{reason}, while {verb} the result of {where}")

@@ -21,6 +21,8 @@ class Plan(NamedTuple):
         numbers: In a fed call: the number of the item that is in each place.
         discard: None: each call of a block says that for itself.
         texts: In a call of a block: where C puts what the items have returned.
+        grouped: Of a call whose items are commands: whether what each prints is kept; None:
+            they are none.
         known: What the caller is told of how many items there are; None: nothing.
     """
 
@@ -34,6 +36,7 @@ class Plan(NamedTuple):
     numbers: list[int] | None = None
     known: Collection[Any] | None = None
     texts: list[str | None] | None = None
+    grouped: bool | None = None
 
     @property
     def fed(self) -> bool:
