@@ -9,7 +9,7 @@ FUZZ = fuzz_records fuzz_lanes
 SOURCES = $(wildcard csrc/* csrc/*/*) $(wildcard tep_parallel/*.py tep_parallel/*/*.py tep_parallel/*/*/*.py) build_ext.py pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help run example test test-long test-sanitized fuzz test-arm test-peers test-services test-pythons lint bench docs wheel wheels try-wheels clean
+.PHONY: help run example test test-long test-sanitized fuzz test-arm test-peers test-services test-engines test-pythons lint bench docs wheel wheels try-wheels clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -49,6 +49,9 @@ test-peers: $(VENV)/peers ## Run the tests beside gevent, gRPC, numpy, Jupyter a
 test-services: SECONDS = 20
 test-services: $(VENV)/services ## Real servers under load, and stopped in it; SECONDS=60 for each
 	$(BIN)/python tests/services/run.py --seconds $(SECONDS) $(BRIEF)
+
+test-engines: $(VENV)/engines ## The same worker on Dask, Ray, mpi4py, Parsl and others; ENGINES="-k dask" for one
+	$(BIN)/pytest tests/engines -m engines $(ENGINES)
 
 test-pythons: wheel ## Run the tests with the wheel on every python3.10 and later that is found
 	.ci/pythons | sed 's|^|.ci/test-wheel dist/*.whl |' | .ci/at-a-time 2
@@ -111,6 +114,6 @@ $(VENV)/installed: $(VENV)/bare $(SOURCES)
 	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet $(PIP) --editable .
 	touch $@
 
-$(VENV)/examples $(VENV)/test $(VENV)/lint $(VENV)/peers $(VENV)/services $(VENV)/docs $(VENV)/wheels: $(VENV)/%: $(VENV)/installed
+$(VENV)/examples $(VENV)/test $(VENV)/lint $(VENV)/peers $(VENV)/services $(VENV)/engines $(VENV)/docs $(VENV)/wheels: $(VENV)/%: $(VENV)/installed
 	$(BIN)/pip install --quiet --group $*
 	touch $@

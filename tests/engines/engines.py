@@ -1,0 +1,137 @@
+"""Each engine as an Executor of two workers, by its own name, for the scenarios."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from typing import Any
+
+
+@contextlib.contextmanager
+def _threads() -> Iterator[Executor]:
+    with concurrent.futures.ThreadPoolExecutor(2) as executor:
+        yield executor
+
+
+@contextlib.contextmanager
+def _processes() -> Iterator[Executor]:
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(2, mp_context=context) as executor:
+        yield executor
+
+
+@contextlib.contextmanager
+def _interpreters() -> Iterator[Executor]:
+    with concurrent.futures.InterpreterPoolExecutor(2) as executor:  # type: ignore[attr-defined]
+        yield executor
+
+
+@contextlib.contextmanager
+def _loky() -> Iterator[Executor]:
+    import loky
+
+    executor = loky.get_reusable_executor(2)
+    try:
+        yield executor
+    finally:
+        executor.shutdown(kill_workers=True)
+
+
+@contextlib.contextmanager
+def _dask() -> Iterator[Executor]:
+    from distributed import Client
+
+    with Client(os.environ["SCHEDULER"]) as client:
+        yield client.get_executor()
+
+
+@contextlib.contextmanager
+def _mpi() -> Iterator[Executor]:
+    from mpi4py.futures import MPIPoolExecutor
+
+    with MPIPoolExecutor() as executor:
+        yield executor
+
+
+@contextlib.contextmanager
+def _parsl() -> Iterator[Executor]:
+    from parsl.concurrent import ParslPoolExecutor
+    from parsl.config import Config
+    from parsl.executors import HighThroughputExecutor
+    from parsl.providers import LocalProvider
+
+    workers = HighThroughputExecutor(
+        label="two",
+        address="127.0.0.1",
+        loopback_address="127.0.0.1",
+        max_workers_per_node=2,
+        cores_per_worker=0.1,
+        encrypted=False,
+        heartbeat_period=1,
+        heartbeat_threshold=3,
+        provider=LocalProvider(init_blocks=1, max_blocks=1),
+    )
+    config = Config([workers], run_dir=os.environ["TMPDIR"] + "/parsl", initialize_logging=False)
+    with ParslPoolExecutor(config) as executor:
+        yield executor
+
+
+@contextlib.contextmanager
+def _executorlib() -> Iterator[Executor]:
+    from executorlib import SingleNodeExecutor
+
+    with SingleNodeExecutor(max_workers=2, block_allocation=True) as executor:
+        yield executor
+
+
+class RayExecutor(Executor):
+    """Ray's tasks as futures: the class that docs/scaling.md shows."""
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **named: Any) -> Future[Any]:
+        import ray
+
+        task = ray.remote(function).options(max_retries=0)
+        reference = task.remote(*args, **named)
+        future = reference.future()
+
+        def cancel() -> bool:
+            ray.cancel(reference, force=True)
+            return True
+
+        future.cancel = cancel
+        return future
+
+
+@contextlib.contextmanager
+def _ray() -> Iterator[Executor]:
+    import ray
+
+    quiet = {"include_dashboard": False, "configure_logging": False, "log_to_driver": False}
+    ray.init(num_cpus=2, _temp_dir=os.environ["RAY_FOLDER"], **quiet)
+    try:
+        yield RayExecutor()
+    finally:
+        ray.shutdown()
+
+
+ENGINES = {
+    "threads": _threads,
+    "processes": _processes,
+    "dask": _dask,
+    "loky": _loky,
+    "ray": _ray,
+    "mpi": _mpi,
+    "parsl": _parsl,
+    "executorlib": _executorlib,
+    "interpreters": _interpreters,
+}
+
+
+def named_engine() -> contextlib.AbstractContextManager[Executor]:
+    """The engine that the scenario's first argument names."""
+    return ENGINES[sys.argv[1]]()
