@@ -73,6 +73,7 @@ bench: build/bench/installed ## Side by side with os.fork, the peers and sha256s
 	  build/bench/bin/python -W ignore benchmarks/asyncio_cost.py && \
 	  build/bench/bin/python -W ignore benchmarks/services.py && \
 	  build/bench/bin/python -W ignore benchmarks/executor.py && \
+	  build/bench/bin/python -W ignore benchmarks/engines.py && \
 	  build/bench/bin/python -W ignore benchmarks/digests.py --plot docs/digests && \
 	  build/bench/bin/python -W ignore benchmarks/small_digests.py; } > docs/figures.txt
 	cat docs/figures.txt

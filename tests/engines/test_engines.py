@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
+import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 from scenario import Scenario
+from support import alive, until
 
 pytestmark = pytest.mark.engines
 Start = Callable[..., Scenario]
@@ -27,8 +31,6 @@ NEEDS = {
     "interpreters": sys.version_info >= (3, 14),
 }
 ALL = [name for name in NEEDS if name != "interpreters"]
-# A chunk's worker there ends with the chunk, or cannot have children of its own.
-NO_CHILDREN = {"interpreters"}
 
 
 def there(name: str) -> bool:
@@ -104,6 +106,31 @@ def test_a_call_is_over_at_its_deadline_and_so_is_what_it_ran(
     engine("stops", "deadline", tmp_path).end()
 
 
+@engines("dask", "ray", "parsl", "executorlib")
+def test_a_chunk_whose_engine_worker_was_lost_is_sent_again(engine: Start) -> None:
+    assert engine("lost").end() == "sent again\n"
+
+
+@engines("processes", "loky")
+def test_an_executor_that_breaks_fails_the_call_and_the_items_are_named(engine: Start) -> None:
+    name, *said = engine("lost").end().split()
+    assert name in {"BrokenProcessPool", "BrokenExecutor", "TerminatedWorkerError"}, said
+    assert "3" in " ".join(said)
+
+
+@engines("processes", "dask", "loky", "ray", "parsl", "executorlib", "mpi")
+def test_of_a_program_that_is_killed_nothing_runs_on_behind_its_deadline(engine: Start) -> None:
+    program = engine("waits", 4, '{"deadline": 8}')
+    until(lambda: len(program.cue("begun")) >= 2)
+    children = list(map(int, program.cue("begun")))
+    begun = time.monotonic()
+    # Of MPI, mpiexec is the one that was started; a signal to it is sent on.
+    os.killpg(program.process.pid, signal.SIGKILL)
+    program.process.communicate()
+    until(lambda: not any(map(alive, children)), 30)
+    print(f"gone after {time.monotonic() - begun:.1f} s")
+
+
 @engines("dask", "ray")
 @pytest.mark.parametrize("how", ["abort", "close", "cancel", "kill", "on_error"])
 def test_where_the_engine_can_a_call_that_is_ended_frees_the_workers(
@@ -113,3 +140,9 @@ def test_where_the_engine_can_a_call_that_is_ended_frees_the_workers(
     took, gone = map(float, engine("stops", how, tmp_path).end().split())
     assert took < 10
     assert gone < 10
+
+
+@engines("threads")
+def test_in_a_host_on_gevent_other_greenlets_go_on(engine: Start) -> None:
+    pytest.importorskip("gevent", reason="no gevent here")
+    engine("gevent_host").end()
