@@ -25,7 +25,7 @@ from harness import processor
 TESTS = Path(__file__).parent.parent / "tests"
 sys.path[:0] = [str(TESTS), str(TESTS / "engines")]
 
-from cluster import cluster_of  # noqa: E402
+from dask_cluster import cluster_of  # noqa: E402
 
 from tep_parallel import Parallel  # noqa: E402
 

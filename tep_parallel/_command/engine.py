@@ -69,18 +69,17 @@ def _send_modules_of_this_folder() -> None:
 @contextlib.contextmanager
 def _client(address: str) -> Iterator[Any]:
     try:
-        import distributed
-        from distributed.comm import get_address_host_port
+        import distributed.comm
     except ImportError as error:
         msg = f"--dask needs Dask, which is in tep-parallel[dask]: {error}"
         raise WrongUsageError(msg) from error
     # The command says what is wrong, in one line; distributed logs it, too.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    connect: Any = distributed.Client  # which has no types
+    dask: Any = distributed  # it has no types
     try:
         # A client that finds this out by itself cannot be closed.
-        get_address_host_port(address)
-        client = connect(address, timeout=_PATIENCE, set_as_default=False)
+        dask.comm.get_address_host_port(address)
+        client = dask.Client(address, timeout=_PATIENCE, set_as_default=False)
     except ValueError as error:
         msg = f"--dask: {address}: {error}"
         raise WrongUsageError(msg) from error

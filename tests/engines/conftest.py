@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from cluster import Cluster, at_work_in, cluster_of, end_all_in
+from dask_cluster import Cluster, at_work_in, cluster_of, end_all_in
 from scenario import Scenario
 from support import until
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from cluster import HERE, environment
+from dask_cluster import HERE, environment
 from support import LIMIT, hear_keyboard, until
 
 CASES = HERE / "cases"

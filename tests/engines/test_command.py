@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from cluster import Cluster, cluster_of, environment
+from dask_cluster import Cluster, cluster_of, environment
 from support import COMMAND, LIMIT, hmac_hex
 from test_dask import without_the_library
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cluster import Cluster, cluster_of
+from dask_cluster import Cluster, cluster_of
 from scenario import Scenario
 from support import LIMIT, alive, until
 
