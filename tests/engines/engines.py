@@ -7,9 +7,11 @@ import contextlib
 import multiprocessing
 import os
 import sys
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
-from typing import Any
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from pathlib import Path
+
+from pages import write_files
 
 
 @contextlib.contextmanager
@@ -89,27 +91,14 @@ def _executorlib() -> Iterator[Executor]:
         yield executor
 
 
-class RayExecutor(Executor):
-    """Ray's tasks as futures: the class that docs/scaling.md shows."""
-
-    def submit(self, function: Callable[..., Any], /, *args: Any, **named: Any) -> Future[Any]:
-        import ray
-
-        task = ray.remote(function).options(max_retries=0)
-        reference = task.remote(*args, **named)
-        future = reference.future()
-
-        def cancel() -> bool:
-            ray.cancel(reference, force=True)
-            return True
-
-        future.cancel = cancel
-        return future
-
-
 @contextlib.contextmanager
 def _ray() -> Iterator[Executor]:
     import ray
+
+    # It is the one that docs/scaling.md shows.
+    write_files("scaling.md", Path())
+    sys.path.append(os.getcwd())
+    from ray_executor import RayExecutor  # type: ignore[import-not-found]
 
     quiet = {"include_dashboard": False, "configure_logging": False, "log_to_driver": False}
     ray.init(num_cpus=2, _temp_dir=os.environ["RAY_FOLDER"], **quiet)
