@@ -31,6 +31,12 @@ def breaks(item):
     return str(item)
 
 
+def kills(item):
+    if item == 5:
+        raise Kill("killed")
+    return str(item)
+
+
 def fails(item):
     if item % 20 == 5:
         raise KeyError(item)
@@ -60,7 +66,7 @@ def check(executor, children):
 
     assert Parallel(breaks, **how).map_processes(ITEMS) == "broken"
     assert list(Parallel(breaks, **how).imap_processes(ITEMS)) == list("01234")
-    assert Parallel(lambda item: (_ for _ in ()).throw(Kill(item)), **how).map_processes([1]) == 1
+    assert Parallel(kills, **how).map_processes(ITEMS) == "killed"
 
     for on_error in ("stop", "finish", *(["kill"] if children else [])):
         try:
