@@ -26,6 +26,7 @@ from tep_parallel._worker import ParallelWorker
 
 if _TYPE_CHECKING:
     from tep_parallel._async import AsyncParallel
+    from tep_parallel._early import dask_plugin, early_entry
     from tep_parallel._executor import ForkExecutor
 
 __all__ = [
@@ -51,13 +52,21 @@ __all__ = [
     "TamperedResultError",
     "WorkerError",
     "__version__",
+    "dask_plugin",
     "digest_files",
+    "early_entry",
     "processor_count",
     "worker_number",
 ]
 
-# Where the names are that need asyncio or the like, whose import takes longer than a call.
-_LATE = {"AsyncParallel": "tep_parallel._async", "ForkExecutor": "tep_parallel._executor"}
+# Where the names are that need asyncio, cloudpickle or the like, whose import takes longer than a
+# call, or that need what may not be installed.
+_LATE = {
+    "AsyncParallel": "tep_parallel._async",
+    "ForkExecutor": "tep_parallel._executor",
+    "dask_plugin": "tep_parallel._early",
+    "early_entry": "tep_parallel._early",
+}
 
 
 def __getattr__(name: str) -> object:

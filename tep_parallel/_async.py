@@ -89,7 +89,11 @@ class AsyncParallel(AsyncFace, GenericOf[T, W_co]):
         self._running = Running()
         self._options = Options(codec, **options)
         self._options.max_calls = self._options.max_calls or _CALLS_A_CPU * processor_count()
-        if self._options.in_processes == 0:
+        if self._options.executor is not None:
+            from tep_parallel._cluster.run import Far  # few programs need it
+
+            self._far = Far(self._options, job_of)
+        elif self._options.in_processes == 0:
             msg = "in_processes: 0 would process the items in the thread of the event loop, which "
             msg += "stands still meanwhile; Parallel does that"
             raise ValueError(msg)

@@ -16,7 +16,7 @@ from tep_parallel._file_digest import FileDigest, job_of
 if TYPE_CHECKING:
     from typing_extensions import Buffer, Unpack
 
-    from tep_parallel._engine.arguments import DigestArguments, OnError, Progress
+    from tep_parallel._engine.arguments import DigestArguments, OnError, Progress, Submits
     from tep_parallel._engine.ended import Ended
     from tep_parallel._file_digest import Algorithm
     from tep_parallel._sock import StrOrBytesPath
@@ -55,6 +55,8 @@ def digest_files(
     retries: int | SupportsIndex = 0,
     on_error: OnError = "stop",
     progress: Progress | bool | None = None,
+    executor: Submits | None = None,
+    chunk_size: int | SupportsIndex | None = None,
     return_exceptions: bool = False,
 ) -> list[str] | list[str | BaseException]:
     """Return the digest of each file, in the order of the paths.
@@ -72,6 +74,7 @@ def digest_files(
         retries: How often a file whose child died is tried again. See Parallel for all three.
         on_error: See Parallel. With return_exceptions every file is tried.
         progress: See Parallel, but it counts the bytes that have been read.
+        executor, chunk_size: See Parallel; in_processes is None then by default.
         return_exceptions: Whether the list has the exception of a file that failed in place
             of its digest, as asyncio.gather does. Otherwise the first failure is raised.
 
@@ -92,6 +95,8 @@ def digest_files(
         retries=retries,
         on_error=on_error,
         progress=InBytes(progress),
+        executor=executor,
+        chunk_size=chunk_size,
     )
     if not listed:
         return []
@@ -116,6 +121,12 @@ def _digested(
     from tep_parallel._engine.run import run
     from tep_parallel._engine.small import digested_here
 
+    if options.executor is not None:
+        from tep_parallel._cluster.run import Far
+        from tep_parallel._engine.run import run_far
+
+        far = Far(options, job_of)
+        return run_far(far, worker, listed, options, Running(), on_error)
     job = job_of(worker, listed, None) if options.in_processes != 0 else None
     if options.by_size:
         ended = digested_here(job, listed, options, on_error)

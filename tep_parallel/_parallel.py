@@ -122,6 +122,10 @@ class Parallel(Face, GenericOf[T, W_co]):
         self.worker = worker
         self._running = Running()
         self._options = Options(codec, **options)
+        if self._options.executor is not None:
+            from tep_parallel._cluster.run import Far  # few programs need it
+
+            self._far = Far(self._options, job_of)
 
     def map_processes(self: Parallel[T, str], items: Iterable[Any]) -> list[T]:
         """Return every item's result, in input order, once every child has ended.
@@ -238,5 +242,6 @@ class Parallel(Face, GenericOf[T, W_co]):
         if not listed:
             return Ended(listed, {}, {})
         options = self._options
-        job = job_of(self.worker, listed, options.codec) if options.in_processes != 0 else None
+        here = options.in_processes != 0 and self._far is None
+        job = job_of(self.worker, listed, options.codec) if here else None
         return self._gathered(listed, on_error, discard, whole, job)

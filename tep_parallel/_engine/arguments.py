@@ -48,6 +48,12 @@ class OnFinish(Protocol):
     def __call__(self, outcome: Outcome[Any], /) -> object: ...
 
 
+class Submits(Protocol):
+    """An executor: an object with the `submit` of concurrent.futures."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any) -> Any: ...
+
+
 class HasFileno(Protocol):
     """An object that has a descriptor: a file, a socket."""
 
@@ -63,6 +69,8 @@ class DigestArguments(TypedDict, total=False):
     retries: int | SupportsIndex
     on_error: OnError
     progress: Progress | bool | None
+    executor: Submits | None
+    chunk_size: int | SupportsIndex | None
 
 
 class Arguments(DigestArguments, total=False):
@@ -96,6 +104,8 @@ DEFAULTS: Arguments = {
     "on_finish": None,
     "keep": (),
     "max_calls": None,
+    "executor": None,
+    "chunk_size": None,
 }
 
 

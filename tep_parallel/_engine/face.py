@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tep_parallel._engine.block import Block
     from tep_parallel._engine.digest_job import Job
     from tep_parallel._engine.ended import Ended
+    from tep_parallel._engine.far import Far
     from tep_parallel._engine.options import Options
     from tep_parallel._engine.running import Running
     from tep_parallel._engine.stream import Stream
@@ -29,15 +30,17 @@ class Face:
         _options: Options
         _running: Running
         _block: Block | None
+        _far: Far | None
 
     _entered = False
     _block = None  # calls have children of their own
+    _far = None  # they run here
 
     def __enter__(self) -> Self:
         if self._entered:
             msg = "the block of this Parallel has been entered already, and has not ended"
             raise RuntimeError(msg)
-        if self._options.in_processes != 0:
+        if self._options.in_processes != 0 and self._far is None:
             from tep_parallel._engine.block import Block  # importing this package must stay cheap
 
             self._entered = True
@@ -64,6 +67,11 @@ class Face:
 
     def _stream(self, items: Items, on_error: str, *, ordered: bool) -> Stream[Any]:
         process_of(self.worker)
+        if self._far is not None:
+            from tep_parallel._engine.run import stream_far
+
+            given = self._far, self.worker, items, self._options, self._running, on_error
+            return stream_far(*given, ordered=ordered)
         block = self._block
         if block is not None and block.serves:
             return block.stream(self.worker, items, on_error, ordered=ordered)
@@ -80,6 +88,11 @@ class Face:
         whole: bool,  # noqa: FBT001
         job: Job | None,
     ) -> Ended:
+        if self._far is not None:
+            from tep_parallel._engine.run import run_far
+
+            given = self._far, self.worker, items, self._options, self._running, on_error
+            return run_far(*given, discard=discard, whole=whole)
         block = self._block
         if block is not None and job is None and block.serves:
             return block.run(self.worker, items, on_error, discard=discard, whole=whole)

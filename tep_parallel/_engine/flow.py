@@ -26,13 +26,14 @@ class Flow:
     """
 
     is_idle = has_ready = False
+    finder_of = Finder  # what looks for what became of an item
 
     def __init__(self, call: Call, plan: Plan) -> None:
         self.watch = Watch(plan.options, plan.known)
         self.aborted = False
         self._call = call
         self._plan = plan
-        self._finder = Finder(call, plan)
+        self._finder = self.finder_of(call, plan)
         # Outcomes that have been made already, by the item's index.
         self._known: dict[int, Outcome[Any]] = {}
 

@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterable
 from typing import Any
 
 from tep_parallel._engine.asking import NEWS
-from tep_parallel._engine.call import Call, leave
+from tep_parallel._engine.call import Call
 from tep_parallel._engine.flow import Flow
 from tep_parallel._engine.native import lib
 from tep_parallel._engine.plan import Plan
@@ -123,8 +123,7 @@ def _handed(call: Call, batches: Iterable[list[Any] | None]) -> Steps:
 
 
 def _ending(call: Call) -> Steps:
-    if lib.sphttp_call_in_child(call.handle):
-        leave(1)  # what a child raised must not reach the caller's program
+    call.leave_if_child()
     yield END
     call.close()
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tep_parallel._engine.native import ffi, lib
+from tep_parallel._outcome import this_host
 
 _buffer = ffi.buffer
 _drop = lib.sphttp_call_drop
@@ -47,6 +48,10 @@ class Results:
         """What became of item `index`: an sphttp_result, which the next call overwrites."""
         _result_of(self.handle, index, self.found)
         return self.found
+
+    def host(self, index: int) -> str:  # noqa: ARG002
+        """The machine on which item `index` was processed."""
+        return this_host()
 
     def _copy(self, index: int, result: Any) -> None:
         if not result.payload and result.size:

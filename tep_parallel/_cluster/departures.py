@@ -1,0 +1,113 @@
+"""The items of a call on their way to an executor's workers: fed, put into chunks, and sent."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import BrokenExecutor
+from typing import Any, NoReturn
+
+from tep_parallel._cluster.arrivals import Arrivals
+from tep_parallel._cluster.traffic import Load, Traffic
+from tep_parallel._engine.plan import Plan
+from tep_parallel._engine.under_way import ENOUGH, EXHAUSTED, PULL_RAISED, UNFED
+from tep_parallel._errors import DeadWorkerError
+
+_MOST_NAMED = 10  # items in a message
+
+
+class Departures(Arrivals):
+    """What is sent of a call. See FarCall."""
+
+    def __init__(self, plan: Plan, traffic: Traffic, *, eager: bool, total: int | None) -> None:
+        super().__init__(plan, traffic)
+        self._eager = eager
+        self._total = total
+        self._pending: deque[str | bytes] = deque()  # fed, and not sent
+        self._sent = 0
+        self._no_more = False  # whether all items have been fed
+
+    @property
+    def hands(self) -> int:
+        """How many items may be under way."""
+        return self._traffic.sizes.ahead
+
+    def feed(self, data: str | bytes) -> int:
+        """Put an item into a cell, and return that."""
+        cell = self._cell()
+        self._pending.append(data)
+        self._send(rest=not self._eager)
+        return cell
+
+    def pull(
+        self,
+        source: Iterator[Any] | None,
+        number: int,
+        most: int,
+        items: list[Any],
+        numbers: list[int],
+        box: list[Any],
+    ) -> int:
+        """Pull items, and feed those that are text; see UnderWay."""
+        assert source is not None
+        why = ENOUGH
+        fed, pause = 0, time.monotonic() + 0.001
+        put = self._pending.append
+        while fed < most:
+            try:
+                item = next(source)
+            except StopIteration:
+                why = EXHAUSTED
+                break
+            except BaseException as error:  # noqa: BLE001  # the caller raises it
+                box[1] = error
+                why = PULL_RAISED
+                break
+            if type(item) is not str:
+                box[0] = item
+                why = UNFED
+                break
+            cell = self._cell()
+            put(item)
+            items[cell], numbers[cell] = item, number + fed
+            fed += 1
+            if not fed & 63 or not self._eager:
+                self._send(rest=not self._eager and time.monotonic() > pause)
+                if self.ready:
+                    break
+        return int(fed * 4 + why)
+
+    def end_feed(self) -> None:
+        """That was the last item."""
+        self._no_more = True
+
+    def _send(self, *, rest: bool) -> None:
+        """Send chunks, as many as may be under way.
+
+        Args:
+            rest: Whether to send fewer items than a chunk has, if a worker has nothing to do.
+        """
+        traffic = self._traffic
+        sizes = traffic.sizes
+        while self._pending and traffic.has_room and not self._stopping:
+            left = self._options.window if self._total is None else self._total - self._sent
+            size = sizes.next(left)
+            if len(self._pending) < size and not (rest and traffic.in_flight < sizes.in_flight):
+                return
+            size = min(size, len(self._pending))
+            load = Load(self._sent, [self._pending.popleft() for _ in range(size)])
+            self._sent += size
+            try:
+                traffic.send(load)
+            except BrokenExecutor as error:
+                self._raise_broken(error)
+
+    def _raise_broken(self, error: BaseException) -> NoReturn:
+        numbers = self._unreported()
+        named = ", ".join(map(str, numbers[:_MOST_NAMED]))
+        if len(numbers) > _MOST_NAMED:
+            named += f" and {len(numbers) - _MOST_NAMED} more"
+        kind = type(self._traffic.engine.executor).__name__
+        msg = f"{kind} failed ({type(error).__name__}: {error}): items {named} were not reported"
+        raise DeadWorkerError(msg) from error

@@ -1,0 +1,107 @@
+"""What is known of an executor: how many workers it has, and how to reach them."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from tep_parallel._cluster.far import end_call
+
+_REFUSED = "executor: its submit() returned {}, not a future with add_done_callback()"
+
+
+class Engine:
+    """An executor, as its calls see it.
+
+    Args:
+        executor: The executor.
+
+    Attributes:
+        places: The processes of its workers that are known to have a bundle, by its hash.
+        warned: What its user has been warned of.
+    """
+
+    def __init__(self, executor: Any) -> None:
+        self.executor = executor
+        self.places, self.warned = _known_of(executor)
+
+    @property
+    def client(self) -> Any:
+        """The client of Dask that it belongs to; None: it is none of Dask's."""
+        executor = self.executor
+        if type(executor).__module__.partition(".")[0] != "distributed":
+            return None
+        return getattr(executor, "_client", None)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether its workers are threads of this process."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        return isinstance(self.executor, ThreadPoolExecutor)
+
+    def workers(self) -> int | None:
+        """How many workers it says that it has; None: it does not say."""
+        executor = self.executor
+        for name in ("_max_workers", "max_workers", "num_workers"):
+            number = getattr(executor, name, None)
+            if type(number) is int and number > 0:
+                return number
+        return None
+
+    def submit(self, function: Callable[[bytes], bytes], data: bytes) -> Any:
+        """Submit a chunk."""
+        future = self.executor.submit(function, data)
+        if not callable(getattr(future, "add_done_callback", None)):
+            raise TypeError(_REFUSED.format(type(future).__name__))
+        return future
+
+    def count(self, tell: Callable[[int], None], done: Callable[[Exception | None], None]) -> bool:
+        """Ask how many workers there are, in a thread of its own. Whether there is whom to ask."""
+        client = self.client
+        if client is None:
+            return False
+        _in_thread(lambda: tell(sum(client.nthreads().values())), done)
+        return True
+
+    @property
+    def can_end(self) -> bool:
+        """Whether it can end what its workers run."""
+        return self.is_here or self.client is not None
+
+    def end(self, call: bytes, word: str, done: Callable[[Exception | None], None]) -> None:
+        """End a call on all workers; `done` is called then, in any thread."""
+        if self.is_here:
+            end_call(call, word)
+            done(None)
+        else:
+            client = self.client
+            _in_thread(lambda: client.run(end_call, call, word, on_error="ignore"), done)
+
+
+_Known = tuple[dict[bytes, set[bytes]], set[str]]
+_known: weakref.WeakKeyDictionary[Any, _Known] = weakref.WeakKeyDictionary()
+
+
+def _known_of(executor: Any) -> _Known:
+    """What all its calls know."""
+    try:
+        return _known.setdefault(executor, ({}, set()))
+    except TypeError:  # it has no hash, or there can be no weak reference to it
+        return {}, set()
+
+
+def _in_thread(act: Callable[[], object], done: Callable[[Exception | None], None]) -> None:
+    """Act in a thread that nobody waits for: what asks a scheduler may never return."""
+
+    def run() -> None:
+        try:
+            act()
+        except Exception as error:  # noqa: BLE001  # whatever an engine raises
+            done(error)
+        else:
+            done(None)
+
+    threading.Thread(target=run, name="tep_parallel-engine", daemon=True).start()

@@ -1,0 +1,21 @@
+"""What became of an item that an executor's worker had."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tep_parallel._engine.found import Finder
+from tep_parallel._errors import DeadWorkerError, shown
+
+LOST = -7  # beside enum sphttp_fate: the executor's worker ended
+
+
+class FarFinder(Finder):
+    """A Finder of a call that an executor's workers process."""
+
+    def _error(self, cell: int, result: Any, fate: int) -> Exception:
+        if fate != LOST:
+            return super()._error(cell, result, fate)
+        index, item = self._numbers[cell], self._items[cell]
+        msg = f"item {index} ({shown(item)}): the executor's worker that had it was lost"
+        return DeadWorkerError(msg, index=index, item=item)

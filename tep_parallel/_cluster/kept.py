@@ -1,0 +1,188 @@
+"""The blocks that a worker of an executor keeps for its chunks."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from tep_parallel._cluster.found import Found
+from tep_parallel._cluster.relay import Kept, outside
+from tep_parallel._cluster.shipping import unbundled
+from tep_parallel._cluster.wire import Chunk
+from tep_parallel._engine.call import Call
+from tep_parallel._engine.digest_job import Job, joined, wanted_kernel
+from tep_parallel._engine.options import Options
+from tep_parallel._engine.running import Running
+from tep_parallel._worker import setup_and_teardown_of
+
+IDLE = 5.0  # seconds without a chunk, after which a block ends
+
+_Key = tuple[bytes, tuple[tuple[str, object], ...]]
+
+
+class _Entry:
+    """A block, and who uses it.
+
+    Attributes:
+        users: How many chunks run in it.
+        pinned: Whether it was entered early, and stays until it is told to end.
+        since: When the last chunk left, by time.monotonic.
+    """
+
+    def __init__(self, data: bytes, options: dict[str, Any]) -> None:
+        self.worker, codec = unbundled(data)
+        self.options = Options(codec, **options)
+        self.has_teardown = setup_and_teardown_of(self.worker)[1] is not None
+        self.block: Kept | None = None
+        self.users = 0
+        self.pinned = False
+        self.since = time.monotonic()
+
+    def entered(self) -> Kept:
+        """The block."""
+        if self.block is None:
+            self.block = Kept(self.worker, self.options, Running())
+        return self.block
+
+
+class _Blocks:
+    """Those of one process. A fork of it has none."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.lock = threading.Lock()
+        self.entries: dict[_Key, _Entry] = {}
+        self.ends: threading.Thread | None = None
+
+
+_blocks = _Blocks()
+
+
+def _of_this_process() -> _Blocks:
+    global _blocks
+    if _blocks.pid != os.getpid():
+        _blocks = _Blocks()
+    return _blocks
+
+
+def _key(worker: bytes, options: dict[str, Any]) -> _Key:
+    return worker, tuple(sorted(options.items()))
+
+
+def work(chunk: Chunk, data: bytes, enter: Callable[[Call], None]) -> Found:
+    """Process a chunk with children.
+
+    Args:
+        data: The bytes of its worker.
+        enter: Called with the call that may be aborted from now on.
+    """
+    blocks = _of_this_process()
+    key = _key(chunk.worker, chunk.options)
+    with blocks.lock:
+        entry = blocks.entries.get(key)
+        if entry is None:
+            entry = blocks.entries[key] = _Entry(data, chunk.options)
+        entry.users += 1
+    try:
+        return _worked(entry, chunk, enter, blocks)
+    finally:
+        with blocks.lock:
+            entry.users -= 1
+            entry.since = time.monotonic()
+        _end_idle_later(blocks)
+
+
+def _worked(entry: _Entry, chunk: Chunk, enter: Callable[[Call], None], blocks: _Blocks) -> Found:
+    items: list[Any] = chunk.items
+    job = _job(chunk)
+    if job is not None:
+        items = _paths(chunk)
+    if job is not None or (entry.has_teardown and not entry.pinned):
+        # A teardown that fails fails the call: the children are those of the chunk alone.
+        given = entry.worker, items, entry.options, chunk.on_error, chunk.left, enter
+        return outside(*given, discard=chunk.discard, job=job)
+    with blocks.lock:
+        block = entry.entered()
+    given_to = items, chunk.on_error, chunk.left, enter
+    return block.work(*given_to, discard=chunk.discard, told=chunk.told)
+
+
+def _job(chunk: Chunk) -> Job | None:
+    """What C does; None: nothing."""
+    key = chunk.key_of_digests
+    if isinstance(key, bool):
+        return None
+    paths = joined(_paths(chunk))
+    return None if paths is None else Job(paths, key, wanted_kernel())
+
+
+def _paths(chunk: Chunk) -> list[Any]:
+    return [item if isinstance(item, str) else pickle.loads(item) for item in chunk.items]  # noqa: S301  # the caller's
+
+
+def enter(worker: bytes, data: bytes, options: dict[str, Any]) -> None:
+    """Enter a block early, for the chunks of this worker and these options."""
+    blocks = _of_this_process()
+    with blocks.lock:
+        entry = blocks.entries.setdefault(_key(worker, options), _Entry(data, options))
+        entry.pinned = True
+        entry.entered()
+
+
+def leave(worker: bytes, options: dict[str, Any]) -> None:
+    """End it.
+
+    Raises:
+        Exception: What a teardown has raised.
+    """
+    blocks = _of_this_process()
+    with blocks.lock:
+        entry = blocks.entries.pop(_key(worker, options), None)
+    if entry is not None and entry.block is not None:
+        entry.block.close(well=True, failed=False)
+
+
+def end_idle(after: float = 0.0) -> float | None:
+    """End the blocks that no chunk has used for `after` seconds. The seconds until the next may
+    be ended; None: there is none."""
+    blocks = _of_this_process()
+    ended, soonest = [], None
+    with blocks.lock:
+        now = time.monotonic()
+        for key, entry in list(blocks.entries.items()):
+            if entry.pinned:
+                continue
+            left = entry.since + after - now
+            if entry.users == 0 and left <= 0:
+                ended.append(blocks.entries.pop(key))
+            else:
+                left = max(left, 0.0) if entry.users == 0 else after
+                soonest = left if soonest is None else min(soonest, left)
+    for entry in ended:
+        if entry.block is not None:
+            entry.block.close(well=True, failed=False)
+    return soonest
+
+
+def _end_idle_later(blocks: _Blocks) -> None:
+    with blocks.lock:
+        if blocks.ends is None:
+            blocks.ends = threading.Thread(
+                target=_end_idle_blocks, args=(blocks,), name="tep_parallel-idle", daemon=True
+            )
+            blocks.ends.start()
+
+
+def _end_idle_blocks(blocks: _Blocks) -> None:
+    """In a thread of its own: end blocks until there is none."""
+    while True:
+        left = end_idle(IDLE)
+        with blocks.lock:
+            if left is None and not any(not one.pinned for one in blocks.entries.values()):
+                blocks.ends = None
+                return
+        time.sleep(IDLE if left is None else max(left, 0.01))

@@ -1,0 +1,188 @@
+"""How the faces run a call with an executor."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterator
+from typing import Any
+
+from tep_parallel._cluster.call import FarCall
+from tep_parallel._cluster.engine import Engine
+from tep_parallel._cluster.finder import FarFinder
+from tep_parallel._cluster.shipping import Bundle, Shipper, bundled
+from tep_parallel._cluster.sizes import Sizes
+from tep_parallel._cluster.traffic import Terms, Traffic
+from tep_parallel._engine.digest_job import Job
+from tep_parallel._engine.fed import Fed
+from tep_parallel._engine.gathering import Gathering
+from tep_parallel._engine.options import Options
+from tep_parallel._engine.plan import Plan
+from tep_parallel._engine.running import Running
+from tep_parallel._worker import ParallelWorker, Process
+
+_MOST_CELLS = 1 << 16  # items of an iterating call that are under way
+_LEAST_AHEAD = 64  # items
+
+# What C digests in place of a worker, with its codec; None: nothing.
+JobOf = Callable[[Any, list[Any], Any], Job | None]
+
+
+class FarGathering(Gathering):
+    """The items of an eager call, all of which were pickled before the first is sent."""
+
+    finder_of = FarFinder
+
+    def __init__(
+        self, call: FarCall, plan: Plan, items: list[Any], sent: list[str | bytes], *, whole: bool
+    ) -> None:
+        super().__init__(call, plan, items, whole=whole)
+        self._sent = sent
+
+    def _packed(self, number: int, item: object) -> str | bytes:  # noqa: ARG002
+        return self._sent[number]
+
+
+class FarFed(Fed):
+    """The items of an iterating call."""
+
+    finder_of = FarFinder
+
+    def __init__(
+        self, call: FarCall, plan: Plan, source: Iterator[Any], *, ordered: bool, window: int | None
+    ) -> None:
+        super().__init__(call, plan, source, ordered=ordered, window=window)
+        self._given = window
+        self._shipper = Shipper()
+
+    def start(self) -> None:
+        """Pull items; as many as make chunks that take long enough."""
+        if self._given is None:
+            ahead = max(self._call.hands, _LEAST_AHEAD)
+            self._window = self._most = min(ahead, len(self._plan.items))
+        super().start()
+
+    def _packed(self, number: int, item: object) -> str | bytes:
+        return self._shipper.ship(number, item)
+
+
+class Far:
+    """Where the calls of a Parallel run that has an executor.
+
+    Args:
+        job_of: What C digests in place of a worker.
+    """
+
+    def __init__(self, options: Options, job_of: JobOf) -> None:
+        self._options = options
+        self._engine = Engine(options.executor)
+        self._job_of = job_of
+
+    def eager(
+        self,
+        worker: ParallelWorker | Process,
+        items: list[Any],
+        on_error: str,
+        running: Running,
+        left: float | None,
+        *,
+        discard: bool,
+        whole: bool,
+    ) -> tuple[FarCall, FarGathering]:
+        """Begin a call of which all items are there; what its steps need.
+
+        Args:
+            items: At least one.
+            left: Seconds to its deadline; None: it has none.
+            whole: Whether the caller is handed an Outcome of each.
+
+        Raises:
+            TypeError: The worker or an item cannot be shipped.
+        """
+        bundle = bundled(worker, self._options.codec)
+        shipper = Shipper()
+        sent = [
+            item if type(item) is str else shipper.ship(index, item)
+            for index, item in enumerate(items)
+        ]
+        plan = self._plan(worker, len(items), on_error, running, items, discard=discard)
+        call = self._call(bundle, plan, left, eager=True, told=whole, total=len(items))
+        return call, FarGathering(call, plan, items, sent, whole=whole)
+
+    def lazy(
+        self,
+        worker: ParallelWorker | Process,
+        source: Iterator[Any],
+        on_error: str,
+        running: Running,
+        left: float | None,
+        known: Collection[Any] | None,
+        *,
+        ordered: bool,
+    ) -> tuple[FarCall, FarFed]:
+        """Begin a call that pulls its items while it is under way. See eager.
+
+        Args:
+            known: All items; None: nobody knows how many there are.
+            ordered: See stream in run.py of _engine.
+        """
+        bundle = bundled(worker, self._options.codec)
+        window = self._options.window
+        cells = window or _MOST_CELLS
+        total = None if known is None else len(known)
+        plan = self._plan(worker, cells, on_error, running, known)
+        call = self._call(bundle, plan, left, eager=False, told=not ordered, total=total)
+        return call, FarFed(call, plan, source, ordered=ordered, window=window)
+
+    def _plan(
+        self,
+        worker: ParallelWorker | Process,
+        cells: int,
+        on_error: str,
+        running: Running,
+        known: Collection[Any] | None,
+        *,
+        discard: bool = False,
+    ) -> Plan:
+        empty, free = [None] * cells, [-1] * cells
+        options = self._options
+        return Plan(worker, empty, options, on_error, running, discard, None, free, known)
+
+    def _call(
+        self,
+        bundle: Bundle,
+        plan: Plan,
+        left: float | None,
+        *,
+        eager: bool,
+        told: bool,
+        total: int | None,
+    ) -> FarCall:
+        options = plan.options
+        job = self._job_of(plan.worker, [], options.codec) if options.in_processes else None
+        told = told or options.on_finish is not None
+        terms = Terms(
+            bundle,
+            far_options(options),
+            False if job is None else job.key,
+            plan.on_error,
+            bool(plan.discard),
+            told,
+        )
+        until = None if left is None else time.monotonic() + left
+        sizes = Sizes(options.chunk_size, max(options.in_processes or 1, 1))
+        traffic = Traffic(self._engine, terms, sizes, until)
+        return FarCall(plan, traffic, eager=eager, total=total, until=until)
+
+
+def far_options(options: Options) -> dict[str, Any]:
+    """What of the options is kept by an executor's workers."""
+    return {
+        "in_processes": True if options.all_processors else options.in_processes,
+        "isolation": options.isolation,
+        "max_items_per_child": options.max_items if options.in_processes else None,
+        "timeout": options.timeout,
+        "retries": options.retries,
+        "rebuild_exceptions": options.rebuild,
+        "scratch_root": options.scratch_root,
+        "max_calls": options.max_calls,
+    }

@@ -1,0 +1,249 @@
+"""The chunks of a call on their way: sent, answered, sent again."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from concurrent.futures import BrokenExecutor, CancelledError
+from functools import partial
+from typing import Any, NamedTuple
+
+from tep_parallel._cluster import wire
+from tep_parallel._cluster.engine import Engine
+from tep_parallel._cluster.far import ABORT, STOP, run_chunk
+from tep_parallel._cluster.shipping import Bundle
+from tep_parallel._cluster.sizes import Sizes
+from tep_parallel._engine.bell import Bell
+
+_SMALL = 1 << 14  # bytes of a worker that travel with each chunk
+_COUNT_EVERY = 2.0  # seconds
+# What an engine raises for a task that it will never run: to try again would not help.
+_HOPELESS = (ImportError, AttributeError, TypeError, NotImplementedError)
+
+
+class Terms(NamedTuple):
+    """What is the same for all chunks of a call; see Chunk."""
+
+    bundle: Bundle
+    options: dict[str, Any]
+    key_of_digests: bytes | bool | None
+    on_error: str
+    discard: bool
+    told: bool
+
+
+class Load:
+    """Some items that travel together.
+
+    Attributes:
+        first: The serial number of the first.
+        items: See Chunk.
+        losses: How often it was lost with a worker.
+        sent: When it was sent last, by time.monotonic.
+        chunk: What was sent then.
+    """
+
+    def __init__(self, first: int, items: list[str | bytes], losses: int = 0) -> None:
+        self.first = first
+        self.items = items
+        self.losses = losses
+        self.sent = 0.0
+        self.chunk: wire.Chunk | None = None
+        self.with_bundle = False
+
+
+class Traffic:
+    """The chunks of a call. Futures call back in threads of their own: those ring the bell.
+
+    It does not know the call, which may be collected while chunks are under way.
+
+    Args:
+        deadline: By time.monotonic; None: there is none.
+
+    Attributes:
+        overdue: Whether a worker has said that the call's deadline is over.
+        bell: Rung when something has come.
+        ends: Whether workers were told to end the call, and have not answered.
+    """
+
+    def __init__(self, engine: Engine, terms: Terms, sizes: Sizes, deadline: float | None) -> None:
+        self.id = os.urandom(16)
+        self.engine = engine
+        self.sizes = sizes
+        self.bell = Bell()
+        self.ends = False
+        self.unended: Exception | None = None  # why workers could not be told
+        self._terms = terms
+        self._key = os.urandom(32)
+        self._deadline = deadline
+        self._number = 0
+        self._again: deque[Load] = deque()
+        self._flights: dict[int, tuple[Load, Any]] = {}
+        self._landed: deque[tuple[int, Any]] = deque()
+        self._asked = -_COUNT_EVERY
+        self._closed = False
+        sizes.workers = engine.workers()
+
+    @property
+    def in_flight(self) -> int:
+        """How many chunks are under way, or have to be sent again."""
+        return len(self._flights) + len(self._again)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another chunk may be sent now."""
+        return self.in_flight < self.sizes.in_flight
+
+    @property
+    def has_landed(self) -> bool:
+        """Whether something has come."""
+        return bool(self._landed)
+
+    def count(self) -> None:
+        """Ask how many workers there are, now and then."""
+        now = time.monotonic()
+        if now - self._asked < _COUNT_EVERY:
+            return
+        self._asked = now
+        number = self.engine.workers()
+        if number is not None:
+            self.sizes.workers = number
+        else:
+            self.engine.count(partial(setattr, self.sizes, "workers"), self._heard)
+
+    def _heard(self, error: Exception | None) -> None:
+        if error is None:
+            self._ring()
+
+    def _ring(self) -> None:
+        if not self._closed:
+            self.bell.ring()
+
+    def send(self, load: Load) -> None:
+        """Send a chunk.
+
+        Raises:
+            Exception: What the executor's submit raised.
+        """
+        terms = self._terms
+        bundle = terms.bundle
+        load.with_bundle = (
+            load.with_bundle
+            or len(bundle.data) <= _SMALL
+            or not self.engine.places.get(bundle.hash)
+        )
+        left = None
+        if self._deadline is not None:
+            left = max(self._deadline - time.monotonic(), 1e-3)
+        self._number += 1
+        number = self._number
+        chunk = wire.Chunk(
+            self.id,
+            number,
+            os.urandom(16),
+            self._key,
+            bundle.hash,
+            bundle.data if load.with_bundle else None,
+            terms.options,
+            terms.key_of_digests,
+            terms.on_error,
+            terms.discard,
+            terms.told,
+            left,
+            load.items,
+        )
+        load.chunk, load.sent = chunk._replace(bundle=None), time.monotonic()
+        future = self.engine.submit(run_chunk, wire.packed_chunk(chunk))
+        self._flights[number] = load, future
+        future.add_done_callback(partial(self._landing, number))
+
+    def _landing(self, number: int, future: Any) -> None:
+        """In any thread: a future is done."""
+        self._landed.append((number, future))
+        self._ring()
+
+    def send_again(self) -> None:
+        """Send what was lost."""
+        while self._again:
+            self.send(self._again.popleft())
+
+    def again(self, *loads: Load) -> None:
+        """Send these again, as soon as may be."""
+        self._again += loads
+
+    def landed(self) -> Any:
+        """A load that has come back, and its future; None: there is none."""
+        while self._landed:
+            number, future = self._landed.popleft()
+            found = self._flights.pop(number, None)
+            if found is not None:
+                return found[0], future
+        return None
+
+    def answer(self, load: Load, future: Any) -> wire.Reply | BaseException:
+        """What a future says: a reply, or what the engine raised."""
+        assert load.chunk is not None
+        try:
+            error = future.exception()
+            if error is not None:
+                return error  # type: ignore[no-any-return]
+            return wire.reply_of(future.result(), load.chunk)
+        except (wire.ForgedError, wire.ForeignError, CancelledError) as error:
+            return error
+
+    def learn(self, load: Load, reply: wire.Reply) -> None:
+        """What a reply tells of the engine."""
+        taken = time.monotonic() - load.sent
+        self.sizes.learn(len(load.items), reply.spent_ns / 1e9, taken)
+        self.engine.places.setdefault(self._terms.bundle.hash, set()).add(reply.place)
+
+    def stop(self) -> None:
+        """Begin nothing more: what waits is cancelled, or told to."""
+        self._tell(STOP)
+
+    def abort(self) -> None:
+        """The same, and end what runs where that is possible."""
+        self._again.clear()
+        self._tell(ABORT)
+
+    def _tell(self, word: str) -> None:
+        if not self._flights:
+            return
+        if self.engine.can_end:
+            self.ends = word == ABORT
+            self.engine.end(self.id, word, self._told)
+        if self.engine.client is None:  # what Dask says of a cancel is not so
+            for _, future in list(self._flights.values()):
+                future.cancel()
+
+    def _told(self, error: Exception | None) -> None:
+        self.unended = error
+        self.ends = False
+        self._ring()
+
+    def dropped(self) -> list[Load]:
+        """Give up all that is under way: what that was."""
+        loads = [load for load, _ in self._flights.values()] + list(self._again)
+        self._flights.clear()
+        self._again.clear()
+        return loads
+
+    def close(self) -> None:
+        """End what is under way, and wait for nothing. A second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self.abort()
+            for _, future in list(self._flights.values()):
+                future.cancel()
+        finally:
+            self._flights.clear()
+            self._landed.clear()
+            self.bell.close()
+
+
+def is_hopeless(error: BaseException) -> bool:
+    """Whether to send a chunk again would not help, for which the engine raised `error`."""
+    return isinstance(error, (*_HOPELESS, BrokenExecutor, CancelledError, KeyboardInterrupt))
