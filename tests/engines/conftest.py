@@ -3,6 +3,9 @@ left there. The cluster itself is started once for all tests that do not kill a 
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,10 +34,14 @@ def cluster(standing: Cluster) -> Iterator[Cluster]:
     try:
         until(lambda: at_work_in(standing.folder) <= before, SOON)
         assert at_work_in(standing.folder) == before
-        assert list(standing.scratch.iterdir()) == []
+        assert list(standing.scratch.glob("tep_par_*")) == []
     except AssertionError:
         standing.tell(sys.stderr)
         raise
+    finally:
+        for pid in at_work_in(standing.folder) - before:  # or later tests would wait for these
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 @pytest.fixture

@@ -38,6 +38,12 @@ def test_a_worker_that_is_killed_in_mid_chunk_costs_no_item(
     assert found == [str(item) for item in range(items)]
 
 
+def test_a_chunk_whose_engine_worker_was_lost_is_sent_again(
+    scenario: Start, mortal: Cluster
+) -> None:
+    assert scenario("lost", "dask", SCHEDULER=mortal.address).end() == "sent again\n"
+
+
 def test_a_scheduler_that_is_killed_fails_the_call_and_ends_what_it_ran(
     scenario: Start, mortal: Cluster
 ) -> None:

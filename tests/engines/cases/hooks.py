@@ -72,7 +72,8 @@ def check(executor, children):
         try:
             Parallel(fails, on_error=on_error, **how).map_processes(ITEMS)
         except KeyError as error:
-            assert error.args == (5,)
+            # What was killed is not among them.
+            assert error.args == (5,) or (on_error == "kill" and error.args[0] in (25, 45))
             assert "in fails" in str(error.__cause__)
             if on_error == "finish":
                 assert [index for index, *_ in error.other_failures] == [25, 45]

@@ -67,6 +67,8 @@ def abort(how):
 
 
 def close(how):
+    # What is said of a chunk comes when all of it has ended.
+    how["chunk_size"] = 1
     stream = Parallel(lambda item: item if item == "first" else work(item), **how).as_completed(
         ["first", *"abcdefgh"]
     )
