@@ -72,6 +72,19 @@ class Parallel(Face, GenericOf[T, W_co]):
             streams and the files of logging's handlers.
         max_calls: How many calls of a block run at once; others wait their turn. None:
             processor_count().
+        executor: An executor as of concurrent.futures: items go to its workers in chunks, by
+            `submit` alone. in_processes=N: each chunk is processed by N children, which a worker
+            keeps until it has had no chunk for 5 seconds. None or 0: the worker processes the
+            items itself; then nothing can be killed, and `timeout`, `isolation`, `retries`,
+            `max_items_per_child` and on_error="kill" are refused. Needs tep-parallel[cluster],
+            here and there.
+        chunk_size: How many items a chunk has. None: chunks grow until one takes half a second.
+
+    With an executor the worker and its codec are pickled with cloudpickle, for each call, and
+    so is each item that is not text. An item is processed at least once: a chunk whose worker
+    was lost is sent again. `with` forks nothing here; its end lets the executor's workers end
+    their children. `keep` is refused. If a worker has a teardown, each chunk has children of
+    its own.
 
     With in_processes=0 nothing can be killed: `timeout`, `deadline` and `retries` have no
     effect.
@@ -84,8 +97,10 @@ class Parallel(Face, GenericOf[T, W_co]):
     Raises:
         TypeError: An argument is of the wrong kind, or a worker class was given instead of
             an instance.
-        ValueError: A number is out of range, or there is no such `on_error`.
-        ImportError: progress=True needs tqdm, which is in tep-parallel[progress].
+        ValueError: A number is out of range, or there is no such `on_error`; or an option
+            could not be kept with this executor.
+        ImportError: progress=True needs tqdm, which is in tep-parallel[progress]; executor=
+            needs cloudpickle, which is in tep-parallel[cluster].
 
     Source: `Parallel.map` of grosser/parallel, lib/parallel.rb.
     """
@@ -143,7 +158,8 @@ class Parallel(Face, GenericOf[T, W_co]):
                 order. It is the same exception, with the child's traceback as its cause. A
                 note names the parts that could not be sent. Its `other_failures` has index,
                 item and exception of each other failed item.
-            ParallelError: The item failed without raising: its child died, for example.
+            ParallelError: The item failed without raising: its child died, for example. Or the
+                executor failed.
             DeadlineError: The call was not over at its deadline.
             OSError: The system refused processes, memory, descriptors or a file.
             RuntimeError: This is not the main interpreter; nothing was forked.

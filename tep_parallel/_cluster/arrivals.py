@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from tep_parallel._cluster.finder import LOST
-from tep_parallel._cluster.traffic import Load, Traffic
+from tep_parallel._cluster.load import Load
+from tep_parallel._cluster.traffic import Traffic
 from tep_parallel._cluster.wire import Record, Reply
 from tep_parallel._engine.call import Call
 from tep_parallel._engine.plan import Plan
@@ -45,7 +46,6 @@ class Arrivals(Call):
         self._plan = plan
         self._options = plan.options
         self._traffic = traffic
-        self._stops = plan.on_error == "stop"
         self._stopping = self._overdue = False
         self._eager = False
         self._unused = 0  # cells from here on were never used
@@ -60,7 +60,7 @@ class Arrivals(Call):
         self._fresh: dict[int, None] = {}  # the cells of those of which nobody has heard
         self._of_call = _NOTHING
 
-    def stop(self) -> None:
+    def stop(self, behind: int = 0) -> None:
         """Let no more items start; what runs may end."""
         raise NotImplementedError
 
@@ -211,12 +211,12 @@ class Arrivals(Call):
             return
         self._fresh[cell] = None
         if fate >= BREAK:
-            self._cut_short(FAREWELL) if fate & KILL else self.stop()
+            self._cut_short(FAREWELL) if fate & KILL else self.stop(self._serials[cell])
         elif fate not in _WELL:
             if self._plan.on_error == "kill":
                 self._cut_short(FAREWELL)
-            elif self._eager and self._stops:
-                self.stop()
+            elif self._eager and self._plan.on_error == "stop":
+                self.stop(self._serials[cell])
 
     def _tampered(self, load: Load) -> None:
         """What has come back of a chunk is not what was sent."""
@@ -230,10 +230,13 @@ class Arrivals(Call):
             self._put(self._cells[serial], record)
 
     def _unreported(self) -> list[int]:
-        """The numbers of the items that were fed, and of which nothing has come back."""
+        """The numbers of the items of which nothing has come back."""
         heard = self._texts.keys() | self._records.keys()
         numbers = self._plan.numbers or []
-        return sorted(numbers[cell] for cell in self._cells.values() if cell not in heard)
+        found = [numbers[cell] for cell in self._cells.values() if cell not in heard]
+        if self._eager:  # and those that were not fed
+            found += range(self._serial, len(numbers))
+        return sorted(found)
 
 
 def _moved(record: Record, later: int, losses: int) -> Record:

@@ -12,9 +12,10 @@ import time
 import weakref
 from concurrent.futures import CancelledError
 
-from tep_parallel._cluster import wire
+from tep_parallel._cluster import replies, wire
 from tep_parallel._cluster.departures import Departures
-from tep_parallel._cluster.traffic import Load, Traffic, is_hopeless
+from tep_parallel._cluster.load import Load
+from tep_parallel._cluster.traffic import Traffic, is_hopeless
 from tep_parallel._engine.asking import NEWS, gevents_waiter
 from tep_parallel._engine.call import ABORTED
 from tep_parallel._engine.native import lib
@@ -69,16 +70,22 @@ class FarCall(Departures):
 
     cancel = abort
 
-    def stop(self) -> None:
-        """Let no more items start; what runs may end."""
+    def stop(self, behind: int = 0) -> None:
+        """Let no more items start; what runs may end.
+
+        Args:
+            behind: What was sent before the item of this serial number may start, too.
+        """
         if not self._stopping:
             self._stopping = True
-            self._traffic.stop()
+            self._traffic.stop(behind)
 
     def _cut_short(self, seconds: float) -> None:
         """End what runs; it has so many seconds to say what became of it."""
         if self._given_up_at is None:
             self._stopping = True
+            if not self._options.in_processes:  # what runs there ends by itself, or not at all
+                seconds = min(seconds, _GRACE)
             self._given_up_at = time.monotonic() + seconds
             self._traffic.abort()
 
@@ -104,10 +111,9 @@ class FarCall(Departures):
             return self._look()
         self._cut_short(FAREWELL)
         until = self._ask_whether_ended()
-        if until is not None:
-            return until
-        self.close()
-        return 0
+        if until is None:
+            self.close()
+        return until or 0
 
     def _look(self) -> int | Until:
         source, traffic = self.source, self._traffic
@@ -171,7 +177,7 @@ class FarCall(Departures):
             del landed, future  # what Dask holds for it is given back
             if isinstance(answer, wire.Reply):
                 self._accept(load, answer)
-            elif isinstance(answer, wire.ForgedError):
+            elif isinstance(answer, replies.ForgedError):
                 self._tampered(load)
             elif isinstance(answer, CancelledError) and self._stopping:
                 continue  # its items were not begun
@@ -196,8 +202,7 @@ class FarCall(Departures):
     def _failed(self, load: Load, error: BaseException) -> None:
         """An engine has no reply for a chunk."""
         if isinstance(error, wire.ForeignError):
-            msg = f"the executor's workers have tep_parallel {error}, and this process has another"
-            raise RuntimeError(msg) from error
+            raise RuntimeError(str(error)) from error
         if isinstance(error, ImportError | AttributeError | TypeError):
             msg = f"the executor's workers could not load what they were sent ({error}); what is "
             msg += "installed here must be there too: tep-parallel[cluster], and the worker's own"

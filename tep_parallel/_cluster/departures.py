@@ -9,7 +9,9 @@ from concurrent.futures import BrokenExecutor
 from typing import Any, NoReturn
 
 from tep_parallel._cluster.arrivals import Arrivals
-from tep_parallel._cluster.traffic import Load, Traffic
+from tep_parallel._cluster.load import Load
+from tep_parallel._cluster.sizes import LARGE
+from tep_parallel._cluster.traffic import Traffic
 from tep_parallel._engine.plan import Plan
 from tep_parallel._engine.under_way import ENOUGH, EXHAUSTED, PULL_RAISED, UNFED
 from tep_parallel._errors import DeadWorkerError
@@ -95,13 +97,21 @@ class Departures(Arrivals):
             size = sizes.next(left)
             if len(self._pending) < size and not (rest and traffic.in_flight < sizes.in_flight):
                 return
-            size = min(size, len(self._pending))
-            load = Load(self._sent, [self._pending.popleft() for _ in range(size)])
-            self._sent += size
+            load = Load(self._sent, self._taken(size))
+            self._sent += len(load.items)
             try:
                 traffic.send(load)
             except BrokenExecutor as error:
                 self._raise_broken(error)
+
+    def _taken(self, size: int) -> list[str | bytes]:
+        """The items of a chunk of this size: fewer if they are large."""
+        taken: list[str | bytes] = []
+        room = LARGE
+        while self._pending and len(taken) < size and room > 0:
+            taken.append(self._pending.popleft())
+            room -= len(taken[-1])
+        return taken
 
     def _raise_broken(self, error: BaseException) -> NoReturn:
         numbers = self._unreported()

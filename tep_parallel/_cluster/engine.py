@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from tep_parallel._cluster.far import end_call
+from tep_parallel._cluster.far import end_call, end_soon
 
 _REFUSED = "executor: its submit() returned {}, not a future with add_done_callback()"
 
@@ -71,14 +71,22 @@ class Engine:
         """Whether it can end what its workers run."""
         return self.is_here or self.client is not None
 
-    def end(self, call: bytes, word: str, done: Callable[[Exception | None], None]) -> None:
-        """End a call on all workers; `done` is called then, in any thread."""
+    def end(self, call: bytes, behind: int, done: Callable[[Exception | None], None]) -> None:
+        """End a call on all workers, as Here.end does; `done` is called then, in any thread."""
         if self.is_here:
-            end_call(call, word)
+            end_call(call, behind)
             done(None)
         else:
             client = self.client
-            _in_thread(lambda: client.run(end_call, call, word, on_error="ignore"), done)
+            _in_thread(lambda: client.run(end_call, call, behind, on_error="ignore"), done)
+
+    def leave(self, workers: list[bytes], options: dict[str, Any]) -> None:
+        """Let blocks end now that no chunk uses, where that can be told."""
+        client = self.client
+        if self.is_here:
+            end_soon(workers, options)
+        elif client is not None:
+            _in_thread(lambda: client.run(end_soon, workers, options, on_error="ignore"), _silent)
 
 
 _Known = tuple[dict[bytes, set[bytes]], set[str]]
@@ -91,6 +99,10 @@ def _known_of(executor: Any) -> _Known:
         return _known.setdefault(executor, ({}, set()))
     except TypeError:  # it has no hash, or there can be no weak reference to it
         return {}, set()
+
+
+def _silent(error: Exception | None) -> None:
+    """Blocks that are not told end by themselves."""
 
 
 def _in_thread(act: Callable[[], object], done: Callable[[Exception | None], None]) -> None:

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tep_parallel._cluster import wire
+from tep_parallel._cluster import replies, wire
 from tep_parallel._cluster.alone import Alone, Copies
 from tep_parallel._cluster.found import Found, nothing_begun
 from tep_parallel._cluster.wire import Chunk, Reply
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _MOST_WORKERS = 4  # whose bytes are kept
 _MOST_ENDED = 1024  # calls that are remembered after they were ended
 
-STOP, ABORT = "stop", "abort"
+ABORT = -1  # what runs, too
 
 
 class Here:
@@ -34,7 +34,8 @@ class Here:
         self.place = uuid.uuid4().bytes
         self._lock = threading.Lock()
         self._bundles: OrderedDict[bytes, bytes] = OrderedDict()
-        self._ended: OrderedDict[bytes, str] = OrderedDict()
+        # By call: from which serial number on nothing may begin; below 0: what runs ends, too.
+        self._ended: OrderedDict[bytes, int] = OrderedDict()
         self._running: dict[bytes, list[Call]] = {}
         self.copies = Copies()
 
@@ -52,7 +53,7 @@ class Here:
         """Let `end` find what runs."""
         with self._lock:
             self._running.setdefault(chunk.call, []).append(call)
-            aborted = self._ended.get(chunk.call) == ABORT
+            aborted = self._ended.get(chunk.call, 0) < 0
         if aborted:
             call.cancel()
 
@@ -63,20 +64,20 @@ class Here:
             if left:
                 self._running[chunk.call] = left
 
-    def end(self, call: bytes, word: str) -> None:
-        """Begin nothing more of a call; with ABORT, kill what runs. It waits for nothing."""
+    def end(self, call: bytes, behind: int) -> None:
+        """Begin nothing more of a call that is behind a serial number; with ABORT, kill all that
+        runs. It waits for nothing."""
         with self._lock:
-            if self._ended.get(call) != ABORT:
-                self._ended[call] = word
+            self._ended[call] = min(behind, self._ended.get(call, behind))
             if len(self._ended) > _MOST_ENDED:
                 self._ended.popitem(last=False)
-            running = list(self._running.get(call, ())) if word == ABORT else []
+            running = list(self._running.get(call, ())) if behind == ABORT else []
         for one in running:
             one.cancel()
 
-    def is_ended(self, call: bytes) -> bool:
-        """Whether nothing more of a call may begin."""
-        return call in self._ended
+    def is_ended(self, chunk: Chunk) -> bool:
+        """Whether nothing more of a chunk may begin."""
+        return chunk.first > self._ended.get(chunk.call, chunk.first)
 
 
 _here = Here()
@@ -99,7 +100,7 @@ def run_chunk(data: bytes) -> bytes:
     try:
         chunk = wire.chunk_of(data)
     except wire.ForeignError:
-        return wire.refusal()
+        return replies.refusal()
     try:
         reply = _reply(chunk)
     except KeyboardInterrupt:  # what ran has been killed
@@ -110,7 +111,7 @@ def run_chunk(data: bytes) -> bytes:
             wire.FAILED, [None] * len(chunk.items), {len(chunk.items): wire.Record(fate, said=said)}
         )
     reply = reply._replace(host=this_host(), place=here().place, now_ns=time.monotonic_ns())
-    return wire.packed_reply(reply, chunk)
+    return replies.packed_reply(reply, chunk)
 
 
 def _reply(chunk: Chunk) -> Reply:
@@ -119,13 +120,13 @@ def _reply(chunk: Chunk) -> Reply:
     if data is None:
         return Reply(wire.MISSING)
     begun = time.monotonic_ns()
-    if known.is_ended(chunk.call):
+    if known.is_ended(chunk):
         found = nothing_begun(len(chunk.items))
     elif chunk.options["in_processes"]:
         found = _with_children(chunk, data, known)
     else:
         copy = known.copies.get(chunk.worker, data)
-        found = Alone(copy, chunk, partial(known.is_ended, chunk.call)).run()
+        found = Alone(copy, chunk, partial(known.is_ended, chunk)).run()
     spent = time.monotonic_ns() - begun
     return Reply(wire.DONE, found.texts, found.records, spent_ns=spent, overdue=found.overdue)
 
@@ -145,6 +146,13 @@ def _with_children(chunk: Chunk, data: bytes, known: Here) -> Found:
         known.leave(chunk, calls)
 
 
-def end_call(call: bytes, word: str) -> None:
+def end_call(call: bytes, behind: int) -> None:
     """See Here.end."""
-    here().end(call, word)
+    here().end(call, behind)
+
+
+def end_soon(workers: list[bytes], options: dict[str, object]) -> None:
+    """End the blocks of these workers that no chunk uses, behind the scenes."""
+    from tep_parallel._cluster import kept
+
+    kept.end_soon(workers, options)

@@ -57,6 +57,7 @@ class _Blocks:
         self.lock = threading.Lock()
         self.entries: dict[_Key, _Entry] = {}
         self.ends: threading.Thread | None = None
+        self.soon = threading.Event()  # set: look at once which may be ended
 
 
 _blocks = _Blocks()
@@ -128,7 +129,9 @@ def enter(worker: bytes, data: bytes, options: dict[str, Any]) -> None:
     """Enter a block early, for the chunks of this worker and these options."""
     blocks = _of_this_process()
     with blocks.lock:
-        entry = blocks.entries.setdefault(_key(worker, options), _Entry(data, options))
+        entry = blocks.entries.get(_key(worker, options))
+        if entry is None:
+            entry = blocks.entries[_key(worker, options)] = _Entry(data, options)
         entry.pinned = True
         entry.entered()
 
@@ -144,6 +147,17 @@ def leave(worker: bytes, options: dict[str, Any]) -> None:
         entry = blocks.entries.pop(_key(worker, options), None)
     if entry is not None and entry.block is not None:
         entry.block.close(well=True, failed=False)
+
+
+def end_soon(workers: list[bytes], options: dict[str, Any]) -> None:
+    """Let blocks end as if they had been idle for long, those that no chunk uses."""
+    blocks = _of_this_process()
+    with blocks.lock:
+        for worker in workers:
+            entry = blocks.entries.get(_key(worker, options))
+            if entry is not None:
+                entry.since = -IDLE
+    blocks.soon.set()
 
 
 def end_idle(after: float = 0.0) -> float | None:
@@ -185,4 +199,5 @@ def _end_idle_blocks(blocks: _Blocks) -> None:
             if left is None and not any(not one.pinned for one in blocks.entries.values()):
                 blocks.ends = None
                 return
-        time.sleep(IDLE if left is None else max(left, 0.01))
+        blocks.soon.wait(IDLE if left is None else max(left, 0.01))
+        blocks.soon.clear()

@@ -187,7 +187,8 @@ def outside(
     if job is not None:
         plan = Plan(worker, items, options, on_error, running, discard, job, known=items)
     else:
-        plan = Plan(worker, list(free), options, on_error, running, discard, None, free, items)
+        empty = [None] * len(items)
+        plan = Plan(worker, empty, options, on_error, running, discard, None, free, items)
     with opened(plan, left) as call:
         enter(call)
         flow: Any = DigestRelay(call, plan)

@@ -9,9 +9,10 @@ from typing import Any
 from tep_parallel._cluster.call import FarCall
 from tep_parallel._cluster.engine import Engine
 from tep_parallel._cluster.finder import FarFinder
+from tep_parallel._cluster.load import Terms
 from tep_parallel._cluster.shipping import Bundle, Shipper, bundled
 from tep_parallel._cluster.sizes import Sizes
-from tep_parallel._cluster.traffic import Terms, Traffic
+from tep_parallel._cluster.traffic import Traffic
 from tep_parallel._engine.digest_job import Job
 from tep_parallel._engine.fed import Fed
 from tep_parallel._engine.gathering import Gathering
@@ -76,6 +77,13 @@ class Far:
         self._options = options
         self._engine = Engine(options.executor)
         self._job_of = job_of
+        self._sent: set[bytes] = set()  # the hashes of workers
+
+    def leave(self) -> None:
+        """Let the executor's workers end the children that they keep for these calls."""
+        if self._sent and self._options.in_processes:
+            self._engine.leave(list(self._sent), far_options(self._options))
+        self._sent.clear()
 
     def eager(
         self,
@@ -168,6 +176,7 @@ class Far:
             bool(plan.discard),
             told,
         )
+        self._sent.add(bundle.hash)
         until = None if left is None else time.monotonic() + left
         sizes = Sizes(options.chunk_size, max(options.in_processes or 1, 1))
         traffic = Traffic(self._engine, terms, sizes, until)

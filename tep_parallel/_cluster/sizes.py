@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+LARGE = 1 << 23  # bytes that a chunk or a reply should not exceed by much
 _LONG = 0.5  # seconds that a chunk should take
 _IN_FLIGHT = 2  # chunks a worker: one that runs, one that waits for it
 _FIRST = 4  # chunks under way where nobody says how many workers there are
@@ -46,16 +47,19 @@ class Sizes:
             return self._size
         return max(1, min(self._size, -(-left // self.in_flight)))
 
-    def learn(self, size: int, spent: float, taken: float) -> None:
+    def learn(self, size: int, length: int, spent: float, taken: float) -> None:
         """A chunk has come back.
 
         Args:
             size: How many items it had.
+            length: How many bytes its reply has.
             spent: Seconds that its items took.
             taken: Seconds from when it was sent.
         """
         if self._given is None:
-            if size >= self._size and 2 * spent <= _LONG:
+            if length > LARGE:
+                self._size = max(1, min(self._size, size * LARGE // length))
+            elif size >= self._size and 2 * spent <= _LONG and 2 * length <= LARGE:
                 self._size = 2 * size
             elif spent > 2 * _LONG:
                 self._size = max(self._least, min(self._size, size // 2))

@@ -7,12 +7,12 @@ import time
 from collections import deque
 from concurrent.futures import BrokenExecutor, CancelledError
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
-from tep_parallel._cluster import wire
+from tep_parallel._cluster import replies, wire
 from tep_parallel._cluster.engine import Engine
-from tep_parallel._cluster.far import ABORT, STOP, run_chunk
-from tep_parallel._cluster.shipping import Bundle
+from tep_parallel._cluster.far import ABORT, run_chunk
+from tep_parallel._cluster.load import Load, Terms
 from tep_parallel._cluster.sizes import Sizes
 from tep_parallel._engine.bell import Bell
 
@@ -20,37 +20,6 @@ _SMALL = 1 << 14  # bytes of a worker that travel with each chunk
 _COUNT_EVERY = 2.0  # seconds
 # What an engine raises for a task that it will never run: to try again would not help.
 _HOPELESS = (ImportError, AttributeError, TypeError, NotImplementedError)
-
-
-class Terms(NamedTuple):
-    """What is the same for all chunks of a call; see Chunk."""
-
-    bundle: Bundle
-    options: dict[str, Any]
-    key_of_digests: bytes | bool | None
-    on_error: str
-    discard: bool
-    told: bool
-
-
-class Load:
-    """Some items that travel together.
-
-    Attributes:
-        first: The serial number of the first.
-        items: See Chunk.
-        losses: How often it was lost with a worker.
-        sent: When it was sent last, by time.monotonic.
-        chunk: What was sent then.
-    """
-
-    def __init__(self, first: int, items: list[str | bytes], losses: int = 0) -> None:
-        self.first = first
-        self.items = items
-        self.losses = losses
-        self.sent = 0.0
-        self.chunk: wire.Chunk | None = None
-        self.with_bundle = False
 
 
 class Traffic:
@@ -62,9 +31,8 @@ class Traffic:
         deadline: By time.monotonic; None: there is none.
 
     Attributes:
-        overdue: Whether a worker has said that the call's deadline is over.
         bell: Rung when something has come.
-        ends: Whether workers were told to end the call, and have not answered.
+        unended: Why the workers could not be told to end the call; None: they could.
     """
 
     def __init__(self, engine: Engine, terms: Terms, sizes: Sizes, deadline: float | None) -> None:
@@ -72,8 +40,8 @@ class Traffic:
         self.engine = engine
         self.sizes = sizes
         self.bell = Bell()
-        self.ends = False
-        self.unended: Exception | None = None  # why workers could not be told
+        self.unended: Exception | None = None
+        self._pid = os.getpid()
         self._terms = terms
         self._key = os.urandom(32)
         self._deadline = deadline
@@ -141,6 +109,7 @@ class Traffic:
         chunk = wire.Chunk(
             self.id,
             number,
+            load.first,
             os.urandom(16),
             self._key,
             bundle.hash,
@@ -188,46 +157,51 @@ class Traffic:
             error = future.exception()
             if error is not None:
                 return error  # type: ignore[no-any-return]
-            return wire.reply_of(future.result(), load.chunk)
-        except (wire.ForgedError, wire.ForeignError, CancelledError) as error:
+            return replies.reply_of(future.result(), load.chunk)
+        except (replies.ForgedError, wire.ForeignError, CancelledError) as error:
             return error
 
     def learn(self, load: Load, reply: wire.Reply) -> None:
         """What a reply tells of the engine."""
         taken = time.monotonic() - load.sent
-        self.sizes.learn(len(load.items), reply.spent_ns / 1e9, taken)
+        self.sizes.learn(len(load.items), reply.length, reply.spent_ns / 1e9, taken)
         self.engine.places.setdefault(self._terms.bundle.hash, set()).add(reply.place)
 
-    def stop(self) -> None:
-        """Begin nothing more: what waits is cancelled, or told to."""
-        self._tell(STOP)
+    def stop(self, behind: int) -> None:
+        """Begin nothing more that is behind a serial number: what waits is cancelled, or told."""
+        self._tell(behind)
 
     def abort(self) -> None:
         """The same, and end what runs where that is possible."""
         self._again.clear()
         self._tell(ABORT)
 
-    def _tell(self, word: str) -> None:
-        if not self._flights:
+    def _tell(self, behind: int) -> None:
+        if not self._flights or os.getpid() != self._pid:
             return
         if self.engine.can_end:
-            self.ends = word == ABORT
-            self.engine.end(self.id, word, self._told)
+            self.engine.end(self.id, behind, self._told)
         if self.engine.client is None:  # what Dask says of a cancel is not so
-            for _, future in list(self._flights.values()):
-                future.cancel()
+            for load, future in list(self._flights.values()):
+                if load.first > behind:
+                    future.cancel()
 
     def _told(self, error: Exception | None) -> None:
         self.unended = error
-        self.ends = False
         self._ring()
 
     def dropped(self) -> list[Load]:
         """Give up all that is under way: what that was."""
         loads = [load for load, _ in self._flights.values()] + list(self._again)
+        self._cancel()
         self._flights.clear()
         self._again.clear()
         return loads
+
+    def _cancel(self) -> None:
+        if os.getpid() == self._pid:
+            for _, future in list(self._flights.values()):
+                future.cancel()
 
     def close(self) -> None:
         """End what is under way, and wait for nothing. A second call does nothing."""
@@ -236,8 +210,7 @@ class Traffic:
         self._closed = True
         try:
             self.abort()
-            for _, future in list(self._flights.values()):
-                future.cancel()
+            self._cancel()
         finally:
             self._flights.clear()
             self._landed.clear()

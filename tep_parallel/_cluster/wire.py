@@ -6,27 +6,22 @@ unpickled by nobody. It has a MAC under a key that was drawn for the call.
 
 from __future__ import annotations
 
-import hmac
 import pickle
-import struct
-from array import array
+import sys
 from typing import NamedTuple
 
 from tep_parallel._version import __version__
 
-MAGIC = f"tep_parallel {__version__} chunk\n".encode()
+_PYTHON = f"Python {sys.version_info[0]}.{sys.version_info[1]}"
+# What is in a chunk means the same only to this version, and its functions only to this Python.
+VERSION = f"tep_parallel {__version__} on {_PYTHON}"
+MAGIC = f"{VERSION}: a chunk\n".encode()
 _PROTOCOL = 5  # of pickle
-_MAC = 32  # bytes
-_HEAD = struct.Struct("<16sQBBqq16sIQQQ")
-_RECORD = struct.Struct("<QiiiiIqqqqQ")
 
 # Kinds of replies.
 DONE = 0
 MISSING = 1  # the worker is not known there: send its bytes
 FAILED = 2  # the payload says why; see travel.raised
-_OTHER = b"tep_parallel other\n"  # what follows says which library there is; it has no MAC
-
-RECORDED, DROPPED = -1, -2  # in place of a text's length
 
 
 class Chunk(NamedTuple):
@@ -35,6 +30,7 @@ class Chunk(NamedTuple):
     Attributes:
         call: Which call it is, 16 bytes.
         number: Of this chunk in the call; a chunk that is sent again has another.
+        first: The serial number of its first item in the call.
         nonce: 16 bytes. No two chunks are equal: an engine may run equal tasks once.
         key: Of the MAC of the reply.
         worker: The hash of what `bundle` is.
@@ -51,6 +47,7 @@ class Chunk(NamedTuple):
 
     call: bytes
     number: int
+    first: int
     nonce: bytes
     key: bytes
     worker: bytes
@@ -97,6 +94,7 @@ class Reply(NamedTuple):
         now_ns: The monotonic clock there when it was sent.
         spent_ns: What the items took.
         overdue: Whether the call's deadline has ended it.
+        length: Of its bytes.
     """
 
     kind: int
@@ -107,14 +105,11 @@ class Reply(NamedTuple):
     now_ns: int = 0
     spent_ns: int = 0
     overdue: bool = False
+    length: int = 0
 
 
 class ForeignError(Exception):
     """The other side has another version of this library, or what it sent is something else."""
-
-
-class ForgedError(Exception):
-    """A reply is not the one that was sent for this chunk."""
 
 
 def packed_chunk(chunk: Chunk) -> bytes:
@@ -131,110 +126,3 @@ def chunk_of(data: bytes) -> Chunk:
     if not data.startswith(MAGIC):
         raise ForeignError
     return Chunk(*pickle.loads(memoryview(data)[len(MAGIC) :]))  # noqa: S301  # the caller's
-
-
-def refusal() -> bytes:
-    """The reply to what another version has sent."""
-    return _OTHER + __version__.encode()
-
-
-def packed_reply(reply: Reply, chunk: Chunk) -> bytes:
-    """The bytes that travel for the reply to a chunk."""
-    lengths = array("q", [RECORDED if text is None else len(text) for text in reply.texts])
-    for index in range(len(lengths)):
-        if reply.texts[index] is None and index not in reply.records:
-            lengths[index] = DROPPED
-    text = "".join(filter(None, reply.texts)).encode("utf-8", "surrogatepass")
-    host = reply.host.encode("utf-8", "surrogateescape")
-    head = _HEAD.pack(
-        chunk.nonce,
-        chunk.number,
-        reply.kind,
-        reply.overdue,
-        reply.now_ns,
-        reply.spent_ns,
-        reply.place,
-        len(host),
-        len(lengths),
-        len(reply.records),
-        len(text),
-    )
-    parts = [head, host, lengths.tobytes()]
-    parts += [
-        _RECORD.pack(index, *record[:-1], len(record.said))
-        for index, record in reply.records.items()
-    ]
-    parts += [record.said for record in reply.records.values()]
-    parts.append(text)
-    return _signed(chunk.key, parts)
-
-
-def _signed(key: bytes, parts: list[bytes]) -> bytes:
-    mac = hmac.new(key, digestmod="sha256")
-    for part in parts:
-        mac.update(part)
-    return b"".join([*parts, mac.digest()])
-
-
-def reply_of(data: object, chunk: Chunk) -> Reply:
-    """The reply that was sent for `chunk`.
-
-    Raises:
-        ForeignError: Another version of this library has sent it; its argument says which.
-        ForgedError: It is not what was sent for this chunk.
-    """
-    if not isinstance(data, bytes):
-        raise ForgedError
-    if data.startswith(_OTHER):
-        raise ForeignError(data[len(_OTHER) :].decode("ascii", "replace")[:40])
-    view = memoryview(data)
-    body = view[:-_MAC]
-    if len(data) < _HEAD.size + _MAC or not hmac.compare_digest(
-        hmac.digest(chunk.key, body, "sha256"), view[-_MAC:]
-    ):
-        raise ForgedError
-    return _parsed(body, chunk)
-
-
-def _parsed(body: memoryview, chunk: Chunk) -> Reply:
-    """What a reply says whose MAC is right: a worker that holds the key may have made it, too."""
-    nonce, number, kind, overdue, now, spent, place, *sizes = _HEAD.unpack_from(body)
-    hosts, count, recorded, size = sizes
-    start = _HEAD.size
-    records_at = start + hosts + 8 * count
-    said_at = records_at + _RECORD.size * recorded
-    own = (nonce, number) == (chunk.nonce, chunk.number)
-    if not own or said_at + size > len(body) or count not in (0, len(chunk.items)):
-        raise ForgedError
-    records = {}
-    end = said_at
-    for index, *facts, length in _RECORD.iter_unpack(body[records_at:said_at]):
-        begin, end = end, end + length
-        if index > len(chunk.items) or end > len(body):
-            raise ForgedError
-        records[index] = Record._make([*facts, bytes(body[begin:end])])
-    if end + size != len(body):
-        raise ForgedError
-    host = bytes(body[start : start + hosts]).decode("utf-8", "surrogateescape")
-    lengths = array("q", bytes(body[start + hosts : records_at]))
-    try:
-        texts = _texts(str(body[end:], "utf-8", "surrogatepass"), lengths, records)
-    except UnicodeDecodeError:
-        raise ForgedError from None
-    return Reply(kind, texts, records, host, place, now, spent, bool(overdue))
-
-
-def _texts(text: str, lengths: array[int], records: dict[int, Record]) -> list[str | None]:
-    texts: list[str | None] = []
-    end = 0
-    for index, length in enumerate(lengths):
-        if length >= 0:
-            begin, end = end, end + length
-            texts.append(text[begin:end])
-        elif (length == RECORDED) != (index in records):
-            raise ForgedError
-        else:
-            texts.append(None)
-    if end != len(text):
-        raise ForgedError
-    return texts

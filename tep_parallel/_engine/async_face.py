@@ -82,6 +82,8 @@ class AsyncFace:
     ) -> None:
         block, self._block = self._block, None
         self._entered = False
+        if self._far is not None:
+            self._far.leave()
         if block is not None:
             # A cancel, as Ctrl-C, is answered at once.
             await block.close(well=error is None or isinstance(error, Exception), error=error)

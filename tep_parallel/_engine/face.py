@@ -60,6 +60,8 @@ class Face:
     ) -> None:
         block, self._block = self._block, None
         self._entered = False
+        if self._far is not None:
+            self._far.leave()
         if block is not None:
             # Ctrl-C is answered at once.
             well = not isinstance(error, KeyboardInterrupt)

@@ -15,6 +15,8 @@ from tep_parallel._worker import ParallelWorker, Process
 class Far(Protocol):
     """Where calls run that have an executor: see run.py of _cluster, which this wing knows not."""
 
+    def leave(self) -> None: ...
+
     def eager(
         self,
         worker: ParallelWorker | Process,

@@ -136,6 +136,7 @@ class Lease(Call):
     def cancel(self) -> None:
         """The same, but wait for nothing: who drives it sees to its end."""
         self.aborted = True
+        self.home.turns.wake()
         nest = self._nest
         if nest is not None:
             nest.aborts.append(None)
