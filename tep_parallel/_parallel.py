@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any, overload
 
 from tep_parallel._engine.arguments import Shown
 from tep_parallel._engine.codec import Codec
-from tep_parallel._engine.ended import Ended, values_of
+from tep_parallel._engine.ended import values_of
 from tep_parallel._engine.face import Face
 from tep_parallel._engine.options import Options
 from tep_parallel._engine.running import Running
-from tep_parallel._engine.source import list_of
 from tep_parallel._file_digest import job_of
 from tep_parallel._outcome import Outcome
 from tep_parallel._typing import GenericOf, T, W_co
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from tep_parallel._engine.arguments import Arguments, Items
+    from tep_parallel._engine.digest_job import Job
     from tep_parallel._engine.stream import Stream
     from tep_parallel._typing import Returning
 
@@ -72,19 +72,16 @@ class Parallel(Face, GenericOf[T, W_co]):
             streams and the files of logging's handlers.
         max_calls: How many calls of a block run at once; others wait their turn. None:
             processor_count().
-        executor: An executor as of concurrent.futures: items go to its workers in chunks, by
-            `submit` alone. in_processes=N: each chunk is processed by N children, which a worker
-            keeps until it has had no chunk for 5 seconds. None or 0: the worker processes the
-            items itself; then nothing can be killed, and `timeout`, `isolation`, `retries`,
-            `max_items_per_child` and on_error="kill" are refused. Needs tep-parallel[cluster],
-            here and there.
+        executor: An executor as of concurrent.futures, whose workers process the items. These
+            go there in chunks, by `submit` alone. Each worker has in_processes children for a
+            chunk, and keeps them for 5 seconds more. None or 0: it has none, so nothing can be
+            killed: timeout, isolation, retries and on_error="kill" are refused.
         chunk_size: How many items a chunk has. None: chunks grow until one takes half a second.
 
-    With an executor the worker and its codec are pickled with cloudpickle, for each call, and
-    so is each item that is not text. An item is processed at least once: a chunk whose worker
-    was lost is sent again. `with` forks nothing here; its end lets the executor's workers end
-    their children. `keep` is refused. If a worker has a teardown, each chunk has children of
-    its own.
+    With an executor an item may be processed more than once: the chunk of a lost worker is sent
+    again. cloudpickle carries the worker, codec and items that are not text. A worker that has
+    a teardown has children anew in each chunk. `with` forks nothing here; its end ends children
+    that the executor's workers keep. `keep` is refused.
 
     With in_processes=0 nothing can be killed: `timeout`, `deadline` and `retries` have no
     effect.
@@ -97,10 +94,8 @@ class Parallel(Face, GenericOf[T, W_co]):
     Raises:
         TypeError: An argument is of the wrong kind, or a worker class was given instead of
             an instance.
-        ValueError: A number is out of range, or there is no such `on_error`; or an option
-            could not be kept with this executor.
-        ImportError: progress=True needs tqdm, which is in tep-parallel[progress]; executor=
-            needs cloudpickle, which is in tep-parallel[cluster].
+        ValueError: A number is out of range, or options do not go together.
+        ImportError: progress=True needs tep-parallel[progress], executor= tep-parallel[cluster].
 
     Source: `Parallel.map` of grosser/parallel, lib/parallel.rb.
     """
@@ -158,8 +153,7 @@ class Parallel(Face, GenericOf[T, W_co]):
                 order. It is the same exception, with the child's traceback as its cause. A
                 note names the parts that could not be sent. Its `other_failures` has index,
                 item and exception of each other failed item.
-            ParallelError: The item failed without raising: its child died, for example. Or the
-                executor failed.
+            ParallelError: The item, or the executor, failed without raising: a child died.
             DeadlineError: The call was not over at its deadline.
             OSError: The system refused processes, memory, descriptors or a file.
             RuntimeError: This is not the main interpreter; nothing was forked.
@@ -250,14 +244,5 @@ class Parallel(Face, GenericOf[T, W_co]):
         """
         self._running.abort()
 
-    def _run(
-        self, items: Iterable[Any], on_error: str, *, discard: bool = False, whole: bool = False
-    ) -> Ended:
-        process_of(self.worker)
-        listed = list_of(items)
-        if not listed:
-            return Ended(listed, {}, {})
-        options = self._options
-        here = options.in_processes != 0 and self._far is None
-        job = job_of(self.worker, listed, options.codec) if here else None
-        return self._gathered(listed, on_error, discard, whole, job)
+    def _job(self, items: list[Any]) -> Job | None:
+        return job_of(self.worker, items, self._options.codec)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tep_parallel._engine.ended import Ended
+from tep_parallel._engine.source import list_of
 from tep_parallel._worker import process_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import TracebackType
 
     from typing_extensions import Self
@@ -14,7 +17,6 @@ if TYPE_CHECKING:
     from tep_parallel._engine.arguments import Items
     from tep_parallel._engine.block import Block
     from tep_parallel._engine.digest_job import Job
-    from tep_parallel._engine.ended import Ended
     from tep_parallel._engine.far import Far
     from tep_parallel._engine.options import Options
     from tep_parallel._engine.running import Running
@@ -81,6 +83,22 @@ class Face:
 
         options = self._options
         return stream(self.worker, items, options, self._running, on_error, ordered=ordered)
+
+    def _job(self, items: list[Any]) -> Job | None:
+        """What C does in the children in place of Python; None: nothing."""
+        raise NotImplementedError
+
+    def _run(
+        self, items: Iterable[Any], on_error: str, *, discard: bool = False, whole: bool = False
+    ) -> Ended:
+        """Process the items, and return what has ended."""
+        process_of(self.worker)
+        listed = list_of(items)
+        if not listed:
+            return Ended(listed, {}, {})
+        here = self._options.in_processes != 0 and self._far is None
+        job = self._job(listed) if here else None
+        return self._gathered(listed, on_error, discard, whole, job)
 
     def _gathered(
         self,
