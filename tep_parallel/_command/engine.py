@@ -10,7 +10,9 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from tep_parallel._cluster.by_name import finder_of
 from tep_parallel._command.given import RefusedError, WrongUsageError
+from tep_parallel._engine.counting import processor_count
 
 _PATIENCE = 10  # seconds, until a scheduler has answered, and has a worker
 
@@ -21,8 +23,8 @@ def add_argument(command: argparse.ArgumentParser) -> None:
         "--dask",
         metavar="ADDRESS",
         help="run on the workers of the Dask scheduler at this address, such as"
-        " tcp://10.0.0.1:8786, with --in-processes children in each (default: as many as the"
-        " worker may use CPUs); paths are those that the workers see",
+        " tcp://10.0.0.1:8786, with --in-processes children in each (default: so many that"
+        " each CPU has one); paths are those that the workers see",
     )
 
 
@@ -47,7 +49,7 @@ def place(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
         raise WrongUsageError(msg)
     with _client(options.dask) as client:
         _send_modules_of_this_folder()
-        children = True if options.in_processes is None else options.in_processes
+        children = options.in_processes or _share(client)
         yield {"executor": client.get_executor(), "in_processes": children}
 
 
@@ -64,6 +66,22 @@ def _send_modules_of_this_folder() -> None:
         file = os.path.realpath(getattr(module, "__file__", None) or os.devnull)
         if file.startswith(here) and not file.startswith((installed, own)):
             cloudpickle.register_pickle_by_value(module)
+
+
+def _share(client: Any) -> int:
+    """How many children each thread of each worker has, so that none has more CPUs to use.
+
+    Raises:
+        RefusedError: A worker does not have this library.
+    """
+    try:
+        processors = client.run(finder_of(processor_count))
+    except ImportError as error:
+        msg = f"--dask: a worker cannot load what it is sent ({error}): it needs tep_parallel, too"
+        raise RefusedError(msg) from error
+    threads: dict[str, int] = client.nthreads()
+    shares: list[int] = [count // threads.get(worker, 1) for worker, count in processors.items()]
+    return max(1, min(shares, default=1))
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from pathlib import Path
 import probe
 from engines import named_engine
 
-from tep_parallel import FileDigest, Parallel, ParallelWorker
+from tep_parallel import FileDigest, Parallel, ParallelWorker, digest_files
 
 NUMBERS = [str(number) for number in range(300)]
 PAIRS = 2
@@ -63,6 +63,10 @@ def of_digests(how):
     digest = Parallel(FileDigest(b"key"), **how)
     assert digest.map_processes(files) == expected
     yield outcomes(FileDigest(b"key"), [*files, "/gone"], how)
+    assert digest_files(files, b"key", **how) == expected
+    found = digest_files([*files, "/gone"], b"key", return_exceptions=True, **how)
+    assert found[:-1] == expected
+    yield repr(found[-1])
 
 
 def of_probe(how):
