@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dask_cluster import HERE, environment
+from dask_cluster import HERE, end_all_in, environment
 from support import LIMIT, hear_keyboard, until
 
 CASES = HERE / "cases"
@@ -54,7 +54,7 @@ class Scenario:
         try:
             out, err = self.process.communicate(timeout=limit)
         except subprocess.TimeoutExpired:
-            self.process.kill()
+            end_all_in(self.place)  # what it has started may hold the pipes
             out, err = self.process.communicate()
             raise AssertionError(f"not over after {limit} s\n{out}\n{err}") from None
         assert self.process.returncode == 0, f"{self.process.returncode}\n{out}\n{err}"
