@@ -65,7 +65,9 @@ def test_every_method_gives_what_it_gives_without_an_executor(kind: str, n: int 
 
 
 @N
-def test_results_come_in_input_order_in_chunks_of_any_size(threads: Executor, n: int | None) -> None:
+def test_results_come_in_input_order_in_chunks_of_any_size(
+    threads: Executor, n: int | None
+) -> None:
     items = [str(i) for i in range(2000)]
     for size in (None, 1 if n is None else 50, 7, 5000):
         p = Parallel(lambda item: item, executor=threads, in_processes=n, chunk_size=size)

@@ -379,7 +379,9 @@ def test_a_worker_that_cannot_be_made_there_fails_the_call(n: int | None) -> Non
         p = Parallel(lambda item: item + str(gone), executor=pool, in_processes=n)
         with pytest.raises(ModuleNotFoundError, match="no_such_module_there") as caught:
             p.map_processes(["a"])
-    assert "raised by the executor's worker on" in str(getattr(caught.value, "__notes__", caught.value))
+    assert "raised by the executor's worker on" in str(
+        getattr(caught.value, "__notes__", caught.value)
+    )
 
 
 @N

@@ -26,7 +26,8 @@ SUPPRESS: Any = vars(BaseException)["__suppress_context__"]
 TRACEBACK: Any = vars(BaseException)["__traceback__"]
 GROUP: Any = getattr(builtins, "BaseExceptionGroup", None)  # from 3.11 on
 
-# Whether what is loaded was pickled by a process that is no fork of this one: addresses say nothing.
+# Whether what is loaded was pickled by a process that is no fork of this one: then addresses say
+# nothing.
 elsewhere: ContextVar[bool] = ContextVar("elsewhere", default=False)
 _ADDRESS = re.compile("0x[0-9a-fA-F]{6,}")
 
