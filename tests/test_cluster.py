@@ -208,7 +208,7 @@ def test_the_first_failure_by_input_order_is_raised_although_another_came_first(
     def fail(item: str) -> str:
         raise ValueError(item)
 
-    with Odd(late_or_not) as pool, pytest.raises(ValueError, match="^0"):
+    with Odd(late_or_not) as pool, pytest.raises(ValueError, match=r"^0"):
         Parallel(fail, executor=pool, chunk_size=1).map_processes(["0", "1"])
 
 

@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,12 @@ ITEMS = [str(i) for i in range(40)]
 
 class Lost(Exception):
     """What an engine raises for a chunk whose worker ended."""
+
+
+def abort_when(condition: Callable[[], object], p: Parallel[Any, Any]) -> None:
+    until(condition)
+    time.sleep(0.1)  # so that the call has come to wait
+    p.abort()
 
 
 def same(item: str) -> str:
@@ -154,7 +160,9 @@ def test_a_broken_executor_fails_the_call_and_names_what_was_not_reported() -> N
         return item
 
     with executor_of("fork") as pool:
-        with pytest.raises(DeadWorkerError, match="BrokenProcessPool.*items .*3.* were not") as one:
+        with pytest.raises(
+            DeadWorkerError, match=r"BrokenProcessPool.*items .*3.* were not"
+        ) as one:
             Parallel(end, executor=pool, chunk_size=1).map_processes(ITEMS)
         assert one.value.__cause__ is not None
         with pytest.raises(DeadWorkerError, match="items 0 were not reported"):
@@ -185,7 +193,7 @@ def test_what_cannot_be_shipped_is_refused_before_anything_is_sent() -> None:
         assert pool.sizes == []
         stream = Parallel(same, executor=pool).imap_processes(iter(["a", lock]))
         assert next(stream) == "a"
-        with pytest.raises(TypeError, match="item 1 .*cannot be shipped"):
+        with pytest.raises(TypeError, match=r"item 1 .*cannot be shipped"):
             next(stream)
 
 
@@ -325,7 +333,7 @@ def test_an_executor_that_cannot_end_what_runs_says_so_once() -> None:
         for warned in (True, False):
             p = Parallel(same, executor=pool, in_processes=1)
             stream = p.as_completed(["a"])
-            ended = threading.Thread(target=lambda: until(lambda: gate.waiting) or p.abort())
+            ended = threading.Thread(target=abort_when, args=(lambda: gate.waiting, p))
             ended.start()
             with pytest.raises(AbortedError), warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
@@ -346,7 +354,7 @@ def test_a_chunk_that_begins_after_its_call_was_ended_begins_no_item(tmp_path: P
         pool.submit(gate.wait)
         p = Parallel(work, executor=pool, in_processes=1)
         stream = p.as_completed(["a"])
-        thread = threading.Thread(target=lambda: time.sleep(0.2) or p.abort())
+        thread = threading.Thread(target=abort_when, args=(lambda: gate.waiting, p))
         thread.start()
         with pytest.raises(AbortedError):
             next(stream)
@@ -379,9 +387,8 @@ def test_a_worker_that_cannot_be_made_there_fails_the_call(n: int | None) -> Non
         p = Parallel(lambda item: item + str(gone), executor=pool, in_processes=n)
         with pytest.raises(ModuleNotFoundError, match="no_such_module_there") as caught:
             p.map_processes(["a"])
-    assert "raised by the executor's worker on" in str(
-        getattr(caught.value, "__notes__", caught.value)
-    )
+    notes = getattr(caught.value, "__notes__", str(caught.value))
+    assert "raised by the executor's worker on" in str(notes)
 
 
 @N
