@@ -19,12 +19,14 @@ from support import alive, run_case, started, until
 
 from tep_parallel import (
     AbortedError,
+    Break,
     DeadlineError,
     DeadWorkerError,
     Parallel,
     ParallelError,
     TamperedResultError,
 )
+from tep_parallel._cluster import far
 
 N = pytest.mark.parametrize("n", [None, 2], ids=["in the worker", "with children"])
 ITEMS = [str(i) for i in range(40)]
@@ -455,3 +457,76 @@ def test_calls_in_many_threads_do_not_disturb_each_other() -> None:
         for one in threads:
             one.join()
     assert wrong == []
+
+
+def test_a_chunk_that_was_lost_ends_although_a_break_came_before_it(tmp_path: Path) -> None:
+    """Its items had begun, and those may end."""
+    gate = Gate()
+
+    def lose_the_second(number: int, function: Any, data: bytes) -> bytes:
+        if number == 2:
+            gate.wait()
+            raise Lost
+        return function(data)  # type: ignore[no-any-return]
+
+    def work(item: str) -> str:
+        Path(tmp_path, item).touch()
+        if item == "0":
+            raise Break("over")
+        return item
+
+    with Odd(lose_the_second) as pool:
+        p = Parallel(work, executor=pool, in_processes=1, chunk_size=1)
+        on_finish = Parallel(
+            work,
+            executor=pool,
+            in_processes=1,
+            chunk_size=1,
+            on_finish=lambda one: gate.open(),
+        )
+        assert on_finish.map_processes(["0", "1"]) == "over"
+        assert (tmp_path / "1").exists()
+        assert p.map_processes(["0"]) == "over"
+
+
+def test_on_error_kill_ends_what_runs(tmp_path: Path) -> None:
+    def work(item: str) -> str:
+        if item == "0":
+            until(lambda: list(tmp_path.iterdir()))
+            raise ValueError(item)
+        Path(tmp_path, str(os.getpid())).touch()
+        time.sleep(60)
+        return item
+
+    with ThreadPoolExecutor(2) as pool:
+        for size in (1, 2):  # in two chunks, and in one
+            p = Parallel(work, executor=pool, in_processes=2, on_error="kill", chunk_size=size)
+            with pytest.raises(ValueError, match="0"):
+                p.map_processes(["0", "1"])
+            pids = [int(path.name) for path in tmp_path.iterdir()]
+            until(lambda pids=pids: not any(map(alive, pids)))
+            for path in tmp_path.iterdir():
+                path.unlink()
+
+
+def test_as_many_chunks_run_at_once_as_the_executor_has_workers(tmp_path: Path) -> None:
+    def meet(item: str) -> str:
+        Path(tmp_path, item).touch()
+        until(lambda: len(list(tmp_path.iterdir())) == 3)
+        return item
+
+    with ThreadPoolExecutor(3) as pool:
+        p = Parallel(meet, executor=pool, in_processes=1, chunk_size=1)
+        assert p.map_processes(["0", "1", "2"]) == ["0", "1", "2"]
+
+
+def test_a_miss_is_answered_while_others_run() -> None:
+    weight = bytes(100_000)
+
+    def forget(number: int, function: Any, data: bytes) -> bytes:
+        far.here()._bundles.clear()
+        return function(data)  # type: ignore[no-any-return]
+
+    with Odd(forget) as pool:
+        p = Parallel(lambda item: item + str(len(weight)), executor=pool, chunk_size=1)
+        assert p.map_processes(ITEMS) == [f"{item}100000" for item in ITEMS]
