@@ -46,6 +46,7 @@ class FarCall(Departures):
     ) -> None:
         super().__init__(plan, traffic, eager=eager, total=total)
         self._until = until
+        self._behind = -1  # which serial number nothing is begun any more, once it stops
         self._given_up_at: float | None = None
         self._wait_read = gevents_waiter()
         # A call that nobody closes is closed when the collector takes it.
@@ -77,7 +78,7 @@ class FarCall(Departures):
             behind: What was sent before the item of this serial number may start, too.
         """
         if not self._stopping:
-            self._stopping = True
+            self._stopping, self._behind = True, behind
             self._traffic.stop(behind)
 
     def _cut_short(self, seconds: float) -> None:
@@ -187,8 +188,9 @@ class FarCall(Departures):
     def _accept(self, load: Load, reply: wire.Reply) -> None:
         count = len(load.items)
         if reply.kind == wire.MISSING and not load.with_bundle:
-            load.with_bundle = True
-            self._traffic.again(load)
+            if not self._stopping or load.first <= self._behind:
+                load.with_bundle = True
+                self._traffic.again(load)
         elif reply.kind != wire.DONE:
             record = reply.records.get(count, wire.Record(0))
             where = f"the executor's worker on {reply.host}"

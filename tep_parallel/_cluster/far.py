@@ -32,7 +32,8 @@ class Here:
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.place = uuid.uuid4().bytes
-        self._lock = threading.Lock()
+        # A call that the collector takes is ended, by whatever thread that happens in.
+        self._lock = threading.RLock()
         self._bundles: OrderedDict[bytes, bytes] = OrderedDict()
         # By call: from which serial number on nothing may begin; below 0: what runs ends, too.
         self._ended: OrderedDict[bytes, int] = OrderedDict()
@@ -77,7 +78,10 @@ class Here:
 
     def is_ended(self, chunk: Chunk) -> bool:
         """Whether nothing more of a chunk may begin."""
-        return chunk.first > self._ended.get(chunk.call, chunk.first)
+        behind = self._ended.get(chunk.call)
+        if behind is None:
+            return False
+        return behind == ABORT or (chunk.first > behind and not chunk.lost)
 
 
 _here = Here()

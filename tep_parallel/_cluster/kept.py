@@ -35,7 +35,8 @@ class _Entry:
 
     def __init__(self, data: bytes, options: dict[str, Any]) -> None:
         self.worker, codec = unbundled(data)
-        self.options = Options(codec, **options)
+        # The executor says how many chunks run at once: see Kept.work.
+        self.options = Options(codec, max_calls=1, **options)
         self.has_teardown = setup_and_teardown_of(self.worker)[1] is not None
         self.block: Kept | None = None
         self.users = 0
@@ -108,8 +109,10 @@ def _worked(entry: _Entry, chunk: Chunk, enter: Callable[[Call], None], blocks: 
         return outside(*given, discard=chunk.discard, job=job)
     with blocks.lock:
         block = entry.entered()
-    given_to = items, chunk.on_error, chunk.left, enter
-    return block.work(*given_to, discard=chunk.discard, told=chunk.told)
+        block.allow(entry.users)
+    return block.work(
+        items, chunk.on_error, chunk.left, enter, discard=chunk.discard, told=chunk.told
+    )
 
 
 def _job(chunk: Chunk) -> Job | None:
@@ -192,12 +195,16 @@ def _end_idle_later(blocks: _Blocks) -> None:
 
 
 def _end_idle_blocks(blocks: _Blocks) -> None:
-    """In a thread of its own: end blocks until there is none."""
-    while True:
-        left = end_idle(IDLE)
-        with blocks.lock:
-            if left is None and not any(not one.pinned for one in blocks.entries.values()):
-                blocks.ends = None
-                return
-        blocks.soon.wait(IDLE if left is None else max(left, 0.01))
-        blocks.soon.clear()
+    """In a thread of its own: end blocks until there is none that may be ended."""
+    try:
+        while True:
+            left = end_idle(IDLE)
+            with blocks.lock:
+                if all(one.pinned for one in blocks.entries.values()):
+                    blocks.ends = None
+                    return
+            blocks.soon.wait(IDLE if left is None else max(left, 0.01))
+            blocks.soon.clear()
+    except BaseException:
+        blocks.ends = None  # the next chunk begins another
+        raise

@@ -132,10 +132,10 @@ class Kept(Block):
         # An executor's worker has threads. No warning: whoever reads it has not started them.
         return Home(self._plan, lambda: kept_descriptors(()))
 
-    @property
-    def has_ended(self) -> bool:
-        """Whether it serves no more chunks."""
-        return self._closed
+    def allow(self, chunks: int) -> None:
+        """Let so many chunks run at once. No children are forked ahead for more."""
+        turns = self._home.turns
+        turns.most = max(turns.most, chunks)
 
     def work(
         self,

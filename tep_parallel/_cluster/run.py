@@ -193,5 +193,4 @@ def far_options(options: Options) -> dict[str, Any]:
         "retries": options.retries,
         "rebuild_exceptions": options.rebuild,
         "scratch_root": options.scratch_root,
-        "max_calls": options.max_calls,
     }

@@ -110,6 +110,7 @@ class Traffic:
             self.id,
             number,
             load.first,
+            load.losses > 0,
             os.urandom(16),
             self._key,
             bundle.hash,

@@ -1,0 +1,97 @@
+"""Executors to test with: of the standard library, and one that does to chunks what it is told."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import resource_tracker
+from typing import Any
+
+from support import until
+
+from tep_parallel._cluster import kept
+
+Function = Callable[[bytes], bytes]
+# What becomes of a chunk: its number from 1, the far function, and its bytes.
+Act = Callable[[int, Function, bytes], object]
+
+
+class Odd(Executor):
+    """Two threads, and whatever `act` does to chunks in them.
+
+    Attributes:
+        sizes: Of the chunks that were sent, in bytes.
+    """
+
+    def __init__(self, act: Act = lambda _, function, data: function(data)) -> None:
+        self.sizes: list[int] = []
+        self._act = act
+        self._pool = ThreadPoolExecutor(2)
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        (data,) = args
+        assert type(data) is bytes
+        assert not kwargs
+        self.sizes.append(len(data))
+        return self._pool.submit(self._act, len(self.sizes), fn, data)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self._pool.shutdown(wait, cancel_futures=cancel_futures)
+
+
+class Deaf(Executor):
+    """It takes chunks, and never answers.
+
+    Args:
+        runs: Whether it says that they run.
+    """
+
+    def __init__(self, *, runs: bool) -> None:
+        self.runs = runs
+        self.futures: list[Future[Any]] = []
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.futures.append(Future())
+        if self.runs:
+            self.futures[-1].set_running_or_notify_cancel()
+        return self.futures[-1]
+
+
+@contextlib.contextmanager
+def executor_of(kind: str) -> Iterator[Executor]:
+    """One of two workers: "threads", "fork" or "spawn"."""
+    pool: Executor
+    if kind == "threads":
+        pool = ThreadPoolExecutor(2)
+    else:
+        pool = ProcessPoolExecutor(2, mp_context=multiprocessing.get_context(kind))
+    try:
+        with pool:
+            yield pool
+    finally:
+        end_kept()
+        if kind == "spawn":  # a process that the standard library starts with the first
+            resource_tracker._resource_tracker._stop()  # type: ignore[attr-defined]
+
+
+def end_kept() -> None:
+    """End the children that this process keeps for chunks."""
+    until(lambda: kept.end_idle() is None)
+
+
+class Gate:
+    """Threads wait until it is opened."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self.waiting = 0
+
+    def wait(self) -> None:
+        self.waiting += 1
+        assert self._event.wait(60)
+
+    def open(self) -> None:
+        self._event.set()
