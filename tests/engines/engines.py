@@ -87,7 +87,9 @@ def _parsl() -> Iterator[Executor]:
 def _executorlib() -> Iterator[Executor]:
     from executorlib import SingleNodeExecutor
 
-    with SingleNodeExecutor(max_workers=2, block_allocation=True) as executor:
+    # A future that is cancelled ends the thread that looks after dependencies.
+    options = {"block_allocation": True, "disable_dependencies": True}
+    with SingleNodeExecutor(max_workers=2, **options) as executor:
         yield executor
 
 
