@@ -194,6 +194,8 @@ class FarCall(Departures):
             if not self._stopping or load.first <= self._behind:
                 load.with_bundle = True
                 self._traffic.again(load)
+        elif reply.kind != wire.DONE and self._given_up_at is not None:
+            self._lose(load, cut=True)
         elif reply.kind != wire.DONE:
             record = reply.records.get(count, wire.Record(0))
             where = f"the executor's worker on {reply.host}"
@@ -206,6 +208,9 @@ class FarCall(Departures):
 
     def _failed(self, load: Load, error: BaseException) -> None:
         """An engine has no reply for a chunk."""
+        if self._given_up_at is not None:  # why the call ends is said already
+            self._lose(load, cut=True)
+            return
         if isinstance(error, wire.ForeignError):
             raise RuntimeError(str(error)) from error
         if isinstance(error, _UNLOADABLE):
@@ -214,9 +219,7 @@ class FarCall(Departures):
             raise ParallelError(msg) from error
         if isinstance(error, _BROKEN):
             self._raise_broken(error)
-        if self._given_up_at is not None:
-            self._lose(load, cut=True)
-        elif self._options.in_processes:
+        if self._options.in_processes:
             load.losses += 1
             if load.losses > self._options.retries + 1:
                 self._lose(load, cut=False)

@@ -168,7 +168,7 @@ class Traffic:
         """What a reply tells of the engine."""
         taken = time.monotonic() - load.sent
         self.sizes.learn(len(load.items), reply.length, reply.spent_ns / 1e9, taken)
-        self.engine.places.setdefault(self._terms.bundle.hash, set()).add(reply.place)
+        self.engine.note(self._terms.bundle.hash, reply.place)
 
     def stop(self, behind: int) -> None:
         """Begin nothing more that is behind a serial number: what waits is cancelled, or told."""
