@@ -199,6 +199,16 @@ def test_after_a_failure_no_item_is_begun_unless_all_are_wanted(
     assert len(list(tmp_path.iterdir())) == 300
 
 
+def test_a_failure_does_not_end_what_is_before_it(threads: Executor) -> None:
+    def fail(item: str) -> str:
+        if item == "0":
+            time.sleep(0.5)
+        raise ValueError(item)
+
+    with pytest.raises(ValueError, match=r"^0"):
+        Parallel(fail, executor=threads, in_processes=1, chunk_size=1).map_processes(["0", "1"])
+
+
 def test_the_first_failure_by_input_order_is_raised_although_another_came_first() -> None:
     def late_or_not(number: int, function: Any, data: bytes) -> bytes:
         if number == 1:

@@ -530,3 +530,20 @@ def test_a_miss_is_answered_while_others_run() -> None:
     with Odd(forget) as pool:
         p = Parallel(lambda item: item + str(len(weight)), executor=pool, chunk_size=1)
         assert p.map_processes(ITEMS) == [f"{item}100000" for item in ITEMS]
+
+
+@N
+def test_after_a_break_what_runs_may_end(n: int | None, tmp_path: Path) -> None:
+    def work(item: str) -> str:
+        Path(tmp_path, item).touch()
+        if item == "break":
+            until(lambda: Path(tmp_path, "runs").exists())
+            raise Break("over")
+        time.sleep(0.5)
+        Path(tmp_path, "ended").touch()
+        return item
+
+    with ThreadPoolExecutor(2) as pool:
+        p = Parallel(work, executor=pool, in_processes=n, chunk_size=1)
+        assert p.map_processes(["break", "runs"]) == "over"
+        assert (tmp_path / "ended").exists()

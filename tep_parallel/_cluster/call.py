@@ -10,12 +10,12 @@ from __future__ import annotations
 import select
 import time
 import weakref
-from concurrent.futures import CancelledError
+from concurrent.futures import BrokenExecutor, CancelledError
 
 from tep_parallel._cluster import replies, wire
 from tep_parallel._cluster.departures import Departures
 from tep_parallel._cluster.load import Load
-from tep_parallel._cluster.traffic import Traffic, is_hopeless
+from tep_parallel._cluster.traffic import Traffic
 from tep_parallel._engine.asking import NEWS, gevents_waiter
 from tep_parallel._engine.call import ABORTED
 from tep_parallel._engine.native import lib
@@ -28,6 +28,9 @@ from tep_parallel._errors import ParallelError
 _ENDED: int = lib.SPHTTP_ENDED
 _GRACE = 0.5  # seconds past the deadline in which children say what they have
 _LOOK = 1.0  # seconds
+# What engines raise for a chunk that they could not even begin, and for one that they never will.
+_UNLOADABLE = (ImportError, AttributeError, TypeError)
+_BROKEN = (BrokenExecutor, CancelledError, KeyboardInterrupt, NotImplementedError)
 
 
 class FarCall(Departures):
@@ -133,7 +136,7 @@ class FarCall(Departures):
                 return ABORTED if self.aborted else _ENDED
             return until
         traffic.count()
-        traffic.send_again()
+        self._send_again()
         self._send(rest=True)
         if self._fresh:
             return NEWS
@@ -191,6 +194,8 @@ class FarCall(Departures):
             if not self._stopping or load.first <= self._behind:
                 load.with_bundle = True
                 self._traffic.again(load)
+        elif reply.kind != wire.DONE and self._given_up_at is not None:
+            self._lose(load, cut=True)
         elif reply.kind != wire.DONE:
             record = reply.records.get(count, wire.Record(0))
             where = f"the executor's worker on {reply.host}"
@@ -203,17 +208,18 @@ class FarCall(Departures):
 
     def _failed(self, load: Load, error: BaseException) -> None:
         """An engine has no reply for a chunk."""
+        if self._given_up_at is not None:  # why the call ends is said already
+            self._lose(load, cut=True)
+            return
         if isinstance(error, wire.ForeignError):
             raise RuntimeError(str(error)) from error
-        if isinstance(error, ImportError | AttributeError | TypeError):
+        if isinstance(error, _UNLOADABLE):
             msg = f"the executor's workers could not load what they were sent ({error}); what is "
             msg += "installed here must be there too: tep-parallel[cluster], and the worker's own"
             raise ParallelError(msg) from error
-        if is_hopeless(error):
+        if isinstance(error, _BROKEN):
             self._raise_broken(error)
-        if self._given_up_at is not None:
-            self._lose(load, cut=True)
-        elif self._options.in_processes:
+        if self._options.in_processes:
             load.losses += 1
             if load.losses > self._options.retries + 1:
                 self._lose(load, cut=False)

@@ -99,10 +99,18 @@ class Departures(Arrivals):
                 return
             load = Load(self._sent, self._taken(size))
             self._sent += len(load.items)
-            try:
-                traffic.send(load)
-            except BrokenExecutor as error:
-                self._raise_broken(error)
+            self._launch(load)
+
+    def _send_again(self) -> None:
+        """Send what was lost."""
+        while (load := self._traffic.next_again()) is not None:
+            self._launch(load)
+
+    def _launch(self, load: Load) -> None:
+        try:
+            self._traffic.send(load)
+        except BrokenExecutor as error:
+            self._raise_broken(error)
 
     def _taken(self, size: int) -> list[str | bytes]:
         """The items of a chunk of this size: fewer if they are large."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import weakref
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from tep_parallel._cluster.by_name import finder_of
 from tep_parallel._cluster.far import end_call, end_soon
 
+_MOST_WORKERS = 64  # of which it is noted who has them
 _REFUSED = "executor: its submit() returned {}, not a future with add_done_callback()"
 
 
@@ -39,9 +42,17 @@ class Engine:
     @property
     def is_here(self) -> bool:
         """Whether its workers are threads of this process."""
-        from concurrent.futures import ThreadPoolExecutor
+        executor = self.executor
+        interpreters = sys.modules.get("concurrent.futures.interpreter")
+        if interpreters is not None and isinstance(executor, interpreters.InterpreterPoolExecutor):
+            return False  # it is a ThreadPoolExecutor, too
+        return isinstance(executor, ThreadPoolExecutor)
 
-        return isinstance(self.executor, ThreadPoolExecutor)
+    def note(self, worker: bytes, place: bytes) -> None:
+        """A process has the bundle of a worker."""
+        self.places.setdefault(worker, set()).add(place)
+        if len(self.places) > _MOST_WORKERS:
+            del self.places[next(iter(self.places))]
 
     def workers(self) -> int | None:
         """How many workers it says that it has; None: it does not say."""

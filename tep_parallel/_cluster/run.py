@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
@@ -23,6 +24,7 @@ from tep_parallel._worker import ParallelWorker, Process
 
 _MOST_CELLS = 1 << 16  # items of an iterating call that are under way
 _LEAST_AHEAD = 64  # items
+_MOST_SENT = 4  # workers that are told to end at once; others end by themselves
 
 # What C digests in place of a worker, with its codec; None: nothing.
 JobOf = Callable[[Any, list[Any], Any], Job | None]
@@ -77,7 +79,7 @@ class Far:
         self._options = options
         self._engine = Engine(options.executor)
         self._job_of = job_of
-        self._sent: set[bytes] = set()  # the hashes of workers
+        self._sent: deque[bytes] = deque(maxlen=_MOST_SENT)  # the hashes of the last workers
 
     def leave(self) -> None:
         """Let the executor's workers end the children that they keep for these calls."""
@@ -176,7 +178,8 @@ class Far:
             bool(plan.discard),
             told,
         )
-        self._sent.add(bundle.hash)
+        if bundle.hash not in self._sent:
+            self._sent.append(bundle.hash)
         until = None if left is None else time.monotonic() + left
         sizes = Sizes(options.chunk_size, max(options.in_processes or 1, 1))
         traffic = Traffic(self._engine, terms, sizes, until)

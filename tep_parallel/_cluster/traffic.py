@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections import deque
-from concurrent.futures import BrokenExecutor, CancelledError
+from concurrent.futures import CancelledError
 from functools import partial
 from typing import Any
 
@@ -18,8 +19,6 @@ from tep_parallel._engine.bell import Bell
 
 _SMALL = 1 << 14  # bytes of a worker that travel with each chunk
 _COUNT_EVERY = 2.0  # seconds
-# What an engine raises for a task that it will never run: to try again would not help.
-_HOPELESS = (ImportError, AttributeError, TypeError, NotImplementedError)
 
 
 class Traffic:
@@ -51,6 +50,9 @@ class Traffic:
         self._landed: deque[tuple[int, Any]] = deque()
         self._asked = -_COUNT_EVERY
         self._closed = False
+        # Between the look whether the bell is there and the ring nobody closes it. The collector
+        # may close it in the thread that rings.
+        self._bell_lock = threading.RLock()
         sizes.workers = engine.workers()
 
     @property
@@ -85,8 +87,9 @@ class Traffic:
             self._ring()
 
     def _ring(self) -> None:
-        if not self._closed:
-            self.bell.ring()
+        with self._bell_lock:
+            if not self._closed:
+                self.bell.ring()
 
     def send(self, load: Load) -> None:
         """Send a chunk.
@@ -133,10 +136,9 @@ class Traffic:
         self._landed.append((number, future))
         self._ring()
 
-    def send_again(self) -> None:
-        """Send what was lost."""
-        while self._again:
-            self.send(self._again.popleft())
+    def next_again(self) -> Load | None:
+        """What was lost, and is to be sent again."""
+        return self._again.popleft() if self._again else None
 
     def again(self, *loads: Load) -> None:
         """Send these again, as soon as may be."""
@@ -166,7 +168,7 @@ class Traffic:
         """What a reply tells of the engine."""
         taken = time.monotonic() - load.sent
         self.sizes.learn(len(load.items), reply.length, reply.spent_ns / 1e9, taken)
-        self.engine.places.setdefault(self._terms.bundle.hash, set()).add(reply.place)
+        self.engine.note(self._terms.bundle.hash, reply.place)
 
     def stop(self, behind: int) -> None:
         """Begin nothing more that is behind a serial number: what waits is cancelled, or told."""
@@ -215,9 +217,5 @@ class Traffic:
         finally:
             self._flights.clear()
             self._landed.clear()
-            self.bell.close()
-
-
-def is_hopeless(error: BaseException) -> bool:
-    """Whether to send a chunk again would not help, for which the engine raised `error`."""
-    return isinstance(error, (*_HOPELESS, BrokenExecutor, CancelledError, KeyboardInterrupt))
+            with self._bell_lock:
+                self.bell.close()
