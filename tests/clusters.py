@@ -10,7 +10,7 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPool
 from multiprocessing import resource_tracker
 from typing import Any
 
-from support import until
+from support import children, until
 
 from tep_parallel._cluster import kept
 
@@ -72,14 +72,14 @@ def executor_of(kind: str) -> Iterator[Executor]:
         with pool:
             yield pool
     finally:
-        end_kept()
         if kind == "spawn":  # a process that the standard library starts with the first
             resource_tracker._resource_tracker._stop()  # type: ignore[attr-defined]
+        end_kept()
 
 
 def end_kept() -> None:
-    """End the children that this process keeps for chunks."""
-    until(lambda: kept.end_idle() is None)
+    """End the children that this process keeps for chunks; some may be ending already."""
+    until(lambda: kept.end_idle() is None and not children(servers=True))
 
 
 class Gate:
