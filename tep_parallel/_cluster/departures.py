@@ -127,5 +127,6 @@ class Departures(Arrivals):
         if len(numbers) > _MOST_NAMED:
             named += f" and {len(numbers) - _MOST_NAMED} more"
         kind = type(self._traffic.engine.executor).__name__
-        msg = f"{kind} failed ({type(error).__name__}: {error}): items {named} were not reported"
+        why = f"{type(error).__name__}: {error}".removesuffix(": ")
+        msg = f"{kind} failed ({why}): items {named} were not reported"
         raise DeadWorkerError(msg) from error
