@@ -25,6 +25,7 @@ from tep_parallel import (
     Outcome,
     Parallel,
     ParallelError,
+    ParallelWorker,
     TamperedResultError,
 )
 from tep_parallel._cluster import far
@@ -605,3 +606,23 @@ def test_true_is_the_number_of_processors_of_the_other_side(
         p = Parallel(meet, executor=pool, in_processes=True, chunk_size=3)
         monkeypatch.setenv("TEP_PARALLEL_PROCESSOR_COUNT", "3")
         assert p.map_processes(["0", "1", "2"]) == ["0", "1", "2"]
+
+
+def test_in_a_chunk_with_a_teardown_no_item_is_begun_after_a_failure(tmp_path: Path) -> None:
+    class Ends(ParallelWorker):
+        def process(self, item: str) -> str:
+            Path(tmp_path, item).touch()
+            if item == "0":
+                raise ValueError(item)
+            time.sleep(0.01)
+            return item
+
+        def teardown(self) -> None:
+            Path(tmp_path, "teardown").touch()
+
+    with ThreadPoolExecutor(1) as pool:
+        p = Parallel(Ends(), executor=pool, in_processes=1, chunk_size=1000)
+        with pytest.raises(ValueError, match="0"):
+            p.map_processes([str(i) for i in range(1000)])
+    assert len(list(tmp_path.iterdir())) < 500
+    assert (tmp_path / "teardown").exists()
