@@ -44,7 +44,7 @@ class AsyncParallel(AsyncFace, GenericOf[T, W_co]):
     Args:
         worker: See Parallel, as for all arguments that are not here. Its `process` must not be
             an async def: children run no event loop.
-        in_processes: See Parallel. 0 is refused: it would block the loop.
+        in_processes: See Parallel. 0 is refused without executor=: it would block the loop.
         max_calls: How many calls are alive at once, in a block and outside; others wait their
             turn. None: twice processor_count().
 

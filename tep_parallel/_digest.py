@@ -14,9 +14,11 @@ from tep_parallel._errors import Failure, shown
 from tep_parallel._file_digest import FileDigest, job_of
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from typing_extensions import Buffer, Unpack
 
-    from tep_parallel._engine.arguments import DigestArguments, OnError, Progress, Submits
+    from tep_parallel._engine.arguments import DigestArguments, OnError, Progress
     from tep_parallel._engine.ended import Ended
     from tep_parallel._file_digest import Algorithm
     from tep_parallel._sock import StrOrBytesPath
@@ -55,7 +57,7 @@ def digest_files(
     retries: int | SupportsIndex = 0,
     on_error: OnError = "stop",
     progress: Progress | bool | None = None,
-    executor: Submits | None = None,
+    executor: Executor | None = None,
     chunk_size: int | SupportsIndex | None = None,
     return_exceptions: bool = False,
 ) -> list[str] | list[str | BaseException]:

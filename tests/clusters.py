@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import resource_tracker
 from typing import Any
+from weakref import ref
 
-from support import until
+from support import children, until
 
 from tep_parallel._cluster import kept
 
@@ -42,6 +43,23 @@ class Odd(Executor):
         self._pool.shutdown(wait, cancel_futures=cancel_futures)
 
 
+class Serial(Executor):
+    """It runs a chunk while that is submitted.
+
+    Attributes:
+        futures: Weak references to all that it has given.
+    """
+
+    def __init__(self) -> None:
+        self.futures: list[ref[Future[Any]]] = []
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(fn(*args, **kwargs))
+        self.futures.append(ref(future))
+        return future
+
+
 class Deaf(Executor):
     """It takes chunks, and never answers.
 
@@ -61,25 +79,25 @@ class Deaf(Executor):
 
 
 @contextlib.contextmanager
-def executor_of(kind: str) -> Iterator[Executor]:
-    """One of two workers: "threads", "fork" or "spawn"."""
+def executor_of(kind: str, workers: int = 2) -> Iterator[Executor]:
+    """One whose workers are "threads", or processes by "fork" or "spawn"."""
     pool: Executor
     if kind == "threads":
-        pool = ThreadPoolExecutor(2)
+        pool = ThreadPoolExecutor(workers)
     else:
-        pool = ProcessPoolExecutor(2, mp_context=multiprocessing.get_context(kind))
+        pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context(kind))
     try:
         with pool:
             yield pool
     finally:
-        end_kept()
         if kind == "spawn":  # a process that the standard library starts with the first
             resource_tracker._resource_tracker._stop()  # type: ignore[attr-defined]
+        end_kept()
 
 
 def end_kept() -> None:
-    """End the children that this process keeps for chunks."""
-    until(lambda: kept.end_idle() is None)
+    """End the children that this process keeps for chunks; some may be ending already."""
+    until(lambda: kept.end_idle() is None and not children(servers=True))
 
 
 class Gate:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clusters import Deaf, Gate, Odd, end_kept, executor_of
+from clusters import Deaf, Gate, Odd, Serial, end_kept, executor_of
 from support import alive, run_case, started, until
 
 from tep_parallel import (
@@ -22,8 +22,10 @@ from tep_parallel import (
     Break,
     DeadlineError,
     DeadWorkerError,
+    Outcome,
     Parallel,
     ParallelError,
+    ParallelWorker,
     TamperedResultError,
 )
 from tep_parallel._cluster import far
@@ -547,3 +549,80 @@ def test_after_a_break_what_runs_may_end(n: int | None, tmp_path: Path) -> None:
         p = Parallel(work, executor=pool, in_processes=n, chunk_size=1)
         assert p.map_processes(["break", "runs"]) == "over"
         assert (tmp_path / "ended").exists()
+
+
+@N
+def test_a_future_is_dropped_as_soon_as_it_was_read(n: int | None) -> None:
+    """Dask runs a chunk again whose future is held when a worker is lost that has the result."""
+    pool = Serial()
+    held: list[int] = []
+
+    def count(outcome: Outcome[Any]) -> None:
+        held.append(sum(future() is not None for future in pool.futures))
+
+    p = Parallel(same, executor=pool, in_processes=n, chunk_size=1, on_finish=count)
+    assert p.map_processes(ITEMS) == ITEMS
+    assert len(pool.futures) == len(ITEMS)
+    assert max(held) < 10  # those that are under way
+    assert [future for future in pool.futures if future() is not None] == []
+
+
+@N
+def test_an_executors_interrupt_ends_what_runs(n: int | None, tmp_path: Path) -> None:
+    """As ray.cancel sends it: the executor's worker goes on, and the call does not."""
+
+    def sleep(item: str) -> str:
+        Path(tmp_path, str(os.getpid())).touch()
+        time.sleep(60)
+        return item
+
+    def interrupt() -> None:
+        until(lambda: list(tmp_path.iterdir()))
+        os.kill(worker, signal.SIGINT)
+
+    with executor_of("fork", 1) as pool:
+        worker = pool.submit(os.getpid).result()
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        with pytest.raises(DeadWorkerError, match=r"KeyboardInterrupt.*items 0 were not reported"):
+            Parallel(sleep, executor=pool, in_processes=n).map_processes(["a"])
+        thread.join()
+        (pid,) = [int(path.name) for path in tmp_path.iterdir()]
+        assert (pid == worker) == (n is None)
+        if n is not None:
+            until(lambda: not alive(pid))
+        assert Parallel(same, executor=pool, in_processes=n).map_processes(["a"]) == ["a"]
+
+
+def test_true_is_the_number_of_processors_of_the_other_side(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def meet(item: str) -> str:
+        Path(tmp_path, item).touch()
+        until(lambda: len(list(tmp_path.iterdir())) == 3)
+        return item
+
+    with Odd() as pool:
+        p = Parallel(meet, executor=pool, in_processes=True, chunk_size=3)
+        monkeypatch.setenv("TEP_PARALLEL_PROCESSOR_COUNT", "3")
+        assert p.map_processes(["0", "1", "2"]) == ["0", "1", "2"]
+
+
+def test_in_a_chunk_with_a_teardown_no_item_is_begun_after_a_failure(tmp_path: Path) -> None:
+    class Ends(ParallelWorker):
+        def process(self, item: str) -> str:
+            Path(tmp_path, item).touch()
+            if item == "0":
+                raise ValueError(item)
+            time.sleep(0.01)
+            return item
+
+        def teardown(self) -> None:
+            Path(tmp_path, "teardown").touch()
+
+    with ThreadPoolExecutor(1) as pool:
+        p = Parallel(Ends(), executor=pool, in_processes=1, chunk_size=1000)
+        with pytest.raises(ValueError, match="0"):
+            p.map_processes([str(i) for i in range(1000)])
+    assert len(list(tmp_path.iterdir())) < 500
+    assert (tmp_path / "teardown").exists()

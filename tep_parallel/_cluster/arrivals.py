@@ -17,17 +17,15 @@ from tep_parallel._engine.statuses import (
     BREAK,
     CUT,
     DISCARDED,
-    ENCODED,
-    ENCODED_TEXT,
     KILL,
     NOT_BEGUN,
     RETURNED,
     TAMPERED,
+    is_failure,
 )
 from tep_parallel._engine.waits import FAREWELL
 from tep_parallel._outcome import this_host
 
-_WELL = (RETURNED, ENCODED, ENCODED_TEXT, DISCARDED)
 _PLAIN, _DROPPED = Record(RETURNED, attempts=1), Record(DISCARDED, attempts=1)
 _NOTHING = Record(NOT_BEGUN)
 
@@ -212,7 +210,7 @@ class Arrivals(Call):
         self._fresh[cell] = None
         if fate >= BREAK:
             self._cut_short(FAREWELL) if fate & KILL else self.stop(self._serials[cell])
-        elif fate not in _WELL:
+        elif is_failure(fate):
             if self._plan.on_error == "kill":
                 self._cut_short(FAREWELL)
             elif self._eager and self._plan.on_error == "stop":

@@ -29,6 +29,7 @@ class Departures(Arrivals):
         self._pending: deque[str | bytes] = deque()  # fed, and not sent
         self._sent = 0
         self._no_more = False  # whether all items have been fed
+        self._broken = False  # whether the executor has failed
 
     @property
     def hands(self) -> int:
@@ -122,10 +123,12 @@ class Departures(Arrivals):
         return taken
 
     def _raise_broken(self, error: BaseException) -> NoReturn:
+        self._broken = True
         numbers = self._unreported()
         named = ", ".join(map(str, numbers[:_MOST_NAMED]))
         if len(numbers) > _MOST_NAMED:
             named += f" and {len(numbers) - _MOST_NAMED} more"
         kind = type(self._traffic.engine.executor).__name__
-        msg = f"{kind} failed ({type(error).__name__}: {error}): items {named} were not reported"
+        why = f"{type(error).__name__}: {error}".removesuffix(": ")
+        msg = f"{kind} failed ({why}): items {named} were not reported"
         raise DeadWorkerError(msg) from error

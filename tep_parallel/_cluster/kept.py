@@ -99,10 +99,7 @@ def work(chunk: Chunk, data: bytes, enter: Callable[[Call], None]) -> Found:
 
 
 def _worked(entry: _Entry, chunk: Chunk, enter: Callable[[Call], None], blocks: _Blocks) -> Found:
-    items: list[Any] = chunk.items
-    job = _job(chunk)
-    if job is not None:
-        items = _paths(chunk)
+    job, items = _job(chunk)
     if job is not None or (entry.has_teardown and not entry.pinned):
         # A teardown that fails fails the call: the children are those of the chunk alone.
         given = entry.worker, items, entry.options, chunk.on_error, chunk.left, enter
@@ -115,17 +112,16 @@ def _worked(entry: _Entry, chunk: Chunk, enter: Callable[[Call], None], blocks: 
     )
 
 
-def _job(chunk: Chunk) -> Job | None:
-    """What C does; None: nothing."""
+def _job(chunk: Chunk) -> tuple[Job | None, list[Any]]:
+    """What C does, and with which items; None: nothing."""
+    items: list[Any] = chunk.items
     key = chunk.key_of_digests
-    if isinstance(key, bool):
-        return None
-    paths = joined(_paths(chunk))
-    return None if paths is None else Job(paths, key, wanted_kernel())
-
-
-def _paths(chunk: Chunk) -> list[Any]:
-    return [item if isinstance(item, str) else pickle.loads(item) for item in chunk.items]  # noqa: S301  # the caller's
+    if not isinstance(key, bool):
+        paths = [item if isinstance(item, str) else pickle.loads(item) for item in items]  # noqa: S301  # the caller's
+        names = joined(paths)
+        if names is not None:
+            return Job(names, key, wanted_kernel()), paths
+    return None, items
 
 
 def enter(worker: bytes, data: bytes, options: dict[str, Any]) -> None:

@@ -26,7 +26,7 @@ from tep_parallel._engine.lease import Lease
 from tep_parallel._engine.options import Options
 from tep_parallel._engine.plan import Plan
 from tep_parallel._engine.running import Running
-from tep_parallel._engine.statuses import NOT_BEGUN, packed
+from tep_parallel._engine.statuses import NOT_BEGUN, is_failure, packed
 from tep_parallel._errors import AbortedError, DeadlineError
 from tep_parallel._worker import ParallelWorker, Process
 
@@ -34,7 +34,13 @@ _SENT_ON = Exception()  # in place of what an item failed with: only the caller 
 
 
 class Raw(Finder):
-    """Finds records in place of values and outcomes."""
+    """Finds records in place of values and outcomes.
+
+    Attributes:
+        failed: Whether an item has failed, as far as records were asked for.
+    """
+
+    failed = False
 
     def value(self, cell: int, result: Any) -> Any:  # noqa: ARG002
         """Nothing that anybody needs to know here."""
@@ -44,6 +50,7 @@ class Raw(Finder):
         """The Record of an item."""
         result = self._call.result(cell)
         fate, text = result.fate, fetched[0]
+        self.failed = self.failed or (is_failure(fate) and cell < len(self._items))
         facts = (
             fate,
             result.error,
@@ -105,6 +112,14 @@ class FedRelay(_Relay, Gathering):
 
     def _packed(self, number: int, item: Any) -> str | bytes:  # noqa: ARG002
         return item  # type: ignore[no-any-return]
+
+    def gather(self) -> bool:
+        """Keep what became of those that have ended. In a fed call C does not stop by itself."""
+        more = super().gather()
+        finder: Raw = self._finder  # type: ignore[assignment]
+        if finder.failed and self._plan.on_error == "stop" and not self._call.stopping:
+            self._call.stop()
+        return more
 
     def found(self) -> Found:
         """What became of the items, once the steps are over."""

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, Literal, Protocol, SupportsFloat, SupportsIndex
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
     from inspect import Signature
 
     from typing_extensions import TypedDict
@@ -48,12 +49,6 @@ class OnFinish(Protocol):
     def __call__(self, outcome: Outcome[Any], /) -> object: ...
 
 
-class Submits(Protocol):
-    """An executor: an object with the `submit` of concurrent.futures."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any) -> Any: ...
-
-
 class HasFileno(Protocol):
     """An object that has a descriptor: a file, a socket."""
 
@@ -69,7 +64,7 @@ class DigestArguments(TypedDict, total=False):
     retries: int | SupportsIndex
     on_error: OnError
     progress: Progress | bool | None
-    executor: Submits | None
+    executor: Executor | None
     chunk_size: int | SupportsIndex | None
 
 

@@ -16,6 +16,14 @@ BREAK, KILL = 16, 32
 NOT_BEGUN, DIED, TAMPERED, CUT = 0, -1, -4, -6
 
 
+_WELL = (RETURNED, ENCODED, ENCODED_TEXT, DISCARDED)
+
+
+def is_failure(fate: int) -> bool:
+    """Whether an item has failed by itself: nobody has ended the call, and it gave no Break."""
+    return fate < BREAK and fate not in (*_WELL, NOT_BEGUN, CUT)
+
+
 def break_value(end: Any, codec: Codec[Any] | None, *, rebuild: bool) -> tuple[int, bytes]:
     """The status and the payload for what Break or Kill gave."""
     how = KILL if isinstance(end, Kill) else BREAK
