@@ -11,8 +11,7 @@ from engines import named_engine
 
 from tep_parallel import AbortedError, AsyncParallel, Kill, Parallel
 
-ENGINE, HOW, FOLDER = sys.argv[1:]
-HERE = Path(FOLDER)
+HERE = Path(sys.argv[-1])
 
 
 def work(item):
@@ -123,7 +122,7 @@ def deadline(how):
 times = []
 if __name__ == "__main__":
     with named_engine() as executor:
-        globals()[HOW]({"executor": executor, "in_processes": 3, "chunk_size": 3})
+        globals()[sys.argv[2]]({"executor": executor, "in_processes": 3, "chunk_size": 3})
         over = time.monotonic()
         until(lambda: not any(map(alive, sleeping())), 20)
         gone = time.monotonic()
