@@ -89,6 +89,15 @@ def test_a_worker_without_the_library_is_an_error_that_says_so(
     assert "install" in printed, printed
 
 
+def test_the_scheduler_needs_neither_the_library_nor_the_programs_modules(
+    scenario: Start, tmp_path: Path
+) -> None:
+    (tmp_path / "bare").mkdir()
+    python = str(without_the_library(tmp_path / "bare"))
+    with cluster_of(tmp_path / "cluster", workers=1, scheduler=python) as cluster:
+        scenario("hooks", "dask", SCHEDULER=cluster.address).end()
+
+
 def without_the_library(place: Path) -> Path:
     """The interpreter of an environment that has what this one has, but not the library."""
     import subprocess
