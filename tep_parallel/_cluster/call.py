@@ -156,7 +156,8 @@ class FarCall(Departures):
         loads = traffic.dropped()
         for load in loads:
             self._lose(load, cut=True)
-        if loads and not self._broken and not self._has_warned():
+        told = traffic.refused and not self._broken
+        if loads and told and not self._has_warned():
             kind = type(traffic.engine.executor).__name__
             msg = f"{kind} could not end what its workers run: that goes on until it ends by itself"
             warn(f"{msg}, or until its timeout or the call's deadline ends it")

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from tep_parallel._cluster.by_name import finder_of
 from tep_parallel._cluster.far import end_call, end_soon
 
 _MOST_WORKERS = 64  # of which it is noted who has them
@@ -64,7 +65,8 @@ class Engine:
 
     def submit(self, function: Callable[[bytes], bytes], data: bytes) -> Any:
         """Submit a chunk."""
-        future = self.executor.submit(function, data)
+        there = function if self.client is None else finder_of(function)
+        future = self.executor.submit(there, data)
         if not callable(getattr(future, "add_done_callback", None)):
             raise TypeError(_REFUSED.format(type(future).__name__))
         return future
@@ -89,7 +91,9 @@ class Engine:
             done(None)
         else:
             client = self.client
-            _in_thread(lambda: client.run(end_call, call, behind, on_error="ignore"), done)
+            _in_thread(
+                lambda: client.run(finder_of(end_call), call, behind, on_error="ignore"), done
+            )
 
     def leave(self, workers: list[bytes], options: dict[str, Any]) -> None:
         """Let blocks end now that no chunk uses, where that can be told."""
@@ -97,7 +101,10 @@ class Engine:
         if self.is_here:
             end_soon(workers, options)
         elif client is not None:
-            _in_thread(lambda: client.run(end_soon, workers, options, on_error="ignore"), _silent)
+            _in_thread(
+                lambda: client.run(finder_of(end_soon), workers, options, on_error="ignore"),
+                _silent,
+            )
 
 
 _Known = tuple[dict[bytes, set[bytes]], set[str]]

@@ -32,6 +32,7 @@ class Traffic:
     Attributes:
         bell: Rung when something has come.
         unended: Why the workers could not be told to end the call; None: they could.
+        refused: Whether a future could not be cancelled.
     """
 
     def __init__(self, engine: Engine, terms: Terms, sizes: Sizes, deadline: float | None) -> None:
@@ -40,6 +41,7 @@ class Traffic:
         self.sizes = sizes
         self.bell = Bell()
         self.unended: Exception | None = None
+        self.refused = False
         self._pid = os.getpid()
         self._terms = terms
         self._key = os.urandom(32)
@@ -186,8 +188,8 @@ class Traffic:
             self.engine.end(self.id, behind, self._told)
         if self.engine.client is None:  # what Dask says of a cancel is not so
             for load, future in list(self._flights.values()):
-                if load.first > behind:
-                    future.cancel()
+                if load.first > behind and (behind == ABORT or not future.running()):
+                    self._cancel(future)
 
     def _told(self, error: Exception | None) -> None:
         self.unended = error
@@ -196,15 +198,23 @@ class Traffic:
     def dropped(self) -> list[Load]:
         """Give up all that is under way: what that was."""
         loads = [load for load, _ in self._flights.values()] + list(self._again)
-        self._cancel()
+        self._cancel_all()
         self._flights.clear()
         self._again.clear()
         return loads
 
-    def _cancel(self) -> None:
+    def _cancel_all(self) -> None:
         if os.getpid() == self._pid:
             for _, future in list(self._flights.values()):
-                future.cancel()
+                self._cancel(future)
+
+    def _cancel(self, future: Any) -> None:
+        """Cancel what waits; where cancel() ends what runs, that too."""
+        try:
+            cancelled = future.cancel()
+        except NotImplementedError:  # Parsl cannot
+            cancelled = False
+        self.refused = self.refused or not cancelled
 
     def close(self) -> None:
         """End what is under way, and wait for nothing. A second call does nothing."""
@@ -213,7 +223,7 @@ class Traffic:
         self._closed = True
         try:
             self.abort()
-            self._cancel()
+            self._cancel_all()
         finally:
             self._flights.clear()
             self._landed.clear()

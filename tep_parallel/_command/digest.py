@@ -8,7 +8,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from tep_parallel._command import sums
+from tep_parallel._command import engine, sums
 from tep_parallel._command.check import Digests, check
 from tep_parallel._command.given import (
     STANDARD_INPUT,
@@ -128,6 +128,8 @@ def _paths(options: argparse.Namespace, printer: Printer) -> tuple[list[str], bo
 
 def _digests(paths: list[str], key: bytes, options: argparse.Namespace) -> Digests:
     """The digest of each path, or its exception."""
+    if engine.is_elsewhere(options):
+        return [one.error or str(one.result) for one in _outcomes(paths, key, options)]
     others = [place for place, path in enumerate(paths) if not _names_a_file(path)]
     with asking_the_system():
         digests: Digests = digest_files(
@@ -180,9 +182,10 @@ def _of_standard_input(key: bytes, algorithm: str) -> Outcome[str]:
 def _outcomes(paths: list[str], key: bytes, options: argparse.Namespace) -> list[Outcome[str]]:
     """The Outcome of each path."""
     worker = FileDigest(key, algorithm=options.algorithm)
-    progress = InBytes(_progress())
-    fan_out = Parallel(worker, in_processes=options.in_processes, progress=progress)
-    with asking_the_system():
+    # On other machines it is files that are counted.
+    progress = _progress() if engine.is_elsewhere(options) else InBytes(_progress())
+    with engine.place(options) as where, asking_the_system():
+        fan_out = Parallel(worker, progress=progress, **where)
         found = iter(fan_out.outcomes([path for path in paths if path != STANDARD_INPUT]))
     outcomes = []
     for place, path in enumerate(paths):

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from tep_parallel._command import digest as digest_command
+from tep_parallel._command import engine
 from tep_parallel._command.given import (
     RefusedError,
     WrongUsageError,
@@ -41,7 +42,7 @@ def run(arguments: list[str]) -> int:
             printer.complain("standard output is closed")
             return _ITEM_FAILED
         command: Callable[[argparse.Namespace, Printer], bool] = options.run
-        if options.in_processes is None:
+        if options.in_processes is None and not engine.is_elsewhere(options):
             options.in_processes = _usable()
         well = command(options, printer)
         printer.flush()
@@ -91,7 +92,8 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
     map_ = commands.add_parser(
         "map",
         allow_abbrev=False,
-        usage="%(prog)s [-h] [-0] [--json] [--in-processes N] MODULE:NAME [ITEM ...]",
+        usage="%(prog)s [-h] [-0] [--json] [--in-processes N] [--dask ADDRESS] MODULE:NAME"
+        " [ITEM ...]",
         help="run a worker on each item, and print its results",
         description="Run a ParallelWorker class, or a function, on each item, and print its"
         " results, a line each, in input order. What the worker itself prints goes to standard"
@@ -119,6 +121,7 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
             help="how many children at once; 0: none, all in this process (default: as many as"
             " there are usable CPUs)",
         )
+        engine.add_argument(command)
     if not arguments or arguments[0] not in commands.choices:
         return parser.parse_args(arguments)
     # Options may stand behind items, but not behind the first `--`. argparse cannot do both.
@@ -157,16 +160,17 @@ def _map(options: argparse.Namespace, printer: Printer) -> bool:
     printer.keep_apart()
     worker = _worker(target)
     items = items or split(all_of_standard_input("items"), nul=options.nul)
-    try:
-        with warnings.catch_warnings(record=True) as warned:
-            warnings.simplefilter("always")
-            fan_out = Parallel(worker, in_processes=options.in_processes, isolation=True)
-    except TypeError as error:
-        raise WrongUsageError(str(error)) from error
-    for warning in warned:
-        printer.complain(f"{target}: {warning.message}")
-    with asking_the_system():
-        outcomes = fan_out.outcomes(items)
+    with engine.place(options) as where:
+        try:
+            with warnings.catch_warnings(record=True) as warned:
+                warnings.simplefilter("always")
+                fan_out = Parallel(worker, isolation=True, **where)
+        except TypeError as error:
+            raise WrongUsageError(str(error)) from error
+        for warning in warned:
+            printer.complain(f"{target}: {warning.message}")
+        with asking_the_system():
+            outcomes = fan_out.outcomes(items)
     return printer.outcomes(outcomes, as_json=options.json)
 
 
