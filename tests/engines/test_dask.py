@@ -75,6 +75,12 @@ def test_a_cluster_that_grows_during_a_call_takes_part_in_it(
         assert program.end() == "2\n"
 
 
+def test_a_plugin_enters_the_block_early_and_its_end_ends_it(
+    scenario: Start, cluster: Cluster
+) -> None:
+    assert scenario("early", "dask", SCHEDULER=cluster.address).end() == "2\n"
+
+
 def test_a_worker_without_the_library_is_an_error_that_says_so(
     scenario: Start, tmp_path: Path
 ) -> None:
