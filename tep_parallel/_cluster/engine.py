@@ -84,15 +84,25 @@ class Engine:
         """Whether it can end what its workers run."""
         return self.is_here or self.client is not None
 
-    def end(self, call: bytes, behind: int, done: Callable[[Exception | None], None]) -> None:
-        """End a call on all workers, as Here.end does; `done` is called then, in any thread."""
+    def end(
+        self,
+        call: bytes,
+        behind: int,
+        found: Callable[[list[int]], None],
+        done: Callable[[Exception | None], None],
+    ) -> None:
+        """End a call on all workers, as Here.end does. In any thread, `found` is called with the
+        numbers of its chunks that run there, and `done` then."""
         if self.is_here:
-            end_call(call, behind)
+            found(end_call(call, behind))
             done(None)
         else:
             client = self.client
             _in_thread(
-                lambda: client.run(finder_of(end_call), call, behind, on_error="ignore"), done
+                lambda: found(
+                    _joined(client.run(finder_of(end_call), call, behind, on_error="ignore"))
+                ),
+                done,
             )
 
     def leave(self, workers: list[bytes], options: dict[str, Any]) -> None:
@@ -117,6 +127,10 @@ def _known_of(executor: Any) -> _Known:
         return _known.setdefault(executor, ({}, set()))
     except TypeError:  # it has no hash, or there can be no weak reference to it
         return {}, set()
+
+
+def _joined(answers: dict[str, list[int]]) -> list[int]:
+    return [number for numbers in answers.values() for number in numbers]
 
 
 def _silent(error: Exception | None) -> None:
