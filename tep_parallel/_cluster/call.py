@@ -49,7 +49,6 @@ class FarCall(Departures):
     ) -> None:
         super().__init__(plan, traffic, eager=eager, total=total)
         self._until = until
-        self._behind = -1  # which serial number nothing is begun any more, once it stops
         self._given_up_at: float | None = None
         self._wait_read = gevents_waiter()
         # A call that nobody closes is closed when the collector takes it.
@@ -155,7 +154,7 @@ class FarCall(Departures):
             return Until(traffic.bell.descriptor, left)
         loads = traffic.dropped()
         for load in loads:
-            self._lose(load, cut=True)
+            self._lose(load)
         told = traffic.refused and not self._broken
         if loads and told and not self._has_warned():
             kind = type(traffic.engine.executor).__name__
@@ -192,11 +191,10 @@ class FarCall(Departures):
     def _accept(self, load: Load, reply: wire.Reply) -> None:
         count = len(load.items)
         if reply.kind == wire.MISSING and not load.with_bundle:
-            if not self._stopping or load.first <= self._behind:
-                load.with_bundle = True
-                self._traffic.again(load)
+            load.with_bundle = True
+            self._traffic.again(load)
         elif reply.kind != wire.DONE and self._given_up_at is not None:
-            self._lose(load, cut=True)
+            self._lose(load)
         elif reply.kind != wire.DONE:
             record = reply.records.get(count, wire.Record(0))
             where = f"the executor's worker on {reply.host}"
@@ -210,7 +208,7 @@ class FarCall(Departures):
     def _failed(self, load: Load, error: BaseException) -> None:
         """An engine has no reply for a chunk."""
         if self._given_up_at is not None:  # why the call ends is said already
-            self._lose(load, cut=True)
+            self._lose(load)
             return
         if isinstance(error, wire.ForeignError):
             raise RuntimeError(str(error)) from error
@@ -220,18 +218,17 @@ class FarCall(Departures):
             raise ParallelError(msg) from error
         if isinstance(error, _BROKEN):
             self._raise_broken(error)
+        load.losses += 1
         if self._options.in_processes:
-            load.losses += 1
             if load.losses > self._options.retries + 1:
-                self._lose(load, cut=False)
+                self._lose(load, error)
             else:
                 self._traffic.again(load)
         elif len(load.items) == 1:
-            self._lose(load, cut=False)
+            self._lose(load, error)
         else:  # one of its items may have ended the worker
             half = len(load.items) // 2
-            losses = load.losses + 1
             self._traffic.again(
-                Load(load.first, load.items[:half], losses),
-                Load(load.first + half, load.items[half:], losses),
+                Load(load.first, load.items[:half], load.losses),
+                Load(load.first + half, load.items[half:], load.losses),
             )

@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from tep_parallel._cluster.shipping import Bundle
-from tep_parallel._cluster.wire import Chunk
+from tep_parallel._cluster.wire import Chunk, Record
 
 
 class Terms(NamedTuple):
-    """What is the same for all chunks of a call; see Chunk."""
+    """What is the same for all chunks of a call; see Chunk.
+
+    Attributes:
+        told: Whether the caller is told of more than texts in any case.
+    """
 
     bundle: Bundle
     options: dict[str, Any]
@@ -27,6 +31,7 @@ class Load:
         items: See Chunk.
         losses: How often it was lost with a worker.
         sent: When it was sent last, by time.monotonic.
+        landed_ns: When its future was done, by time.monotonic_ns.
         chunk: What was sent then.
     """
 
@@ -35,5 +40,22 @@ class Load:
         self.items = items
         self.losses = losses
         self.sent = 0.0
+        self.landed_ns = 0
         self.chunk: Chunk | None = None
         self.with_bundle = False
+
+
+def moved(record: Record, later: int, losses: int) -> Record:
+    """What a reply says of an item, by the clock of this machine.
+
+    Args:
+        later: Nanoseconds that this clock is ahead.
+        losses: See Load.
+    """
+    if not record.started_ns:
+        return record
+    return record._replace(
+        started_ns=record.started_ns + later,
+        ended_ns=record.ended_ns + later,
+        attempts=record.attempts + losses,
+    )
