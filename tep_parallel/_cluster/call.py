@@ -50,7 +50,6 @@ class FarCall(Departures):
     ) -> None:
         super().__init__(plan, traffic, eager=eager, total=total)
         self._until = until
-        self._behind = -1  # which serial number nothing is begun any more, once it stops
         self._given_up_at: float | None = None
         self._patient_until = math.inf  # with workers that go on although it stops
         self._wait_read = gevents_waiter()
@@ -145,10 +144,12 @@ class FarCall(Departures):
             return NEWS
         if not traffic.in_flight and (self._stopping or (self._no_more and not self._pending)):
             return _ENDED
-        if now >= self._patient_until and traffic.goes_on(self._behind):
-            self._warn_once("tell its workers to begin no more items: chunks that run go on")
-        until = min(math.inf if self._until is None else self._until, self._patient_until)
-        return Until(traffic.bell.descriptor, None if until == math.inf else max(until - now, 0.1))
+        if now >= self._patient_until:
+            self._patient_until = math.inf
+            if traffic.goes_on(self._behind):
+                self._warn_once("tell its workers to begin no more items: chunks that run go on")
+        soonest = min(math.inf if self._until is None else self._until, self._patient_until)
+        return Until(traffic.bell.descriptor, None if soonest == math.inf else soonest - now)
 
     def _ask_whether_ended(self) -> Until | None:
         """How long to wait for what was told to end; None: it has, or will have to."""
@@ -162,7 +163,7 @@ class FarCall(Departures):
             return Until(traffic.bell.descriptor, left)
         loads = traffic.dropped()
         for load in loads:
-            self._lose(load, cut=True)
+            self._lose(load)
         if loads and runs and traffic.refused and not self._broken:
             msg = "end what its workers run: that goes on until it ends by itself"
             self._warn_once(f"{msg}, or until its timeout or the call's deadline ends it")
@@ -196,11 +197,10 @@ class FarCall(Departures):
     def _accept(self, load: Load, reply: wire.Reply) -> None:
         count = len(load.items)
         if reply.kind == wire.MISSING and not load.with_bundle:
-            if not self._stopping or load.first <= self._behind:
-                load.with_bundle = True
-                self._traffic.again(load)
+            load.with_bundle = True
+            self._traffic.again(load)
         elif reply.kind != wire.DONE and self._given_up_at is not None:
-            self._lose(load, cut=True)
+            self._lose(load)
         elif reply.kind != wire.DONE:
             record = reply.records.get(count, wire.Record(0))
             where = f"the executor's worker on {reply.host}"
@@ -217,7 +217,7 @@ class FarCall(Departures):
     def _failed(self, load: Load, error: BaseException) -> None:
         """An engine has no reply for a chunk."""
         if self._given_up_at is not None:  # why the call ends is said already
-            self._lose(load, cut=True)
+            self._lose(load)
             return
         if isinstance(error, wire.ForeignError):
             raise RuntimeError(str(error)) from error
@@ -227,18 +227,17 @@ class FarCall(Departures):
             raise ParallelError(msg) from error
         if isinstance(error, _BROKEN):
             self._raise_broken(error)
+        load.losses += 1
         if self._options.in_processes:
-            load.losses += 1
             if load.losses > self._options.retries + 1:
-                self._lose(load, cut=False)
+                self._lose(load, error)
             else:
                 self._traffic.again(load)
         elif len(load.items) == 1:
-            self._lose(load, cut=False)
+            self._lose(load, error)
         else:  # one of its items may have ended the worker
             half = len(load.items) // 2
-            losses = load.losses + 1
             self._traffic.again(
-                Load(load.first, load.items[:half], losses),
-                Load(load.first + half, load.items[half:], losses),
+                Load(load.first, load.items[:half], load.losses),
+                Load(load.first + half, load.items[half:], load.losses),
             )

@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from tep_parallel._cluster.shipping import Bundle
-from tep_parallel._cluster.wire import Chunk, Reply
+from tep_parallel._cluster.wire import Chunk, Record, Reply
 from tep_parallel._engine.statuses import BREAK, CUT, NOT_BEGUN, is_failure
 
 
 class Terms(NamedTuple):
-    """What is the same for all chunks of a call; see Chunk."""
+    """What is the same for all chunks of a call; see Chunk.
+
+    Attributes:
+        told: Whether the caller is told of more than texts in any case.
+    """
 
     bundle: Bundle
     options: dict[str, Any]
@@ -28,6 +32,7 @@ class Load:
         items: See Chunk.
         losses: How often it was lost with a worker.
         sent: When it was sent last, by time.monotonic.
+        landed_ns: When its future was done, by time.monotonic_ns.
         chunk: What was sent then.
     """
 
@@ -36,6 +41,7 @@ class Load:
         self.items = items
         self.losses = losses
         self.sent = 0.0
+        self.landed_ns = 0
         self.chunk: Chunk | None = None
         self.with_bundle = False
 
@@ -65,3 +71,19 @@ def rests_of(load: Load, reply: Reply) -> list[Load]:
         else:
             rests.append(Load(load.first + index, [item], load.losses))
     return rests
+
+
+def moved(record: Record, later: int, losses: int) -> Record:
+    """What a reply says of an item, by the clock of this machine.
+
+    Args:
+        later: Nanoseconds that this clock is ahead.
+        losses: See Load.
+    """
+    if not record.started_ns:
+        return record
+    return record._replace(
+        started_ns=record.started_ns + later,
+        ended_ns=record.ended_ns + later,
+        attempts=record.attempts + losses,
+    )
