@@ -21,16 +21,18 @@ Act = Callable[[int, Function, bytes], object]
 
 
 class Odd(Executor):
-    """Two threads, and whatever `act` does to chunks in them.
+    """Some threads, and whatever `act` does to chunks in them.
 
     Attributes:
         sizes: Of the chunks that were sent, in bytes.
     """
 
-    def __init__(self, act: Act = lambda _, function, data: function(data)) -> None:
+    def __init__(
+        self, act: Act = lambda _, function, data: function(data), workers: int = 2
+    ) -> None:
         self.sizes: list[int] = []
         self._act = act
-        self._pool = ThreadPoolExecutor(2)
+        self._pool = ThreadPoolExecutor(workers)
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
         (data,) = args

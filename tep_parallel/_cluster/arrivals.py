@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
 from tep_parallel._cluster.finder import LOST
-from tep_parallel._cluster.load import Load
+from tep_parallel._cluster.load import Load, moved
 from tep_parallel._cluster.traffic import Traffic
 from tep_parallel._cluster.wire import Record, Reply
 from tep_parallel._engine.call import Call
@@ -55,6 +54,7 @@ class Arrivals(Call):
         self._texts: dict[int, str | None] = {}  # by cell, as the records
         self._records: dict[int, Record] = {}
         self._hosts: dict[int, str] = {}
+        self._reasons: dict[int, BaseException] = {}  # why a worker was lost that had it
         self._fresh: dict[int, None] = {}  # the cells of those of which nobody has heard
         self._of_call = _NOTHING
 
@@ -86,6 +86,7 @@ class Arrivals(Call):
         self._texts.pop(cell, None)
         self._records.pop(cell, None)
         self._hosts.pop(cell, None)
+        self._reasons.pop(cell, None)
         self._fresh.pop(cell, None)
         self._free.append(cell)
 
@@ -167,6 +168,10 @@ class Arrivals(Call):
         """The machine on which the item was processed."""
         return self._hosts.get(index) or this_host()
 
+    def reason(self, index: int) -> BaseException | None:
+        """What the engine has raised for an item whose worker was lost."""
+        return self._reasons.get(index)
+
     def text(self, index: int, result: Any) -> str:
         """What the item returned.
 
@@ -190,7 +195,7 @@ class Arrivals(Call):
             cell = cells[first + index]
             texts[cell] = text
             fresh[cell] = None
-        later = time.monotonic_ns() - reply.now_ns  # than by the clock there
+        later = load.landed_ns - reply.now_ns  # than by the clock there
         for index, record in records.items():
             if index == len(load.items):
                 self._of_call = record
@@ -198,7 +203,7 @@ class Arrivals(Call):
                 continue
             cell = cells[first + index]
             self._hosts[cell] = reply.host
-            self._put(cell, _moved(record, later, load.losses))
+            self._put(cell, moved(record, later, load.losses))
         if reply.overdue:
             self._overdue = True
 
@@ -221,28 +226,15 @@ class Arrivals(Call):
         for serial in range(load.first, load.first + len(load.items)):
             self._put(self._cells[serial], Record(TAMPERED, attempts=1))
 
-    def _lose(self, load: Load, *, cut: bool) -> None:
-        """The worker that had a chunk is lost; or nobody waits for it any more."""
-        record = Record(CUT if cut else LOST, attempts=max(1, load.losses))
+    def _lose(self, load: Load, why: BaseException | None = None) -> None:
+        """The worker that had a chunk is lost.
+
+        Args:
+            why: What the engine has raised; None: nobody waits for the chunk any more.
+        """
+        record = Record(CUT if why is None else LOST, attempts=max(1, load.losses))
         for serial in range(load.first, load.first + len(load.items)):
-            self._put(self._cells[serial], record)
-
-    def _unreported(self) -> list[int]:
-        """The numbers of the items of which nothing has come back."""
-        heard = self._texts.keys() | self._records.keys()
-        numbers = self._plan.numbers or []
-        found = [numbers[cell] for cell in self._cells.values() if cell not in heard]
-        if self._eager:  # and those that were not fed
-            found += range(self._serial, len(numbers))
-        return sorted(found)
-
-
-def _moved(record: Record, later: int, losses: int) -> Record:
-    """The same by the clock of this machine."""
-    if not record.started_ns:
-        return record
-    return record._replace(
-        started_ns=record.started_ns + later,
-        ended_ns=record.ended_ns + later,
-        attempts=record.attempts + losses,
-    )
+            cell = self._cells[serial]
+            if why is not None:
+                self._reasons[cell] = why
+            self._put(cell, record)

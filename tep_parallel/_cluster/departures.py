@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import BrokenExecutor
 from typing import Any, NoReturn
 
 from tep_parallel._cluster.arrivals import Arrivals
+from tep_parallel._cluster.engine import SubmitError
 from tep_parallel._cluster.load import Load
+from tep_parallel._cluster.replies import ForgedError
 from tep_parallel._cluster.sizes import LARGE
 from tep_parallel._cluster.traffic import Traffic
+from tep_parallel._cluster.wire import DONE, Reply
 from tep_parallel._engine.plan import Plan
 from tep_parallel._engine.under_way import ENOUGH, EXHAUSTED, PULL_RAISED, UNFED
 from tep_parallel._errors import DeadWorkerError
@@ -30,6 +32,7 @@ class Departures(Arrivals):
         self._sent = 0
         self._no_more = False  # whether all items have been fed
         self._broken = False  # whether the executor has failed
+        self._behind = -1  # which serial number nothing is begun any more, once it stops
 
     @property
     def hands(self) -> int:
@@ -103,15 +106,18 @@ class Departures(Arrivals):
             self._launch(load)
 
     def _send_again(self) -> None:
-        """Send what was lost."""
+        """Send what was lost, but for what a stop keeps from being begun."""
         while (load := self._traffic.next_again()) is not None:
-            self._launch(load)
+            if not self._stopping or load.first <= self._behind:
+                self._launch(load)
+            elif load.losses:  # nobody knows which of its items were begun
+                self._lose(load)
 
     def _launch(self, load: Load) -> None:
         try:
             self._traffic.send(load)
-        except BrokenExecutor as error:
-            self._raise_broken(error)
+        except SubmitError as error:
+            self._raise_broken(error.reason)
 
     def _taken(self, size: int) -> list[str | bytes]:
         """The items of a chunk of this size: fewer if they are large."""
@@ -122,8 +128,28 @@ class Departures(Arrivals):
             room -= len(taken[-1])
         return taken
 
+    def _hear_the_last(self) -> None:
+        """Take those of the results that have come, and that would be taken next."""
+        while (landed := self._traffic.landed()) is not None:
+            load, future = landed
+            answer = self._traffic.answer(load, future)
+            if isinstance(answer, Reply) and answer.kind == DONE:
+                self._arrive(load, answer)
+            elif isinstance(answer, ForgedError):
+                self._tampered(load)
+
+    def _unreported(self) -> list[int]:
+        """The numbers of the items of which nothing has come back."""
+        heard = self._texts.keys() | self._records.keys()
+        numbers = self._plan.numbers or []
+        found = [numbers[cell] for cell in self._cells.values() if cell not in heard]
+        if self._eager:  # and those that were not fed
+            found += range(self._serial, len(numbers))
+        return sorted(found)
+
     def _raise_broken(self, error: BaseException) -> NoReturn:
         self._broken = True
+        self._hear_the_last()
         numbers = self._unreported()
         named = ", ".join(map(str, numbers[:_MOST_NAMED]))
         if len(numbers) > _MOST_NAMED:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from tep_parallel._engine.found import Finder, ValueOrError
+from tep_parallel._engine.plan import Plan
 from tep_parallel._engine.travel.pickles import elsewhere
 from tep_parallel._errors import DeadWorkerError, shown
 
@@ -13,6 +15,10 @@ LOST = -7  # beside enum sphttp_fate: the executor's worker ended
 
 class FarFinder(Finder):
     """A Finder of a call that an executor's workers process."""
+
+    def __init__(self, call: Any, plan: Plan) -> None:
+        super().__init__(call, plan)
+        self._reason_of: Callable[[int], BaseException | None] = call.reason
 
     def value(self, cell: int, result: Any) -> ValueOrError:
         """The value or the exception of an item."""
@@ -35,4 +41,6 @@ class FarFinder(Finder):
             return super()._error(cell, result, fate)
         index, item = self._numbers[cell], self._items[cell]
         msg = f"item {index} ({shown(item)}): the executor's worker that had it was lost"
-        return DeadWorkerError(msg, index=index, item=item)
+        error = DeadWorkerError(msg, index=index, item=item)
+        error.__cause__ = self._reason_of(cell)
+        return error

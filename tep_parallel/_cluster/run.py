@@ -44,6 +44,9 @@ class FarGathering(Gathering):
     def _packed(self, number: int, item: object) -> str | bytes:  # noqa: ARG002
         return self._sent[number]
 
+    def _is_kept(self, result: Any) -> bool:
+        return result.pid != 0 or super()._is_kept(result)
+
 
 class FarFed(Fed):
     """The items of an iterating call."""
@@ -169,7 +172,7 @@ class Far:
     ) -> FarCall:
         options = plan.options
         job = self._job_of(plan.worker, [], options.codec) if options.in_processes else None
-        told = told or options.on_finish is not None
+        told = told or options.on_finish is not None or left is not None
         terms = Terms(
             bundle,
             far_options(options),

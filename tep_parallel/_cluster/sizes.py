@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 LARGE = 1 << 23  # bytes that a chunk or a reply should not exceed by much
+_FEW = 64  # items
+_SLOW = 1e-3  # seconds that an item takes: what is told of it takes some microseconds
 _LONG = 0.5  # seconds that a chunk should take
 _IN_FLIGHT = 2  # chunks a worker: one that runs, one that waits for it
 _FIRST = 4  # chunks under way where nobody says how many workers there are
@@ -25,6 +27,7 @@ class Sizes:
         self._least = least
         self._size = given or least
         self._in_flight = _FIRST
+        self._item: float | None = None  # seconds that an item has taken of late
         self.workers: int | None = None
 
     @property
@@ -36,6 +39,13 @@ class Sizes:
     def ahead(self) -> int:
         """How many items are worth pulling ahead of results."""
         return 2 * self.in_flight * self._size
+
+    def tells(self, size: int) -> bool:
+        """Whether it costs next to nothing to tell when and where each item of a chunk ran.
+
+        An abort may come at any time, and its error has whatever is known by then.
+        """
+        return size <= _FEW if self._item is None else self._item >= _SLOW
 
     def next(self, left: int | None) -> int:
         """How many items the next chunk has.
@@ -56,6 +66,7 @@ class Sizes:
             spent: Seconds that its items took.
             taken: Seconds from when it was sent.
         """
+        self._item = spent / size
         if self._given is None:
             if length > LARGE:
                 self._size = max(1, min(self._size, size * LARGE // length))

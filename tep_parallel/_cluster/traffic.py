@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from tep_parallel._cluster import replies, wire
+from tep_parallel._cluster.deadline import deadline_of
 from tep_parallel._cluster.engine import Engine
 from tep_parallel._cluster.far import ABORT, run_chunk
 from tep_parallel._cluster.load import Load, Terms
@@ -18,7 +19,6 @@ from tep_parallel._cluster.sizes import Sizes
 from tep_parallel._engine.bell import Bell
 
 _SMALL = 1 << 14  # bytes of a worker that travel with each chunk
-_COUNT_EVERY = 2.0  # seconds
 
 
 class Traffic:
@@ -40,7 +40,7 @@ class Traffic:
         self.engine = engine
         self.sizes = sizes
         self.bell = Bell()
-        self.unended: Exception | None = None
+        self.unended: BaseException | None = None
         self.refused = False
         self._pid = os.getpid()
         self._terms = terms
@@ -49,8 +49,8 @@ class Traffic:
         self._number = 0
         self._again: deque[Load] = deque()
         self._flights: dict[int, tuple[Load, Any]] = {}
-        self._landed: deque[tuple[int, Any]] = deque()
-        self._asked = -_COUNT_EVERY
+        self._landed: deque[tuple[int, Any, int]] = deque()
+        self._begun: set[int] | None = None  # which chunks ran at the end; None: nobody has said
         self._closed = False
         # Between the look whether the bell is there and the ring nobody closes it. The collector
         # may close it in the thread that rings.
@@ -73,18 +73,11 @@ class Traffic:
         return bool(self._landed)
 
     def count(self) -> None:
-        """Ask how many workers there are, now and then."""
-        now = time.monotonic()
-        if now - self._asked < _COUNT_EVERY:
-            return
-        self._asked = now
-        number = self.engine.workers()
-        if number is not None:
-            self.sizes.workers = number
-        else:
-            self.engine.count(partial(setattr, self.sizes, "workers"), self._heard)
+        """How many workers there are, as far as that is known by now."""
+        self.sizes.workers = self.engine.workers()
+        self.engine.count(self._heard)
 
-    def _heard(self, error: Exception | None) -> None:
+    def _heard(self, error: BaseException | None) -> None:
         if error is None:
             self._ring()
 
@@ -97,7 +90,7 @@ class Traffic:
         """Send a chunk.
 
         Raises:
-            Exception: What the executor's submit raised.
+            SubmitError, TypeError: See Engine.submit.
         """
         terms = self._terms
         bundle = terms.bundle
@@ -106,36 +99,34 @@ class Traffic:
             or len(bundle.data) <= _SMALL
             or not self.engine.places.get(bundle.hash)
         )
-        left = None
-        if self._deadline is not None:
-            left = max(self._deadline - time.monotonic(), 1e-3)
         self._number += 1
         number = self._number
         chunk = wire.Chunk(
-            self.id,
-            number,
-            load.first,
-            load.losses > 0,
-            os.urandom(16),
-            self._key,
-            bundle.hash,
-            bundle.data if load.with_bundle else None,
-            terms.options,
-            terms.key_of_digests,
-            terms.on_error,
-            terms.discard,
-            terms.told,
-            left,
-            load.items,
+            call=self.id,
+            number=number,
+            first=load.first,
+            lost=load.losses > 0,
+            nonce=os.urandom(16),
+            key=self._key,
+            worker=bundle.hash,
+            bundle=bundle.data if load.with_bundle else None,
+            options=terms.options,
+            key_of_digests=terms.key_of_digests,
+            on_error=terms.on_error,
+            discard=terms.discard,
+            told=terms.told or self.sizes.tells(len(load.items)),
+            deadline=None if self._deadline is None else deadline_of(self._deadline),
+            items=load.items,
         )
-        load.chunk, load.sent = chunk._replace(bundle=None), time.monotonic()
-        future = self.engine.submit(run_chunk, wire.packed_chunk(chunk))
+        data = wire.packed_chunk(chunk)
+        load.chunk, load.sent = wire.signed(chunk, data)._replace(bundle=None), time.monotonic()
+        future = self.engine.submit(run_chunk, data)
         self._flights[number] = load, future
         future.add_done_callback(partial(self._landing, number))
 
     def _landing(self, number: int, future: Any) -> None:
         """In any thread: a future is done."""
-        self._landed.append((number, future))
+        self._landed.append((number, future, time.monotonic_ns()))
         self._ring()
 
     def next_again(self) -> Load | None:
@@ -149,10 +140,12 @@ class Traffic:
     def landed(self) -> Any:
         """A load that has come back, and its future; None: there is none."""
         while self._landed:
-            number, future = self._landed.popleft()
+            number, future, now = self._landed.popleft()
             found = self._flights.pop(number, None)
             if found is not None:
-                return found[0], future
+                load = found[0]
+                load.landed_ns = now
+                return load, future
         return None
 
     def answer(self, load: Load, future: Any) -> wire.Reply | BaseException:
@@ -168,7 +161,7 @@ class Traffic:
 
     def learn(self, load: Load, reply: wire.Reply) -> None:
         """What a reply tells of the engine."""
-        taken = time.monotonic() - load.sent
+        taken = load.landed_ns / 1e9 - load.sent
         self.sizes.learn(len(load.items), reply.length, reply.spent_ns / 1e9, taken)
         self.engine.note(self._terms.bundle.hash, reply.place)
 
@@ -185,13 +178,30 @@ class Traffic:
         if not self._flights or os.getpid() != self._pid:
             return
         if self.engine.can_end:
-            self.engine.end(self.id, behind, self._told)
+            self.engine.end(self.id, behind, partial(self._find, behind), self._told)
         if self.engine.client is None:  # what Dask says of a cancel is not so
             for load, future in list(self._flights.values()):
                 if load.first > behind and (behind == ABORT or not future.running()):
                     self._cancel(future)
 
-    def _told(self, error: Exception | None) -> None:
+    def _find(self, behind: int, numbers: list[int]) -> None:
+        if behind == ABORT:
+            self._begun = set(numbers)
+
+    @property
+    def may_run(self) -> bool:
+        """Whether workers run what is under way. Once they were told to end it, the others of its
+        chunks wait in the engine, and will begin nothing."""
+        return self._begun is None or not self._begun.isdisjoint(self._flights)
+
+    def goes_on(self, behind: int) -> bool:
+        """Whether workers that cannot be told begin items behind a serial number."""
+        if self.engine.can_end and self.unended is None:
+            return False
+        loads = [load for load, _ in self._flights.values()]
+        return any(load.first > behind and len(load.items) > 1 for load in loads)
+
+    def _told(self, error: BaseException | None) -> None:
         self.unended = error
         self._ring()
 
