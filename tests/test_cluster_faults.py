@@ -405,7 +405,7 @@ def test_an_item_that_cannot_be_made_there_fails_alone(n: int | None) -> None:
 def test_an_executor_that_was_shut_down_says_so() -> None:
     pool = ThreadPoolExecutor(1)
     pool.shutdown()
-    with pytest.raises(DeadWorkerError, match="after shutdown.*items 0 were not rep") as caught:
+    with pytest.raises(DeadWorkerError, match=r"after shutdown.*items 0 were not rep") as caught:
         Parallel(same, executor=pool).map_processes(["a"])
     assert type(caught.value.__cause__) is RuntimeError
 
