@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import threading
 import time
 import warnings
@@ -17,6 +19,7 @@ from support import until
 
 from tep_parallel import (
     AbortedError,
+    AsyncParallel,
     Break,
     DeadlineError,
     DeadWorkerError,
@@ -25,6 +28,7 @@ from tep_parallel import (
 )
 from tep_parallel._cluster import wire
 from tep_parallel._cluster.engine import Engine
+from tep_parallel._cluster.run import FarFed
 
 N = pytest.mark.parametrize("n", [None, 1], ids=["in the worker", "with children"])
 
@@ -238,3 +242,52 @@ def test_one_thread_asks_a_scheduler_for_all_calls() -> None:
         assert engine.workers() == 3
         engine.count(lambda error: None)  # not again so soon
         assert client.asked == 1
+
+
+@pytest.mark.parametrize("method", ["imap_processes", "as_completed"])
+def test_a_small_iterating_call_has_few_cells(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    cells: list[int] = []
+    settle = FarFed._settle
+
+    def count(flow: FarFed) -> set[int]:
+        cells.append(len(flow._numbers))
+        return settle(flow)
+
+    monkeypatch.setattr(FarFed, "_settle", count)
+    p = Parallel(same, executor=Serial())
+    assert len(list(getattr(p, method)(["a", "b"]))) == 2
+    assert max(cells) <= 2
+    many = [str(i) for i in range(3000)]
+    assert list(p.imap_processes(many)) == many
+    assert cells[-1] <= 3000
+
+
+class Slow:
+    """Takes its time to be pickled."""
+
+    def __reduce__(self) -> Any:
+        time.sleep(0.005)
+        return str, ("a",)
+
+
+def test_the_loop_goes_on_while_items_are_pickled() -> None:
+    turns = 0
+
+    async def turn() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    async def main() -> None:
+        with Odd() as pool:
+            p = AsyncParallel(len, executor=pool, codec=json)
+            ticks = asyncio.create_task(turn())
+            items = [Slow() for _ in range(200)]
+            with pytest.raises(TypeError, match=r"item 200 .*cannot be shipped"):
+                await p.map_processes([*items, threading.Lock()])
+            assert pool.sizes == []
+            assert turns >= 3
+            ticks.cancel()
+
+    asyncio.run(main())
