@@ -9,7 +9,7 @@ FUZZ = fuzz_records fuzz_lanes
 SOURCES = $(wildcard csrc/* csrc/*/*) $(wildcard tep_parallel/*.py tep_parallel/*/*.py tep_parallel/*/*/*.py) build_ext.py pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help run example test test-long test-sanitized fuzz test-arm test-peers test-services test-pythons lint bench docs wheel wheels try-wheels clean
+.PHONY: help run example test test-long test-sanitized fuzz test-arm test-peers test-services test-engines test-pythons lint bench docs wheel wheels try-wheels clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -51,6 +51,9 @@ test-services: SECONDS = 20
 test-services: $(VENV)/services ## Real servers under load, and stopped in it; SECONDS=60 for each
 	$(BIN)/python tests/services/run.py --seconds $(SECONDS) $(BRIEF)
 
+test-engines: $(VENV)/engines ## The same worker on Dask, Ray, mpi4py, Parsl and others; ENGINES="-k dask" for one
+	$(BIN)/pytest tests/engines tests/test_docs.py tests/test_examples.py -m engines $(ENGINES)
+
 test-pythons: wheel ## Run the tests with the wheel on every python3.10 and later that is found
 	.ci/pythons | sed 's|^|.ci/test-wheel dist/*.whl |' | .ci/at-a-time 2
 
@@ -71,6 +74,7 @@ bench: build/bench/installed ## Side by side with os.fork, the peers and sha256s
 	  build/bench/bin/python -W ignore benchmarks/asyncio_cost.py && \
 	  build/bench/bin/python -W ignore benchmarks/services.py && \
 	  build/bench/bin/python -W ignore benchmarks/executor.py && \
+	  build/bench/bin/python -W ignore benchmarks/engines.py && \
 	  build/bench/bin/python -W ignore benchmarks/digests.py --plot docs/digests && \
 	  build/bench/bin/python -W ignore benchmarks/small_digests.py; } > docs/figures.txt
 	cat docs/figures.txt
@@ -118,6 +122,6 @@ $(VENV)/test-tools: $(VENV)/bare
 	.ci/setup $(PYTHON) tests
 	touch $@
 
-$(VENV)/examples $(VENV)/test $(VENV)/lint $(VENV)/peers $(VENV)/services $(VENV)/docs $(VENV)/wheels: $(VENV)/%: $(VENV)/installed
+$(VENV)/examples $(VENV)/test $(VENV)/lint $(VENV)/peers $(VENV)/services $(VENV)/engines $(VENV)/docs $(VENV)/wheels: $(VENV)/%: $(VENV)/installed
 	$(BIN)/pip install --quiet --group $*
 	touch $@

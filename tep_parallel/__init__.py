@@ -6,6 +6,7 @@ if TYPE_CHECKING:
     from tep_parallel._async import AsyncParallel
     from tep_parallel._control import Break, Kill
     from tep_parallel._digest import digest_files
+    from tep_parallel._early import dask_plugin, early_entry
     from tep_parallel._engine.counting import processor_count, worker_number
     from tep_parallel._engine.stream import Stream
     from tep_parallel._errors import (
@@ -51,7 +52,9 @@ __all__ = [
     "TamperedResultError",
     "WorkerError",
     "__version__",
+    "dask_plugin",
     "digest_files",
+    "early_entry",
     "processor_count",
     "worker_number",
 ]
@@ -62,6 +65,7 @@ _HOMES = {
     "_async": ("AsyncParallel",),
     "_control": ("Break", "Kill"),
     "_digest": ("digest_files",),
+    "_early": ("dask_plugin", "early_entry"),
     "_engine.counting": ("processor_count", "worker_number"),
     "_engine.stream": ("Stream",),
     "_errors": (

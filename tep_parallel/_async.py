@@ -45,7 +45,7 @@ class AsyncParallel(AsyncFace, GenericOf[T, W_co]):
     Args:
         worker: See Parallel, as for all arguments that are not here. Its `process` must not be
             an async def: children run no event loop.
-        in_processes: See Parallel. 0 is refused: it would block the loop.
+        in_processes: See Parallel. 0 is refused without executor=: it would block the loop.
         max_calls: How many calls are alive at once, in a block and outside; others wait their
             turn. None: twice processor_count().
 
@@ -90,7 +90,11 @@ class AsyncParallel(AsyncFace, GenericOf[T, W_co]):
         self._running = Running()
         self._options = Options(codec, **options)
         self._options.max_calls = self._options.max_calls or _CALLS_A_CPU * processor_count()
-        if self._options.in_processes == 0:
+        if self._options.executor is not None:
+            from tep_parallel._cluster.run import Far  # few programs need it
+
+            self._far = Far(self._options, job_of)
+        elif self._options.in_processes == 0:
             msg = "in_processes: 0 would process the items in the thread of the event loop, which "
             msg += "stands still meanwhile; Parallel does that"
             raise ValueError(msg)

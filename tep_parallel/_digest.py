@@ -23,6 +23,8 @@ from tep_parallel._typing import (
 )
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from typing_extensions import Buffer, Unpack
 
     from tep_parallel._engine.arguments import DigestArguments, OnError
@@ -66,6 +68,8 @@ def digest_files(
     retries: int | SupportsIndex = 0,
     on_error: OnError = "stop",
     progress: Progress | bool | None = None,
+    executor: Executor | None = None,
+    chunk_size: int | SupportsIndex | None = None,
     return_exceptions: bool = False,
 ) -> list[str] | list[str | BaseException]:
     """Return the digest of each file, in the order of the paths.
@@ -83,6 +87,7 @@ def digest_files(
         retries: How often a file whose child died is tried again. See Parallel for all three.
         on_error: See Parallel. With return_exceptions every file is tried.
         progress: See Parallel, but it counts the bytes that have been read.
+        executor, chunk_size: See Parallel; in_processes is None then by default.
         return_exceptions: Whether the list has the exception of a file that failed in place
             of its digest, as asyncio.gather does. Otherwise the first failure is raised.
 
@@ -103,6 +108,8 @@ def digest_files(
         retries=retries,
         on_error=on_error,
         progress=InBytes(progress),
+        executor=executor,
+        chunk_size=chunk_size,
     )
     if not listed:
         return []
@@ -126,6 +133,12 @@ def _digested(
     # Loaded here, since importing this package must stay cheap.
     from tep_parallel._engine.small import digested_here
 
+    if options.executor is not None:
+        from tep_parallel._cluster.run import Far
+        from tep_parallel._engine.run import run_far
+
+        far = Far(options, job_of)
+        return run_far(far, worker, listed, options, Running(), on_error)
     job = job_of(worker, listed, None) if options.in_processes != 0 else None
     if options.by_size:
         ended = digested_here(job, listed, options, on_error)

@@ -173,7 +173,8 @@ Failure = tuple[int, object, BaseException]
 
 def cut_short(index: int, item: object, pid: int | None) -> DeadWorkerError:
     """The error for a child that was killed because the whole call was cut short."""
-    message = f"item {index} ({shown(item)}): child {pid} was killed: the call was cut short"
+    what = "it was given up" if pid is None else f"child {pid} was killed"
+    message = f"item {index} ({shown(item)}): {what}: the call was cut short"
     return DeadWorkerError(message, index=index, item=item, pid=pid, signal=_SIGKILL)
 
 

@@ -1,5 +1,8 @@
 """What became of one item."""
 
+import os
+from functools import cache
+
 from tep_parallel._typing import Generic, TypeVar, public
 
 # This module has no annotations as text: typing.get_type_hints would look their names up in the
@@ -16,6 +19,7 @@ class Outcome(Generic[T_co]):
         item: The item.
         result: What `process` returned; None if the item failed.
         error: What map_processes would raise for the item; None if it did not fail.
+        host: The name of the machine that ran the item; None if it was never begun.
         pid: The process that ran the item; None if it was never begun.
         exit_code: The child's exit code, 0 to 255; None if a signal ended it, or if nobody
             saw its end. A child that serves several items has exit code and signal only in
@@ -29,7 +33,7 @@ class Outcome(Generic[T_co]):
         max_rss: The child's peak of memory in bytes, with pages that it shared with its
             parent; None if it served other items.
 
-    Source: wait4(2), getrusage(2).
+    Source: wait4(2), getrusage(2), uname(2).
     """
 
     __slots__ = (
@@ -37,6 +41,7 @@ class Outcome(Generic[T_co]):
         "cpu_seconds",
         "error",
         "exit_code",
+        "host",
         "index",
         "item",
         "max_rss",
@@ -51,6 +56,7 @@ class Outcome(Generic[T_co]):
     item: object
     result: T_co | None
     error: BaseException | None
+    host: str | None
     pid: int | None
     exit_code: int | None
     signal: int | None
@@ -67,6 +73,7 @@ class Outcome(Generic[T_co]):
         *,
         result: T_co | None = None,
         error: BaseException | None = None,
+        host: str | None = None,
         pid: int | None = None,
         exit_code: int | None = None,
         signal: int | None = None,
@@ -81,6 +88,7 @@ class Outcome(Generic[T_co]):
         put(self, "item", item)
         put(self, "result", result)
         put(self, "error", error)
+        put(self, "host", host)
         put(self, "pid", pid)
         put(self, "exit_code", exit_code)
         put(self, "signal", signal)
@@ -110,6 +118,12 @@ class Outcome(Generic[T_co]):
     def __repr__(self) -> str:
         end = f"result={self.result!r}" if self.ok else f"error={self.error!r}"
         return f"Outcome(index={self.index}, item={self.item!r}, {end}, pid={self.pid})"
+
+
+@cache
+def this_host() -> str:
+    """The name of this machine."""
+    return os.uname().nodename
 
 
 def _rebuild(fields: dict[str, object]) -> Outcome[object]:

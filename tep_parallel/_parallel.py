@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterable
 from tep_parallel import _control, _digest, _sock, _version  # noqa: F401
 from tep_parallel._engine import stream  # noqa: F401
 from tep_parallel._engine.arguments import Shown
-from tep_parallel._engine.ended import Ended, values_of
+from tep_parallel._engine.ended import values_of
 from tep_parallel._engine.face import Face
 from tep_parallel._engine.options import Options
 from tep_parallel._engine.running import Running
-from tep_parallel._engine.source import list_of
 from tep_parallel._file_digest import job_of
 from tep_parallel._outcome import Outcome
 from tep_parallel._typing import TYPE_CHECKING, Any, GenericOf, T, W_co, overload, public
@@ -53,9 +52,8 @@ class Parallel(Face, GenericOf[T, W_co]):
         retries: How often an item is tried again if its child died. An item that raised, or
             was killed at its timeout, is not tried again.
         on_error: What a failure does to the other items of map_processes, each_process and
-            imap_processes.
-            "stop": no new item is begun, and running items may end. "finish": every item is
-            processed first. "kill": running items are killed at once.
+            imap_processes. "stop": no new item is begun, and running items may end.
+            "finish": every item is processed first. "kill": running items are killed at once.
         codec: A module or object with `dumps` and `loads` (json, pickle, orjson...), so that
             results may be more than text. The child calls `dumps`. This process calls
             `loads`, after it has checked the call's MAC. None: results are text, and type
@@ -76,6 +74,16 @@ class Parallel(Face, GenericOf[T, W_co]):
             streams and the files of logging's handlers.
         max_calls: How many calls of a block run at once; others wait their turn. None:
             processor_count().
+        executor: An executor as of concurrent.futures, whose workers process the items. These
+            go there in chunks, by `submit` alone. Each worker has in_processes children for a
+            chunk, and keeps them for 5 seconds more. None or 0: it has none, so nothing can be
+            killed: timeout, isolation, retries and on_error="kill" are refused.
+        chunk_size: How many items a chunk has. None: chunks grow until one takes half a second.
+
+    With an executor an item may be processed more than once: the chunk of a lost worker is sent
+    again. cloudpickle carries the worker, codec and items that are not text. A worker that has
+    a teardown has children anew in each chunk. `with` forks nothing here; its end ends children
+    that the executor's workers keep. `keep` is refused.
 
     With in_processes=0 nothing can be killed: `timeout`, `deadline` and `retries` have no
     effect.
@@ -88,8 +96,8 @@ class Parallel(Face, GenericOf[T, W_co]):
     Raises:
         TypeError: An argument is of the wrong kind, or a worker class was given instead of
             an instance.
-        ValueError: A number is out of range, or there is no such `on_error`.
-        ImportError: progress=True needs tqdm, which is in tep-parallel[progress].
+        ValueError: A number is out of range, or options do not go together.
+        ImportError: progress=True needs tep-parallel[progress], executor= tep-parallel[cluster].
 
     Source: `Parallel.map` of grosser/parallel, lib/parallel.rb.
     """
@@ -126,6 +134,10 @@ class Parallel(Face, GenericOf[T, W_co]):
         self.worker = worker
         self._running = Running()
         self._options = Options(codec, **options)
+        if self._options.executor is not None:
+            from tep_parallel._cluster.run import Far  # few programs need it
+
+            self._far = Far(self._options, job_of)
 
     def map_processes(self: Parallel[T, str], items: Iterable[Any]) -> list[T]:
         """Return every item's result, in input order, once every child has ended.
@@ -143,7 +155,7 @@ class Parallel(Face, GenericOf[T, W_co]):
                 order. It is the same exception, with the child's traceback as its cause. A
                 note names the parts that could not be sent. Its `other_failures` has index,
                 item and exception of each other failed item.
-            ParallelError: The item failed without raising: its child died, for example.
+            ParallelError: The item, or the executor, failed without raising: a child died.
             DeadlineError: The call was not over at its deadline.
             OSError: The system refused processes, memory, descriptors or a file.
             RuntimeError: This is not the main interpreter; nothing was forked.
@@ -234,13 +246,5 @@ class Parallel(Face, GenericOf[T, W_co]):
         """
         self._running.abort()
 
-    def _run(
-        self, items: Iterable[Any], on_error: str, *, discard: bool = False, whole: bool = False
-    ) -> Ended:
-        process_of(self.worker)
-        listed = list_of(items)
-        if not listed:
-            return Ended(listed, {}, {})
-        options = self._options
-        job = job_of(self.worker, listed, options.codec) if options.in_processes != 0 else None
-        return self._gathered(listed, on_error, discard, whole, job)
+    def _job(self, items: list[Any]) -> Any:
+        return job_of(self.worker, items, self._options.codec)

@@ -20,6 +20,8 @@ PEER = re.compile(
     r"^(?:(?:import|from) (?:coverage|opentelemetry|sentry_sdk|sqlalchemy)|coverage)\b",
     re.MULTILINE,
 )
+# And the group `engines` what such a one does.
+ENGINE = re.compile(r"^(?:import|from) distributed\b", re.MULTILINE)
 BIN = Path(sys.executable).parent
 
 
@@ -28,7 +30,8 @@ def of(language: str) -> list[object]:
         pytest.param(
             block,
             id=f"{block.page}:{block.line}",
-            marks=[pytest.mark.peers] if PEER.search(block.text) else [],
+            marks=[pytest.mark.peers] * bool(PEER.search(block.text))
+            + [pytest.mark.engines] * bool(ENGINE.search(block.text)),
         )
         for block in blocks()
         if block.language == language and not block.file
@@ -45,10 +48,12 @@ def test_every_block_is_one_that_these_tests_run() -> None:
 
 def test_every_file_that_a_page_shows_is_run() -> None:
     """By a script of the page, or by a test of its own."""
-    own_tests = (ROOT / "tests" / "test_recipes.py").read_text()
+    files = ("test_recipes.py", "engines/engines.py")
+    own_tests = "".join((ROOT / "tests" / name).read_text() for name in files)
     for file in filter(lambda block: block.file, blocks()):
         scripts = [one.text for one in blocks() if (one.page, one.language) == (file.page, "sh")]
-        assert any(file.file in text for text in [*scripts, own_tests]), file.file
+        names = (file.file, f"from {file.file.removesuffix('.py')} import")
+        assert any(name in text for name in names for text in [*scripts, own_tests]), file.file
 
 
 @pytest.mark.parametrize("program", of("python"))
@@ -122,7 +127,7 @@ def test_files_that_the_architecture_names_by_their_wing_are_there() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_tests_that_a_page_names_are_there(page: Path) -> None:
-    sources = "".join(path.read_text() for path in (ROOT / "tests").glob("test_*.py"))
+    sources = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
     there = set(re.findall(r"^def (test_\w+)\(", sources, re.MULTILINE))
     assert set(re.findall(r"`(test_\w+)`", page.read_text())) <= there
 

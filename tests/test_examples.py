@@ -98,6 +98,18 @@ def test_json_in_and_out() -> None:
     assert example("json_in_out.py") == "order 1: 12.0\norder 2: 0\n"
 
 
+def test_cluster() -> None:
+    assert example("cluster.py") == "17984 primes below 200000\n"
+
+
+@pytest.mark.engines
+def test_cluster_on_a_cluster(tmp_path: Path) -> None:
+    from dask_cluster import cluster_of
+
+    with cluster_of(tmp_path / "dask") as cluster:
+        assert example("cluster.py", cluster.address) == example("cluster.py")
+
+
 LINE = '203.0.113.7 - ada [28/Nov/2026:09:26:15 +0000] "GET /{} HTTP/1.1" 200 2326\n'
 
 

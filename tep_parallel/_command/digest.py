@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from tep_parallel._command import sums
+from tep_parallel._command import engine, sums
 from tep_parallel._command.files import Files, complaint
 from tep_parallel._command.given import (
     STANDARD_INPUT,
@@ -66,6 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how many children at once; 0: none, all in this process (default: as many as"
         " there are usable CPUs; none for a set that is small)",
     )
+    engine.add_argument(what)
     printed = parser.add_argument_group("what is printed")
     printed.add_argument("-u", "--unordered", action="store_true", help="each line as a file ends")
     printed.add_argument(
@@ -126,13 +127,17 @@ def run(options: argparse.Namespace, printer: Printer) -> bool:
             msg = "digest: --key-file is for --algorithm hmac-sha256"
             raise WrongUsageError(msg)
         key = content_for("--key-file", options.key_file)
-    files = Files(key, options.algorithm, options.in_processes)
-    if options.check:
-        return _check(options, files, printer)
     for name, told in _OF_CHECK.items():
-        if getattr(options, name):
+        if getattr(options, name) and not options.check:
             msg = f"digest: {told} {'are' if ' ' in told else 'is'} for --check"
             raise WrongUsageError(msg)
+    with engine.place(options) as where:
+        return _digest(options, Files(key, options.algorithm, options.in_processes, where), printer)
+
+
+def _digest(options: argparse.Namespace, files: Files, printer: Printer) -> bool:
+    if options.check:
+        return _check(options, files, printer)
     names, well = _names(options, printer)
     if options.json or options.unordered:
         return _print_each(names, files, options, printer) and well

@@ -12,10 +12,11 @@ from tep_parallel._command.order import InOrder
 from tep_parallel._command.report import failure
 from tep_parallel._command.rows import Rows
 from tep_parallel._engine.options import Options
-from tep_parallel._engine.run import stream
+from tep_parallel._engine.run import stream, stream_far
 from tep_parallel._engine.running import Running
 from tep_parallel._engine.stream import has_more
 from tep_parallel._errors import AbortedError, DeadlineError, message_of
+from tep_parallel._file_digest import job_of
 from tep_parallel._outcome import Outcome
 from tep_parallel._typing import TYPE_CHECKING, Any
 from tep_parallel._worker import ParallelWorker, Process
@@ -74,6 +75,11 @@ class FanOut:
         self, worker: ParallelWorker | Process, options: Options, running: Running
     ) -> Stream[Outcome[Any]]:
         try:
+            if options.executor is not None:
+                from tep_parallel._cluster.run import Far
+
+                given = Far(options, job_of), worker, self._source, options, running
+                return stream_far(*given, options.on_error, ordered=False)
             return stream(worker, self._source, options, running, options.on_error, ordered=False)
         except OSError as error:
             raise RefusedError(in_its_words(error)) from error

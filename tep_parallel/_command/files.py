@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tep_parallel._file_digest import Algorithm
+    from tep_parallel._parallel import Parallel
 
 _DASH = os.fsencode(STANDARD_INPUT)
 
@@ -28,12 +29,16 @@ class Files:
         key: Of HMAC.
         algorithm: See FileDigest.
         count: How many children; None: as digest_files has it.
+        where: The arguments of Parallel for files of other machines; empty: they are here.
     """
 
-    def __init__(self, key: bytes, algorithm: Algorithm, count: int | None) -> None:
+    def __init__(
+        self, key: bytes, algorithm: Algorithm, count: int | None, where: dict[str, Any]
+    ) -> None:
         self._key = key
         self._algorithm = algorithm
         self._count = count
+        self._where = where
 
     def digests(self, names: list[bytes]) -> list[str | BaseException]:
         """The digest of each file, or its exception.
@@ -51,6 +56,8 @@ class Files:
         return [next(others) if _is_file(name) else self._other(name) for name in names]
 
     def _digests(self, files: list[bytes]) -> list[str | BaseException]:
+        if self._where:
+            return [one.error or str(one.result) for one in self._fan_out().outcomes(files)]
         progress = _progress()
         if self._count is None and progress:  # a small set needs no bar
             from tep_parallel._engine.small import digested_here
@@ -86,9 +93,6 @@ class Files:
             OSError: `each` raised it.
             RefusedError: The system refused what the call needs.
         """
-        from tep_parallel._engine.arguments import InBytes
-        from tep_parallel._parallel import Parallel
-
         numbers = [number for number, name in enumerate(names) if _is_file(name)]
         unwritten: list[OSError] = []
 
@@ -99,15 +103,9 @@ class Files:
                 unwritten.append(error)
                 raise
 
-        fan_out = Parallel(
-            FileDigest(self._key, algorithm=self._algorithm),
-            in_processes=True if self._count is None else self._count,
-            progress=InBytes(_progress()),
-            on_finish=tell,
-        )
         try:
             with asking_the_system():
-                fan_out.outcomes([names[number] for number in numbers])
+                self._fan_out(on_finish=tell).outcomes([names[number] for number in numbers])
         except BaseException:
             if unwritten:
                 raise unwritten[0] from None
@@ -115,6 +113,16 @@ class Files:
         for number, name in enumerate(names):
             if not _is_file(name):
                 each(_placed(self._other_outcome(name), number, names))
+
+    def _fan_out(self, **hooks: Any) -> Parallel[str, str]:
+        from tep_parallel._engine.arguments import InBytes
+        from tep_parallel._parallel import Parallel
+
+        worker = FileDigest(self._key, algorithm=self._algorithm)
+        if self._where:  # there it is files that are counted
+            return Parallel(worker, progress=_progress(), **hooks, **self._where)
+        count = True if self._count is None else self._count
+        return Parallel(worker, in_processes=count, progress=InBytes(_progress()), **hooks)
 
     def _other_outcome(self, name: bytes) -> Outcome[str]:
         if name == _DASH:

@@ -7,6 +7,7 @@ import os
 import sys
 import warnings
 
+from tep_parallel._command import engine
 from tep_parallel._command import options as common
 from tep_parallel._command.given import WrongUsageError
 from tep_parallel._command.report import Printer, as_line, failure
@@ -15,7 +16,7 @@ from tep_parallel._typing import TYPE_CHECKING, Any
 from tep_parallel._worker import ParallelWorker, Process, process_of, warn_of_misspelling
 
 if TYPE_CHECKING:
-    from tep_parallel._command.items import Source
+    from tep_parallel._command.items import Lines, Source
     from tep_parallel._outcome import Outcome
 
 
@@ -45,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("json",),
         help="json: the worker may return what JSON has, and not only text",
     )
+    engine.add_argument(parser.add_argument_group("other machines"))
     common.add_journal(parser)
 
 
@@ -60,13 +62,25 @@ def run(options: argparse.Namespace, printer: Printer) -> bool:
         msg = "map: MODULE:NAME is missing (tep-parallel map --help tells more)"
         raise WrongUsageError(msg)
     target, *items = options.words
-    try:
-        arguments = _arguments(options, printer)
-    except (TypeError, ValueError) as error:
-        raise WrongUsageError(common.in_its_words(error)) from error
     given = common.given_of(options, items)
     printer.keep_apart()
     worker = _checked(target, printer)
+    with engine.place(options) as where:
+        try:
+            arguments = _arguments(options, printer, where)
+        except (TypeError, ValueError) as error:
+            raise WrongUsageError(common.in_its_words(error)) from error
+        return _run(worker, target, given, arguments, options, printer)
+
+
+def _run(
+    worker: ParallelWorker | Process,
+    target: str,
+    given: list[str] | Lines,
+    arguments: Options,
+    options: argparse.Namespace,
+    printer: Printer,
+) -> bool:
     # Last: what is wrong usage leaves no journal behind.
     journal = common.opened_journal(options, _identity(options, target))
     try:
@@ -137,8 +151,11 @@ def _show(source: Source, options: argparse.Namespace, printer: Printer) -> bool
     return True
 
 
-def _arguments(options: argparse.Namespace, printer: Printer) -> Options:
+def _arguments(options: argparse.Namespace, printer: Printer, where: dict[str, Any]) -> Options:
     """The same for the library.
+
+    Args:
+        where: See place of engine.py.
 
     Raises:
         TypeError, ValueError: An option is wrong.
@@ -151,7 +168,7 @@ def _arguments(options: argparse.Namespace, printer: Printer) -> Options:
         import json  # few calls need it
 
         codec = json
-    arguments = common.arguments_of(options, printer)
+    arguments = {**common.arguments_of(options, printer), **where}
     isolation = options.isolate and options.in_processes != 0
     most = options.max_items_per_child if options.in_processes != 0 else None
     return Options(codec, **arguments, isolation=isolation, max_items_per_child=most)

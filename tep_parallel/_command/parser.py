@@ -59,7 +59,7 @@ def _run(arguments: list[str], printer: Printer) -> bool:
     if shown is not None:
         printer.put(shown)
         return True
-    if options.in_processes is None:
+    if options.in_processes is None and getattr(options, "dask", None) is None:
         usable = _usable()  # it says what is wrong in the environment
         if not getattr(options, "by_size", False):
             options.in_processes = usable

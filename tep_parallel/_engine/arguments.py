@@ -8,6 +8,7 @@ from collections.abc import AsyncIterable, Callable, Iterable
 from tep_parallel._typing import TYPE_CHECKING, Any, Literal, SupportsFloat, SupportsIndex
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
     from inspect import Signature
 
     from typing_extensions import TypedDict
@@ -51,6 +52,8 @@ class DigestArguments(TypedDict, total=False):
     retries: int | SupportsIndex
     on_error: OnError
     progress: Progress | bool | None
+    executor: Executor | None
+    chunk_size: int | SupportsIndex | None
 
 
 class Arguments(DigestArguments, total=False):
@@ -84,6 +87,8 @@ DEFAULTS: Arguments = {
     "on_finish": None,
     "keep": (),
     "max_calls": None,
+    "executor": None,
+    "chunk_size": None,
 }
 
 

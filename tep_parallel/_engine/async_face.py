@@ -31,7 +31,10 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from tep_parallel._engine.arguments import AsyncItems
+    from tep_parallel._engine.call import Call
     from tep_parallel._engine.digest_job import Job
+    from tep_parallel._engine.far import Far
+    from tep_parallel._engine.gathering import Gathering
     from tep_parallel._engine.options import Options
     from tep_parallel._worker import ParallelWorker, Process
 
@@ -45,9 +48,11 @@ class AsyncFace:
         _running: Running
         _here: InLoop | None
         _block: AsyncBlock | None
+        _far: Far | None
 
     _here = None
     _block = None  # calls have children of their own
+    _far = None  # they run here
     _entered = False
 
     async def __aenter__(self) -> Self:
@@ -56,6 +61,8 @@ class AsyncFace:
             raise RuntimeError(msg)
         here = self._in_loop()
         self._entered = True
+        if self._far is not None:
+            return self
         try:
             await here.share.begin()
             try:
@@ -75,6 +82,8 @@ class AsyncFace:
     ) -> None:
         block, self._block = self._block, None
         self._entered = False
+        if self._far is not None:
+            self._far.leave()
         if block is not None:
             # A cancel, as Ctrl-C, is answered at once.
             await block.close(well=error is None or isinstance(error, Exception), error=error)
@@ -124,6 +133,7 @@ class AsyncFace:
         worker = self.worker if worker is None else worker
         process_of(worker)
         options = self._options if options is None else options
+        far = self._far
         listed = None if isinstance(items, AsyncIterable) else list_of(items)
         one = Awaited(here, self._running, options.deadline, self._own_block())
         try:
@@ -131,22 +141,23 @@ class AsyncFace:
                 listed = await one.listed(items)  # type: ignore[arg-type]
             if not listed:
                 return here, Ended(listed, {}, {})
-            in_c = job(listed)
+            in_c = job(listed) if far is None else None
             if in_c is not None:
                 one.block = None
             left = await one.admit(len(listed))
+            if far is not None:
+                given = worker, listed, on_error, Running(), left
+                far_call, far_flow = far.eager(*given, discard=discard, whole=whole)
+                return here, await _driven(one, far_call, far_flow)
             block = one.block or self._own_block()
             if in_c is None and block is not None:
                 run = block.run(one, left, worker, listed, on_error, discard, whole)
                 return here, await run
             plan = Plan(worker, listed, options, on_error, Running(), discard, in_c, known=listed)
             call = opened(plan, left)
-            flow = Eager(call, plan)
-            one.begin(call, steps_of(call, flow))
-            while await one.advance():
-                pass
+            ended = await _driven(one, call, Eager(call, plan))
             warn_of_overstayed(call, options.timeout)
-            return here, flow.result
+            return here, ended
         finally:
             one.leave()
 
@@ -159,6 +170,8 @@ class AsyncFace:
             job: What C does.
         """
         here = self._in_loop()
+        if self._far is not None:
+            return await self._run(paths, on_error, job=lambda _: None, worker=worker)
         if self._options.in_processes is None and paths:
             await here.share.begin()
             try:
@@ -193,7 +206,12 @@ class AsyncFace:
                 source = one.source_of(items)
             del items
             block = one.block or self._own_block()
-            if block is not None:
+            if self._far is not None:
+                given = self.worker, source, on_error, Running(), left, known
+                call, flow = self._far.lazy(*given, ordered=ordered)
+                out = call.out
+                one.begin(call, steps_of(call, flow))
+            elif block is not None:
                 out = block.begin_stream(
                     one, left, self.worker, source, on_error, known, ordered=ordered
                 )
@@ -221,3 +239,11 @@ class AsyncFace:
                         end = time.monotonic_ns() + MOST_NS
         finally:
             await one.close()
+
+
+async def _driven(one: Awaited, call: Call, flow: Eager | Gathering) -> Ended:
+    """Drive an eager call to its end; what has ended."""
+    one.begin(call, steps_of(call, flow))
+    while await one.advance():
+        pass
+    return flow.result

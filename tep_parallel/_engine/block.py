@@ -41,6 +41,8 @@ class Block:
         OSError, RuntimeError: See Home.
     """
 
+    flow_of = Gathering  # of an eager call
+
     def __init__(
         self, worker: ParallelWorker | Process, options: Options, running: Running
     ) -> None:
@@ -95,7 +97,7 @@ class Block:
         how = how_of(options, on_error, eager=True, discard=discard, whole=whole)
         nest = lease.begin(how, items)
         plan = _plan(nest, self._worker, options, on_error, self._running, items, discard)
-        return Gathering(lease, plan, items, whole=whole)
+        return self.flow_of(lease, plan, items, whole=whole)
 
     def stream(
         self, worker: ParallelWorker | Process, items: Items, on_error: str, *, ordered: bool

@@ -86,9 +86,13 @@ class Call(Asking):
         error: BaseException | None,
         frames: TracebackType | None,
     ) -> None:
-        if lib.sphttp_call_in_child(self.handle):
-            leave(1)  # what a child raised must not reach the caller's program
+        self.leave_if_child()
         self.close()
+
+    def leave_if_child(self) -> None:
+        """In a child, end that: what it raised must not reach the caller's program."""
+        if lib.sphttp_call_in_child(self.handle):
+            leave(1)
 
     def close(self) -> None:
         """End whatever still runs. A second call does nothing."""

@@ -14,7 +14,7 @@ from io import TextIOWrapper
 from os import getpid
 from signal import set_wakeup_fd
 
-from tep_parallel._control import Break, Kill
+from tep_parallel._control import Break
 from tep_parallel._engine import counting, ending
 from tep_parallel._engine.call import (
     commit,
@@ -29,24 +29,23 @@ from tep_parallel._engine.call import (
 )
 from tep_parallel._engine.codec import encoded
 from tep_parallel._engine.native import lib
-from tep_parallel._engine.travel import raised
+from tep_parallel._engine.statuses import (
+    DISCARDED,
+    ENCODED,
+    ENCODED_TEXT,
+    NOT_TEXT,
+    RETURNED,
+    break_value,
+    packed,
+)
 from tep_parallel._typing import TYPE_CHECKING, Any, NoReturn
 from tep_parallel._worker import Process
 
 if TYPE_CHECKING:
     from tep_parallel._protocols import Codec
 
-_RETURNED = lib.SPHTTP_RETURNED
 _NO_UTF8 = lib.SPHTTP_NO_UTF8
 _RAISED_IDLE = lib.SPHTTP_RAISED_IDLE
-_ENCODED = lib.SPHTTP_ENCODED
-_ENCODED_TEXT = lib.SPHTTP_ENCODED_TEXT
-_DISCARDED = lib.SPHTTP_DISCARDED
-_NOT_TEXT = lib.SPHTTP_NOT_TEXT
-_RAISED = lib.SPHTTP_RAISED
-_RAISED_AS = lib.SPHTTP_RAISED_AS
-_BREAK = lib.SPHTTP_BREAK
-_KILL = lib.SPHTTP_KILL
 
 _before_last = ending.before_last
 _after_failure = ending.after_failure
@@ -103,10 +102,10 @@ def serve(handle: object, event: Any, prepared: Prepared) -> NoReturn:
                 else:
                     result = process(items[index])
                 if discard and (discard != EACH or discards(handle)):
-                    status, payload = _DISCARDED, b""
+                    status, payload = DISCARDED, b""
                 elif codec is not None:
                     payload, is_text = encoded(codec, result)
-                    status = _ENCODED_TEXT if is_text else _ENCODED
+                    status = ENCODED_TEXT if is_text else ENCODED
                 elif isinstance(result, str):
                     if not pool:
                         _before_last(handle)
@@ -114,9 +113,9 @@ def serve(handle: object, event: Any, prepared: Prepared) -> NoReturn:
                     if after != _NO_UTF8:
                         index = after
                         continue
-                    status, payload = _RETURNED, str.encode(result, "utf-8", "surrogatepass")
+                    status, payload = RETURNED, str.encode(result, "utf-8", "surrogatepass")
                 else:
-                    status, payload = _NOT_TEXT, type(result).__qualname__.encode()
+                    status, payload = NOT_TEXT, type(result).__qualname__.encode()
                 if not pool:
                     _before_last(handle)
             except BaseException as error:  # noqa: BLE001  # it travels to the caller
@@ -147,45 +146,22 @@ def _instead(
     """The status and the payload of an item that raised `error`."""
     _exit_if_asked(handle, error)
     if issubclass(type(error), Break):  # isinstance may call code of the caller's class
-        status, payload = _break_value(error, codec, rebuild=rebuild)
+        status, payload = break_value(error, codec, rebuild=rebuild)
     else:
-        status, payload = _packed(error, rebuild=rebuild)
+        status, payload = packed(error, rebuild=rebuild)
     _after_failure(handle)
     return status, payload
-
-
-def _break_value(end: Any, codec: Codec[Any] | None, *, rebuild: bool) -> tuple[int, bytes]:
-    """The status and the payload for what Break or Kill gave."""
-    how = _KILL if isinstance(end, Kill) else _BREAK
-    value = end.value
-    if codec is not None:
-        try:
-            payload, is_text = encoded(codec, value)
-        except BaseException as error:  # noqa: BLE001  # it travels to the caller
-            return _packed(error, rebuild=rebuild)
-        return how | (_ENCODED_TEXT if is_text else _ENCODED), payload
-    if value is None:
-        return how | _DISCARDED, b""
-    if isinstance(value, str):
-        return how | _RETURNED, str.encode(value, "utf-8", "surrogatepass")
-    return _NOT_TEXT, type(value).__qualname__.encode()
 
 
 def _fail(handle: object, by: bytes, error: BaseException, *, rebuild: bool) -> NoReturn:
     """End this child, and let the call fail because of what setup or teardown raised."""
     if issubclass(type(error), SystemExit):
         # Two numbers, and not a pickle: the caller may have forbidden to unpickle.
-        status, payload = _NOT_TEXT, b"%s %d %d" % (by, getpid(), _exit_status(handle, error))
+        status, payload = NOT_TEXT, b"%s %d %d" % (by, getpid(), _exit_status(handle, error))
     else:
-        status, payload = _packed(error, rebuild=rebuild)
+        status, payload = packed(error, rebuild=rebuild)
         _after_failure(handle)
     fail_call(handle, status, payload, len(payload))
-
-
-def _packed(error: BaseException, *, rebuild: bool) -> tuple[int, bytes]:
-    """The status and the payload for what was raised."""
-    payload, pickled = raised.pack(error, rebuild=rebuild)
-    return _RAISED_AS if pickled else _RAISED, payload
 
 
 def _exit_if_asked(handle: object, error: BaseException) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from tep_parallel._engine.ended import Ended
+from tep_parallel._engine.source import list_of
 from tep_parallel._typing import TYPE_CHECKING, Any
 from tep_parallel._worker import process_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import TracebackType
 
     from typing_extensions import Self
@@ -13,7 +16,7 @@ if TYPE_CHECKING:
     from tep_parallel._engine.arguments import Items
     from tep_parallel._engine.block import Block
     from tep_parallel._engine.digest_job import Job
-    from tep_parallel._engine.ended import Ended
+    from tep_parallel._engine.far import Far
     from tep_parallel._engine.options import Options
     from tep_parallel._engine.running import Running
     from tep_parallel._engine.stream import Stream
@@ -28,15 +31,17 @@ class Face:
         _options: Options
         _running: Running
         _block: Block | None
+        _far: Far | None
 
     _entered = False
     _block = None  # calls have children of their own
+    _far = None  # they run here
 
     def __enter__(self) -> Self:
         if self._entered:
             msg = "the block of this Parallel has been entered already, and has not ended"
             raise RuntimeError(msg)
-        if self._options.in_processes != 0:
+        if self._options.in_processes != 0 and self._far is None:
             from tep_parallel._engine.block import Block  # importing this package must stay cheap
 
             self._entered = True
@@ -56,6 +61,8 @@ class Face:
     ) -> None:
         block, self._block = self._block, None
         self._entered = False
+        if self._far is not None:
+            self._far.leave()
         if block is not None:
             # Ctrl-C is answered at once.
             well = not isinstance(error, KeyboardInterrupt)
@@ -63,6 +70,11 @@ class Face:
 
     def _stream(self, items: Items, on_error: str, *, ordered: bool) -> Stream[Any]:
         process_of(self.worker)
+        if self._far is not None:
+            from tep_parallel._engine.run import stream_far
+
+            given = self._far, self.worker, items, self._options, self._running, on_error
+            return stream_far(*given, ordered=ordered)
         block = self._block
         if block is not None and block.serves:
             return block.stream(self.worker, items, on_error, ordered=ordered)
@@ -70,6 +82,22 @@ class Face:
 
         options = self._options
         return stream(self.worker, items, options, self._running, on_error, ordered=ordered)
+
+    def _job(self, items: list[Any]) -> Job | None:
+        """What C does in the children in place of Python; None: nothing."""
+        raise NotImplementedError
+
+    def _run(
+        self, items: Iterable[Any], on_error: str, *, discard: bool = False, whole: bool = False
+    ) -> Ended:
+        """Process the items, and return what has ended."""
+        process_of(self.worker)
+        listed = list_of(items)
+        if not listed:
+            return Ended(listed, {}, {})
+        here = self._options.in_processes != 0 and self._far is None
+        job = self._job(listed) if here else None
+        return self._gathered(listed, on_error, discard, whole, job)
 
     def _gathered(
         self,
@@ -79,6 +107,11 @@ class Face:
         whole: bool,  # noqa: FBT001
         job: Job | None,
     ) -> Ended:
+        if self._far is not None:
+            from tep_parallel._engine.run import run_far
+
+            given = self._far, self.worker, items, self._options, self._running, on_error
+            return run_far(*given, discard=discard, whole=whole)
         block = self._block
         if block is not None and job is None and block.serves:
             return block.run(self.worker, items, on_error, discard=discard, whole=whole)

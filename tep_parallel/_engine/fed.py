@@ -118,10 +118,14 @@ class Fed(Handing):
         self.watch.start(number, item)
         self._admit(number, item)
 
+    def _packed(self, number: int, item: object) -> str | bytes:  # noqa: ARG002
+        """What is fed of an item: text as it is, a pickle of anything else."""
+        return item if type(item) is str else pickle.dumps(item, _PROTOCOL)
+
     def _admit(self, number: int, item: object) -> None:
         """Make of an item what can be fed."""
         try:
-            data = item if type(item) is str else pickle.dumps(item, _PROTOCOL)
+            data = self._packed(number, item)
         except BaseException as error:  # the item's failure, or what a signal handler raised
             if raised_by_handler(error):
                 raise

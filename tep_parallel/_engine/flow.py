@@ -28,13 +28,14 @@ class Flow:
     """
 
     is_idle = has_ready = keeps_files = False
+    finder_of = Finder  # what looks for what became of an item
 
     def __init__(self, call: Call, plan: Plan) -> None:
         self.watch = Watch(plan.options, plan.known)
         self.aborted = False
         self._call = call
         self._plan = plan
-        self._finder = Finder(call, plan)
+        self._finder = self.finder_of(call, plan)
         # Outcomes that have been made already, by the item's index.
         self._known: dict[int, Outcome[Any]] = {}
 
@@ -51,8 +52,9 @@ class Flow:
 
         call.serve = partial(serve, call.handle, call.event, prepare(call.handle, plan))
 
-    def begin(self) -> None:
-        """Before the first step."""
+    def begin(self) -> bool:
+        """Before the first step. Whether to call this again soon."""
+        return False
 
     def start(self) -> None:
         """Let items start, as many as may start now."""
@@ -134,13 +136,14 @@ class Eager(Flow):
         self._free = 0
         self._held = plan.options.on_start is not None
 
-    def begin(self) -> None:
-        """Before the first step."""
+    def begin(self) -> bool:
+        """Before the first step. Whether to call this again soon."""
         self.prepare()
         if self._held:
             self._free = self._call.hands
             self._call.allow(0)
             self._call.start()
+        return False
 
     def start(self) -> None:
         """Call on_start for as many items as there are free children, and let them start."""

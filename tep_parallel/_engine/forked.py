@@ -10,7 +10,7 @@ import os
 from collections.abc import Generator, Iterable
 
 from tep_parallel._engine.asking import NEWS
-from tep_parallel._engine.call import Call, leave
+from tep_parallel._engine.call import Call
 from tep_parallel._engine.flow import Flow
 from tep_parallel._engine.native import lib
 from tep_parallel._engine.plan import Plan
@@ -87,7 +87,8 @@ def steps_of(call: Call, flow: Flow) -> Steps:
 def _under_way(call: Call, flow: Flow) -> Steps:
     kind: int | None = NEWS
     try:
-        flow.begin()
+        while flow.begin():
+            yield TURN
         # None: nobody has waited, since a signal handler raised in between. A caller that goes
         # on all the same must not take that for the end.
         while kind is None or kind == NEWS:
@@ -123,8 +124,7 @@ def _handed(call: Call, batches: Iterable[list[Any] | None]) -> Steps:
 
 
 def _ending(call: Call) -> Steps:
-    if lib.sphttp_call_in_child(call.handle):
-        leave(1)  # what a child raised must not reach the caller's program
+    call.leave_if_child()
     yield END
     call.close()
     return None

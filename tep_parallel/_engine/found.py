@@ -91,6 +91,7 @@ class Finder:
             item,
             result=value,
             error=error,
+            host=self._call.host(cell) if result.pid else None,
             pid=result.pid or None,
             exit_code=exit_code,
             signal=signal,

@@ -87,7 +87,7 @@ class Gathering(Fed):
             if finder.is_unended(result):
                 continue  # it stays in its cell until the end
             text = self._texts[cell]
-            if self._whole or self._call.aborted:
+            if self._is_kept(result):
                 self._known[number] = finder.outcome(cell, (text, None))
             else:
                 value, error = (text, None) if text is not None else finder.value(cell, result)
@@ -100,6 +100,10 @@ class Gathering(Fed):
             if time.monotonic_ns() >= end:
                 return True
         return False
+
+    def _is_kept(self, result: Any) -> bool:  # noqa: ARG002
+        """Whether to make the Outcome of an item that has ended."""
+        return self._whole or self._call.aborted
 
     def _leave(self, number: int) -> None:
         """All is known of an item, and it has left its cell."""

@@ -70,6 +70,7 @@ class Handing(Flow):
             if ready is not None:
                 ready.append(number)
             if watched:
+                self.watch.read_item(self._items[cell])
                 self.watch.finish(partial(self._keep, number))
 
     def _stop_pulling(self) -> None:

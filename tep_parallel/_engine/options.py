@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 import os
-import sys
-from operator import index
 
 from tep_parallel._engine.arguments import DEFAULTS, ON_ERROR, InBytes
 from tep_parallel._engine.codec import check_codec
 from tep_parallel._engine.counting import processor_count
+from tep_parallel._engine.numbers import real, whole
 from tep_parallel._typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex, TypeVar
 
 if TYPE_CHECKING:
@@ -73,6 +72,14 @@ class Options:
         self.watched = any(one is not None for one in hooks)
         self.keep = _kept(given["keep"])
         self.max_calls = _at_least_one("max_calls", given["max_calls"])
+        self.executor = given["executor"]
+        self.chunk_size = _at_least_one("chunk_size", given["chunk_size"])
+        # Those of another machine are not those of this one.
+        self.all_processors = given["in_processes"] is True
+        if self.executor is not None or self.chunk_size is not None:
+            from tep_parallel._engine.far_options import check  # few calls need it
+
+            check(vars(self))
 
     def for_digests(self) -> Options:
         """The same for files that are digested in C."""
@@ -152,7 +159,7 @@ def _bool(name: str, value: object) -> bool:
 
 
 def _count(name: str, value: object, expected: str = "an int") -> int:
-    count = _whole(value)
+    count = whole(value)
     if count is None:
         got = "False" if value is False else type(value).__name__
         msg = f"{name}: expected {expected}, got {got}"
@@ -182,7 +189,7 @@ def _processes(value: SupportsIndex | None) -> int | None:
 def _seconds(name: str, value: SupportsFloat | None) -> float | None:
     if value is None:
         return None
-    seconds = _real(value)
+    seconds = real(value)
     if seconds is None:
         msg = f"{name}: expected seconds or None, got {type(value).__name__}"
         raise TypeError(msg)
@@ -197,34 +204,6 @@ def _seconds(name: str, value: SupportsFloat | None) -> float | None:
         return max(min(float(seconds), _LONGEST), _SHORTEST)
     except OverflowError:  # a Fraction, say, may be larger than any float
         return _LONGEST
-
-
-def _whole(value: Any) -> int | None:
-    """The int that `value` is, or stands for, as numpy's ints do; None if it is no such thing."""
-    if isinstance(value, bool):
-        return None
-    try:
-        return index(value)
-    except TypeError:
-        return None
-
-
-def _real(value: Any) -> Any:
-    """The number that `value` is, of any kind that can be compared; None if it is none."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, float):
-        return value
-    whole = _whole(value)
-    if whole is not None:
-        return whole
-    from numbers import Real  # few calls need it
-
-    # Decimal is not registered as Real, since it cannot be added to a float.
-    decimal = sys.modules.get("decimal")
-    if isinstance(value, Real) or (decimal is not None and isinstance(value, decimal.Decimal)):
-        return value
-    return None
 
 
 def _path(given: str | os.PathLike[str] | None) -> str | None:

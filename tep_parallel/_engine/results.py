@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tep_parallel._engine.native import ffi, lib
+from tep_parallel._outcome import this_host
 from tep_parallel._typing import Any
 
 _buffer = ffi.buffer
@@ -46,6 +47,10 @@ class Results:
         """What became of item `index`: an sphttp_result, which the next call overwrites."""
         _result_of(self.handle, index, self.found)
         return self.found
+
+    def host(self, index: int) -> str:  # noqa: ARG002
+        """The machine on which item `index` was processed."""
+        return this_host()
 
     def _copy(self, index: int, result: Any) -> None:
         if not result.payload and result.size:

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from tep_parallel._engine.arguments import Items
     from tep_parallel._engine.digest_job import Job
     from tep_parallel._engine.ended import Ended
+    from tep_parallel._engine.far import Far
     from tep_parallel._engine.options import Options
     from tep_parallel._engine.plan import Plan
     from tep_parallel._engine.running import Running
@@ -135,4 +136,64 @@ def stream(
     if isinstance(source, Coming):
         call.source = source
     flow = Fed(call, plan, source, ordered=ordered)
+    return Stream(call, steps_of(call, flow), advance=advance, end=end, flow=flow)
+
+
+def run_far(
+    far: Far,
+    worker: ParallelWorker | Process,
+    items: list[Any],
+    options: Options,
+    running: Running,
+    on_error: str,
+    *,
+    discard: bool = False,
+    whole: bool = False,
+) -> Ended:
+    """The same as run, where an executor's workers process the items.
+
+    Args:
+        far: Where the call runs.
+        whole: Whether the caller is handed an Outcome of each item.
+
+    Raises:
+        TypeError: The worker or an item cannot be shipped.
+        ParallelError: The executor is broken.
+    """
+    from tep_parallel._engine.drive import drain
+    from tep_parallel._engine.forked import steps_of
+
+    given = worker, items, on_error, running, options.deadline
+    call, flow = far.eager(*given, discard=discard, whole=whole)
+    try:
+        drain(call, steps_of(call, flow))
+        return flow.result
+    finally:
+        call.close()
+
+
+def stream_far(
+    far: Far,
+    worker: ParallelWorker | Process,
+    items: Items,
+    options: Options,
+    running: Running,
+    on_error: str,
+    *,
+    ordered: bool,
+) -> Stream[Any]:
+    """The same as stream, where an executor's workers process the items. See run_far."""
+    from collections.abc import Collection
+
+    from tep_parallel._engine.drive import advance, end
+    from tep_parallel._engine.forked import steps_of
+    from tep_parallel._engine.source import Coming, source_of
+    from tep_parallel._engine.stream import Stream
+
+    source = source_of(items)
+    known = items if isinstance(items, Collection) else None
+    given = worker, source, on_error, running, options.deadline, known
+    call, flow = far.lazy(*given, ordered=ordered)
+    if isinstance(source, Coming):
+        call.source = source
     return Stream(call, steps_of(call, flow), advance=advance, end=end, flow=flow)

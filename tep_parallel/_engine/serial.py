@@ -16,7 +16,7 @@ from tep_parallel._engine.plan import Plan
 from tep_parallel._engine.travel import raised
 from tep_parallel._engine.watch import Watch
 from tep_parallel._errors import AbortedError, Failure, dead, dead_in_setup
-from tep_parallel._outcome import Outcome
+from tep_parallel._outcome import Outcome, this_host
 from tep_parallel._typing import Any
 from tep_parallel._worker import Process, not_text, process_of, setup_and_teardown_of
 
@@ -149,6 +149,7 @@ def _outcome(index: int, item: object, processed: Processed, started: float) -> 
         item,
         result=processed[0],
         error=processed[1],
+        host=this_host(),
         pid=os.getpid(),
         attempts=1,
         started=started,

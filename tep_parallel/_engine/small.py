@@ -10,7 +10,7 @@ from tep_parallel._engine.digest_job import Job
 from tep_parallel._engine.ended import Ended
 from tep_parallel._engine.native import fail, ffi, file_error, lib
 from tep_parallel._engine.options import Options
-from tep_parallel._outcome import Outcome
+from tep_parallel._outcome import Outcome, this_host
 from tep_parallel._typing import Any
 
 _MOST = 16 << 20  # bytes, where each file counts for some more; benchmarks/small_digests.py
@@ -68,7 +68,9 @@ def _ended(paths: list[Any], codes: list[int], digits: bytes) -> Ended:
             values[index] = digits[index * _DIGITS : (index + 1) * _DIGITS].decode("ascii")
         elif code != lib.SPHTTP_UNTRIED:  # such a one has another failure before it
             error = file_error(code, paths[index])
-            failed[index] = Outcome(index, paths[index], error=error, pid=os.getpid(), attempts=1)
+            failed[index] = Outcome(
+                index, paths[index], error=error, host=this_host(), pid=os.getpid(), attempts=1
+            )
     return Ended(paths, failed, {}, values=values)
 
 

@@ -15,6 +15,7 @@ _ready = lib.sphttp_call_ready
 _pull = lib.py_call_pull
 _take = lib.py_call_take
 _decode = lib.py_call_decode
+ENOUGH: int = lib.SPHTTP_ENOUGH
 EXHAUSTED: int = lib.SPHTTP_EXHAUSTED
 UNFED: int = lib.SPHTTP_UNFED
 PULL_RAISED: int = lib.SPHTTP_PULL_RAISED

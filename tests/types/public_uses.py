@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from fractions import Fraction
 from functools import partial
@@ -33,6 +34,7 @@ from tep_parallel import (
     TamperedResultError,
     WorkerError,
     digest_files,
+    early_entry,
     processor_count,
     worker_number,
 )
@@ -334,3 +336,11 @@ Parallel(give, timeout=Fraction(1, 3), deadline=Decimal("0.5"))
 digest_files(
     ["a"], algorithm="sha256", on_error="finish", in_processes=Whole(), timeout=Fraction(1)
 )
+
+
+def on_executors(pool: ThreadPoolExecutor) -> None:
+    p = Parallel(Doubler(), executor=pool, in_processes=2, chunk_size=10)
+    assert_type(p.map_processes(["a"]), list[str])
+    assert_type(p.outcomes(["a"])[0].host, str | None)
+    assert_type(digest_files(["/a"], executor=pool, in_processes=True), list[str])
+    assert_type(early_entry(p), Callable[[], None])

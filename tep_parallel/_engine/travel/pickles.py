@@ -13,6 +13,7 @@ import pickle
 import re
 import sys
 from collections.abc import Callable
+from contextvars import ContextVar
 from types import GetSetDescriptorType, MemberDescriptorType
 
 from tep_parallel._typing import Any
@@ -26,6 +27,9 @@ SUPPRESS: Any = vars(BaseException)["__suppress_context__"]
 TRACEBACK: Any = vars(BaseException)["__traceback__"]
 GROUP: Any = getattr(builtins, "BaseExceptionGroup", None)  # from 3.11 on
 
+# Whether what is loaded was pickled by a process that is no fork of this one: then addresses say
+# nothing.
+elsewhere: ContextVar[bool] = ContextVar("elsewhere", default=False)
 _ADDRESS = re.compile("0x[0-9a-fA-F]{6,}")
 
 
@@ -143,10 +147,12 @@ def inherited(address: int, module: str, qualname: str) -> type[BaseException]:
     """The exception class of that name which is at `address`, and was there at the fork.
 
     The address comes from a child, so it is only compared with those of all exception classes.
+    Where `elsewhere` is set, the one class of that name.
 
     Raises:
         LookupError: There is no such class.
     """
+    named = []
     seen: set[int] = set()
     left: list[type[BaseException]] = [BaseException]
     while left:
@@ -154,8 +160,12 @@ def inherited(address: int, module: str, qualname: str) -> type[BaseException]:
         if id(kind) in seen:
             continue
         seen.add(id(kind))
-        if id(kind) == address and (kind.__module__, kind.__qualname__) == (module, qualname):
-            return kind
+        if (kind.__module__, kind.__qualname__) == (module, qualname):
+            if id(kind) == address and not elsewhere.get():
+                return kind
+            named.append(kind)
         left += type.__subclasses__(kind)
+    if len(named) == 1 and elsewhere.get():
+        return named[0]
     msg = f"no class {module}.{qualname} of before the fork"
     raise LookupError(msg)
