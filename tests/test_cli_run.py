@@ -277,9 +277,29 @@ def test_no_space_for_what_a_command_prints_is_told(tmp_path: Path) -> None:
         assert status == 1
         assert len(out) < 2 << 20
         assert b"item 0 (9000000): exit status 1 (there is no space left" in err
+        script = f"TMPDIR={tmp_path}; export TMPDIR; echo 9000000 | "
+        script += f"{RUN} -j 1 --json sh -c 'head -c $0 /dev/zero 2>/dev/null; true'"
+        status, out, err = shell(script)  # it does not look, and would seem to have gone well
+        (row,) = rows_of(out)
+        assert (status, row["exit_code"], len(str(row["stdout"]))) == (1, 0, 1 << 20)
+        assert b"item 0 (9000000): No space left on device" in err
         assert list(tmp_path.iterdir()) == []
     finally:
         subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_a_script_that_names_no_interpreter_is_the_shells(tmp_path: Path) -> None:
+    (tmp_path / "script").write_text("echo $0 $2 $1\n")
+    (tmp_path / "script").chmod(0o755)
+    status, out, err = shell(f"seq 2 | {RUN} ./script a", tmp_path)
+    assert (status, out, err) == (0, b"./script 1 a\n./script 2 a\n", b"")
+
+
+def test_few_descriptors_cost_no_item() -> None:
+    script = f"ulimit -n 64; seq 200 | {RUN} -j 100 sh -c 'sleep 0.5; echo $0'"
+    status, out, err = shell(script)
+    assert (status, err) == (0, b"")
+    assert out.split() == [b"%d" % number for number in range(1, 201)]
 
 
 def test_what_may_write_no_more_dies_of_that() -> None:
@@ -300,14 +320,24 @@ def test_what_may_write_no_more_dies_of_that() -> None:
         ("sh -c 'kill -TERM $$'", "killed by signal 15 (Terminated)"),
         ("no-such-program", "no-such-program: No such file or directory"),
         ("/etc/passwd", "/etc/passwd: Permission denied"),
-        ("./script", "./script: Exec format error"),
+        ("./script", "./script: No such file or directory"),  # its interpreter
+        (
+            "sh -c 'echo a; rm $TMPDIR/*/*'",
+            "No such file or directory, while keeping what it prints",
+        ),
+        (
+            "sh -c 'echo a; rm $TMPDIR/*/*; exit 3'",
+            "No such file or directory, while keeping what it prints (exit status 3)",
+        ),
         ("--timeout 0.2 sh -c 'sleep 60'", "killed, because it still ran after 0.2 s"),
     ],
 )
 def test_each_failure_is_a_line(words: str, how: str, tmp_path: Path) -> None:
-    (tmp_path / "script").write_text("echo\n")
+    (tmp_path / "script").write_text("#!/no/such\n")
     (tmp_path / "script").chmod(0o755)
-    status, out, err = shell(f"echo x | {RUN} {words}", tmp_path)
+    (tmp_path / "scratch").mkdir()
+    place = "export TMPDIR=$PWD/scratch"
+    status, out, err = shell(f"{place}; echo x | {RUN} {words}", tmp_path)
     assert (status, out) == (1, b"")
     assert err.decode() == f"tep-parallel: item 0 (x): {how}\n"
 
