@@ -112,16 +112,48 @@ def test_a_word_with_several_items_is_repeated() -> None:
     assert shell(f"seq 3 | {RUN} -n 2 echo -{{}} x '{{#}}'") == (0, printed, b"")
 
 
-def test_as_many_items_are_given_as_the_system_allows() -> None:
-    """Twice as many bytes as it does: so two commands, or three; and none is too long."""
-    count = os.sysconf("SC_ARG_MAX") // 1000
-    script = f"seq {count} | awk '{{ printf \"%0990d\\n\", $1 }}' | {RUN} -X sh -c 'echo $#' _"
+@pytest.mark.parametrize("options", ["-X", "-n 5000"])
+def test_as_many_items_are_given_as_fit_a_command(options: str) -> None:
+    """128 KiB of 1,000 bytes each; -n is no more than that either."""
+    script = f"seq 300 | awk '{{ printf \"%0990d\\n\", $1 }}' | {RUN} {options} sh -c 'echo $#' _"
     status, out, err = shell(script)
     counts = list(map(int, out.split()))
     assert (status, err) == (0, b"")
-    assert sum(counts) == count
-    assert len(counts) <= 3
-    assert max(counts) > count // 3
+    assert sum(counts) == 300
+    assert len(counts) == 3
+    assert min(counts[:2]) > 120
+
+
+@pytest.mark.parametrize("words", ["{}", "x{}{#}y{}", "{} {}", "'{#}'"])
+def test_what_is_counted_is_no_less_than_what_is_filled_in(words: str) -> None:
+    script = (
+        f"seq 50000 | sed 's/$/\\xc3\\xa9/' | {RUN} -X sh -c 'cat /proc/$$/cmdline | wc -c' {words}"
+    )
+    status, out, err = shell(script)
+    counts = list(map(int, out.split()))
+    assert (status, err) == (0, b"")
+    assert max(counts) < 128 << 10
+    assert max(counts) > 40 << 10  # the pointers to short words are no less than those
+
+
+def test_an_item_that_fits_no_command_fails_alone() -> None:
+    script = f"(seq 5; head -c 200000 /dev/zero | tr '\\0' x; echo; seq 6 9) | {RUN} -X echo"
+    status, out, err = shell(script)
+    assert (status, out) == (1, b"1 2 3 4 5\n6 7 8 9\n")
+    assert err.count(b"\n") == 1
+    assert err.endswith(b": echo: Argument list too long\n")
+
+
+def test_a_journal_of_batches_is_resumed_in_another_environment(tmp_path: Path) -> None:
+    run = f"{RUN} -X --journal j"
+    script = "sh -c 'echo $#'"
+    status, first, _ = shell(f"seq 50000 | (ulimit -s 2048; {run} {script})", tmp_path)
+    assert status == 0
+    assert len(first.split()) > 2
+    again = (
+        f"export BIG=$(head -c 100000 /dev/zero | tr '\\0' x) PATH=$PATH:/no/such; {run} --resume"
+    )
+    assert shell(f"seq 50000 | ({again} {script})", tmp_path) == (0, b"", b"")
 
 
 def test_what_would_be_run_is_shown_as_a_shell_would_be_told(tmp_path: Path) -> None:
