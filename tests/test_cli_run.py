@@ -287,6 +287,34 @@ def test_rows_have_all_that_is_known_of_a_command() -> None:
     assert second["error"] is not None
 
 
+def test_a_large_row_is_not_held(tmp_path: Path) -> None:
+    script = f"echo {MANY} | ( ulimit -v 400000; {RUN} --json head -c {{}} /dev/zero )"
+    status, out, err = shell(f"{script} | tr -d '0u\\\\' | head -c 9999", tmp_path)
+    assert (status, err) == (0, b"")
+    assert b'"stdot": ""' in out
+
+
+@pytest.mark.parametrize("size", [(1 << 20) - 1, 1 << 20, (1 << 20) + 1])
+def test_a_row_has_what_was_printed_wherever_its_pieces_end(size: int, tmp_path: Path) -> None:
+    content = (
+        b"x" * (size - 1) + "\u20ac\U0001f600".encode() + b'\xff\xe2\x82"\\\n' * 500000 + b"\xf0"
+    )
+    (tmp_path / "any").write_bytes(content)
+    status, out, _ = shell(f"echo any | {RUN} --json sh -c 'cat $0; cat $0 >&2; exit 1'", tmp_path)
+    (row,) = rows_of(out)
+    assert status == 1
+    assert str(row["stdout"]).encode("utf-8", "surrogateescape") == content
+    assert row["stdout"] == row["stderr"]
+    assert row["error"] is not None
+
+
+def test_a_failure_is_a_line_of_its_own() -> None:
+    script = f"seq 2 | {RUN} -j 1 sh -c 'printf e >&2; exit $(($0 - 1))'"
+    status, out, err = shell(script)
+    assert (status, out) == (1, b"")
+    assert err == b"ee\ntep-parallel: item 1 (2): exit status 1\n"
+
+
 def test_a_reader_that_has_had_enough_ends_it_quietly(tmp_path: Path) -> None:
     status, out, err = shell(f"set -o pipefail; yes | {RUN} -j 2 echo | head -3", tmp_path)
     assert (status, out, err) == (1, b"y\ny\ny\n", b"")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 from collections.abc import Callable, Iterator
 
@@ -56,6 +57,7 @@ class Outputs(Rows):
         )
         self._tag = tag
         self._is_full = False  # where what a command has printed is kept
+        self._ends_line = True  # what was printed on standard error
         self._lost: OSError | None = None  # why that cannot be had
 
     def put(self, index: int, outcome: Outcome[Any]) -> None:
@@ -70,7 +72,7 @@ class Outputs(Rows):
             RefusedError: The journal cannot be written.
         """
         if self._as_json:
-            self._add(self._row(index, outcome) + self._end)
+            self._add_row(index, outcome)
         else:
             tag = _tag_of(outcome) if self._tag else b""
             for stream, write in enumerate((self._add, self._write_error)):
@@ -85,19 +87,35 @@ class Outputs(Rows):
             self.complain(ended(index, outcome, error) + note)
         self._note(index, outcome, error)
 
-    def _row(self, index: int, outcome: Outcome[Any]) -> bytes:
+    def complain(self, text: str) -> None:
+        """Print a line of its own on standard error, after all output before it."""
+        if not self._ends_line:
+            self._write_error(b"\n")
+        super().complain(text)
+
+    def _add_row(self, index: int, outcome: Outcome[Any]) -> None:
+        """Write a row, in pieces where it is large: JSON of bytes may be six times as long."""
         fields = fields_of(outcome)
-        del fields["result"]
+        del fields["result"], fields["error"]
         fields["index"] = index
         items = str(outcome.item).split(SEPARATOR)
         if len(items) > 1:
             fields["item"] = items
+        row = [as_line(fields)[:-1].encode()]
+        size = 0
         for stream, name in enumerate(("stdout", "stderr")):
-            content = b"".join(self._pieces(outcome, stream, b""))
-            fields[name] = content.decode("utf-8", "surrogateescape")
-        if outcome.error is None and self._lost is not None:
-            fields["error"] = error_of(self._lost)
-        return as_line(fields).encode()
+            row.append(f', "{name}": "'.encode())
+            for text in _decoded(self._pieces(outcome, stream, b"")):
+                row.append(as_line(text)[1:-1].encode())
+                size += len(row[-1])
+                if size >= _PIECE:
+                    self._add(b"".join(row))
+                    row, size = [], 0
+            row.append(b'"')
+        error = outcome.error or self._lost
+        told = as_line(None if error is None else error_of(error))
+        row.append(f', "error": {told}}}'.encode())
+        self._add(b"".join(row) + self._end)
 
     def _pieces(self, outcome: Outcome[Any], stream: int, tag: bytes) -> Iterator[bytes]:
         """What was printed, piece by piece, up to what cannot be had."""
@@ -133,6 +151,7 @@ class Outputs(Rows):
             self._progress.clear()
         self.writes = True
         self._printer.write_error(content)
+        self._ends_line = content.endswith(b"\n")
         self.writes = False
 
 
@@ -160,6 +179,14 @@ def _pieces(descriptor: int, tag: bytes) -> Iterator[bytes]:
             yield b"\n"
     finally:
         os.close(descriptor)
+
+
+def _decoded(pieces: Iterator[bytes]) -> Iterator[str]:
+    """The same as text; bytes that are no UTF-8 are lone surrogates."""
+    decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+    for piece in pieces:
+        yield decoder.decode(piece)
+    yield decoder.decode(b"", final=True)
 
 
 def _tag_of(outcome: Outcome[Any]) -> bytes:
