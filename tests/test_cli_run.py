@@ -208,7 +208,7 @@ def test_output_is_whole_and_in_order() -> None:
 
 def test_output_comes_as_commands_end_where_that_is_asked_for(tmp_path: Path) -> None:
     script = f"printf 'a\\nb\\n' | {RUN} -j 2 -u sh -c '"
-    script += "[ $0 = b ] || while [ ! -e b ]; do sleep 0.01; done; touch $0; echo $0'"
+    script += "[ $0 = b ] || until [ -s out ]; do sleep 0.01; done; echo $0' > out; cat out"
     assert shell(script, tmp_path) == (0, b"b\na\n", b"")
 
 
