@@ -75,6 +75,8 @@ typedef struct {
     int64_t ended_ns;
     int64_t cpu_ns;       /* user and system */
     int64_t max_rss;      /* bytes */
+    unsigned int printed; /* a command, or'ed: 1: to its standard output, 2: to its standard
+                           * error; sphttp_call_output has it */
     const char *payload;  /* the call's, until sphttp_call_drop */
     uint64_t size;        /* bytes */
 } sphttp_result;

@@ -204,7 +204,8 @@ def dead(index: int, item: object, pid: int | None, wait_status: int) -> DeadWor
 
 def _dead(where: str, pid: int | None, wait_status: int) -> DeadWorkerError:
     if wait_status < 0:
-        return DeadWorkerError(f"{where}: child {pid} was killed with its nursery", pid=pid)
+        who = "its child" if pid is None else f"child {pid}"
+        return DeadWorkerError(f"{where}: {who} was killed with its nursery", pid=pid)
     if os.WIFSIGNALED(wait_status):
         number = os.WTERMSIG(wait_status)
         from signal import strsignal  # it takes long to load, and few calls need it

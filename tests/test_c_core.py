@@ -17,7 +17,7 @@ CSRC = HERE.parent / "csrc"
 PURE = sorted(set(CSRC.rglob("*.c")) - set(CSRC.glob("py_*.c")))
 FLAGS = "-std=c11 -D_GNU_SOURCE -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all"
 WRAPS = {
-    "test_command": "",
+    "test_command": "-Wl,--wrap=renameat",
     "test_core": "-Wl,--wrap=write,--wrap=writev,--wrap=clock_gettime",
     "test_feed": "",
     "test_fresh": "-Wl,--wrap=_exit",

@@ -112,16 +112,48 @@ def test_a_word_with_several_items_is_repeated() -> None:
     assert shell(f"seq 3 | {RUN} -n 2 echo -{{}} x '{{#}}'") == (0, printed, b"")
 
 
-def test_as_many_items_are_given_as_the_system_allows() -> None:
-    """Twice as many bytes as it does: so two commands, or three; and none is too long."""
-    count = os.sysconf("SC_ARG_MAX") // 1000
-    script = f"seq {count} | awk '{{ printf \"%0990d\\n\", $1 }}' | {RUN} -X sh -c 'echo $#' _"
+@pytest.mark.parametrize("options", ["-X", "-n 5000"])
+def test_as_many_items_are_given_as_fit_a_command(options: str) -> None:
+    """128 KiB of 1,000 bytes each; -n is no more than that either."""
+    script = f"seq 300 | awk '{{ printf \"%0990d\\n\", $1 }}' | {RUN} {options} sh -c 'echo $#' _"
     status, out, err = shell(script)
     counts = list(map(int, out.split()))
     assert (status, err) == (0, b"")
-    assert sum(counts) == count
-    assert len(counts) <= 3
-    assert max(counts) > count // 3
+    assert sum(counts) == 300
+    assert len(counts) == 3
+    assert min(counts[:2]) > 120
+
+
+@pytest.mark.parametrize("words", ["{}", "x{}{#}y{}", "{} {}", "'{#}'"])
+def test_what_is_counted_is_no_less_than_what_is_filled_in(words: str) -> None:
+    script = (
+        f"seq 50000 | sed 's/$/\\xc3\\xa9/' | {RUN} -X sh -c 'cat /proc/$$/cmdline | wc -c' {words}"
+    )
+    status, out, err = shell(script)
+    counts = list(map(int, out.split()))
+    assert (status, err) == (0, b"")
+    assert max(counts) < 128 << 10
+    assert max(counts) > 40 << 10  # the pointers to short words are no less than those
+
+
+def test_an_item_that_fits_no_command_fails_alone() -> None:
+    script = f"(seq 5; head -c 200000 /dev/zero | tr '\\0' x; echo; seq 6 9) | {RUN} -X echo"
+    status, out, err = shell(script)
+    assert (status, out) == (1, b"1 2 3 4 5\n6 7 8 9\n")
+    assert err.count(b"\n") == 1
+    assert err.endswith(b": echo: Argument list too long\n")
+
+
+def test_a_journal_of_batches_is_resumed_in_another_environment(tmp_path: Path) -> None:
+    run = f"{RUN} -X --journal j"
+    script = "sh -c 'echo $#'"
+    status, first, _ = shell(f"seq 50000 | (ulimit -s 2048; {run} {script})", tmp_path)
+    assert status == 0
+    assert len(first.split()) > 2
+    again = (
+        f"export BIG=$(head -c 100000 /dev/zero | tr '\\0' x) PATH=$PATH:/no/such; {run} --resume"
+    )
+    assert shell(f"seq 50000 | ({again} {script})", tmp_path) == (0, b"", b"")
 
 
 def test_what_would_be_run_is_shown_as_a_shell_would_be_told(tmp_path: Path) -> None:
@@ -176,7 +208,7 @@ def test_output_is_whole_and_in_order() -> None:
 
 def test_output_comes_as_commands_end_where_that_is_asked_for(tmp_path: Path) -> None:
     script = f"printf 'a\\nb\\n' | {RUN} -j 2 -u sh -c '"
-    script += "[ $0 = b ] || while [ ! -e b ]; do sleep 0.01; done; touch $0; echo $0'"
+    script += "[ $0 = b ] || until [ -s out ]; do sleep 0.01; done; echo $0' > out; cat out"
     assert shell(script, tmp_path) == (0, b"b\na\n", b"")
 
 
@@ -255,6 +287,34 @@ def test_rows_have_all_that_is_known_of_a_command() -> None:
     assert second["error"] is not None
 
 
+def test_a_large_row_is_not_held(tmp_path: Path) -> None:
+    script = f"echo {MANY} | ( ulimit -v 400000; {RUN} --json head -c {{}} /dev/zero )"
+    status, out, err = shell(f"{script} | tr -d '0u\\\\' | head -c 9999", tmp_path)
+    assert (status, err) == (0, b"")
+    assert b'"stdot": ""' in out
+
+
+@pytest.mark.parametrize("size", [(1 << 20) - 1, 1 << 20, (1 << 20) + 1])
+def test_a_row_has_what_was_printed_wherever_its_pieces_end(size: int, tmp_path: Path) -> None:
+    content = (
+        b"x" * (size - 1) + "\u20ac\U0001f600".encode() + b'\xff\xe2\x82"\\\n' * 500000 + b"\xf0"
+    )
+    (tmp_path / "any").write_bytes(content)
+    status, out, _ = shell(f"echo any | {RUN} --json sh -c 'cat $0; cat $0 >&2; exit 1'", tmp_path)
+    (row,) = rows_of(out)
+    assert status == 1
+    assert str(row["stdout"]).encode("utf-8", "surrogateescape") == content
+    assert row["stdout"] == row["stderr"]
+    assert row["error"] is not None
+
+
+def test_a_failure_is_a_line_of_its_own() -> None:
+    script = f"seq 2 | {RUN} -j 1 sh -c 'printf e >&2; exit $(($0 - 1))'"
+    status, out, err = shell(script)
+    assert (status, out) == (1, b"")
+    assert err == b"ee\ntep-parallel: item 1 (2): exit status 1\n"
+
+
 def test_a_reader_that_has_had_enough_ends_it_quietly(tmp_path: Path) -> None:
     status, out, err = shell(f"set -o pipefail; yes | {RUN} -j 2 echo | head -3", tmp_path)
     assert (status, out, err) == (1, b"y\ny\ny\n", b"")
@@ -277,9 +337,29 @@ def test_no_space_for_what_a_command_prints_is_told(tmp_path: Path) -> None:
         assert status == 1
         assert len(out) < 2 << 20
         assert b"item 0 (9000000): exit status 1 (there is no space left" in err
+        script = f"TMPDIR={tmp_path}; export TMPDIR; echo 9000000 | "
+        script += f"{RUN} -j 1 --json sh -c 'head -c $0 /dev/zero 2>/dev/null; true'"
+        status, out, err = shell(script)  # it does not look, and would seem to have gone well
+        (row,) = rows_of(out)
+        assert (status, row["exit_code"], len(str(row["stdout"]))) == (1, 0, 1 << 20)
+        assert b"item 0 (9000000): No space left on device" in err
         assert list(tmp_path.iterdir()) == []
     finally:
         subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_a_script_that_names_no_interpreter_is_the_shells(tmp_path: Path) -> None:
+    (tmp_path / "script").write_text("echo $0 $2 $1\n")
+    (tmp_path / "script").chmod(0o755)
+    status, out, err = shell(f"seq 2 | {RUN} ./script a", tmp_path)
+    assert (status, out, err) == (0, b"./script 1 a\n./script 2 a\n", b"")
+
+
+def test_few_descriptors_cost_no_item() -> None:
+    script = f"ulimit -n 64; seq 200 | {RUN} -j 100 sh -c 'sleep 0.5; echo $0'"
+    status, out, err = shell(script)
+    assert (status, err) == (0, b"")
+    assert out.split() == [b"%d" % number for number in range(1, 201)]
 
 
 def test_what_may_write_no_more_dies_of_that() -> None:
@@ -300,14 +380,24 @@ def test_what_may_write_no_more_dies_of_that() -> None:
         ("sh -c 'kill -TERM $$'", "killed by signal 15 (Terminated)"),
         ("no-such-program", "no-such-program: No such file or directory"),
         ("/etc/passwd", "/etc/passwd: Permission denied"),
-        ("./script", "./script: Exec format error"),
+        ("./script", "./script: No such file or directory"),  # its interpreter
+        (
+            "sh -c 'echo a; rm $TMPDIR/*/*'",
+            "No such file or directory, while keeping what it prints",
+        ),
+        (
+            "sh -c 'echo a; rm $TMPDIR/*/*; exit 3'",
+            "No such file or directory, while keeping what it prints (exit status 3)",
+        ),
         ("--timeout 0.2 sh -c 'sleep 60'", "killed, because it still ran after 0.2 s"),
     ],
 )
 def test_each_failure_is_a_line(words: str, how: str, tmp_path: Path) -> None:
-    (tmp_path / "script").write_text("echo\n")
+    (tmp_path / "script").write_text("#!/no/such\n")
     (tmp_path / "script").chmod(0o755)
-    status, out, err = shell(f"echo x | {RUN} {words}", tmp_path)
+    (tmp_path / "scratch").mkdir()
+    place = "export TMPDIR=$PWD/scratch"
+    status, out, err = shell(f"{place}; echo x | {RUN} {words}", tmp_path)
     assert (status, out) == (1, b"")
     assert err.decode() == f"tep-parallel: item 0 (x): {how}\n"
 

@@ -140,6 +140,26 @@ def test_abort_keeps_what_had_ended() -> None:
     assert texts == [b"a\n"]
 
 
+def test_output_that_is_gone_before_it_is_read_is_an_oserror(scratch_root: Path) -> None:
+    with running(scripts(["echo a", "true"])) as commands:
+        first, second = sorted(commands, key=lambda one: one.index)
+        for path in scratch_root.glob("*/*"):
+            path.unlink()
+        with pytest.raises(FileNotFoundError, match="what command 0 has printed"):
+            commands.output(first.index, 0)
+        assert commands.output(first.index, 1) is None
+        assert commands.output(second.index, 0) is None
+
+
+def test_a_lost_output_fails_its_item_and_no_other(scratch_root: Path) -> None:
+    texts = [f"echo a; rm {scratch_root}/*/*", "echo b"]
+    with running(scripts(texts), in_processes=1) as commands:
+        (first, nothing), (second, text) = in_order(commands)
+    assert isinstance(first.error, FileNotFoundError)
+    assert (first.exit_code, nothing) == (0, b"")
+    assert (second.ok, text) == (True, b"b\n")
+
+
 def test_output_can_be_had_once_and_not_behind_the_end(scratch_root: Path) -> None:
     with running(scripts(["echo a"])) as commands:
         (outcome,) = commands

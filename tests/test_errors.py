@@ -30,6 +30,7 @@ from tep_parallel import (
     TamperedResultError,
     WorkerError,
 )
+from tep_parallel._errors import dead
 
 
 class Keyed(Exception):
@@ -233,6 +234,12 @@ def test_items_that_no_nursery_began_are_failures_and_no_results() -> None:
     outcomes = alone.outcomes(range(4))
     assert [outcome.attempts for outcome in outcomes] == [1, 1, 0, 0]
     assert "was not begun" in str(outcomes[3].error)
+
+
+@pytest.mark.parametrize(("pid", "who"), [(None, "its child"), (7, "child 7")])
+def test_who_was_killed_with_a_nursery_has_a_name(pid: int | None, who: str) -> None:
+    error = dead(3, "x", pid, -1)
+    assert str(error) == f"item 3 ('x'): {who} was killed with its nursery"
 
 
 def test_a_signal_does_not_make_the_host_spin() -> None:

@@ -181,11 +181,11 @@ read_file(struct sphttp_call *call, uint32_t index, struct payload *payload)
     return 0;
 }
 
-/* A command that has died may be one that was never started. */
+/* A command that has died may be one that was never started, or whose output is lost. */
 static void
 see_refused(const struct report *report, struct payload *payload)
 {
-    int error = report->refused;
+    int error = report->refused != 0 ? report->refused : -report->lost;
     if (payload->fate == SPHTTP_DIED && error != 0) {
         payload->fate = error > 0 ? SPHTTP_NOT_STARTED : SPHTTP_UNWRITTEN;
         payload->error = error > 0 ? error : -error;

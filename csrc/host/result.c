@@ -83,6 +83,7 @@ result_of_report(const struct sphttp_call *call, uint32_t index,
                                                     : report->started_ns,
         .cpu_ns = report->cpu_ns,
         .max_rss = report->max_rss,
+        .printed = report->printed,
     };
 }
 

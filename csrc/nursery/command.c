@@ -15,7 +15,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include "base/cdef.h"
@@ -27,6 +29,7 @@ enum {
     KEPT_OPEN = 32,       /* slots whose files stay open: there are few descriptors */
     LEAST_ROOM = 512,     /* pointers */
     WORDS_MOST = 1 << 22, /* no system allows so many */
+    BLOCK = 512,          /* bytes; a file system's are so many, or times that */
     NOT_EXECUTED = 127    /* of which nobody is told: the report says why */
 };
 
@@ -40,8 +43,9 @@ struct commands {
     char **words; /* of the command that is being started: its path, its arguments */
     size_t room;  /* for so many */
     int listed;   /* see children_open */
-    /* Why it could not be started: errno of exec, or below 0 -errno of its output. It is
-     * the one place that a child writes to before its exec. */
+    char shell[8]; /* what runs a script that says nothing of that */
+    /* Why it could not be started: errno of exec, or below 0 -errno of its output. A child
+     * writes here before its exec, and into `words`, and nowhere else. */
     volatile int refused;
     struct output outputs[]; /* of each slot */
 };
@@ -74,6 +78,7 @@ commands_begin(struct nursery *nursery)
     }
     close_at_exec(STDERR_FILENO + 1);
     nursery->commands->listed = children_open();
+    (void)strcpy(nursery->commands->shell, "/bin/sh");
 }
 
 /* --- What is run ------------------------------------------------------------------- */
@@ -187,39 +192,128 @@ close_outputs(struct output *output)
     close_end(&output->fds[1]);
 }
 
-/* Has it printed nothing, and could nobody who is left of it? */
-static bool
-is_as_new(const struct nursery *nursery, const struct output *output)
+/* The same; where there are no more descriptors, at the cost of those that other slots
+ * keep: a command that runs has its own. */
+static int
+open_outputs_anyhow(const struct sphttp_call *call, struct output *output,
+                    uint32_t slot)
 {
-    struct stat st[2];
-    return output->fds[0] >= 0 && output->fds[1] >= 0 &&
-           fstat(output->fds[0], &st[0]) == 0 && st[0].st_size == 0 &&
-           fstat(output->fds[1], &st[1]) == 0 && st[1].st_size == 0 &&
+    int err = open_outputs(call, output, slot);
+    if (err == -EMFILE || err == -ENFILE) {
+        for (uint32_t i = 0; i < call->plan.alive; i++) {
+            close_outputs(&call->nursery->commands->outputs[i]);
+        }
+        err = open_outputs(call, output, slot);
+    }
+    return err;
+}
+
+/* Look at a file: by its descriptor, for its name may be gone. 0 or -errno. */
+static int
+look_at(const struct sphttp_call *call, struct output *output, uint32_t slot,
+        int stream, struct stat *st)
+{
+    char name[OUTPUT_NAME];
+    const int how = O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC;
+    int directory = call->directory.fd;
+    if (output->fds[stream] < 0) {
+        name_of_slot(name, slot, stream);
+        if (fstatat(directory, name, st, AT_SYMLINK_NOFOLLOW) != 0) {
+            return -errno;
+        }
+        output->fds[stream] = above_streams(openat(directory, name, how));
+    }
+    return output->fds[stream] < 0 || fstat(output->fds[stream], st) == 0
+               ? 0
+               : -errno;
+}
+
+/* May its command have found no room for more in a file of so many bytes? Many do not
+ * look. 0; or -errno, as it had it. */
+static int
+look_for_room(int fd, off_t size)
+{
+    struct rlimit most;
+    struct statfs fs;
+    if (size > 0 && getrlimit(RLIMIT_FSIZE, &most) == 0 &&
+        (rlim_t)size >= most.rlim_cur) {
+        return -EFBIG;
+    }
+    /* What finds no more room fills a block first. */
+    if (fd < 0 || size % BLOCK != 0 ||
+        (size == 0 && fstatfs(fd, &fs) == 0 && fs.f_bavail > 0) ||
+        fallocate(fd, FALLOC_FL_KEEP_SIZE, size, 1) == 0) {
+        return 0;
+    }
+    if (errno == ENOSPC || errno == EDQUOT) {
+        return -errno;
+    }
+    /* It cannot be asked so. */
+    return fstatfs(fd, &fs) == 0 && fs.f_bavail == 0 ? -ENOSPC : 0;
+}
+
+/* Has it printed nothing, could nobody who is left of it, and has the next command the
+ * use of the files? */
+static bool
+is_as_new(const struct nursery *nursery, const struct output *output,
+          const struct stat st[2])
+{
+    return output->fds[0] >= 0 && st[0].st_size == 0 && st[0].st_nlink == 1 &&
+           output->fds[1] >= 0 && st[1].st_size == 0 && st[1].st_nlink == 1 &&
            children_count(nursery->commands->listed) ==
                (int64_t)nursery->running - 1;
 }
 
-/* Its command has ended: what it has printed is named for the host, after the item. */
-static void
-hand_over(const struct sphttp_call *call, struct output *output,
-          uint32_t slot, uint64_t number)
+/* A file is named for the host, after the item; one with nothing in it is removed. 0 or
+ * -errno. */
+static int
+hand_over(const struct sphttp_call *call, uint32_t slot, uint32_t index,
+          int stream, const struct stat *st)
 {
     char old[OUTPUT_NAME], new[OUTPUT_NAME];
     int directory = call->directory.fd;
-    struct stat st;
+    name_of_slot(old, slot, stream);
+    if (st->st_size == 0) {
+        (void)unlinkat(directory, old, 0);
+        return 0;
+    }
+    output_name(new, page_number(call, index), stream);
+    if (renameat(directory, old, directory, new) != 0) {
+        return -errno;
+    }
+    call->report[index].printed |= 1U << stream;
+    return 0;
+}
+
+/* The command of item `index` has ended: see to what it has printed. 0; or -errno: that is
+ * lost, or of one that went well, may not be all. */
+static int
+see_outputs(const struct nursery *nursery, uint32_t slot, uint32_t index,
+            bool well)
+{
+    const struct sphttp_call *call = nursery->call;
+    struct output *output = &nursery->commands->outputs[slot];
+    struct stat st[2];
+    int found[2], err = 0;
     for (int stream = 0; stream < 2; stream++) {
-        name_of_slot(old, slot, stream);
-        output_name(new, number, stream);
-        if (fstatat(directory, old, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-            st.st_size == 0) {
-            (void)unlinkat(directory, old, 0);
+        found[stream] = look_at(call, output, slot, stream, &st[stream]);
+        if (found[stream] == 0 && well && err == 0) {
+            err = look_for_room(output->fds[stream], st[stream].st_size);
         }
-        else {
-            (void)renameat(directory, old, directory, new);
+    }
+    if (slot < KEPT_OPEN && found[0] == 0 && found[1] == 0 &&
+        is_as_new(nursery, output, st)) {
+        return err;
+    }
+    for (int stream = 0; stream < 2; stream++) {
+        if (found[stream] == 0) {
+            found[stream] = hand_over(call, slot, index, stream, &st[stream]);
         }
+        err = found[stream] != 0 ? found[stream] : err;
     }
     close_outputs(output);
     output->there = false;
+    return err;
 }
 
 /* What an earlier attempt has printed is not the item's. */
@@ -231,6 +325,8 @@ forget_attempt(const struct sphttp_call *call, uint32_t index)
         output_name(name, page_number(call, index), stream);
         (void)unlinkat(call->directory.fd, name, 0);
     }
+    call->report[index].printed = 0;
+    call->report[index].lost = 0;
 }
 
 /* --- Beginning and end -------------------------------------------------------------- */
@@ -255,7 +351,13 @@ be_command(const struct nursery *nursery, const int fds[2])
     }
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    (void)execve(commands->words[0], commands->words + 1, environ);
+    char **words = commands->words;
+    (void)execve(words[0], words + 1, environ);
+    if (errno == ENOEXEC) { /* a script without #!: as execvp does */
+        words[1] = words[0];
+        words[0] = commands->shell;
+        (void)execve(words[0], words, environ);
+    }
     commands->refused = errno;
     _exit(NOT_EXECUTED);
 }
@@ -272,7 +374,12 @@ command_start(struct nursery *nursery, uint32_t index)
         if (report->attempts > 1) {
             forget_attempt(call, index);
         }
-        err = open_outputs(call, output, call->child.slot); /* below 0: see below */
+        err = open_outputs_anyhow(call, output, call->child.slot);
+        if (err == -EMFILE || err == -ENFILE) {
+            close_outputs(output);
+            errno = -err;
+            return -1;
+        }
     }
     commands->refused = err;
     sphttp_child_begin(call);
@@ -295,11 +402,14 @@ command_ended(struct nursery *nursery, uint32_t slot, int status)
     struct sphttp_call *call = nursery->call;
     struct output *output = &nursery->commands->outputs[slot];
     uint32_t index = (uint32_t)nursery->seen[slot].asked;
-    uint64_t number = page_number(call, index);
-    if (status == 0 && call->report[index].refused == 0) {
-        (void)page_give_up(call, index, number, slot, ITEM_DISCARDED);
+    struct report *report = &call->report[index];
+    bool well = status == 0 && report->refused == 0;
+    if (output->there) {
+        report->lost = -see_outputs(nursery, slot, index, well);
     }
-    if (output->there && !is_as_new(nursery, output)) {
-        hand_over(call, output, slot, number);
+    /* Last: what is done has all its output, also where this process is killed before. */
+    if (well && report->lost == 0) {
+        (void)page_give_up(call, index, page_number(call, index), slot,
+                           ITEM_DISCARDED);
     }
 }

@@ -37,7 +37,8 @@ static void
 be_refused(struct nursery *nursery, int err)
 {
     int64_t now = now_ns();
-    bool scarce = err == EAGAIN || err == ENOMEM;
+    bool scarce = err == EAGAIN || err == ENOMEM || err == EMFILE ||
+                  err == ENFILE; /* the last two: for what a command prints */
     if (nursery->running > 0) {
         nursery->hungry_ns = 0;
     }

@@ -159,6 +159,9 @@ struct report {
     uint32_t lives; /* so often its child died, and it was tried again */
     int32_t refused; /* a command that could not be started: errno of exec; below 0, -errno
                       * of the file that it was to print to */
+    uint32_t printed; /* or'ed: 1: there is a file of its standard output, 2: of its standard
+                       * error */
+    int32_t lost;     /* errno: what it has printed is not there, or not all of it; or 0 */
     int64_t started_ns, cpu_ns, max_rss;
     _Atomic int64_t ended_ns; /* the last that the nursery does with an item */
 };

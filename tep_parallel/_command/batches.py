@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 
 from tep_parallel._command.items import Source
@@ -15,15 +16,16 @@ class Batches(Coming):
 
     Args:
         given: The items; an iterator that may raise NothingYetError.
-        most: How many items a command has at most; None: as many as fit.
-        template: What they are put into; None: nobody asks whether they fit.
+        most: How many items a command has at most; None: as many as fit. What fits no command
+            has one of its own, and is refused alone.
+        template: What they are put into.
     """
 
-    def __init__(self, given: Iterable[str], most: int | None, template: Template | None) -> None:
+    def __init__(self, given: Iterable[str], most: int | None, template: Template) -> None:
         self._given = iter(given)
-        self._most = most
-        self._template = template
-        self._room = 0 if template is None else room() - template.least()
+        self._most = sys.maxsize if most is None else most
+        self._size_of = template.size
+        self._room = room() - template.least
         self._index = 0  # of the next item
         self._batch: list[str] = []
         self._size = 0
@@ -51,28 +53,26 @@ class Batches(Coming):
             self._given.stop()
 
     def __next__(self) -> str:
-        while not self._over and not self._is_full():
-            if self._held is None:
+        batch = self._batch
+        while not self._over and len(batch) < self._most:
+            item, self._held = self._held, None
+            if item is None:
                 try:
-                    self._held = checked(next(self._given), self._index)
+                    item = checked(next(self._given), self._index)
                 except StopIteration:
                     self._over = True
                     break
                 self._index += 1
-            size = 0 if self._template is None else self._template.size(self._held, self._index)
-            if self._batch and self._template is not None and self._size + size > self._room:
+            size = self._size_of(item)
+            if batch and self._size + size > self._room:
+                self._held = item
                 break
-            self._batch.append(self._held)
+            batch.append(item)
             self._size += size
-            self._held = None
-        if not self._batch:
+        if not batch:
             raise StopIteration
-        text = SEPARATOR.join(self._batch)
         self._batch, self._size = [], 0
-        return text
-
-    def _is_full(self) -> bool:
-        return self._most is not None and len(self._batch) >= self._most
+        return SEPARATOR.join(batch)
 
 
 class Jobs(Coming):

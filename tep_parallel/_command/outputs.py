@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 from collections.abc import Callable, Iterator
 
-from tep_parallel._command.report import CONTROLS, Printer, as_line, fields_of, shortened
+from tep_parallel._command.report import (
+    CONTROLS,
+    Printer,
+    as_line,
+    error_of,
+    fields_of,
+    shortened,
+)
 from tep_parallel._command.rows import Rows
 from tep_parallel._command.template import SEPARATOR, shown
 from tep_parallel._errors import ItemTimeoutError, ParallelError, message_of
@@ -56,6 +64,8 @@ class Outputs(Rows):
         )
         self._tag = tag
         self._is_full = False  # where what a command has printed is kept
+        self._ends_line = True  # what was printed on standard error
+        self._lost: OSError | None = None  # why that cannot be had
 
     def put(self, index: int, outcome: Outcome[Any]) -> None:
         """Write what a command has printed.
@@ -65,42 +75,76 @@ class Outputs(Rows):
             outcome: What became of it.
 
         Raises:
-            OSError: Standard output cannot be written to, or what was printed not be read.
+            OSError: Standard output cannot be written to.
             RefusedError: The journal cannot be written.
         """
         if self._as_json:
-            self._add(self._row(index, outcome) + self._end)
+            self._add_row(index, outcome)
         else:
             tag = _tag_of(outcome) if self._tag else b""
             for stream, write in enumerate((self._add, self._write_error)):
-                for piece in _pieces(self._opened(outcome, stream), tag):
+                for piece in self._pieces(outcome, stream, tag):
                     write(piece)
         self.count += 1
-        error = outcome.error
+        error, self._lost = outcome.error or self._lost, None
         if error is not None:
             self.failed += 1
             note = " (there is no space left for what it prints)" if self._is_full else ""
             self._is_full = False
-            self.complain(ended(index, outcome) + note)
+            self.complain(ended(index, outcome, error) + note)
         self._note(index, outcome, error)
 
-    def _row(self, index: int, outcome: Outcome[Any]) -> bytes:
+    def complain(self, text: str) -> None:
+        """Print a line of its own on standard error, after all output before it."""
+        if not self._ends_line:
+            self._write_error(b"\n")
+        super().complain(text)
+
+    def _add_row(self, index: int, outcome: Outcome[Any]) -> None:
+        """Write a row, in pieces where it is large: JSON of bytes may be six times as long."""
         fields = fields_of(outcome)
-        del fields["result"]
+        del fields["result"], fields["error"]
         fields["index"] = index
         items = str(outcome.item).split(SEPARATOR)
         if len(items) > 1:
             fields["item"] = items
+        row = [as_line(fields)[:-1].encode()]
+        size = 0
         for stream, name in enumerate(("stdout", "stderr")):
-            content = b"".join(_pieces(self._opened(outcome, stream), b""))
-            fields[name] = content.decode("utf-8", "surrogateescape")
-        return as_line(fields).encode()
+            row.append(f', "{name}": "'.encode())
+            for text in _decoded(self._pieces(outcome, stream, b"")):
+                row.append(as_line(text)[1:-1].encode())
+                size += len(row[-1])
+                if size >= _PIECE:
+                    self._add(b"".join(row))
+                    row, size = [], 0
+            row.append(b'"')
+        error = outcome.error or self._lost
+        told = as_line(None if error is None else error_of(error))
+        row.append(f', "error": {told}}}'.encode())
+        self._add(b"".join(row) + self._end)
 
-    def _opened(self, outcome: Outcome[Any], stream: int) -> int | None:
-        descriptor = self.output(outcome.index, stream)
-        if outcome.error is not None and descriptor is not None:
-            self._is_full = self._is_full or os.fstatvfs(descriptor).f_bavail == 0
-        return descriptor
+    def _pieces(self, outcome: Outcome[Any], stream: int, tag: bytes) -> Iterator[bytes]:
+        """What was printed, piece by piece, up to what cannot be had."""
+        pieces: Iterator[bytes] = iter(())
+        try:
+            descriptor = self.output(outcome.index, stream)
+            if descriptor is None:
+                return
+            if outcome.error is not None:
+                self._is_full = self._is_full or os.fstatvfs(descriptor).f_bavail == 0
+            pieces = _pieces(descriptor, tag)
+        except OSError as error:
+            self._lost = error
+        while True:
+            try:
+                piece = next(pieces)
+            except StopIteration:
+                return
+            except OSError as error:
+                self._lost = error
+                return
+            yield piece
 
     def _add(self, content: bytes) -> None:
         self._waiting.append(content)
@@ -114,6 +158,7 @@ class Outputs(Rows):
             self._progress.clear()
         self.writes = True
         self._printer.write_error(content)
+        self._ends_line = content.endswith(b"\n")
         self.writes = False
 
 
@@ -121,10 +166,8 @@ def _nothing(outcome: Outcome[Any]) -> bytes:
     raise NotImplementedError(outcome)
 
 
-def _pieces(descriptor: int | None, tag: bytes) -> Iterator[bytes]:
+def _pieces(descriptor: int, tag: bytes) -> Iterator[bytes]:
     """What was printed, piece by piece; with a tag before each line."""
-    if descriptor is None:
-        return
     begins = True  # a line
     try:
         while piece := os.read(descriptor, _PIECE):
@@ -145,20 +188,29 @@ def _pieces(descriptor: int | None, tag: bytes) -> Iterator[bytes]:
         os.close(descriptor)
 
 
+def _decoded(pieces: Iterator[bytes]) -> Iterator[str]:
+    """The same as text; bytes that are no UTF-8 are lone surrogates."""
+    decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+    for piece in pieces:
+        yield decoder.decode(piece)
+    yield decoder.decode(b"", final=True)
+
+
 def _tag_of(outcome: Outcome[Any]) -> bytes:
     return os.fsencode(shown(str(outcome.item)).translate(CONTROLS)) + b"\t"
 
 
-def ended(index: int, outcome: Outcome[Any]) -> str:
+def ended(index: int, outcome: Outcome[Any], error: BaseException) -> str:
     """The line that says which command failed, and how it ended.
 
     Args:
         index: The item's place in the input.
         outcome: What became of it.
+        error: Why it failed.
     """
-    error = outcome.error
     if isinstance(error, OSError) and not isinstance(error, ItemTimeoutError):
         how = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
+        how += f" (exit status {outcome.exit_code})" if outcome.exit_code else ""
     elif outcome.exit_code is not None:
         how = f"exit status {outcome.exit_code}"
     elif isinstance(error, ItemTimeoutError):
@@ -168,7 +220,7 @@ def ended(index: int, outcome: Outcome[Any]) -> str:
 
         how = f"killed by signal {outcome.signal} ({signal.strsignal(outcome.signal)})"
     else:
-        how = message_of(error).rpartition(": ")[2] if error is not None else ""
+        how = message_of(error).rpartition(": ")[2]
     tries = f", attempt {outcome.attempts}" if outcome.attempts > 1 else ""
     return f"item {index} ({shortened(shown(str(outcome.item)))}): {how}{tries}"
 

@@ -39,7 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     common.add_items(parser)
     how = parser.add_argument_group("commands")
     how.add_argument(
-        "-n", "--max-args", type=_at_least_one, metavar="N", help="N items to each command"
+        "-n",
+        "--max-args",
+        type=_at_least_one,
+        metavar="N",
+        help="N items to each command, or as many as fit",
     )
     how.add_argument(
         "-X", "--fill", action="store_true", help="as many items to each command as fit"
@@ -147,7 +151,7 @@ def _source(
     if options.retry_failed:
         return common.source_of(options, [], journal)
     most = options.max_args or (None if options.fill else 1)
-    batches = Batches(given, most, template if options.fill else None)
+    batches = Batches(given, most, template)
     return Source(batches, None if journal is None else journal.is_done)
 
 

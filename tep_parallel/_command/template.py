@@ -21,12 +21,19 @@ class Template:
 
     Args:
         words: The program and its arguments.
+
+    Attributes:
+        least: How many bytes a command has without its items, with the pointers to its words.
     """
 
     def __init__(self, words: Sequence[str]) -> None:
         has_place = any(ITEM in word for word in words)
         self._words = list(words) if has_place else [*words, ITEM]
         self._paths: dict[str, str] = {}
+        around = [word.replace(ITEM, "") for word in self._words if ITEM in word]
+        self._times = sum(word.count(ITEM) for word in self._words)
+        self._around = sum(map(_size, around))
+        self.least = sum(map(_size, self._words))
 
     def filled(self, text: str, number: int) -> list[str]:
         """The words of a command.
@@ -36,9 +43,11 @@ class Template:
             number: See above.
         """
         items = text.split(SEPARATOR)
-        words = []
+        words: list[str] = []
         for word in self._words:
-            if ITEM in word:
+            if word == ITEM:
+                words += items
+            elif ITEM in word:
                 words += [_filled(word, item, number) for item in items]
             else:
                 words.append(word.replace(NUMBER, str(number)))
@@ -51,18 +60,10 @@ class Template:
         command.words = os.fsencode("\0".join([self._path(words[0]), *words, ""]))
         return command
 
-    def size(self, item: str, number: int) -> int:
+    def size(self, item: str) -> int:
         """How many bytes an item adds to a command, with the pointers to its words."""
-        added = 0
-        for word in self._words:
-            if ITEM in word:
-                added += len(os.fsencode(_filled(word, item, number))) + _WORD
-        return added
-
-    def least(self) -> int:
-        """How many bytes a command has without its items."""
-        path = len(os.fsencode(self._path(self._words[0]))) + _WORD
-        return path + sum(len(os.fsencode(word)) + _WORD for word in self._words)
+        length = len(item) if item.isascii() else len(os.fsencode(item))
+        return self._times * length + self._around
 
     def _path(self, name: str) -> str:
         """The path of a program, looked up once, as execvp does; empty if there is none."""
@@ -73,6 +74,13 @@ class Template:
 
 
 _WORD = 9  # bytes that a word takes beside its text: its end, and the pointer to it
+_DIGITS = 20  # of a number, at most
+_MOST = 128 << 10  # bytes; as xargs
+_ELSE = 8192  # bytes that the system puts there, the path of the program among them
+
+
+def _size(word: str) -> int:
+    return len(os.fsencode(word)) + _WORD + _DIGITS * word.count(NUMBER)
 
 
 def _filled(word: str, item: str, number: int) -> str:
@@ -94,10 +102,11 @@ def _looked_up(name: str) -> str:
 
 
 def room() -> int:
-    """How many bytes the words of a command may have: what the system allows, less this
-    environment, and some for what else it puts there."""
+    """How many bytes the words of a command with several items may have: always as many, so that
+    a journal can be resumed in another environment; fewer where the system does not allow that.
+    It has the words, the environment, and some for what else it puts there."""
     environment = sum(len(name) + len(value) + 2 + 8 for name, value in os.environb.items())
-    return os.sysconf("SC_ARG_MAX") - environment - 4096
+    return min(_MOST, os.sysconf("SC_ARG_MAX") - environment - _ELSE)
 
 
 def quoted(words: Sequence[str]) -> str:

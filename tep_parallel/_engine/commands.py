@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterator
 
@@ -47,7 +46,9 @@ class Commands(Stream[Outcome[None]]):
     """Runs commands: an iterator of the Outcome of each, as they end, with None for a result.
 
     A command that exits with another status than 0 has a DeadWorkerError, one that cannot be
-    executed an OSError with the errno of exec and the program's name. Standard input of a command
+    executed an OSError with the errno of exec and the program's name. One of which the output is
+    lost, or may not be whole, since there was no room for more, has an OSError, too, however it
+    ended: with its exit code, but never as if it had gone well. Standard input of a command
     is empty, its signals have their default actions, and it has no other descriptors than 0 to
     2. What is killed at the deadline, or since another has failed, has its Outcome too. Close the
     iterator in any case.
@@ -65,8 +66,9 @@ class Commands(Stream[Outcome[None]]):
     Source: xargs, GNU parallel.
     """
 
-    __slots__ = ("_opened",)
+    __slots__ = ("_opened", "_printed")
     _opened: Call
+    _printed: dict[int, int]
 
     def __init__(
         self,
@@ -94,6 +96,7 @@ class Commands(Stream[Outcome[None]]):
         if isinstance(commands, Coming):
             call.source = commands
         flow = _Flow(call, plan, commands, ordered=False)
+        self._printed = flow.printed
         super().__init__(call, steps_of(call, flow), advance=advance, end=end, flow=flow)
 
     def output(self, number: int, stream: int) -> int | None:
@@ -107,24 +110,44 @@ class Commands(Stream[Outcome[None]]):
             A descriptor, which the caller closes; None: it has printed nothing.
 
         Raises:
-            OSError: It cannot be read.
+            OSError: It cannot be read, or is gone.
         """
-        found: int = lib.sphttp_call_output(self._opened.handle, number, stream)
-        if found == -errno.ENOENT:
+        printed = self._printed.pop(number, 0)
+        if left := printed & ~(1 << stream):
+            self._printed[number] = left
+        if left == printed:
             return None
+        found: int = lib.sphttp_call_output(self._opened.handle, number, stream)
         if found < 0:
             fail(found, f"reading what command {number} has printed")
         return found
 
 
 class _Flow(Fed):
+    """See Fed.
+
+    Attributes:
+        printed: Which files there are of a command's output, as C says it, by number.
+    """
+
     keeps_files = True
+
+    def __init__(self, call: Call, plan: Plan, source: Iterator[Any], *, ordered: bool) -> None:
+        super().__init__(call, plan, source, ordered=ordered)
+        self.printed: dict[int, int] = {}
 
     def prepare(self) -> None:
         """There is nothing of Python's in the children."""
 
     def _feed_texts(self) -> None:
         """There is no text among the items."""
+
+    def _take(self, number: int) -> Outcome[Any]:
+        cell = self._cells.get(number)
+        printed = 0 if cell is None else self._finder.result(cell).printed
+        if printed:
+            self.printed[number] = printed
+        return super()._take(number)
 
     def _admit(self, number: int, item: object) -> None:
         assert isinstance(item, Command)

@@ -196,6 +196,8 @@ class Finder:
             return OSError(result.error, os.strerror(result.error), item.name)
         verb = "writing" if fate == lib.SPHTTP_UNWRITTEN else "reading"
         reason = os.strerror(result.error)
+        if self._plan.grouped is not None:
+            return OSError(result.error, f"{reason}, while keeping what it prints")
         return OSError(result.error, f"{reason}, while {verb} the result of {where}")
 
 

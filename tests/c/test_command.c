@@ -13,6 +13,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -170,15 +171,11 @@ how_it_ended_is_told(void)
 static void
 what_cannot_be_executed_says_why(void)
 {
-    char script[64];
-    (void)put_text(put_text(script, root), "/script");
-    int fd = open(script, O_WRONLY | O_CREAT | O_CLOEXEC, 0700);
-    CHECK(fd >= 0 && write(fd, "echo\n", 5) == 5 && close(fd) == 0);
     const struct {
         const char *path;
         int error;
     } tries[] = {
-        {"", ENOENT}, {"/nonexistent", ENOENT}, {"/", EACCES}, {script, ENOEXEC}};
+        {"", ENOENT}, {"/nonexistent", ENOENT}, {"/", EACCES}};
     for (size_t i = 0; i < sizeof(tries) / sizeof(*tries); i++) {
         sphttp_call *call = open_call(1, 1, SPHTTP_STOP);
         CHECK(sphttp_call_limit(call, 0, 0, 3) == 0); /* that helps nothing */
@@ -187,13 +184,25 @@ what_cannot_be_executed_says_why(void)
         CHECK(result.fate == SPHTTP_NOT_STARTED && result.attempts == 1);
         CHECK(result.error == tries[i].error && result.wait_status == -1);
         CHECK(sphttp_call_stopping(call));
-        if (i == 3) {
-            CHECK(unlink(script) == 0);
-        }
         while (call_finish(call).kind == SPHTTP_NEWS) {
         }
         call_free(call);
     }
+}
+
+static void
+a_script_that_names_no_interpreter_is_the_shells(void)
+{
+    char script[64];
+    (void)put_text(put_text(script, root), "/script");
+    int fd = open(script, O_WRONLY | O_CREAT | O_CLOEXEC, 0700);
+    CHECK(fd >= 0 && write(fd, "echo ${0##*/} $#$1\n", 18) == 18 && close(fd) == 0);
+    sphttp_call *call = open_call(1, 1, 0);
+    feed(call, script, "name", "one", NULL);
+    CHECK(run_one(call).fate == SPHTTP_DISCARDED);
+    CHECK(has_printed(call, 0, 0, "script 1one\n"));
+    CHECK(unlink(script) == 0);
+    finish(call);
 }
 
 static void
@@ -329,6 +338,138 @@ more_run_at_once_than_have_files_that_stay_open(void)
     finish(call);
 }
 
+/* Two for each command are not there: those there are serve in turn. */
+static void
+few_descriptors_cost_no_item(void)
+{
+    enum { COUNT = 60 };
+    struct rlimit before, few;
+    CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
+    sphttp_call *call = open_call(COUNT, COUNT, 0);
+    sphttp_result result;
+    for (int i = 0; i < COUNT; i++) {
+        feed_shell(call, "echo x; sleep 1");
+    }
+    sphttp_call_end_feed(call);
+    few = before;
+    few.rlim_cur = 40;
+    CHECK(setrlimit(RLIMIT_NOFILE, &few) == 0);
+    start(call);
+    for (int i = 0; i < COUNT; i++) {
+        uint32_t cell = next(call, &result);
+        CHECK(result.fate == SPHTTP_DISCARDED && result.printed == 1);
+        CHECK(has_printed(call, page_number(call, cell), 0, "x\n"));
+    }
+    finish(call);
+    CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+}
+
+/* The command has removed all files of the directory. */
+static void
+output_that_is_gone_is_told(void)
+{
+    for (uint32_t slot = 0; slot < 2; slot++) { /* 40: its files are not kept open */
+        uint32_t alive = slot == 0 ? 1 : 40, count = slot == 0 ? 1 : 40;
+        sphttp_call *call = open_call(count, alive, 0);
+        char script[128];
+        char *end = put_text(script, "sleep 0.3; echo x; rm -f ");
+        (void)put_text(put_text(end, root), "/*/s*39.*");
+        if (slot == 0) {
+            (void)put_text(put_text(end, root), "/*/*");
+        }
+        for (uint32_t i = 0; i + 1 < count; i++) {
+            feed_shell(call, "echo x; sleep 0.6");
+        }
+        feed_shell(call, script);
+        sphttp_result result;
+        sphttp_call_end_feed(call);
+        start(call);
+        uint32_t lost = 0;
+        for (uint32_t i = 0; i < count; i++) {
+            uint32_t cell = next(call, &result);
+            if (page_number(call, cell) + 1 < count) {
+                CHECK(result.fate == SPHTTP_DISCARDED && result.printed == 1);
+                continue;
+            }
+            lost++;
+            CHECK(result.fate == SPHTTP_UNWRITTEN && result.error == ENOENT);
+            CHECK(result.printed == 0 && result.wait_status == 0);
+        }
+        CHECK(lost == 1);
+        finish(call);
+    }
+}
+
+static void
+who_loses_an_empty_file_takes_nothing_from_the_next(void)
+{
+    sphttp_call *call = open_call(2, 1, 0);
+    char script[128];
+    (void)put_text(put_text(put_text(script, "rm -f "), root), "/*/*");
+    feed_shell(call, script);
+    feed_shell(call, "echo second");
+    sphttp_call_end_feed(call);
+    start(call);
+    sphttp_result result;
+    (void)next(call, &result);
+    CHECK(result.fate == SPHTTP_DISCARDED && result.printed == 0);
+    (void)next(call, &result);
+    CHECK(result.fate == SPHTTP_DISCARDED && result.printed == 1);
+    CHECK(has_printed(call, 1, 0, "second\n"));
+    finish(call);
+}
+
+/* RLIMIT_FSIZE: a command that does not look would seem to have gone well. */
+static void
+output_that_fills_its_limit_is_told(void)
+{
+    struct rlimit before, few;
+    CHECK(getrlimit(RLIMIT_FSIZE, &before) == 0);
+    sphttp_call *call = open_call(2, 1, 0);
+    feed_shell(call, "trap '' XFSZ; head -c 2000000 /dev/zero 2>/dev/null; true");
+    feed_shell(call, "head -c 4096 /dev/zero"); /* whole blocks, and yet all of it */
+    sphttp_call_end_feed(call);
+    few = before;
+    few.rlim_cur = 1 << 20;
+    CHECK(setrlimit(RLIMIT_FSIZE, &few) == 0);
+    start(call);
+    CHECK(setrlimit(RLIMIT_FSIZE, &before) == 0);
+    sphttp_result result;
+    (void)next(call, &result);
+    CHECK(result.fate == SPHTTP_UNWRITTEN && result.error == EFBIG);
+    CHECK(result.printed == 1 && result.wait_status == 0);
+    (void)next(call, &result);
+    CHECK(result.fate == SPHTTP_DISCARDED && result.printed == 1);
+    finish(call);
+}
+
+/* Between the two a nursery may be killed: its output is handed over before an item is
+ * done. */
+static sphttp_call *watched;
+
+int __wrap_renameat(int from, const char *old, int to, const char *new);
+int __real_renameat(int from, const char *old, int to, const char *new);
+
+int
+__wrap_renameat(int from, const char *old, int to, const char *new)
+{
+    if (watched != NULL && item_committed(page_item(watched, 0))) {
+        _exit(1); /* as one that is killed; the next finds the item done */
+    }
+    return __real_renameat(from, old, to, new);
+}
+
+static void
+what_is_done_has_its_output(void)
+{
+    sphttp_call *call = watched = open_call(1, 1, 0);
+    feed_shell(call, "echo x");
+    sphttp_result result = run_one(call);
+    CHECK(result.fate == SPHTTP_DISCARDED && has_printed(call, 0, 0, "x\n"));
+    watched = NULL;
+    finish(call);
+}
+
 static void
 another_attempt_begins_with_an_empty_output(void)
 {
@@ -453,11 +594,17 @@ main(void)
         TEST(what_a_command_prints_is_kept),
         TEST(how_it_ended_is_told),
         TEST(what_cannot_be_executed_says_why),
+        TEST(a_script_that_names_no_interpreter_is_the_shells),
         TEST(words_that_are_too_long_or_none_are_refused),
         TEST(many_words_arrive),
         TEST(a_command_inherits_nothing_but_its_streams),
         TEST(who_is_late_prints_into_nobody_elses_output),
         TEST(more_run_at_once_than_have_files_that_stay_open),
+        TEST(few_descriptors_cost_no_item),
+        TEST(output_that_is_gone_is_told),
+        TEST(who_loses_an_empty_file_takes_nothing_from_the_next),
+        TEST(output_that_fills_its_limit_is_told),
+        TEST(what_is_done_has_its_output),
         TEST(another_attempt_begins_with_an_empty_output),
         TEST(what_was_printed_before_a_timeout_is_kept),
         TEST(a_deadline_keeps_what_was_printed_too),
