@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import threading
 import time
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from weakref import ref
 
@@ -326,3 +328,25 @@ def test_a_call_with_a_deadline_looks_at_each_item_once(monkeypatch: pytest.Monk
     assert p.map_processes(items) == items
     assert looks <= 1000
     assert Cells.listed <= 1000
+
+
+def test_interpreters_are_not_threads_of_the_callers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From Python 3.14 on an InterpreterPoolExecutor is a ThreadPoolExecutor."""
+    module: Any = ModuleType("concurrent.futures.interpreter")
+
+    class InterpreterPoolExecutor(ThreadPoolExecutor):
+        pass
+
+    module.InterpreterPoolExecutor = InterpreterPoolExecutor
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    with InterpreterPoolExecutor(1) as there, ThreadPoolExecutor(1) as here:
+        assert (Engine(there).is_here, Engine(there).can_end) == (False, False)
+        assert (Engine(here).is_here, Engine(here).can_end) == (True, True)
+
+
+def test_what_is_known_of_an_executor_is_bounded() -> None:
+    with ThreadPoolExecutor(1) as pool:
+        for number in range(100):
+            p = Parallel(lambda item, number=number: f"{item}{number}", executor=pool)
+            assert p.map_processes(["a"]) == [f"a{number}"]
+        assert len(Engine(pool).places) <= 64
