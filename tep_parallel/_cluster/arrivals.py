@@ -75,10 +75,20 @@ class Arrivals(Call):
         else:
             cell = self._unused
             self._unused += 1
+            if cell == len(self._plan.items):
+                self._grow()
         self._cells[self._serial] = cell
         self._serials[cell] = self._serial
         self._serial += 1
         return cell
+
+    def _grow(self) -> None:
+        plan = self._plan
+        assert plan.numbers is not None
+        assert plan.texts is not None
+        plan.items.append(None)
+        plan.numbers.append(-1)
+        plan.texts.append(None)
 
     def release(self, cell: int) -> None:
         """The result in `cell` has been fetched: another item may have it."""

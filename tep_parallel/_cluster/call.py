@@ -38,7 +38,7 @@ class FarCall(Departures):
     """A call whose items an executor's workers process.
 
     Args:
-        plan: What it is to do. It has a cell for each item that may be under way.
+        plan: What it is to do. It gets a cell for each item that is under way.
         traffic: Its chunks.
         eager: Whether it waits for the end of all items.
         total: How many items there are; None: nobody knows.

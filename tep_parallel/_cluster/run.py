@@ -20,6 +20,7 @@ from tep_parallel._engine.gathering import Gathering
 from tep_parallel._engine.options import Options
 from tep_parallel._engine.plan import Plan
 from tep_parallel._engine.running import Running
+from tep_parallel._engine.waits import MOST_NS
 from tep_parallel._worker import ParallelWorker, Process
 
 _MOST_CELLS = 1 << 16  # items of an iterating call that are under way
@@ -35,11 +36,25 @@ class FarGathering(Gathering):
 
     finder_of = FarFinder
 
-    def __init__(
-        self, call: FarCall, plan: Plan, items: list[Any], sent: list[str | bytes], *, whole: bool
-    ) -> None:
+    def __init__(self, call: FarCall, plan: Plan, items: list[Any], *, whole: bool) -> None:
         super().__init__(call, plan, items, whole=whole)
-        self._sent = sent
+        self._shipper = Shipper()
+        self._sent: list[str | bytes] = []
+
+    def begin(self) -> bool:
+        """Before the first step: pickle items for some milliseconds. Whether there are more.
+
+        Raises:
+            TypeError: An item cannot be shipped.
+        """
+        sent, ship = self._sent, self._shipper.ship
+        end = time.monotonic_ns() + MOST_NS
+        for index in range(len(sent), len(self._given)):
+            item = self._given[index]
+            sent.append(item if type(item) is str else ship(index, item))
+            if not index & 63 and time.monotonic_ns() >= end:
+                return not self._call.aborted
+        return False
 
     def _packed(self, number: int, item: object) -> str | bytes:  # noqa: ARG002
         return self._sent[number]
@@ -56,7 +71,7 @@ class FarFed(Fed):
     def __init__(
         self, call: FarCall, plan: Plan, source: Iterator[Any], *, ordered: bool, window: int | None
     ) -> None:
-        super().__init__(call, plan, source, ordered=ordered, window=window)
+        super().__init__(call, plan, source, ordered=ordered, window=window or _MOST_CELLS)
         self._given = window
         self._shipper = Shipper()
 
@@ -64,7 +79,7 @@ class FarFed(Fed):
         """Pull items; as many as make chunks that take long enough."""
         if self._given is None:
             ahead = max(self._call.hands, _LEAST_AHEAD)
-            self._window = self._most = min(ahead, len(self._plan.items))
+            self._window = self._most = min(ahead, _MOST_CELLS)
         super().start()
 
     def _packed(self, number: int, item: object) -> str | bytes:
@@ -109,17 +124,12 @@ class Far:
             whole: Whether the caller is handed an Outcome of each.
 
         Raises:
-            TypeError: The worker or an item cannot be shipped.
+            TypeError: The worker cannot be shipped.
         """
         bundle = bundled(worker, self._options.codec)
-        shipper = Shipper()
-        sent = [
-            item if type(item) is str else shipper.ship(index, item)
-            for index, item in enumerate(items)
-        ]
         plan = self._plan(worker, len(items), on_error, running, items, discard=discard)
         call = self._call(bundle, plan, left, eager=True, told=whole, total=len(items))
-        return call, FarGathering(call, plan, items, sent, whole=whole)
+        return call, FarGathering(call, plan, items, whole=whole)
 
     def lazy(
         self,
@@ -140,9 +150,8 @@ class Far:
         """
         bundle = bundled(worker, self._options.codec)
         window = self._options.window
-        cells = window or _MOST_CELLS
         total = None if known is None else len(known)
-        plan = self._plan(worker, cells, on_error, running, known)
+        plan = self._plan(worker, 1, on_error, running, known)
         call = self._call(bundle, plan, left, eager=False, told=not ordered, total=total)
         return call, FarFed(call, plan, source, ordered=ordered, window=window)
 
@@ -157,8 +166,9 @@ class Far:
         discard: bool = False,
     ) -> Plan:
         empty, free = [None] * cells, [-1] * cells
+        texts: list[str | None] = [None] * cells
         options = self._options
-        return Plan(worker, empty, options, on_error, running, discard, None, free, known)
+        return Plan(worker, empty, options, on_error, running, discard, None, free, known, texts)
 
     def _call(
         self,

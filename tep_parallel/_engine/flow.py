@@ -50,8 +50,9 @@ class Flow:
 
         call.serve = partial(serve, call.handle, call.event, prepare(call.handle, plan))
 
-    def begin(self) -> None:
-        """Before the first step."""
+    def begin(self) -> bool:
+        """Before the first step. Whether to call this again soon."""
+        return False
 
     def start(self) -> None:
         """Let items start, as many as may start now."""
@@ -133,13 +134,14 @@ class Eager(Flow):
         self._free = 0
         self._held = plan.options.on_start is not None
 
-    def begin(self) -> None:
-        """Before the first step."""
+    def begin(self) -> bool:
+        """Before the first step. Whether to call this again soon."""
         self.prepare()
         if self._held:
             self._free = self._call.hands
             self._call.allow(0)
             self._call.start()
+        return False
 
     def start(self) -> None:
         """Call on_start for as many items as there are free children, and let them start."""

@@ -87,7 +87,8 @@ def steps_of(call: Call, flow: Flow) -> Steps:
 def _under_way(call: Call, flow: Flow) -> Steps:
     kind: int | None = NEWS
     try:
-        flow.begin()
+        while flow.begin():
+            yield TURN
         # None: nobody has waited, since a signal handler raised in between. A caller that goes
         # on all the same must not take that for the end.
         while kind is None or kind == NEWS:
