@@ -100,7 +100,6 @@ def chunk_for(worker: Any, items: list[Any], **others: Any) -> wire.Chunk:
         "call": os.urandom(16),
         "number": 1,
         "first": 0,
-        "lost": False,
         "nonce": bytes(16),
         "key": bytes(32),
         "worker": os.urandom(32),
@@ -325,6 +324,26 @@ def test_the_thread_that_ends_idle_blocks_survives_one_that_fails(
         assert Parallel(same, executor=pool, in_processes=1).map_processes(["a"]) == ["a"]
         until(lambda: children(servers=True) == [])
         until(lambda: kept._of_this_process().ends is None)
+
+
+def test_a_block_that_cannot_be_closed_keeps_no_other_from_being_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    close = kept.Kept.close
+
+    def fail(block: kept.Kept, *, well: bool, failed: bool) -> None:
+        close(block, well=well, failed=failed)
+        raise OSError("said")
+
+    workers = [lambda item, i=i: item + str(i) for i in range(3)]
+    with ThreadPoolExecutor(1) as pool:
+        for worker in workers:
+            assert Parallel(worker, executor=pool, in_processes=1).map_processes(["a"])
+    with monkeypatch.context() as patch:
+        patch.setattr(kept.Kept, "close", fail)
+        with pytest.raises(OSError, match="said"):
+            kept.end_idle()
+    assert children(servers=True) == []
 
 
 def test_a_setup_that_failed_does_not_end_the_thread_that_ends_idle_blocks(

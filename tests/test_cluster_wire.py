@@ -25,7 +25,6 @@ def chunk_of(items: int = 3, **others: Any) -> Chunk:
         "call": b"c" * 16,
         "number": 5,
         "first": 0,
-        "lost": False,
         "nonce": b"n" * 16,
         "key": b"k" * 32,
         "worker": b"w" * 32,
