@@ -280,7 +280,8 @@ void sphttp_nest_leave(sphttp_call *nest);
 /* The number of its nursery; 0: there is none. */
 int sphttp_nest_pid(const sphttp_call *nest);
 
-/* Let no new item start; what runs may end. */
+/* Let no new item start; what runs may end. From any thread. The call must not be freed
+ * meanwhile. */
 void sphttp_call_stop(sphttp_call *call);
 
 /* Will no new item start? */

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clusters import Odd, end_kept, executor_of
+from clusters import Odd, Serial, end_kept, executor_of
 from support import children, run_case, until
 
 from tep_parallel import (
@@ -349,7 +349,7 @@ def test_an_endless_input_is_pulled_no_further_than_the_window(
     stream.close()
 
 
-def test_a_slow_input_does_not_hold_up_the_items_that_have_come(threads: Executor) -> None:
+def test_a_slow_input_does_not_hold_up_the_items_that_have_come() -> None:
     seen: list[str] = []
 
     def slow() -> Iterator[str]:
@@ -358,7 +358,7 @@ def test_a_slow_input_does_not_hold_up_the_items_that_have_come(threads: Executo
         yield "b"
 
     # The worker there is a copy, with a list of its own: what is seen is what on_finish says.
-    p = Parallel(lambda item: item, executor=threads, on_finish=lambda one: seen.append(one.item))
+    p = Parallel(lambda item: item, executor=Serial(), on_finish=lambda one: seen.append(one.item))
     stream = p.imap_processes(slow())
     assert next(stream) == "a"
     assert list(stream) == ["b"]

@@ -11,7 +11,7 @@ from clusters import Odd, end_kept
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tep_parallel import Parallel
+from tep_parallel import Parallel, TamperedResultError
 from tep_parallel._cluster import far, replies, wire
 from tep_parallel._cluster.engine import Engine
 from tep_parallel._cluster.sizes import LARGE, Sizes
@@ -35,11 +35,17 @@ def chunk_of(items: int = 3, **others: Any) -> Chunk:
         "on_error": "stop",
         "discard": False,
         "told": False,
-        "left": None,
+        "deadline": None,
         "items": ["a"] * items,
         **others,
     }
     return Chunk(**given)
+
+
+def answered(chunk: Chunk) -> Reply:
+    """The reply of the far side."""
+    data = wire.packed_chunk(chunk)
+    return replies.reply_of(far.run_chunk(data), wire.signed(chunk, data))
 
 
 def test_the_statuses_are_those_of_the_c_core() -> None:
@@ -99,17 +105,64 @@ def test_a_reply_with_the_right_key_that_makes_no_sense_is_refused(body: bytes) 
     assert len(reply.texts) in (0, 2)
 
 
+def from_elsewhere(data: bytes) -> bytes:
+    """What another version answers."""
+    return far.run_chunk(data).replace(wire.VERSION.encode(), b"tep_parallel 0 on Python 3.9")
+
+
 def test_another_version_is_refused_with_both_names() -> None:
-    data = wire.packed_chunk(chunk_of())
-    answer = far.run_chunk(data.replace(b"tep_parallel ", b"tep_parallel 0", 1))
-    with pytest.raises(wire.ForeignError, match=r"workers have tep_parallel .* on Python 3"):
+    answer = from_elsewhere(b"something else")
+    with pytest.raises(wire.ForeignError, match=r"workers have tep_parallel 0 on Python 3\.9"):
         replies.reply_of(answer, chunk_of())
 
     def old(number: int, function: Any, data: bytes) -> Any:
-        return function(b"something else")
+        return from_elsewhere(b"something else")
 
     with Odd(old) as pool, pytest.raises(RuntimeError, match="and here is tep_parallel"):
         Parallel(str, executor=pool).map_processes(["a"])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_a_chunk_that_was_changed_is_not_processed(data: st.DataObject) -> None:
+    """The far side says so, and raises nothing."""
+    bundle = pickle.dumps((str, None))
+    chunk = chunk_of(2, bundle=bundle, items=["abcd", "efgh"])
+    sent = wire.packed_chunk(chunk)
+    expected = wire.signed(chunk, sent)
+    at = data.draw(st.integers(0, len(sent) - 1))
+    changed = bytearray(sent)
+    changed[at] ^= data.draw(st.integers(1, 255))
+    for wrong in (bytes(changed), sent[:at], sent + b"x", b""):
+        answer = far.run_chunk(wrong)
+        with pytest.raises(replies.ForgedError):
+            replies.reply_of(answer, expected)
+
+
+def test_a_reply_to_other_bytes_is_not_believed() -> None:
+    """Whoever changes a chunk on its way may have made it whole again."""
+    bundle = pickle.dumps((str, None))
+    chunk = chunk_of(1, bundle=bundle, items=["a"])
+    expected = wire.signed(chunk, wire.packed_chunk(chunk))
+    answer = far.run_chunk(wire.packed_chunk(chunk._replace(items=["b"])))
+    with pytest.raises(replies.ForgedError):
+        replies.reply_of(answer, expected)
+
+
+def test_a_chunk_that_is_damaged_on_its_way_costs_its_items_alone() -> None:
+    def damage(number: int, function: Any, data: bytes) -> bytes:
+        if number == 1:
+            return function(data[:-20])  # type: ignore[no-any-return]
+        return function(data.replace(b"third", b"other"))  # type: ignore[no-any-return]
+
+    with Odd(damage) as pool:
+        p = Parallel(str, executor=pool, chunk_size=1)
+        outcomes = p.outcomes(["first", "second", "third"])
+    assert [type(one.error) for one in outcomes] == [
+        TamperedResultError,
+        type(None),
+        TamperedResultError,
+    ]
 
 
 def test_a_reply_of_another_number_of_items_is_refused() -> None:
@@ -119,8 +172,7 @@ def test_a_reply_of_another_number_of_items_is_refused() -> None:
 
 
 def test_the_far_side_says_what_failed_and_never_raises() -> None:
-    chunk = chunk_of(1, bundle=b"no pickle")
-    reply = replies.reply_of(far.run_chunk(wire.packed_chunk(chunk)), chunk)
+    reply = answered(chunk_of(1, bundle=b"no pickle"))
     assert reply.kind == wire.FAILED
     assert b"UnpicklingError" in reply.records[1].said
 
@@ -129,12 +181,12 @@ def test_four_workers_are_kept_and_others_asked_for() -> None:
     bundles = [pickle.dumps((str, None, i)[:2]) for i in range(5)]
     for i, bundle in enumerate(bundles):
         chunk = chunk_of(worker=bytes([i]) * 32, bundle=bundle)
-        reply = replies.reply_of(far.run_chunk(wire.packed_chunk(chunk)), chunk)
+        reply = answered(chunk)
         assert reply.texts == ["a", "a", "a"]
     kinds = []
     for i in range(5):
         chunk = chunk_of(worker=bytes([i]) * 32)
-        kinds.append(replies.reply_of(far.run_chunk(wire.packed_chunk(chunk)), chunk).kind)
+        kinds.append(answered(chunk).kind)
     assert kinds == [wire.MISSING, *[wire.DONE] * 4]
 
 

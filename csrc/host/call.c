@@ -440,7 +440,9 @@ void
 sphttp_call_stop(sphttp_call *call)
 {
     page_stop(call->page, STOP_NEW);
+    forks_lock(); /* whoever drives the call may be closing its socket */
     socket_look(call);
+    forks_unlock();
 }
 
 int

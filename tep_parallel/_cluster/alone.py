@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tep_parallel._cluster.found import Found
+from tep_parallel._cluster.interrupts import Interrupts
 from tep_parallel._cluster.shipping import unbundled
 from tep_parallel._cluster.wire import Chunk, Record
 from tep_parallel._control import Break
@@ -70,23 +71,28 @@ class Alone:
     """A chunk's items on their way through this thread.
 
     Args:
+        left: Seconds to the call's deadline; None: it has none.
         is_ended: Whether the call has been aborted, or stopped.
     """
 
-    def __init__(self, copy: Copy, chunk: Chunk, is_ended: Callable[[], bool]) -> None:
+    def __init__(
+        self, copy: Copy, chunk: Chunk, left: float | None, is_ended: Callable[[], bool]
+    ) -> None:
         self._copy = copy
         self._chunk = chunk
         self._is_ended = is_ended
         self._rebuild = bool(chunk.options["rebuild_exceptions"])
         self._texts: list[str | None] = [None] * len(chunk.items)
         self._records: dict[int, Record] = {}
-        self._until = None if chunk.left is None else time.monotonic() + chunk.left
+        self._interrupts = Interrupts()
+        self._until = None if left is None else time.monotonic() + left
 
     def run(self) -> Found:
         """Process the items."""
         former = counting.without_child.set(True)
         try:
-            return self._run()
+            with self._interrupts:
+                return self._run()
         finally:
             counting.without_child.reset(former)
 
@@ -116,12 +122,11 @@ class Alone:
         try:
             if method is not None:
                 method()
-        except KeyboardInterrupt:
-            raise
         except SystemExit as end:
             said = f"{name} {os.getpid()} {_exit_code(end)}".encode()
             self._records[len(self._texts)] = Record(NOT_TEXT, pid=os.getpid(), said=said)
         except BaseException as error:  # noqa: BLE001  # it travels to the caller
+            self._interrupts.pass_on(error)
             fate, said = packed(error, rebuild=self._rebuild)
             self._records[len(self._texts)] = Record(fate, pid=os.getpid(), said=said)
         else:
@@ -141,11 +146,10 @@ class Alone:
             if not discard and codec is not None:
                 said, is_text = encoded(codec, result)
                 fate = ENCODED_TEXT if is_text else ENCODED
-        except KeyboardInterrupt:
-            raise
         except SystemExit as end:
             fate, ended_by, failed = DIED, _exit_code(end) << 8, True
         except BaseException as error:  # noqa: BLE001  # it travels to the caller
+            self._interrupts.pass_on(error)
             broke = issubclass(type(error), Break)
             if broke:
                 fate, said = break_value(error, codec, rebuild=self._rebuild)

@@ -7,6 +7,7 @@ a chunk is a run of them.
 
 from __future__ import annotations
 
+import math
 import select
 import time
 import weakref
@@ -14,7 +15,7 @@ from concurrent.futures import BrokenExecutor, CancelledError
 
 from tep_parallel._cluster import replies, wire
 from tep_parallel._cluster.departures import Departures
-from tep_parallel._cluster.load import Load
+from tep_parallel._cluster.load import GivenBackError, Load, rests_of
 from tep_parallel._cluster.traffic import Traffic
 from tep_parallel._engine.asking import NEWS, gevents_waiter
 from tep_parallel._engine.call import ABORTED
@@ -50,6 +51,7 @@ class FarCall(Departures):
         super().__init__(plan, traffic, eager=eager, total=total)
         self._until = until
         self._given_up_at: float | None = None
+        self._patient_until = math.inf  # with workers that go on although it stops
         self._wait_read = gevents_waiter()
         # A call that nobody closes is closed when the collector takes it.
         self._end = weakref.finalize(self, traffic.close)
@@ -81,6 +83,7 @@ class FarCall(Departures):
         """
         if not self._stopping:
             self._stopping, self._behind = True, behind
+            self._patient_until = time.monotonic() + _LOOK
             self._traffic.stop(behind)
 
     def _cut_short(self, seconds: float) -> None:
@@ -141,7 +144,12 @@ class FarCall(Departures):
             return NEWS
         if not traffic.in_flight and (self._stopping or (self._no_more and not self._pending)):
             return _ENDED
-        return Until(traffic.bell.descriptor, None if self._until is None else self._until - now)
+        if now >= self._patient_until:
+            self._patient_until = math.inf
+            if traffic.goes_on(self._behind):
+                self._warn_once("tell its workers to begin no more items: chunks that run go on")
+        soonest = min(math.inf if self._until is None else self._until, self._patient_until)
+        return Until(traffic.bell.descriptor, None if soonest == math.inf else soonest - now)
 
     def _ask_whether_ended(self) -> Until | None:
         """How long to wait for what was told to end; None: it has, or will have to."""
@@ -149,25 +157,23 @@ class FarCall(Departures):
         self._hear()
         assert self._given_up_at is not None
         left = self._given_up_at - time.monotonic()
-        awaited = traffic.engine.can_end and traffic.unended is None
-        if traffic.in_flight and left > 0 and (awaited or self._overdue):
+        can_end = traffic.engine.can_end and traffic.unended is None
+        runs = traffic.may_run
+        if traffic.in_flight and left > 0 and (runs if can_end else self._overdue):
             return Until(traffic.bell.descriptor, left)
         loads = traffic.dropped()
         for load in loads:
             self._lose(load)
-        told = traffic.refused and not self._broken
-        if loads and told and not self._has_warned():
-            kind = type(traffic.engine.executor).__name__
-            msg = f"{kind} could not end what its workers run: that goes on until it ends by itself"
-            warn(f"{msg}, or until its timeout or the call's deadline ends it")
+        if loads and runs and traffic.refused and not self._broken:
+            msg = "end what its workers run: that goes on until it ends by itself"
+            self._warn_once(f"{msg}, or until its timeout or the call's deadline ends it")
         return None
 
-    def _has_warned(self) -> bool:
-        warned = self._traffic.engine.warned
-        if "unended" in warned:
-            return True
-        warned.add("unended")
-        return False
+    def _warn_once(self, what: str) -> None:
+        engine = self._traffic.engine
+        if what not in engine.warned:
+            engine.warned.add(what)
+            warn(f"{type(engine.executor).__name__} could not {what}")
 
     def _hear(self) -> None:
         """Take what has come."""
@@ -206,6 +212,9 @@ class FarCall(Departures):
         else:
             self._traffic.learn(load, reply)
             self._arrive(load, reply)
+            if not self._stopping and not self._overdue:
+                for rest in rests_of(load, reply):
+                    self._failed(rest, GivenBackError())
 
     def _failed(self, load: Load, error: BaseException) -> None:
         """An engine has no reply for a chunk."""

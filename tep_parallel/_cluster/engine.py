@@ -117,15 +117,19 @@ class Engine:
         """Whether it can end what its workers run."""
         return self.is_here or self.client is not None
 
-    def end(self, call: bytes, behind: int, done: Done) -> None:
-        """End a call on all workers, as Here.end does; `done` is called then, in any thread."""
+    def end(self, call: bytes, behind: int, found: Callable[[list[int]], None], done: Done) -> None:
+        """End a call on all workers, as Here.end does. In any thread, `found` is called with the
+        numbers of its chunks that run there, and `done` then."""
         if self.is_here:
-            end_call(call, behind)
+            found(end_call(call, behind))
             done(None)
         else:
             client = self.client
             self._known.ends.ask(
-                lambda: client.run(finder_of(end_call), call, behind, on_error="ignore"), done
+                lambda: found(
+                    _joined(client.run(finder_of(end_call), call, behind, on_error="ignore"))
+                ),
+                done,
             )
 
     def leave(self, workers: list[bytes], options: dict[str, Any]) -> None:
@@ -165,6 +169,10 @@ def _known_of(executor: Any) -> _Known:
     except TypeError:  # it has no hash, or there can be no weak reference to it
         return _Known()
     return known
+
+
+def _joined(answers: dict[str, list[int]]) -> list[int]:
+    return [number for numbers in answers.values() for number in numbers]
 
 
 def _silent(error: BaseException | None) -> None:

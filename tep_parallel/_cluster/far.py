@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -18,12 +19,26 @@ from tep_parallel._engine.statuses import packed
 from tep_parallel._outcome import this_host
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from tep_parallel._engine.call import Call
 
 _MOST_WORKERS = 4  # whose bytes are kept
 _MOST_ENDED = 1024  # calls that are remembered after they were ended
 
 ABORT = -1  # what runs, too
+
+
+class _Run:
+    """A chunk that runs in this process.
+
+    Attributes:
+        call: That of its children; None: it has none, or not yet.
+    """
+
+    def __init__(self, chunk: Chunk) -> None:
+        self.chunk = chunk
+        self.call: Call | None = None
 
 
 class Here:
@@ -37,7 +52,7 @@ class Here:
         self._bundles: OrderedDict[bytes, bytes] = OrderedDict()
         # By call: from which serial number on nothing may begin; below 0: what runs ends, too.
         self._ended: OrderedDict[bytes, int] = OrderedDict()
-        self._running: dict[bytes, list[Call]] = {}
+        self._running: dict[bytes, list[_Run]] = {}
         self.copies = Copies()
 
     def bundle(self, chunk: Chunk) -> bytes | None:
@@ -50,31 +65,46 @@ class Here:
                     self._bundles.popitem(last=False)
             return data
 
-    def enter(self, chunk: Chunk, call: Call) -> None:
-        """Let `end` find what runs."""
+    @contextlib.contextmanager
+    def running(self, chunk: Chunk) -> Iterator[Callable[[Call], None]]:
+        """Let `end` find a chunk; what is handed out is called with the call of its children."""
+        run = _Run(chunk)
         with self._lock:
-            self._running.setdefault(chunk.call, []).append(call)
-            aborted = self._ended.get(chunk.call, 0) < 0
-        if aborted:
-            call.cancel()
+            self._running.setdefault(chunk.call, []).append(run)
 
-    def leave(self, chunk: Chunk, calls: list[Call]) -> None:
-        """They have ended."""
-        with self._lock:
-            left = [one for one in self._running.pop(chunk.call, []) if one not in calls]
-            if left:
-                self._running[chunk.call] = left
+        def enter(call: Call) -> None:
+            with self._lock:
+                run.call = call
+            self._see_end(run)
 
-    def end(self, call: bytes, behind: int) -> None:
+        try:
+            yield enter
+        finally:
+            with self._lock:
+                runs = self._running[chunk.call]
+                runs.remove(run)
+                if not runs:
+                    del self._running[chunk.call]
+
+    def end(self, call: bytes, behind: int) -> list[int]:
         """Begin nothing more of a call that is behind a serial number; with ABORT, kill all that
-        runs. It waits for nothing."""
+        runs. It waits for nothing. The numbers of the chunks of the call that run here."""
         with self._lock:
             self._ended[call] = min(behind, self._ended.get(call, behind))
             if len(self._ended) > _MOST_ENDED:
                 self._ended.popitem(last=False)
-            running = list(self._running.get(call, ())) if behind == ABORT else []
-        for one in running:
-            one.cancel()
+            runs = list(self._running.get(call, ()))
+        for run in runs:
+            self._see_end(run)
+        return [run.chunk.number for run in runs]
+
+    def _see_end(self, run: _Run) -> None:
+        if run.call is None or not self.is_ended(run.chunk):
+            return
+        if self._ended.get(run.chunk.call) == ABORT:
+            run.call.cancel()
+        else:
+            run.call.stop()
 
     def is_ended(self, chunk: Chunk) -> bool:
         """Whether nothing more of a chunk may begin."""
@@ -105,6 +135,8 @@ def run_chunk(data: bytes) -> bytes:
         chunk = wire.chunk_of(data)
     except wire.ForeignError:
         return replies.refusal()
+    except wire.DamagedError:
+        return replies.UNREAD
     try:
         reply = _reply(chunk)
     except KeyboardInterrupt:  # what ran has been killed
@@ -124,35 +156,29 @@ def _reply(chunk: Chunk) -> Reply:
     if data is None:
         return Reply(wire.MISSING)
     begun = time.monotonic_ns()
-    if known.is_ended(chunk):
-        found = nothing_begun(len(chunk.items))
-    elif chunk.options["in_processes"]:
-        found = _with_children(chunk, data, known)
-    else:
-        copy = known.copies.get(chunk.worker, data)
-        found = Alone(copy, chunk, partial(known.is_ended, chunk)).run()
+    with known.running(chunk) as enter:
+        found = _found(chunk, data, known, enter)
     spent = time.monotonic_ns() - begun
     return Reply(wire.DONE, found.texts, found.records, spent_ns=spent, overdue=found.overdue)
 
 
-def _with_children(chunk: Chunk, data: bytes, known: Here) -> Found:
+def _found(chunk: Chunk, data: bytes, known: Here, enter: Callable[[Call], None]) -> Found:
+    left = None if chunk.deadline is None else chunk.deadline.left()
+    if known.is_ended(chunk):
+        return nothing_begun(len(chunk.items))
+    if left is not None and left <= 0:
+        return nothing_begun(len(chunk.items), overdue=True)
+    if not chunk.options["in_processes"]:
+        copy = known.copies.get(chunk.worker, data)
+        return Alone(copy, chunk, left, partial(known.is_ended, chunk)).run()
     from tep_parallel._cluster.kept import work  # where there are no children there is no extension
 
-    calls: list[Call] = []
-
-    def enter(call: Call) -> None:
-        calls.append(call)
-        known.enter(chunk, call)
-
-    try:
-        return work(chunk, data, enter)
-    finally:
-        known.leave(chunk, calls)
+    return work(chunk, data, left, enter)
 
 
-def end_call(call: bytes, behind: int) -> None:
+def end_call(call: bytes, behind: int) -> list[int]:
     """See Here.end."""
-    here().end(call, behind)
+    return here().end(call, behind)
 
 
 def end_soon(workers: list[bytes], options: dict[str, object]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -30,6 +32,7 @@ class _Entry:
     Attributes:
         users: How many chunks run in it.
         pinned: Whether it was entered early, and stays until it is told to end.
+        left: Whether it was told to, and no other chunk finds it.
         since: When the last chunk left, by time.monotonic.
     """
 
@@ -41,6 +44,7 @@ class _Entry:
         self.block: Kept | None = None
         self.users = 0
         self.pinned = False
+        self.left = False
         self.since = time.monotonic()
 
     def entered(self) -> Kept:
@@ -48,6 +52,18 @@ class _Entry:
         if self.block is None:
             self.block = Kept(self.worker, self.options, Running())
         return self.block
+
+    def close(self, *, failed: bool) -> None:
+        """End the block, if there is one.
+
+        Args:
+            failed: Whether what its hooks have raised was said already.
+
+        Raises:
+            Exception: What they have raised, if it was not.
+        """
+        if self.block is not None:
+            self.block.close(well=True, failed=failed)
 
 
 class _Blocks:
@@ -75,12 +91,13 @@ def _key(worker: bytes, options: dict[str, Any]) -> _Key:
     return worker, tuple(sorted(options.items()))
 
 
-def work(chunk: Chunk, data: bytes, enter: Callable[[Call], None]) -> Found:
+def work(chunk: Chunk, data: bytes, left: float | None, enter: Callable[[Call], None]) -> Found:
     """Process a chunk with children.
 
     Args:
         data: The bytes of its worker.
-        enter: Called with the call that may be aborted from now on.
+        left: Seconds to the call's deadline; None: it has none.
+        enter: Called with the call that may be aborted, or stopped, from now on.
     """
     blocks = _of_this_process()
     key = _key(chunk.worker, chunk.options)
@@ -90,26 +107,33 @@ def work(chunk: Chunk, data: bytes, enter: Callable[[Call], None]) -> Found:
             entry = blocks.entries[key] = _Entry(data, chunk.options)
         entry.users += 1
     try:
-        return _worked(entry, chunk, enter, blocks)
+        return _worked(entry, chunk, left, enter, blocks)
     finally:
         with blocks.lock:
             entry.users -= 1
             entry.since = time.monotonic()
+            over = entry.left and entry.users == 0
+        if over:
+            entry.close(failed=False)
         _end_idle_later(blocks)
 
 
-def _worked(entry: _Entry, chunk: Chunk, enter: Callable[[Call], None], blocks: _Blocks) -> Found:
+def _worked(
+    entry: _Entry,
+    chunk: Chunk,
+    left: float | None,
+    enter: Callable[[Call], None],
+    blocks: _Blocks,
+) -> Found:
     job, items = _job(chunk)
     if job is not None or (entry.has_teardown and not entry.pinned):
         # A teardown that fails fails the call: the children are those of the chunk alone.
-        given = entry.worker, items, entry.options, chunk.on_error, chunk.left, enter
-        return outside(*given, discard=chunk.discard, job=job)
+        given = entry.worker, items, entry.options, chunk.on_error, left, enter
+        return outside(*given, discard=chunk.discard, told=chunk.told, job=job)
     with blocks.lock:
         block = entry.entered()
         block.allow(entry.users)
-    return block.work(
-        items, chunk.on_error, chunk.left, enter, discard=chunk.discard, told=chunk.told
-    )
+    return block.work(items, chunk.on_error, left, enter, discard=chunk.discard, told=chunk.told)
 
 
 def _job(chunk: Chunk) -> tuple[Job | None, list[Any]]:
@@ -136,7 +160,7 @@ def enter(worker: bytes, data: bytes, options: dict[str, Any]) -> None:
 
 
 def leave(worker: bytes, options: dict[str, Any]) -> None:
-    """End it.
+    """End it. If chunks run in it, the last of them does, and waits for that.
 
     Raises:
         Exception: What a teardown has raised.
@@ -144,8 +168,12 @@ def leave(worker: bytes, options: dict[str, Any]) -> None:
     blocks = _of_this_process()
     with blocks.lock:
         entry = blocks.entries.pop(_key(worker, options), None)
-    if entry is not None and entry.block is not None:
-        entry.block.close(well=True, failed=False)
+        if entry is None:
+            return
+        entry.left = True
+        over = entry.users == 0
+    if over:
+        entry.close(failed=False)
 
 
 def end_soon(workers: list[bytes], options: dict[str, Any]) -> None:
@@ -175,9 +203,10 @@ def end_idle(after: float = 0.0) -> float | None:
             else:
                 left = max(left, 0.0) if entry.users == 0 else after
                 soonest = left if soonest is None else min(soonest, left)
-    for entry in ended:
-        if entry.block is not None:
-            entry.block.close(well=True, failed=False)
+    with contextlib.ExitStack() as stack:
+        for entry in ended:
+            # What a setup has raised there was said to the call; teardowns are not run in these.
+            stack.callback(entry.close, failed=True)
     return soonest
 
 
@@ -192,15 +221,17 @@ def _end_idle_later(blocks: _Blocks) -> None:
 
 def _end_idle_blocks(blocks: _Blocks) -> None:
     """In a thread of its own: end blocks until there is none that may be ended."""
-    try:
-        while True:
+    while True:
+        left = None
+        try:
             left = end_idle(IDLE)
-            with blocks.lock:
-                if all(one.pinned for one in blocks.entries.values()):
-                    blocks.ends = None
-                    return
-            blocks.soon.wait(IDLE if left is None else max(left, 0.01))
-            blocks.soon.clear()
-    except BaseException:
-        blocks.ends = None  # the next chunk begins another
-        raise
+        except Exception:  # noqa: BLE001  # it is shown, and other blocks are to end all the same
+            found = (*sys.exc_info(), threading.current_thread())
+            threading.excepthook(threading.ExceptHookArgs(found))
+            del found
+        with blocks.lock:
+            if all(one.pinned for one in blocks.entries.values()):
+                blocks.ends = None
+                return
+        blocks.soon.wait(IDLE if left is None else max(left, 0.01))
+        blocks.soon.clear()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from tep_parallel._cluster.shipping import Bundle
-from tep_parallel._cluster.wire import Chunk, Record
+from tep_parallel._cluster.wire import Chunk, Record, Reply
+from tep_parallel._engine.statuses import BREAK, CUT, NOT_BEGUN, is_failure
 
 
 class Terms(NamedTuple):
@@ -43,6 +44,33 @@ class Load:
         self.landed_ns = 0
         self.chunk: Chunk | None = None
         self.with_bundle = False
+
+
+class GivenBackError(Exception):
+    """A worker was told to end a call that goes on, or its block has ended meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__("the executor's worker gave it back, and nobody has ended the call")
+
+
+def rests_of(load: Load, reply: Reply) -> list[Load]:
+    """What an executor's worker has not ended of a load, where no item of that is the reason."""
+    assert load.chunk is not None
+    ended = load.chunk.on_error != "finish"
+    rests: list[Load] = []
+    for index, item in enumerate(load.items):
+        record = reply.records.get(index)
+        if record is None:
+            continue
+        if record.fate >= BREAK or (ended and is_failure(record.fate)):
+            return []
+        if record.fate not in (NOT_BEGUN, CUT):
+            continue
+        if rests and load.first + index == rests[-1].first + len(rests[-1].items):
+            rests[-1].items.append(item)
+        else:
+            rests.append(Load(load.first + index, [item], load.losses))
+    return rests
 
 
 def moved(record: Record, later: int, losses: int) -> Record:

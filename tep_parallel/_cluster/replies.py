@@ -12,6 +12,7 @@ _MAC = 32  # bytes
 _HEAD = struct.Struct("<16sQBBqq16sIQQQ")
 _RECORD = struct.Struct("<QiiiiIqqqqQ")
 _OTHER = b"tep_parallel: another version\n"  # what follows says which is there; it has no MAC
+UNREAD = b"tep_parallel: a chunk that was damaged\n"  # the reply to that: it has no MAC
 _RECORDED, _DROPPED = -1, -2  # in place of a text's length
 
 
@@ -73,6 +74,8 @@ def reply_of(data: object, chunk: Chunk) -> Reply:
         raise ForgedError
     if data.startswith(_OTHER):
         there = data[len(_OTHER) :].decode("ascii", "replace")[:60]
+        if there == VERSION:  # it has not known its own: that was damaged
+            raise ForgedError
         msg = f"the executor's workers have {there}, and here is {VERSION}"
         raise ForeignError(msg)
     view = memoryview(data)

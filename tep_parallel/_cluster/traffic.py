@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from tep_parallel._cluster import replies, wire
+from tep_parallel._cluster.deadline import deadline_of
 from tep_parallel._cluster.engine import Engine
 from tep_parallel._cluster.far import ABORT, run_chunk
 from tep_parallel._cluster.load import Load, Terms
@@ -49,6 +50,7 @@ class Traffic:
         self._again: deque[Load] = deque()
         self._flights: dict[int, tuple[Load, Any]] = {}
         self._landed: deque[tuple[int, Any, int]] = deque()
+        self._begun: set[int] | None = None  # which chunks ran at the end; None: nobody has said
         self._closed = False
         # Between the look whether the bell is there and the ring nobody closes it. The collector
         # may close it in the thread that rings.
@@ -97,9 +99,6 @@ class Traffic:
             or len(bundle.data) <= _SMALL
             or not self.engine.places.get(bundle.hash)
         )
-        left = None
-        if self._deadline is not None:
-            left = max(self._deadline - time.monotonic(), 1e-3)
         self._number += 1
         number = self._number
         chunk = wire.Chunk(
@@ -116,11 +115,12 @@ class Traffic:
             on_error=terms.on_error,
             discard=terms.discard,
             told=terms.told or self.sizes.tells(len(load.items)),
-            left=left,
+            deadline=None if self._deadline is None else deadline_of(self._deadline),
             items=load.items,
         )
-        load.chunk, load.sent = chunk._replace(bundle=None), time.monotonic()
-        future = self.engine.submit(run_chunk, wire.packed_chunk(chunk))
+        data = wire.packed_chunk(chunk)
+        load.chunk, load.sent = wire.signed(chunk, data)._replace(bundle=None), time.monotonic()
+        future = self.engine.submit(run_chunk, data)
         self._flights[number] = load, future
         future.add_done_callback(partial(self._landing, number))
 
@@ -178,11 +178,28 @@ class Traffic:
         if not self._flights or os.getpid() != self._pid:
             return
         if self.engine.can_end:
-            self.engine.end(self.id, behind, self._told)
+            self.engine.end(self.id, behind, partial(self._find, behind), self._told)
         if self.engine.client is None:  # what Dask says of a cancel is not so
             for load, future in list(self._flights.values()):
                 if load.first > behind and (behind == ABORT or not future.running()):
                     self._cancel(future)
+
+    def _find(self, behind: int, numbers: list[int]) -> None:
+        if behind == ABORT:
+            self._begun = set(numbers)
+
+    @property
+    def may_run(self) -> bool:
+        """Whether workers run what is under way. Once they were told to end it, the others of its
+        chunks wait in the engine, and will begin nothing."""
+        return self._begun is None or not self._begun.isdisjoint(self._flights)
+
+    def goes_on(self, behind: int) -> bool:
+        """Whether workers that cannot be told begin items behind a serial number."""
+        if self.engine.can_end and self.unended is None:
+            return False
+        loads = [load for load, _ in self._flights.values()]
+        return any(load.first > behind and len(load.items) > 1 for load in loads)
 
     def _told(self, error: BaseException | None) -> None:
         self.unended = error

@@ -1,15 +1,19 @@
 """What travels between a call and an executor's workers: a chunk there, a reply back.
 
 A chunk is unpickled there: it comes from the caller, whose worker runs there anyway. A reply is
-unpickled by nobody. It has a MAC under a key that was drawn for the call.
+unpickled by nobody. It has a MAC under a key that was drawn for the call. What was damaged on
+its way there is not unpickled either, and not taken for what was sent.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import pickle
 import sys
 from typing import NamedTuple
 
+from tep_parallel._cluster.deadline import Deadline
 from tep_parallel._version import __version__
 
 _PYTHON = f"Python {sys.version_info[0]}.{sys.version_info[1]}"
@@ -17,6 +21,7 @@ _PYTHON = f"Python {sys.version_info[0]}.{sys.version_info[1]}"
 VERSION = f"tep_parallel {__version__} on {_PYTHON}"
 MAGIC = f"{VERSION}: a chunk\n".encode()
 _PROTOCOL = 5  # of pickle
+_DIGEST = 32  # bytes
 
 # Kinds of replies.
 DONE = 0
@@ -33,7 +38,7 @@ class Chunk(NamedTuple):
         first: The serial number of its first item in the call.
         lost: Whether it was sent before, to a worker that was lost: then its items had begun.
         nonce: 16 bytes. No two chunks are equal: an engine may run equal tasks once.
-        key: Of the MAC of the reply.
+        key: Of the MAC of the reply; see signed.
         worker: The hash of what `bundle` is.
         bundle: Worker and codec, pickled; None: they are known there.
         options: The caller's, as far as they are kept there; by name.
@@ -42,7 +47,7 @@ class Chunk(NamedTuple):
         on_error: See run.
         discard: See run.
         told: Whether the caller is told of more than texts.
-        left: Seconds to the call's deadline; None: it has none.
+        deadline: The call's; None: it has none.
         items: Each is a text, or the pickle of another object.
     """
 
@@ -59,7 +64,7 @@ class Chunk(NamedTuple):
     on_error: str
     discard: bool
     told: bool
-    left: float | None
+    deadline: Deadline | None
     items: list[str | bytes]
 
 
@@ -110,21 +115,36 @@ class Reply(NamedTuple):
     length: int = 0
 
 
+class DamagedError(Exception):
+    """A chunk is not as it was sent."""
+
+
 class ForeignError(Exception):
     """The other side has another version of this library, or what it sent is something else."""
 
 
 def packed_chunk(chunk: Chunk) -> bytes:
     """The bytes that travel for a chunk."""
-    return MAGIC + pickle.dumps(tuple(chunk), _PROTOCOL)
+    body = pickle.dumps(tuple(chunk), _PROTOCOL)
+    return b"".join((MAGIC, hashlib.sha256(body).digest(), body))
+
+
+def signed(chunk: Chunk, data: bytes) -> Chunk:
+    """The chunk with the key of the reply to it, which is for these bytes alone."""
+    digest = data[len(MAGIC) : len(MAGIC) + _DIGEST]
+    return chunk._replace(key=hmac.digest(chunk.key, digest, "sha256"))
 
 
 def chunk_of(data: bytes) -> Chunk:
-    """The chunk that was sent.
+    """The chunk that was sent, as `signed` returns it.
 
     Raises:
         ForeignError: Another version of this library has sent it.
+        DamagedError: It is not as it was sent.
     """
     if not data.startswith(MAGIC):
         raise ForeignError
-    return Chunk(*pickle.loads(memoryview(data)[len(MAGIC) :]))  # noqa: S301  # the caller's
+    body = memoryview(data)[len(MAGIC) + _DIGEST :]
+    if hashlib.sha256(body).digest() != data[len(MAGIC) : len(MAGIC) + _DIGEST]:
+        raise DamagedError
+    return signed(Chunk(*pickle.loads(body)), data)  # noqa: S301  # the caller's

@@ -67,6 +67,7 @@ class Lease(Call):
     def __init__(self, home: Home, running: Running, deadline: float | None) -> None:
         # It opens no call, and so Call.__init__ is not called.
         self.aborted = False
+        self._stopped = False
         self.home = home
         self.out: deque[Any] = deque()
         self._begun = True
@@ -108,6 +109,8 @@ class Lease(Call):
         self._nest = nest
         if self.aborted:  # in the last moment before
             lib.py_call_abort(nest.handle)
+        if self._stopped:
+            lib.sphttp_call_stop(nest.handle)
         return nest
 
     def _raise_unbegun(self, count: int) -> NoReturn:
@@ -142,6 +145,19 @@ class Lease(Call):
             nest.aborts.append(None)
             if self._nest is nest:
                 lib.sphttp_call_cancel(nest.handle)
+
+    def stop(self) -> None:
+        """Let no more items start; what runs may end. From any thread, and before it begins."""
+        self._stopped = True
+        nest = self._nest
+        if nest is None:
+            return
+        nest.aborts.append(None)  # as in abort: another call of this nest must not be stopped
+        try:
+            if self._nest is nest:
+                lib.sphttp_call_stop(nest.handle)
+        finally:
+            nest.aborts.pop()
 
     def wait(self, word: Wait) -> int:
         """Wait for what the call's steps wait for, and return the answer."""

@@ -73,7 +73,7 @@ class Nest(UnderWay):
         items: The items that are in it, by their cells.
         numbers: Their numbers in the call that runs; -1 where there is no item.
         texts: What they have returned.
-        aborts: Not empty: an abort may be under way in another thread.
+        aborts: Not empty: an abort or a stop may be under way in another thread.
 
     Raises:
         OSError: The system refused memory or descriptors.
