@@ -51,7 +51,7 @@ test-services: $(VENV)/services ## Real servers under load, and stopped in it; S
 	$(BIN)/python tests/services/run.py --seconds $(SECONDS) $(BRIEF)
 
 test-engines: $(VENV)/engines ## The same worker on Dask, Ray, mpi4py, Parsl and others; ENGINES="-k dask" for one
-	$(BIN)/pytest tests -m engines $(ENGINES)
+	$(BIN)/pytest tests/engines tests/test_docs.py tests/test_examples.py -m engines $(ENGINES)
 
 test-pythons: wheel ## Run the tests with the wheel on every python3.10 and later that is found
 	.ci/pythons | sed 's|^|.ci/test-wheel dist/*.whl |' | .ci/at-a-time 2

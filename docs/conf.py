@@ -32,7 +32,7 @@ myst_heading_anchors = 4  # links name a heading as the repository's page does
 linkcheck_anchors = False
 linkcheck_ignore = [r"https://tep-parallel\.example"]  # until the project has an address
 
-DOCS = "calls pools services asyncio executor streams digests command recipes reference"
+DOCS = "calls pools services asyncio executor scaling streams digests command recipes reference"
 SECTIONS = {
     "To use it": [f"docs/{name}" for name in DOCS.split()],
     "To rely on it": ["docs/faults", "docs/forking", "docs/children", "SECURITY", "CHANGELOG"],

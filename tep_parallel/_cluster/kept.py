@@ -129,7 +129,7 @@ def _worked(
     if job is not None or (entry.has_teardown and not entry.pinned):
         # A teardown that fails fails the call: the children are those of the chunk alone.
         given = entry.worker, items, entry.options, chunk.on_error, left, enter
-        return outside(*given, discard=chunk.discard, job=job)
+        return outside(*given, discard=chunk.discard, told=chunk.told, job=job)
     with blocks.lock:
         block = entry.entered()
         block.allow(entry.users)

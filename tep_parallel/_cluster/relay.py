@@ -129,13 +129,20 @@ class FedRelay(_Relay, Gathering):
 class DigestRelay(_Relay, Eager):
     """Files that C digests."""
 
-    def found(self) -> Found:
-        """The same."""
+    def found(self, *, told: bool) -> Found:
+        """The same.
+
+        Args:
+            told: Whether the caller is told of more than texts.
+        """
         values = self.result._values
         known = {
-            index: self._finder.outcome(index) for index, text in enumerate(values) if text is None
+            index: self._finder.outcome(index, (text, None))
+            for index, text in enumerate(values)
+            if told or text is None
         }
-        return self._found(values, known, self._call.overdue and self.is_short)
+        texts = [None] * len(values) if told else values
+        return self._found(texts, known, self._call.overdue and self.is_short)
 
 
 class Kept(Block):
@@ -190,6 +197,7 @@ def outside(
     enter: Callable[[Call], None],
     *,
     discard: bool,
+    told: bool,
     job: Job | None,
 ) -> Found:
     """Process the items of a chunk in children of their own. See Kept.work.
@@ -206,8 +214,10 @@ def outside(
         plan = Plan(worker, empty, options, on_error, running, discard, None, free, items)
     with opened(plan, left) as call:
         enter(call)
-        flow: Any = DigestRelay(call, plan)
         if job is None:
-            flow = FedRelay(call, plan, items, whole=True)
-        drain(call, steps_of(call, flow))
-        return flow.found()  # type: ignore[no-any-return]
+            fed = FedRelay(call, plan, items, whole=True)
+            drain(call, steps_of(call, fed))
+            return fed.found()
+        digests = DigestRelay(call, plan)
+        drain(call, steps_of(call, digests))
+        return digests.found(told=told)

@@ -21,7 +21,7 @@ def add_argument(command: argparse.ArgumentParser) -> None:
     """Add the option to a command."""
     command.add_argument(
         "--dask",
-        metavar="ADDRESS",
+        metavar="URL",
         help="run on the workers of the Dask scheduler at this address, such as"
         " tcp://10.0.0.1:8786, with --in-processes children in each (default: so many that"
         " each CPU has one); paths are those that the workers see",

@@ -92,8 +92,7 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
     map_ = commands.add_parser(
         "map",
         allow_abbrev=False,
-        usage="%(prog)s [-h] [-0] [--json] [--in-processes N] [--dask ADDRESS] MODULE:NAME"
-        " [ITEM ...]",
+        usage="%(prog)s [-h] [-0] [--json] [--in-processes N] [--dask URL] MODULE:NAME [ITEM ...]",
         help="run a worker on each item, and print its results",
         description="Run a ParallelWorker class, or a function, on each item, and print its"
         " results, a line each, in input order. What the worker itself prints goes to standard"

@@ -43,9 +43,12 @@ class Cluster:
     Args:
         folder: Where it may put files.
         security: Options of the commands, for TLS.
+        python: The scheduler's.
     """
 
-    def __init__(self, folder: Path, security: Sequence[object] = ()) -> None:
+    def __init__(
+        self, folder: Path, security: Sequence[object] = (), python: str = sys.executable
+    ) -> None:
         self.folder = folder
         self.scratch = folder / "scratch"
         self.scratch.mkdir(parents=True)
@@ -53,7 +56,8 @@ class Cluster:
         self._file = folder / "scheduler.json"
         self.processes: list[subprocess.Popen[bytes]] = []
         self.workers: list[subprocess.Popen[bytes]] = []
-        self.scheduler = self._start("scheduler", "scheduler", "--port", "0", *self._named())
+        words = ("scheduler", "--port", "0", *self._named())
+        self.scheduler = self._start("scheduler", *words, python=python)
         until(lambda: self._file.exists() and self._file.read_text().endswith("}"))
         self.address = str(json.loads(self._file.read_text())["address"])
 
@@ -128,10 +132,14 @@ def environment() -> dict[str, str]:
 
 @contextlib.contextmanager
 def cluster_of(
-    folder: Path, workers: int = 2, threads: int = 2, security: Sequence[object] = ()
+    folder: Path,
+    workers: int = 2,
+    threads: int = 2,
+    security: Sequence[object] = (),
+    scheduler: str = sys.executable,
 ) -> Iterator[Cluster]:
     """A cluster that is ready; nothing is left of it behind that."""
-    cluster = Cluster(folder, security)
+    cluster = Cluster(folder, security, scheduler)
     try:
         for _ in range(workers):
             cluster.add_worker(threads)

@@ -74,8 +74,8 @@ def _parsl() -> Iterator[Executor]:
         max_workers_per_node=2,
         cores_per_worker=0.1,
         encrypted=False,
-        heartbeat_period=1,
-        heartbeat_threshold=3,
+        heartbeat_period=2,
+        heartbeat_threshold=10,
         provider=LocalProvider(init_blocks=1, max_blocks=1),
     )
     config = Config([workers], run_dir=os.environ["TMPDIR"] + "/parsl", initialize_logging=False)

@@ -75,6 +75,12 @@ def test_a_cluster_that_grows_during_a_call_takes_part_in_it(
         assert program.end() == "2\n"
 
 
+def test_a_plugin_enters_the_block_early_and_its_end_ends_it(
+    scenario: Start, cluster: Cluster
+) -> None:
+    assert scenario("early", "dask", SCHEDULER=cluster.address).end() == "2\n"
+
+
 def test_a_worker_without_the_library_is_an_error_that_says_so(
     scenario: Start, tmp_path: Path
 ) -> None:
@@ -87,6 +93,15 @@ def test_a_worker_without_the_library_is_an_error_that_says_so(
         printed = scenario("waits", "dask", 4, "{}", SCHEDULER=cluster.address).end()
     assert "tep_parallel" in printed, printed
     assert "install" in printed, printed
+
+
+def test_the_scheduler_needs_neither_the_library_nor_the_programs_modules(
+    scenario: Start, tmp_path: Path
+) -> None:
+    (tmp_path / "bare").mkdir()
+    python = str(without_the_library(tmp_path / "bare"))
+    with cluster_of(tmp_path / "cluster", workers=1, scheduler=python) as cluster:
+        scenario("hooks", "dask", SCHEDULER=cluster.address).end()
 
 
 def without_the_library(place: Path) -> Path:

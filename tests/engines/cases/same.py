@@ -35,10 +35,9 @@ class Answer(BaseHTTPRequestHandler):
 
 
 def outcomes(worker, items, how):
-    return [
-        (one.index, one.item, one.result, repr(one.error))
-        for one in Parallel(worker, **how).outcomes(items)
-    ]
+    found = Parallel(worker, **how).outcomes(items)
+    assert all(one.host and one.pid and one.started for one in found), found
+    return [(one.index, one.item, one.result, repr(one.error)) for one in found]
 
 
 def of_doubler(how):

@@ -11,22 +11,26 @@ from engines import named_engine
 
 from tep_parallel import AbortedError, AsyncParallel, Kill, Parallel
 
-ENGINE, HOW, FOLDER = sys.argv[1:]
-HERE = Path(FOLDER)
+HERE = Path(sys.argv[-1])
 
 
 def work(item):
     if item == "kill":
-        while len(list(HERE.glob("*.pid"))) < 2:
-            time.sleep(0.01)
+        wait_for_others()
         raise Kill("killed")
     if item == "raise":
-        while len(list(HERE.glob("*.pid"))) < 2:
-            time.sleep(0.01)
+        wait_for_others()
         raise ValueError(item)
     (HERE / f"{os.getpid()}.pid").touch()
     time.sleep(600)
     return item
+
+
+def wait_for_others():
+    """And say when they were there."""
+    while len(list(HERE.glob("*.pid"))) < 2:
+        time.sleep(0.01)
+    (HERE / "raised").write_text(str(time.monotonic()))
 
 
 def sleeping():
@@ -97,13 +101,14 @@ def cancel(how):
 
 def kill(how):
     assert Parallel(work, **how).map_processes(["a", "b", "kill", *"cdefgh"]) == "killed"
+    times.append(float((HERE / "raised").read_text()))
 
 
 def on_error(how):
     try:
         Parallel(work, on_error="kill", **how).map_processes(["a", "b", "raise", *"cdefgh"])
     except ValueError:
-        pass
+        times.append(float((HERE / "raised").read_text()))
     else:
         raise AssertionError
 
@@ -123,11 +128,11 @@ def deadline(how):
 times = []
 if __name__ == "__main__":
     with named_engine() as executor:
-        globals()[HOW]({"executor": executor, "in_processes": 3, "chunk_size": 3})
+        globals()[sys.argv[2]]({"executor": executor, "in_processes": 3, "chunk_size": 3})
         over = time.monotonic()
         until(lambda: not any(map(alive, sleeping())), 20)
         gone = time.monotonic()
-        begun = times[0] if times else over
+        (begun,) = times
         print(f"{over - begun:.2f} {gone - begun:.2f}")
         # The engine's workers are free again.
         assert Parallel(str.upper, executor=executor, in_processes=2).map_processes(["a"]) == ["A"]

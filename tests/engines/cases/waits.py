@@ -12,7 +12,6 @@ from engines import named_engine
 from tep_parallel import Parallel
 
 HERE = os.getcwd()
-ITEMS, OPTIONS = int(sys.argv[2]), json.loads(sys.argv[3])
 
 
 def work(item):
@@ -24,11 +23,12 @@ def work(item):
 
 
 if __name__ == "__main__":
+    options = {"in_processes": 2, **json.loads(sys.argv[3])}
     with named_engine() as executor:
-        call = Parallel(work, executor=executor, **{"in_processes": 2, **OPTIONS})
+        call = Parallel(work, executor=executor, **options)
         begun = time.monotonic()
         try:
-            outcomes = call.outcomes(range(ITEMS))
+            outcomes = call.outcomes(range(int(sys.argv[2])))
         except Exception as error:
             print(type(error).__name__, str(error).replace("\n", " ")[:300])
             print(f"{time.monotonic() - begun:.1f}")
