@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from scenario import Scenario
-from support import alive, until
+from support import LIMIT, alive, until
 
 pytestmark = pytest.mark.engines
 Start = Callable[..., Scenario]
@@ -99,7 +99,7 @@ def test_500_mib_of_results(engine: Start) -> None:
     engine("large").end()
 
 
-@engines(*(name for name in ALL if name != "parsl"))  # docs/scaling.md says what happens there
+@engines(*ALL)
 def test_a_call_is_over_at_its_deadline_and_so_is_what_it_ran(
     engine: Start, tmp_path: Path
 ) -> None:
@@ -111,6 +111,14 @@ def test_a_chunk_whose_engine_worker_was_lost_is_sent_again(engine: Start) -> No
     assert engine("lost").end() == "sent again\n"
 
 
+@engines("mpi")
+def test_a_worker_of_mpi_that_was_lost_ends_the_whole_job(engine: Start) -> None:
+    program = engine("lost")
+    out, _ = program.process.communicate(timeout=LIMIT)
+    assert program.process.returncode != 0
+    assert out == ""
+
+
 @engines("processes", "loky")
 def test_an_executor_that_breaks_fails_the_call_and_the_items_are_named(engine: Start) -> None:
     name, *said = engine("lost").end().split()
@@ -118,7 +126,7 @@ def test_an_executor_that_breaks_fails_the_call_and_the_items_are_named(engine: 
     assert "items 0, 1, 2, 3," in " ".join(said)
 
 
-@engines("processes", "dask", "loky", "ray", "parsl", "executorlib", "mpi")
+@engines(*ALL)
 def test_of_a_program_that_is_killed_nothing_runs_on_behind_its_deadline(engine: Start) -> None:
     program = engine("waits", 4, '{"deadline": 8}')
     until(lambda: len(program.cue("begun")) >= 2)
@@ -131,7 +139,7 @@ def test_of_a_program_that_is_killed_nothing_runs_on_behind_its_deadline(engine:
     print(f"gone after {time.monotonic() - begun:.1f} s")
 
 
-@engines("dask", "ray")
+@engines("threads", "dask", "ray")
 @pytest.mark.parametrize("how", ["abort", "close", "cancel", "kill", "on_error"])
 def test_where_the_engine_can_a_call_that_is_ended_frees_the_workers(
     engine: Start, how: str, tmp_path: Path
@@ -140,6 +148,11 @@ def test_where_the_engine_can_a_call_that_is_ended_frees_the_workers(
     took, gone = map(float, engine("stops", how, tmp_path).end().split())
     assert took < 10
     assert gone < 10
+
+
+@engines("processes", "loky", "mpi")
+def test_an_initializer_enters_the_block_early(engine: Start) -> None:
+    engine("initial").end()
 
 
 @engines("threads")
