@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import threading
 import time
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from weakref import ref
 
@@ -26,9 +28,12 @@ from tep_parallel import (
     Outcome,
     Parallel,
 )
+from tep_parallel._cluster import run as cluster_run
 from tep_parallel._cluster import wire
 from tep_parallel._cluster.engine import Engine
-from tep_parallel._cluster.run import FarFed
+from tep_parallel._cluster.finder import FarFinder
+from tep_parallel._cluster.run import FarFed, FarGathering
+from tep_parallel._engine import gathering
 
 N = pytest.mark.parametrize("n", [None, 1], ids=["in the worker", "with children"])
 
@@ -291,3 +296,57 @@ def test_the_loop_goes_on_while_items_are_pickled() -> None:
             ticks.cancel()
 
     asyncio.run(main())
+
+
+def test_a_call_with_a_deadline_looks_at_each_item_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Items are fetched in slices, and no slice looks at what another has fetched."""
+    monkeypatch.setattr(gathering, "MOST_NS", 0)
+    looks = 0
+    is_unended = FarFinder.is_unended
+
+    def count(finder: FarFinder, result: Any) -> bool:
+        nonlocal looks
+        looks += 1
+        return is_unended(finder, result)
+
+    class Cells(dict[int, int]):
+        listed = 0
+
+        def items(self) -> Any:
+            Cells.listed += len(self)
+            return super().items()
+
+    class Counted(FarGathering):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self._cells = Cells()
+
+    monkeypatch.setattr(FarFinder, "is_unended", count)
+    monkeypatch.setattr(cluster_run, "FarGathering", Counted)
+    items = [str(i) for i in range(500)]
+    p = Parallel(same, executor=Serial(), deadline=60, chunk_size=500)
+    assert p.map_processes(items) == items
+    assert looks <= 1000
+    assert Cells.listed <= 1000
+
+
+def test_interpreters_are_not_threads_of_the_callers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From Python 3.14 on an InterpreterPoolExecutor is a ThreadPoolExecutor."""
+    module: Any = ModuleType("concurrent.futures.interpreter")
+
+    class InterpreterPoolExecutor(ThreadPoolExecutor):
+        pass
+
+    module.InterpreterPoolExecutor = InterpreterPoolExecutor
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    with InterpreterPoolExecutor(1) as there, ThreadPoolExecutor(1) as here:
+        assert (Engine(there).is_here, Engine(there).can_end) == (False, False)
+        assert (Engine(here).is_here, Engine(here).can_end) == (True, True)
+
+
+def test_what_is_known_of_an_executor_is_bounded() -> None:
+    with ThreadPoolExecutor(1) as pool:
+        for number in range(100):
+            p = Parallel(lambda item, number=number: f"{item}{number}", executor=pool)
+            assert p.map_processes(["a"]) == [f"a{number}"]
+        assert len(Engine(pool).places) <= 64

@@ -25,7 +25,6 @@ def chunk_of(items: int = 3, **others: Any) -> Chunk:
         "call": b"c" * 16,
         "number": 5,
         "first": 0,
-        "lost": False,
         "nonce": b"n" * 16,
         "key": b"k" * 32,
         "worker": b"w" * 32,
@@ -127,7 +126,7 @@ def test_another_version_is_refused_with_both_names() -> None:
 def test_a_chunk_that_was_changed_is_not_processed(data: st.DataObject) -> None:
     """The far side says so, and raises nothing."""
     bundle = pickle.dumps((str, None))
-    chunk = chunk_of(2, bundle=bundle, items=["abcd", "efgh"])
+    chunk = chunk_of(worker=b"s" * 32, bundle=bundle)._replace(items=["abcd", "efgh"])
     sent = wire.packed_chunk(chunk)
     expected = wire.signed(chunk, sent)
     at = data.draw(st.integers(0, len(sent) - 1))
@@ -142,7 +141,7 @@ def test_a_chunk_that_was_changed_is_not_processed(data: st.DataObject) -> None:
 def test_a_reply_to_other_bytes_is_not_believed() -> None:
     """Whoever changes a chunk on its way may have made it whole again."""
     bundle = pickle.dumps((str, None))
-    chunk = chunk_of(1, bundle=bundle, items=["a"])
+    chunk = chunk_of(worker=b"s" * 32, bundle=bundle)._replace(items=["a"])
     expected = wire.signed(chunk, wire.packed_chunk(chunk))
     answer = far.run_chunk(wire.packed_chunk(chunk._replace(items=["b"])))
     with pytest.raises(replies.ForgedError):

@@ -204,7 +204,9 @@ class FarCall(Departures):
         elif reply.kind != wire.DONE:
             record = reply.records.get(count, wire.Record(0))
             where = f"the executor's worker on {reply.host}"
-            error = raised.unpack(record.said, rebuild=self._options.rebuild, where=where)
+            error = raised.unpack(
+                record.said, rebuild=self._options.rebuild, where=where, elsewhere=True
+            )
             raised.add_note(error, f"tep_parallel: raised by {where}, not for an item")
             raise error
         else:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from tep_parallel._cluster.early import Early
 
 
-class BlockPlugin(WorkerPlugin):
+class BlockPlugin(WorkerPlugin):  # type: ignore[misc, unused-ignore]  # where Dask is missing
     """Enters a block on each worker of Dask, when the worker starts or the plugin comes.
 
     Args:

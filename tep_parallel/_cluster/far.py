@@ -111,7 +111,7 @@ class Here:
         behind = self._ended.get(chunk.call)
         if behind is None:
             return False
-        return behind == ABORT or (chunk.first > behind and not chunk.lost)
+        return chunk.first > behind  # with ABORT, each is
 
 
 _here = Here()

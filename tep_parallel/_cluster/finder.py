@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tep_parallel._engine.found import Finder, ValueOrError
+from tep_parallel._engine.found import Finder
 from tep_parallel._engine.plan import Plan
-from tep_parallel._engine.travel.pickles import elsewhere
 from tep_parallel._errors import DeadWorkerError, shown
 
 LOST = -7  # beside enum sphttp_fate: the executor's worker ended
@@ -16,25 +15,11 @@ LOST = -7  # beside enum sphttp_fate: the executor's worker ended
 class FarFinder(Finder):
     """A Finder of a call that an executor's workers process."""
 
+    elsewhere = True
+
     def __init__(self, call: Any, plan: Plan) -> None:
         super().__init__(call, plan)
         self._reason_of: Callable[[int], BaseException | None] = call.reason
-
-    def value(self, cell: int, result: Any) -> ValueOrError:
-        """The value or the exception of an item."""
-        former = elsewhere.set(True)
-        try:
-            return super().value(cell, result)
-        finally:
-            elsewhere.reset(former)
-
-    def call_error(self) -> Exception | None:
-        """The exception for a setup or teardown that failed."""
-        former = elsewhere.set(True)
-        try:
-            return super().call_error()
-        finally:
-            elsewhere.reset(former)
 
     def _error(self, cell: int, result: Any, fate: int) -> Exception:
         if fate != LOST:

@@ -105,7 +105,6 @@ class Traffic:
             call=self.id,
             number=number,
             first=load.first,
-            lost=load.losses > 0,
             nonce=os.urandom(16),
             key=self._key,
             worker=bundle.hash,

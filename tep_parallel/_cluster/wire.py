@@ -36,7 +36,6 @@ class Chunk(NamedTuple):
         call: Which call it is, 16 bytes.
         number: Of this chunk in the call; a chunk that is sent again has another.
         first: The serial number of its first item in the call.
-        lost: Whether it was sent before, to a worker that was lost: then its items had begun.
         nonce: 16 bytes. No two chunks are equal: an engine may run equal tasks once.
         key: Of the MAC of the reply; see signed.
         worker: The hash of what `bundle` is.
@@ -54,7 +53,6 @@ class Chunk(NamedTuple):
     call: bytes
     number: int
     first: int
-    lost: bool
     nonce: bytes
     key: bytes
     worker: bytes

@@ -50,8 +50,11 @@ class Finder:
     has been fetched; otherwise it is the item's index.
 
     Attributes:
+        elsewhere: Whether items are processed by what is no fork of this process.
         break_values: What Break and Kill gave, by index, as far as it has been looked at.
     """
+
+    elsewhere = False
 
     def __init__(self, call: UnderWay, plan: Plan) -> None:
         self.break_values: dict[int, Any] = {}
@@ -149,7 +152,9 @@ class Finder:
         if result.fate in (_RAISED, _RAISED_AS):
             rebuild = self._options.rebuild and result.fate == _RAISED_AS
             payload = self._call.payload(cell, result)
-            error = raised.unpack(payload, rebuild=rebuild, where="setup or teardown")
+            error = raised.unpack(
+                payload, rebuild=rebuild, where="setup or teardown", elsewhere=self.elsewhere
+            )
         else:
             error = ParallelError("setup or teardown failed in a child, which could not say how")
         raised.add_note(error, "tep_parallel: raised by setup or teardown, not for an item")
@@ -170,7 +175,9 @@ class Finder:
             rebuild = self._options.rebuild and fate == _RAISED_AS
             try:
                 payload = self._call.payload(cell, result)
-                return raised.unpack(payload, rebuild=rebuild, index=index, item=item)
+                return raised.unpack(
+                    payload, rebuild=rebuild, index=index, item=item, elsewhere=self.elsewhere
+                )
             except UnicodeDecodeError:
                 return self._tampered(cell)
         if fate == lib.SPHTTP_NO_DIGEST:

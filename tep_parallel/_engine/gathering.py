@@ -41,6 +41,8 @@ class Gathering(Fed):
         self._takes = not (self._whole or options.watched) and (
             options.codec is None or bool(plan.discard)
         )
+        # Their numbers and cells, the first at the end, while they are looked at in slices.
+        self._to_fetch: list[tuple[int, int]] = []
         # The numbers of items, behind the next in input order, of which all is known.
         self._done: set[int] = set()
         breaks = self._finder.break_values
@@ -82,7 +84,13 @@ class Gathering(Fed):
         there are more: it takes some milliseconds at most."""
         finder = self._finder
         end = time.monotonic_ns() + MOST_NS
-        for number, cell in list(self._cells.items()):
+        every = not self._to_fetch
+        if every:  # a call elsewhere has no window: the list may be long
+            self._to_fetch = list(reversed(self._cells.items()))
+        while self._to_fetch:
+            number, cell = self._to_fetch.pop()
+            if self._cells.get(number) != cell:
+                continue
             result = finder.result(cell)
             if finder.is_unended(result):
                 continue  # it stays in its cell until the end
@@ -99,7 +107,7 @@ class Gathering(Fed):
             self._leave(number)
             if time.monotonic_ns() >= end:
                 return True
-        return False
+        return not every  # others may have come since the list was made
 
     def _is_kept(self, result: Any) -> bool:  # noqa: ARG002
         """Whether to make the Outcome of an item that has ended."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from tep_parallel._engine.travel import pickles
@@ -23,19 +25,23 @@ def add_note(error: BaseException, note: str) -> None:
     state["__notes__"] = [*former, note] if isinstance(former, list) else [note]
 
 
-def again(pieces: list[Piece]) -> tuple[BaseException, bool]:
+def again(pieces: list[Piece], *, elsewhere: bool) -> tuple[BaseException, bool]:
     """The exception of the first piece, and whether it is as it was in every part.
+
+    Args:
+        elsewhere: See pickles.loads.
 
     Raises:
         BaseException: It cannot be made here. Code of its class may raise anything.
     """
-    made = _Again(pieces)
+    made = _Again(pieces, partial(pickles.loads, elsewhere=elsewhere))
     return made.root(), made.whole
 
 
 class _Again:
-    def __init__(self, pieces: list[Piece]) -> None:
+    def __init__(self, pieces: list[Piece], load: Callable[..., Any]) -> None:
         self.whole = True
+        self._load = load
         self._pieces = pieces
         self._made: dict[int, BaseException] = {}
         self._new_ones: list[int] = []
@@ -67,9 +73,9 @@ class _Again:
 
     def _new(self, piece: Piece) -> BaseException:
         if piece.own is not None:
-            error = pickles.loads(piece.own, pickles.node_at)
+            error = self._load(piece.own, pickles.node_at)
         elif piece.kind is not None:
-            kind = pickles.loads(piece.kind, pickles.node_at)
+            kind = self._load(piece.kind, pickles.node_at)
             group = piece.group
             members = () if group is None else (group[0], [*map(self._node, group[1])])
             error = pickles.bare(kind, *members)
@@ -114,7 +120,7 @@ class _Again:
 
     def _value(self, pickled: bytes) -> Any:
         try:
-            return pickles.loads(pickled, self._node)
+            return self._load(pickled, self._node)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a class may raise anything; a note tells

@@ -13,7 +13,6 @@ import pickle
 import re
 import sys
 from collections.abc import Callable
-from contextvars import ContextVar
 from types import GetSetDescriptorType, MemberDescriptorType
 from typing import Any
 
@@ -26,9 +25,6 @@ SUPPRESS: Any = vars(BaseException)["__suppress_context__"]
 TRACEBACK: Any = vars(BaseException)["__traceback__"]
 GROUP: Any = getattr(builtins, "BaseExceptionGroup", None)  # from 3.11 on
 
-# Whether what is loaded was pickled by a process that is no fork of this one: then addresses say
-# nothing.
-elsewhere: ContextVar[bool] = ContextVar("elsewhere", default=False)
 _ADDRESS = re.compile("0x[0-9a-fA-F]{6,}")
 
 
@@ -94,13 +90,18 @@ def dumps(value: object, place: Callable[[BaseException], int] | None = None) ->
     return file.getvalue()
 
 
-def loads(pickled: bytes, node: Callable[[int], BaseException]) -> Any:
-    """What dumps was given. `node` returns the exception that has a place.
+def loads(pickled: bytes, node: Callable[[int], BaseException], *, elsewhere: bool = False) -> Any:
+    """What dumps was given.
+
+    Args:
+        node: Returns the exception that has a place.
+        elsewhere: Whether it was pickled by a process that is no fork of this one: then addresses
+            say nothing.
 
     Raises:
         BaseException: Code of a class may raise anything.
     """
-    return _Unpickler(pickled, node).load()
+    return _Unpickler(pickled, node, elsewhere=elsewhere).load()
 
 
 class _Pickler(pickle.Pickler):
@@ -119,13 +120,18 @@ class _Pickler(pickle.Pickler):
 
 
 class _Unpickler(pickle.Unpickler):
-    def __init__(self, pickled: bytes, node: Callable[[int], BaseException]) -> None:
+    def __init__(
+        self, pickled: bytes, node: Callable[[int], BaseException], *, elsewhere: bool
+    ) -> None:
         super().__init__(io.BytesIO(pickled))
         self._node = node
+        self._elsewhere = elsewhere
 
     def find_class(self, module: str, name: str, /) -> Any:
         if module == __name__ and name == node_at.__name__:
             return self._node
+        if module == __name__ and name == inherited.__name__ and self._elsewhere:
+            return named_so
         return super().find_class(module, name)
 
 
@@ -146,11 +152,32 @@ def inherited(address: int, module: str, qualname: str) -> type[BaseException]:
     """The exception class of that name which is at `address`, and was there at the fork.
 
     The address comes from a child, so it is only compared with those of all exception classes.
-    Where `elsewhere` is set, the one class of that name.
 
     Raises:
         LookupError: There is no such class.
     """
+    for kind in _named(module, qualname):
+        if id(kind) == address:
+            return kind
+    msg = f"no class {module}.{qualname} of before the fork"
+    raise LookupError(msg)
+
+
+def named_so(address: int, module: str, qualname: str) -> type[BaseException]:  # noqa: ARG001
+    """In place of `inherited`, for what comes from elsewhere: the one class of that name.
+
+    Raises:
+        LookupError: There is no such class, or more than one.
+    """
+    named = _named(module, qualname)
+    if len(named) == 1:
+        return named[0]
+    msg = f"{len(named)} classes are called {module}.{qualname} here"
+    raise LookupError(msg)
+
+
+def _named(module: str, qualname: str) -> list[type[BaseException]]:
+    """All exception classes of that name."""
     named = []
     seen: set[int] = set()
     left: list[type[BaseException]] = [BaseException]
@@ -160,11 +187,6 @@ def inherited(address: int, module: str, qualname: str) -> type[BaseException]:
             continue
         seen.add(id(kind))
         if (kind.__module__, kind.__qualname__) == (module, qualname):
-            if id(kind) == address and not elsewhere.get():
-                return kind
             named.append(kind)
         left += type.__subclasses__(kind)
-    if len(named) == 1 and elsewhere.get():
-        return named[0]
-    msg = f"no class {module}.{qualname} of before the fork"
-    raise LookupError(msg)
+    return named

@@ -86,6 +86,7 @@ def unpack(
     index: int | None = None,
     item: object = None,
     where: str | None = None,
+    elsewhere: bool = False,
 ) -> Exception:
     """The exception that pack was given, or a WorkerError in its place.
 
@@ -95,11 +96,12 @@ def unpack(
         index: The item's place in the input.
         item: The item.
         where: What raised the exception; None: the item.
+        elsewhere: See pickles.loads.
     """
     kind, message, text, tail = _split(payload)
     if rebuild:
         try:
-            error, _ = _loaded(tail)
+            error, _ = _loaded(tail, elsewhere=elsewhere)
         except KeyboardInterrupt:
             raise
         except BaseException as failed:  # noqa: BLE001  # a class may raise anything; the text tells all
@@ -126,10 +128,10 @@ def _split(payload: bytes) -> tuple[str, str, str, bytes]:
     return texts[0], texts[1], texts[2], payload[start:]
 
 
-def _loaded(tail: bytes) -> tuple[Exception, bool]:
+def _loaded(tail: bytes, *, elsewhere: bool = False) -> tuple[Exception, bool]:
     """The exception, and whether it is as it was in every part."""
     pieces = pickle.loads(tail)  # noqa: S301  # its MAC has been checked
-    error, whole = again([Piece(*piece) for piece in pieces])
+    error, whole = again([Piece(*piece) for piece in pieces], elsewhere=elsewhere)
     if not _may_be_raised(error):
         msg = f"it came back as {name_of(type(error))}"
         raise TypeError(msg)
