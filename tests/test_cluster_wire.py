@@ -20,7 +20,7 @@ from tep_parallel._engine import statuses
 from tep_parallel._engine.native import lib
 
 
-def chunk_of(items: int = 3, **others: Any) -> Chunk:
+def chunk_of(items: int = 3, /, **others: Any) -> Chunk:
     given: dict[str, Any] = {
         "call": b"c" * 16,
         "number": 5,
