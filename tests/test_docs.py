@@ -62,6 +62,7 @@ def test_a_program_prints_what_its_comments_say(program: Block, tmp_path: Path) 
     done = subprocess.run(
         [sys.executable, "-c", program.text],
         cwd=tmp_path,
+        env={**os.environ, "DASK_TEMPORARY_DIRECTORY": str(tmp_path)},
         capture_output=True,
         text=True,
         timeout=LIMIT,

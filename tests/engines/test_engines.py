@@ -128,7 +128,7 @@ def test_an_executor_that_breaks_fails_the_call_and_the_items_are_named(engine: 
 
 @engines(*ALL)
 def test_of_a_program_that_is_killed_nothing_runs_on_behind_its_deadline(engine: Start) -> None:
-    program = engine("waits", 4, '{"deadline": 8}')
+    program = engine("waits", 4, '{"deadline": 15}')
     until(lambda: len(program.cue("begun")) >= 2)
     children = list(map(int, program.cue("begun")))
     begun = time.monotonic()
