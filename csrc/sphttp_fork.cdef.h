@@ -281,8 +281,7 @@ void sphttp_nest_leave(sphttp_call *nest);
 /* The number of its nursery; 0: there is none. */
 int sphttp_nest_pid(const sphttp_call *nest);
 
-/* Let no new item start; what runs may end. From any thread. The call must not be freed
- * meanwhile. */
+/* Let no new item start; what runs may end. From any thread; the call must not be freed then. */
 void sphttp_call_stop(sphttp_call *call);
 
 /* Will no new item start? */
@@ -291,8 +290,7 @@ int sphttp_call_stopping(const sphttp_call *call);
 /* Was the call cut short at its deadline? */
 int sphttp_call_overdue(const sphttp_call *call);
 
-/* The descriptor to wait on, for reading, before py_call_run; -1 while the
- * call is not under way; -errno. It is the call's. */
+/* The call's descriptor, to wait for before py_call_run; -1: it is not under way; -errno. */
 int sphttp_call_descriptor(sphttp_call *call);
 
 /* After a failure: what was being done, a constant string. */
@@ -314,8 +312,7 @@ void sphttp_call_copy(sphttp_call *call, uint32_t index, sphttp_result *result);
 int sphttp_call_output(sphttp_call *call, uint64_t number, int stream);
 
 /* In a loop, once nobody asks for results any more: give their memory back to the kernel.
- * `unread`: unless there are some that may be asked for. 1: call it again, for there is
- * more. */
+ * `unread`: unless some may be asked for. 1: call it again, for there is more. */
 int sphttp_call_empty(sphttp_call *call, int unread);
 
 /* After that: let go of what is left of it. */
@@ -323,8 +320,8 @@ void sphttp_call_forget(sphttp_call *call);
 
 /* In a fed call of which all items have been fed by now: append to `list` the texts of
  * the items from `number` on that have ended and returned one, up to the first that has
- * not; None for one whose result was dropped. Their cells are released, and say None and -1 in the two lists of py_call_pull.
- * `texts` is that of py_call_decode. How many. */
+ * not; None for one whose result was dropped. Their cells are released, and say None and
+ * -1 in the two lists of py_call_pull. `texts` is that of py_call_decode. How many. */
 uint32_t py_call_take(sphttp_call *call, uint64_t number, uintptr_t list,
                       uintptr_t items, uintptr_t numbers, uintptr_t texts);
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-from tep_parallel._cluster.early import Early
 from tep_parallel._parallel import Parallel
+from tep_parallel._typing import TYPE_CHECKING, Any, public
+
+if TYPE_CHECKING:
+    from tep_parallel._cluster.early import Early
 
 
+@public
 def dask_plugin(parallel: Parallel[Any, Any]) -> Any:
     """Return a plugin for Dask that enters the block of `parallel` on each worker early.
 
@@ -35,6 +38,7 @@ def dask_plugin(parallel: Parallel[Any, Any]) -> Any:
     return BlockPlugin(early)
 
 
+@public
 def early_entry(parallel: Parallel[Any, Any]) -> Callable[[], None]:
     """Return a function that enters the block of `parallel` in the process that calls it.
 
@@ -54,4 +58,6 @@ def _early(parallel: Parallel[Any, Any]) -> Early:
     if not isinstance(parallel, Parallel):
         msg = f"parallel: expected a Parallel, got {type(parallel).__name__}"
         raise TypeError(msg)
+    from tep_parallel._cluster.early import Early  # it needs cloudpickle, and that an extra
+
     return Early(parallel.worker, parallel._options)

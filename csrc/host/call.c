@@ -480,23 +480,3 @@ sphttp_call_in_child(const sphttp_call *call)
 {
     return call->child.in_child;
 }
-
-/* What is to be said of a child; its pid. */
-static int
-remark_of(const struct remark *remark, int *what)
-{
-    *what = remark->what;
-    return remark->pid;
-}
-
-int
-sphttp_call_overstayed(const sphttp_call *call, int *stage)
-{
-    return remark_of(&call->ledger->overstayed, stage);
-}
-
-int
-sphttp_call_unready(const sphttp_call *call, int *wait_status)
-{
-    return remark_of(&call->ledger->unready, wait_status);
-}

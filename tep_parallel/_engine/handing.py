@@ -228,8 +228,7 @@ class Handing(Flow):
             raise nursery_gone(self._pulled)
 
     def _settle(self) -> set[int]:
-        """After the end: the numbers of those that were not begun or not ended. All that were not
-        fetched have a cell from now on."""
+        """After the end: the numbers of those not begun or not ended. The unfetched get cells."""
         unended = set()
         for cell, number in enumerate(self._numbers):
             if number >= 0:

@@ -66,8 +66,7 @@ class Lease(Call):
 
     def __init__(self, home: Home, running: Running, deadline: float | None) -> None:
         # It opens no call, and so Call.__init__ is not called.
-        self.aborted = False
-        self._stopped = False
+        self.aborted = self._stopped = False
         self.home = home
         self.out: deque[Any] = deque()
         self._begun = True
