@@ -146,8 +146,9 @@ def test_a_child_that_asks_the_package_for_a_name_imports_nothing(face: str) -> 
 
         def ask(item):
             before = set(sys.modules)
-            late = ("AsyncParallel", "ForkExecutor", *tep_parallel._HOMES["_protocols"])
-            for name in set(tep_parallel.__all__) - set(late):
+            homes = tep_parallel._HOMES
+            late = {{"AsyncParallel", "ForkExecutor", *homes["_protocols"], *homes["_early"]}}
+            for name in set(tep_parallel.__all__) - late:
                 getattr(tep_parallel, name)
             return " ".join(set(sys.modules) - before)
 
