@@ -108,7 +108,7 @@ def test_a_call_is_over_at_its_deadline_and_so_is_what_it_ran(
 
 @engines("ray", "parsl", "executorlib")
 def test_a_chunk_whose_engine_worker_was_lost_is_sent_again(engine: Start) -> None:
-    assert engine("lost").end() == "sent again\n"
+    assert engine("lost").end().splitlines()[-1] == "sent again"  # Ray prints there, too
 
 
 @engines("mpi")

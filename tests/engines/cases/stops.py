@@ -12,6 +12,9 @@ from engines import named_engine
 from tep_parallel import AbortedError, AsyncParallel, Kill, Parallel
 
 HERE = Path(sys.argv[-1])
+# Of Kill and on_error. A cancel of Ray's may miss a chunk that begins at that moment, as one that
+# has waited for the worker does: of Ray, all run by then.
+OTHERS, FIRST = ("cde", 5) if sys.argv[1] == "ray" else ("cdefgh", 2)
 
 
 def work(item):
@@ -28,7 +31,7 @@ def work(item):
 
 def wait_for_others():
     """And say when they were there."""
-    while len(list(HERE.glob("*.pid"))) < 2:
+    while len(sleeping()) < FIRST:
         time.sleep(0.01)
     (HERE / "raised").write_text(str(time.monotonic()))
 
@@ -100,13 +103,13 @@ def cancel(how):
 
 
 def kill(how):
-    assert Parallel(work, **how).map_processes(["a", "b", "kill", *"cdefgh"]) == "killed"
+    assert Parallel(work, **how).map_processes(["a", "b", "kill", *OTHERS]) == "killed"
     times.append(float((HERE / "raised").read_text()))
 
 
 def on_error(how):
     try:
-        Parallel(work, on_error="kill", **how).map_processes(["a", "b", "raise", *"cdefgh"])
+        Parallel(work, on_error="kill", **how).map_processes(["a", "b", "raise", *OTHERS])
     except ValueError:
         times.append(float((HERE / "raised").read_text()))
     else:
