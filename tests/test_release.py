@@ -39,7 +39,7 @@ def test_each_python_that_the_wheel_is_for_has_a_classifier() -> None:
 
 
 def test_users_see_the_extras_that_are_for_them() -> None:
-    assert SAID.get_all("Provides-Extra") == ["progress"]
+    assert SAID.get_all("Provides-Extra") == ["progress", "completion", "cluster", "dask"]
     needed = [one for one in SAID.get_all("Requires-Dist") or [] if "extra ==" not in one]
     assert [re.split(r"\W", one)[0] for one in needed] == ["cffi"]
 
