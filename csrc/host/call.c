@@ -93,7 +93,12 @@ static int
 sleep_for(struct pollfd fds[WAITED], int64_t ns)
 {
     struct timespec most = {ns / SECOND, ns % SECOND};
-    return ppoll(fds, WAITED, ns < 0 ? NULL : &most, NULL);
+    nfds_t count = fds[BESIDE].fd < 0 ? BESIDE : WAITED;
+    int n = ppoll(fds, count, ns < 0 ? NULL : &most, NULL);
+    if (n < 0 && errno == EINVAL) {
+        errno = EMFILE; /* the process may not have so many any more */
+    }
+    return n;
 }
 
 /* The same in a round, whose host hears no more than it must. */

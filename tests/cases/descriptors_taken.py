@@ -1,6 +1,7 @@
 """Somebody takes the host's descriptors away while a call runs: it fails, and leaves nothing."""
 
 import errno
+import itertools
 import os
 import resource
 from pathlib import Path
@@ -9,23 +10,28 @@ from support import children
 
 from tep_parallel import ForkExecutor, Parallel
 
-HOST, FEW = os.getpid(), 3
+HOST = os.getpid()
 soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 
 
 def work(item: str) -> str:
-    resource.prlimit(HOST, resource.RLIMIT_NOFILE, (FEW, hard))
+    resource.prlimit(HOST, resource.RLIMIT_NOFILE, (int(item), hard))
     return item
 
 
-def by_executor() -> None:
+def by_map(few: str) -> None:
+    Parallel(work).map_processes([few])
+
+
+def by_executor(few: str) -> None:
     with ForkExecutor(1) as executor:
-        executor.submit(work, "a").result()
+        executor.submit(work, few).result()
 
 
-for call in (lambda: Parallel(work).map_processes(["a"]), by_executor):
+# With two, not even what a call waits for can be waited for.
+for call, few in itertools.product((by_map, by_executor), "32"):
     try:
-        call()
+        call(few)
     except OSError as error:
         assert error.errno == errno.EMFILE, error
     else:
