@@ -18,6 +18,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cdef.h"
@@ -69,13 +70,24 @@ commands_free(struct commands *commands)
     free(commands);
 }
 
+/* An exec keeps what is ignored, and Python ignores SIGPIPE. Two or three signals are libc's own, for
+ * threads: it lets nobody set them, though whoever began the host may have ignored them by number. */
+static void
+set_signals_to_defaults(void)
+{
+    const unsigned long as_the_kernel_has_it[8] = {0}; /* SIG_DFL is 0 */
+    for (int number = 1; number < NSIG; number++) {
+        if (signal(number, SIG_DFL) == SIG_ERR && number > SIGSYS) {
+            (void)syscall(SYS_rt_sigaction, number, as_the_kernel_has_it, NULL,
+                          (size_t)NSIG / 8);
+        }
+    }
+}
+
 void
 commands_begin(struct nursery *nursery)
 {
-    /* An exec keeps what is ignored, and Python ignores SIGPIPE. */
-    for (int number = 1; number < NSIG; number++) {
-        (void)signal(number, SIG_DFL);
-    }
+    set_signals_to_defaults();
     close_at_exec(STDERR_FILENO + 1);
     nursery->commands->listed = children_open();
     (void)strcpy(nursery->commands->shell, "/bin/sh");
