@@ -1,5 +1,9 @@
 """Fork-based fan-out: each item in a child process of its own, results in input order."""
 
+# Every module below needs it. Two threads that are the first to load it may get half of it (Python
+# 3.13), so it is here already when several may ask for names.
+import collections.abc as _loaded  # noqa: F401
+
 TYPE_CHECKING = False  # type checkers take it for True, by its name: to import typing takes long
 
 if TYPE_CHECKING:
