@@ -160,3 +160,30 @@ def test_workers_without_the_library_are_one_line(place: Path, tmp_path: Path) -
         cluster.add_worker(python=str(without_the_library(tmp_path / "bare")))
         script = f"tep-parallel map --dask {cluster.address} workers:Doubler 1"
         assert "tep_parallel" in one_line(run(script, place), 1)
+
+
+def test_an_item_that_comes_late_is_not_waited_for_any_longer(
+    cluster: Cluster, place: Path
+) -> None:
+    """Between items the call waits for the next, and for chunks: an item a second would be one that
+    comes when the call looks by itself."""
+    count = 8
+    with subprocess.Popen(
+        [COMMAND, "map", "--dask", cluster.address, "workers:Doubler"],
+        cwd=place,
+        env={**environment(), "TMPDIR": str(place / "scratch")},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as command:
+        assert command.stdin is not None
+        assert command.stdout is not None
+        took = []
+        for number in range(count):
+            begun = time.monotonic()
+            command.stdin.write(b"%d\n" % number)
+            command.stdin.flush()
+            assert command.stdout.readline() == b"%d\n" % (number * 2)
+            took.append(time.monotonic() - begun)
+        command.stdin.close()
+        assert command.wait(LIMIT) == 0
+    assert sorted(took)[count // 2] < 0.25, took
