@@ -383,7 +383,7 @@ def test_the_deadline_holds_where_no_item_comes(place: Path) -> None:
 def test_an_item_whose_child_died_is_tried_again(place: Path) -> None:
     assert shell("tep-parallel map workers:die_once a --retries 1", place) == (0, b"a\n", b"")
     (place / "died").unlink()
-    status, out, err = shell("tep-parallel map workers:die_once a b", place)
+    status, out, err = shell("tep-parallel map -j 1 workers:die_once a b", place)
     assert (status, out.count(b"\n")) == (1, 1)
     assert b"exit code 3" in err
 

@@ -140,7 +140,12 @@ ROWS = {
     "a question before each item": Row(
         "MAP:echo a b --dry-run", "a\nb\n", refused=("--interactive", "-p")
     ),
-    "other machines": Row("sh -c 'MAP:echo a'", "a\n", refused=("-S x", "--sshlogin x", "--onall")),
+    "other machines": Row(  # with a cluster: tests/engines/test_command.py
+        "MAP:echo a --dask nothing 2>&1",
+        r"~tep-parallel: --dask.*\n",
+        2,
+        ("-S x", "--sshlogin x", "--onall"),
+    ),
     "a lock among commands": Row(
         "flock lock MAP:echo a", "a\n", refused=("--semaphore", "--fg", "--bg", "--wait")
     ),

@@ -38,7 +38,7 @@ def place(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
         yield {}
         return
     if options.in_processes == 0:
-        msg = "-j 0 is for this machine: --dask needs children"
+        msg = "-j 0 (--in-processes) is for this machine: --dask needs children"
         raise WrongUsageError(msg)
     with _client(options.dask) as client:
         _send_modules_of_this_folder()
