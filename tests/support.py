@@ -128,6 +128,34 @@ def refused(script: str, reason: str, place: Path | str) -> None:
     assert err.count(b"\n") == 1
 
 
+@contextlib.contextmanager
+def under_way(
+    subcommand: str,
+    arguments: str,
+    place: Path,
+    stdin: int = subprocess.PIPE,
+    environment: dict[str, str] = COMMANDS,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """The command, begun by a shell; killed at the end."""
+    case = subprocess.Popen(
+        ["bash", "-c", f"exec {COMMAND} {subcommand} {arguments}"],
+        cwd=place,
+        env=environment,
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+        preexec_fn=hear_keyboard,
+        start_new_session=True,
+    )
+    try:
+        yield case
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(case.pid, signal.SIGKILL)
+        case.communicate()
+
+
 def hmac_hex(content: bytes, key: bytes = b"") -> bytes:
     """The HMAC-SHA256, as the command prints it."""
     return hmac.new(key, content, "sha256").hexdigest().encode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import pty
@@ -11,11 +12,10 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import COMMAND, COMMANDS, LIMIT, alive, below, hear_keyboard, refused, shell, until
+from support import COMMAND, COMMANDS, LIMIT, alive, below, refused, shell, under_way, until
 
 from tep_parallel._command.items import Source
 from tep_parallel._engine.source import NothingYetError
@@ -68,6 +68,7 @@ class Unready(ParallelWorker):
     def process(self, item):
         return item
 """
+running = functools.partial(under_way, "map")
 ENDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 shaped = pytest.mark.parametrize("shape", ["", "-u", "--isolate", "-j 0", "-j 1"])
 
@@ -77,30 +78,6 @@ def place(tmp_path: Path) -> Path:
     """The current directory of the commands, with a module of workers in it."""
     (tmp_path / "workers.py").write_text(WORKERS)
     return tmp_path
-
-
-@contextlib.contextmanager
-def running(
-    arguments: str, place: Path, stdin: int = subprocess.PIPE
-) -> Iterator[subprocess.Popen[bytes]]:
-    """The command under way; killed at the end."""
-    case = subprocess.Popen(
-        ["bash", "-c", f"exec {COMMAND} map {arguments}"],
-        cwd=place,
-        env=COMMANDS,
-        stdin=stdin,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        bufsize=0,
-        preexec_fn=hear_keyboard,
-        start_new_session=True,
-    )
-    try:
-        yield case
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(case.pid, signal.SIGKILL)
-        case.communicate()
 
 
 def line_of(case: subprocess.Popen[bytes]) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import json
 import os
 import re
@@ -10,39 +10,15 @@ import shlex
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import COMMAND, COMMANDS, LIMIT, alive, below, hear_keyboard, refused, shell, until
+from support import COMMANDS, LIMIT, alive, below, refused, shell, under_way, until
 from terminal import CTRL_C, CTRL_Z, command, terminal
 
+running = functools.partial(under_way, "run")
 MANY = 100 << 20  # bytes
 RUN = "tep-parallel run"
-
-
-@contextlib.contextmanager
-def running(
-    arguments: str, place: Path, environment: dict[str, str] = COMMANDS
-) -> Iterator[subprocess.Popen[bytes]]:
-    """The command under way; killed at the end."""
-    case = subprocess.Popen(
-        ["bash", "-c", f"exec {COMMAND} run {arguments}"],
-        cwd=place,
-        env=environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        bufsize=0,
-        preexec_fn=hear_keyboard,
-        start_new_session=True,
-    )
-    try:
-        yield case
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(case.pid, signal.SIGKILL)
-        case.communicate()
 
 
 def rows_of(out: bytes) -> list[dict[str, object]]:
@@ -553,7 +529,7 @@ def test_a_killed_command_leaves_none_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "stubborn.py").write_text(STUBBORN)
     (tmp_path / "scratch").mkdir()
     environment = {**COMMANDS, "TMPDIR": str(tmp_path / "scratch")}
-    with running("-j 2 python3 stubborn.py", tmp_path, environment) as case:
+    with running("-j 2 python3 stubborn.py", tmp_path, environment=environment) as case:
         assert case.stdin is not None
         case.stdin.write(b"a\nb\n")
         until(lambda: len(list(tmp_path.glob("began*"))) == 4)
