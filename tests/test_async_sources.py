@@ -131,7 +131,7 @@ def test_limits_hold_while_a_call_reads_its_items(run: Run, kept: bool) -> None:
                 begun = time.monotonic()
                 with pytest.raises(DeadlineError, match=r"the call was not over after 0\.3 s"):
                     await call(slow())
-                assert time.monotonic() - begun < 1.5
+                assert time.monotonic() - begun < 3.5
             assert await p.map_processes(two([])) == ["0"] * 100
 
     run(main())
@@ -158,7 +158,7 @@ def test_a_call_that_reads_its_items_can_be_ended(run: Run, kept: bool, how: str
                 task.cancel()
             with pytest.raises(AbortedError if how == "abort" else asyncio.CancelledError):
                 await task
-            assert time.monotonic() - begun < 1.5
+            assert time.monotonic() - begun < 3.5
             assert await p.map_processes(["0"]) == ["0"]
 
     run(main())
@@ -173,7 +173,7 @@ def test_a_call_that_reads_its_items_ends_with_its_block(run: Run, shape: Shape)
         begun = time.monotonic()
         with pytest.raises(AbortedError):
             await task
-        assert time.monotonic() - begun < 1.5
+        assert time.monotonic() - begun < 3.5
 
     run(main())
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 from kept import Parallel, close_blocks
-from support import alive, children, every, forked, until
+from support import LIMIT, alive, children, every, forked, until
 
 from tep_parallel import (
     AbortedError,
@@ -698,7 +698,7 @@ def test_a_timeout_holds_while_nobody_steps(shape: Shape, tmp_path: Path) -> Non
     began = time.monotonic()
     (pid,) = pids(tmp_path)
     until(lambda: not alive(pid))
-    assert time.monotonic() - began < 0.7
+    assert time.monotonic() - began < LIMIT / 4  # it sleeps for as long as LIMIT
     (outcome,) = stream
     assert isinstance(outcome.error, ItemTimeoutError)
 
@@ -714,7 +714,7 @@ def test_a_deadline_begins_at_the_call_and_holds_while_nobody_steps(
     assert next(stream).result == "quick"
     until(lambda: pids(tmp_path))
     until(lambda: not any(map(alive, pids(tmp_path))))
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < LIMIT / 4
     with pytest.raises(DeadlineError):
         list(stream)
     assert list(stream) == []
