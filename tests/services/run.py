@@ -57,10 +57,24 @@ def reload(service: Service, load: Load) -> None:
     load.insist()
 
 
+def stopped_in_a_call(pid: int) -> bool:
+    """Stop a worker; let it go on if it has no children.
+
+    One that is killed while it answers may take a lock with it, for which Celery's other workers
+    then wait for ever.
+    """
+    os.kill(pid, signal.SIGSTOP)
+    if below(pid):
+        return True
+    os.kill(pid, signal.SIGCONT)
+    return False
+
+
 def kill_worker(service: Service, load: Load) -> None:
     """Kill a worker in the middle of its calls: its children are gone, another takes its place."""
     workers = service.workers()
     load.tolerate(cut=True)
+    until(lambda: stopped_in_a_call(workers[0]), f"a worker of {service.name} has children")
     victims = below(workers[0])
     os.kill(workers[0], signal.SIGKILL)
     until(lambda: not any(map(alive, victims)), f"children of {service.name} have gone", limit=1)
