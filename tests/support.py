@@ -129,6 +129,17 @@ def refused(script: str, reason: str, place: Path | str) -> None:
 
 
 @contextlib.contextmanager
+def _killed_at_the_end(case: subprocess.Popen[Any]) -> Iterator[None]:
+    """With its group, of which it is the first."""
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(case.pid, signal.SIGKILL)
+        case.communicate()
+
+
+@contextlib.contextmanager
 def under_way(
     subcommand: str,
     arguments: str,
@@ -148,12 +159,8 @@ def under_way(
         preexec_fn=hear_keyboard,
         start_new_session=True,
     )
-    try:
+    with _killed_at_the_end(case):
         yield case
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(case.pid, signal.SIGKILL)
-        case.communicate()
 
 
 def hmac_hex(content: bytes, key: bytes = b"") -> bytes:
@@ -185,12 +192,8 @@ def started(name: str, *arguments: object, kept: bool = False) -> Iterator[subpr
         env=case_environment(kept=kept),
         preexec_fn=hear_keyboard,
     )
-    try:
+    with _killed_at_the_end(case):
         yield case
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(case.pid, signal.SIGKILL)
-        case.communicate()
 
 
 def run_case(name: str, *arguments: object, limit: float = LIMIT, kept: bool = False) -> str:

@@ -106,8 +106,8 @@ class FarCall(Departures):
             poller = select.poll()
             poller.register(answer.descriptor, select.POLLIN)
             source = self.source
-            if word is WORD and source is not None and source.waits and source.descriptor >= 0:
-                poller.register(source.descriptor, select.POLLIN)
+            if word is WORD and source is not None and source.awaited >= 0:
+                poller.register(source.awaited, select.POLLIN)
             seconds = _LOOK if answer.seconds is None else min(answer.seconds, _LOOK)
             poller.poll(max(seconds, 0) * 1000)
 

@@ -13,7 +13,7 @@ from tep_parallel._command.items import Source
 from tep_parallel._command.outputs import Outputs
 from tep_parallel._command.report import Printer, as_line
 from tep_parallel._command.template import Template, quoted
-from tep_parallel._engine.commands import Command, Commands
+from tep_parallel._engine.commands import Command, Commands, no_worker
 from tep_parallel._engine.options import Options
 from tep_parallel._engine.source import patient
 from tep_parallel._typing import TYPE_CHECKING, Any
@@ -208,14 +208,10 @@ def _fan_out(
     if progress is not None:
         progress.start()
     try:
-        return runs.run(_never, arguments)
+        return runs.run(no_worker, arguments)
     finally:
         if progress is not None:
             progress.stop()
-
-
-def _never(item: Any) -> str:
-    raise NotImplementedError(item)
 
 
 def _show(

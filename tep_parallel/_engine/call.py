@@ -173,7 +173,7 @@ class Call(Asking):
         if word is WORD:
             source = self.source
             if source is not None:
-                lib.sphttp_call_beside(self.handle, source.descriptor if source.waits else -1)
+                lib.sphttp_call_beside(self.handle, source.awaited)
             return self.run()
         self.close()
         return 0

@@ -83,7 +83,7 @@ class Commands(Stream[Outcome[None]]):
 
         ahead = options.window or max(_LEAST_AHEAD, _AHEAD * (options.in_processes or 1))
         plan = Plan(
-            _never,
+            no_worker,
             [None] * ahead,
             options,
             options.on_error,
@@ -168,5 +168,6 @@ class _Flow(Fed):
             raise nursery_gone(self._pulled)
 
 
-def _never(item: Any) -> str:
+def no_worker(item: Any) -> str:
+    """In the place of a worker, where items are commands: nobody calls it."""
     raise NotImplementedError(item)

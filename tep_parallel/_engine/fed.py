@@ -73,7 +73,7 @@ class Fed(Handing):
                     self._pull()
                 elif not self._feed(*self._waiting):
                     return
-        if source is not None and source.waits and source.descriptor >= 0:
+        if source is not None and source.awaited >= 0:
             self._fork()  # who waits for the first item waits for the deadline, too
 
     def decode(self) -> bool:

@@ -31,6 +31,11 @@ class Coming:
         """Whether something can be had of it."""
         raise NotImplementedError
 
+    @property
+    def awaited(self) -> int:
+        """The descriptor to wait for now, for the next item; -1: there is none."""
+        return self.descriptor if self.waits else -1
+
     def allow(self, room: int) -> None:
         """Let so many items be pulled that nobody has asked for."""
 
@@ -98,8 +103,8 @@ def _await(source: Iterator[Any]) -> None:
     from select import POLLIN, poll  # few calls need it
 
     poller = poll()
-    if isinstance(source, Coming) and source.descriptor >= 0:
-        poller.register(source.descriptor, POLLIN)
+    if isinstance(source, Coming) and source.awaited >= 0:
+        poller.register(source.awaited, POLLIN)
     poller.poll(_MOMENT_MS)
 
 
